@@ -1,0 +1,124 @@
+"""Child processes that can always be found again, and ended, with everything they started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+_POLL = 0.05
+
+
+class Child:
+    """A process in a session of its own, writing to a log file.
+
+    A session, not just a process group: Airflow gives every task a group of its own, so that signalling
+    the component's group would leave the tasks running.
+    """
+
+    def __init__(self, name: str, argv: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
+        self.name, self.log = name, log
+        self.started_at = time.time()
+        with log.open("ab") as sink:
+            self._process = subprocess.Popen(
+                argv,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the component itself, None while it runs (negative: ended by that signal)."""
+        return self._process.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the component itself to end."""
+        return self._process.wait(timeout)
+
+    def pids(self) -> set[int]:
+        """All live processes of this component, its orphans included."""
+        return _family(self.pid)
+
+    def signal(self, number: int, *, family: bool) -> None:
+        """Signal the component itself or everything it started too."""
+        _send(self.pids() if family else {self.pid}, number)
+
+    def tail(self, lines: int = 15) -> str:
+        """Return the last lines of its log."""
+        with self.log.open(encoding="utf-8", errors="replace") as text:
+            return "".join(deque(text, lines))
+
+
+def end(children: Iterable[Child], grace: float) -> None:
+    """Ask all of them, and all they started, to end; after ``grace`` seconds make them."""
+    children = list(children)
+    seen = set().union(*(child.pids() for child in children))
+    _send(seen, signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    while (left := _remaining(children, seen)) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+    _send(left, signal.SIGKILL)
+    while _remaining(children, seen):
+        time.sleep(_POLL)
+
+
+def end_leftover(pid: int, created: float) -> None:
+    """End a component whose parent died without a chance to; another process with its pid is left alone."""
+    try:
+        if abs(psutil.Process(pid).create_time() - created) > 1:
+            return
+    except psutil.NoSuchProcess:
+        return
+    _send(_family(pid), signal.SIGKILL)
+
+
+def created(pid: int) -> float:
+    """When a process was created: with its pid, its identity."""
+    return float(psutil.Process(pid).create_time())
+
+
+def _remaining(children: list[Child], seen: set[int]) -> set[int]:
+    for child in children:
+        child.exit_code  # noqa: B018 - reaps it: a zombie would count as alive
+    now = set().union(*(child.pids() for child in children))
+    return now | {pid for pid in seen if _alive(pid)}
+
+
+def _family(leader: int) -> set[int]:
+    """Everything in the leader's session, and descendants that left it."""
+    found = {pid for pid in psutil.pids() if _session(pid) == leader and _alive(pid)}
+    for pid in tuple(found):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.update(child.pid for child in psutil.Process(pid).children(recursive=True))
+    return found
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _send(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
