@@ -1,0 +1,58 @@
+"""The sandbox as one ASGI application: each vendor under its prefix, the storage, the control side."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from airflow_provider_vidai.sandbox import control, storage, vidio
+from airflow_provider_vidai.sandbox.wire import JSON, Calls, Endpoint, Exchange
+from airflow_provider_vidai.sandbox.world import World
+
+VENDORS = {"vidio": vidio.CALLS}
+
+
+def make_app(world: World) -> Starlette:
+    """Return the application that serves ``world``."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await world.close()
+
+    routes: list[BaseRoute] = [
+        *(Mount(f"/{vendor}", routes=_routes(world, vendor, calls)) for vendor, calls in VENDORS.items()),
+        _storage(world),
+        Mount("/sandbox", routes=control.routes(world)),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _routes(world: World, vendor: str, calls: Calls) -> list[BaseRoute]:
+    routes: list[BaseRoute] = [
+        Route(path, Endpoint(world, vendor, call, handler), methods=[method])
+        for call, (method, path, handler) in calls.items()
+    ]
+    return [*routes, Route("/{path:path}", Endpoint(world, vendor, "unknown", _no_such_call))]
+
+
+async def _no_such_call(exchange: Exchange) -> JSON:
+    return JSON({"error": f"Cannot {exchange.request.method} {exchange.request.url.path}"}, 404)
+
+
+def _storage(world: World) -> Route:
+    def owner(request: Request) -> str:
+        blob = world.storage.get(request.path_params["key"])
+        return blob.vendor if blob else "storage"
+
+    def call(request: Request) -> str:
+        return "put" if request.method == "PUT" else "file"
+
+    async def serve(exchange: Exchange) -> Response:
+        return await (storage.put if exchange.call == "put" else storage.get)(exchange)
+
+    endpoint = Endpoint(world, owner, call, serve, reads=False)
+    return Route("/storage/{key:path}", endpoint, methods=["GET", "PUT"])

@@ -1,0 +1,159 @@
+"""The control side: the book, the faults, the settings, the log; for tests and for people."""
+
+import html
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from airflow_provider_vidai.sandbox.accounts import Refusal
+from airflow_provider_vidai.sandbox.wire import JSON
+from airflow_provider_vidai.sandbox.world import World
+
+SHOWN_CALLS = 20
+PAGE = """<!DOCTYPE html>
+<html><head><title>Sandbox</title><style>
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; }}
+table {{ border-collapse: collapse; }} td, th {{ padding: .1em .8em .1em 0; text-align: left; }}
+code {{ background: #eee; }}
+</style></head><body>
+<h1>Sandbox</h1>
+<p>Runs at {speed:g} times the real speed. Bought: {purchases}, refunded: {refunded}.</p>
+<h2>Use it</h2>
+<p>Give a connection the host below and any password.</p>
+<table>{hosts}</table>
+<p>The account book is at <a href="/sandbox/book"><code>/sandbox/book</code></a>, the log at
+<a href="/sandbox/calls"><code>/sandbox/calls</code></a>, faults on order at
+<a href="/sandbox/faults"><code>/sandbox/faults</code></a>, settings at
+<a href="/sandbox/settings"><code>/sandbox/settings</code></a>. Make the next status call fail:</p>
+<pre>curl -X POST {base}sandbox/faults \\
+  -d '{{"vendor": "vidio", "call": "status", "fault": "status", "status": 503}}'</pre>
+<h2>Last calls</h2>
+<table><tr><th>At</th><th>Vendor</th><th>Call</th><th>Path</th><th>Status</th><th>Bytes</th></tr>{calls}</table>
+</body></html>
+"""
+
+Action = Callable[[Request, dict[str, Any]], Awaitable[Any]]
+
+
+def routes(world: World) -> list[BaseRoute]:
+    """Return the control side of ``world``, to be mounted at ``/sandbox``."""
+    side = _Control(world)
+    table: list[tuple[str, str, Action]] = [
+        ("GET", "/book", side.book),
+        ("GET", "/calls", side.calls),
+        ("GET", "/settings", side.settings),
+        ("PUT", "/settings", side.change_settings),
+        ("PATCH", "/settings", side.change_settings),
+        ("POST", "/clock", side.advance),
+        ("GET", "/faults", side.faults),
+        ("POST", "/faults", side.order_fault),
+        ("DELETE", "/faults", side.clear_faults),
+        ("GET", "/faults/{id}", side.fault),
+        ("DELETE", "/faults/{id}", side.remove_fault),
+        ("POST", "/faults/{id}/release", side.release_fault),
+        ("POST", "/accounts", side.account),
+        ("POST", "/reset", side.reset),
+    ]
+    return [
+        Route("/", side.page),
+        *(Route(path, _answering(action), methods=[verb]) for verb, path, action in table),
+    ]
+
+
+def _answering(action: Action) -> Callable[[Request], Awaitable[Response]]:
+    """Read the JSON body whatever its type says, and answer with JSON, also when the action is impossible."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            body = await request.json() if await request.body() else {}
+            if not isinstance(body, dict):
+                raise ValueError("the body must be a JSON object")
+            return JSON(await action(request, body))
+        except KeyError as error:
+            return JSON({"error": f"there is no {error.args[0]}"}, 404)
+        except ValueError as error:
+            return JSON({"error": str(error)}, 400)
+
+    return answer
+
+
+class _Control:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def book(self, _: Request, __: dict[str, Any]) -> Any:
+        return self._world.book.as_json()
+
+    async def calls(self, _: Request, __: dict[str, Any]) -> Any:
+        return {"calls": self._world.calls.as_json()}
+
+    async def settings(self, _: Request, __: dict[str, Any]) -> Any:
+        return vars(self._world.settings)
+
+    async def change_settings(self, _: Request, body: dict[str, Any]) -> Any:
+        self._world.change(body)
+        return vars(self._world.settings)
+
+    async def advance(self, _: Request, body: dict[str, Any]) -> Any:
+        self._world.clock.advance(float(body.get("advance", 0)))
+        return {"now": self._world.clock.now()}
+
+    async def faults(self, _: Request, __: dict[str, Any]) -> Any:
+        return {"faults": self._world.faults.as_json()}
+
+    async def order_fault(self, _: Request, body: dict[str, Any]) -> Any:
+        return self._world.faults.order(body).as_json()
+
+    async def fault(self, request: Request, _: dict[str, Any]) -> Any:
+        return self._world.faults[request.path_params["id"]].as_json()
+
+    async def remove_fault(self, request: Request, _: dict[str, Any]) -> Any:
+        self._world.faults.remove(request.path_params["id"])
+        return {}
+
+    async def clear_faults(self, _: Request, __: dict[str, Any]) -> Any:
+        self._world.faults.clear()
+        return {}
+
+    async def release_fault(self, request: Request, body: dict[str, Any]) -> Any:
+        fault = self._world.faults[request.path_params["id"]]
+        fault.release(drop=bool(body.get("drop")))
+        return fault.as_json()
+
+    async def account(self, _: Request, body: dict[str, Any]) -> Any:
+        vendor = body.get("vendor")
+        if not isinstance(vendor, str):
+            raise ValueError("vendor must be given")
+        if "only" in body:
+            self._world.accounts.accept_only(vendor, body["only"])
+        elif isinstance(body.get("key"), str):
+            answer = body.get("answer")
+            refusal = Refusal(int(answer["status"]), answer.get("body", {})) if answer else None
+            self._world.accounts.refuse(vendor, body["key"], refusal)
+        else:
+            raise ValueError("either key (with answer) or only must be given")
+        return {}
+
+    async def reset(self, _: Request, __: dict[str, Any]) -> Any:
+        await self._world.reset()
+        return {}
+
+    async def page(self, request: Request) -> Response:
+        lines = self._world.calls.as_json()[: -SHOWN_CALLS - 1 : -1]
+        columns = ("at", "vendor", "call", "path", "status", "bytes")
+        calls = (_row(*(line[column] for column in columns)) for line in lines)
+        base = str(request.base_url).removesuffix("sandbox/")
+        hosts = _row("vidio", f"{base}vidio")
+        totals = self._world.book.as_json()["totals"]
+        return HTMLResponse(
+            PAGE.format(
+                speed=self._world.settings.speed, base=base, hosts=hosts, calls="".join(calls), **totals
+            )
+        )
+
+
+def _row(*cells: Any) -> str:
+    return "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>"

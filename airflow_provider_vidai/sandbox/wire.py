@@ -1,0 +1,264 @@
+"""The frame around every vendor call: the log, the faults, and then the vendor's own handler."""
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from airflow_provider_vidai.sandbox.calls import Line
+from airflow_provider_vidai.sandbox.faults import MADE_UP, Fault
+
+if TYPE_CHECKING:
+    from airflow_provider_vidai.sandbox.world import World
+
+#: Headers that carry an API key at one of the vendors.
+KEY_HEADERS = frozenset({"x-api-key", "authorization", "vizardai_api_key"})
+SLICES_PER_SECOND = 10
+HTML_PAGE = "<!DOCTYPE html><html><body><h1>We will be right back</h1></body></html>"
+
+
+class Connection(H11Protocol):
+    """An HTTP connection that lets its requests get at the TCP transport, to be able to cut it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Hand the transport on in each request's ``state``."""
+        super().connection_made(transport)
+        # asyncio leaves this out on sockets that were not opened for TCP by name: answers would take 40 ms.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class Cut(Exception):
+    """The connection was cut on purpose: nothing more can be said on it."""
+
+
+class JSON(Response):
+    """A compact JSON answer, as the vendors send it."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return the body's bytes."""
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class Exchange:
+    """One request, and what a handler needs to answer it."""
+
+    def __init__(self, world: "World", vendor: str, call: str, request: Request) -> None:
+        self.world = world
+        self.vendor = vendor
+        self.call = call
+        self.request = request
+
+    def fault(self, kind: str) -> Fault | None:
+        """Return the fault of this kind that is to happen now, if any, and count it."""
+        return self.world.faults.draw(self.vendor, self.call, (kind,)).get(kind)
+
+    def sign(self, method: str, key: str, ttl: float | None = None, after_bytes: int | None = None) -> str:
+        """Return a signed URL, on the host that was asked, for something in storage."""
+        ttl = self.world.settings.url_ttl if ttl is None else ttl
+        return (
+            str(self.request.base_url) + "storage/" + self.world.storage.sign(method, key, ttl, after_bytes)
+        )
+
+
+Handler = Callable[[Exchange], Awaitable[Response]]
+#: A vendor's calls: method, path below the vendor's prefix, and who answers, by the call's name.
+Calls = Mapping[str, tuple[str, str, Handler]]
+
+
+class Endpoint:
+    """One call of one vendor, as an ASGI application.
+
+    :param vendor: its name, or how to find it from the request.
+    :param reads: whether the request's body is read before anything happens. A request that is held is then
+        processed even if its client is long gone, as it would be at the vendor's.
+    """
+
+    def __init__(
+        self,
+        world: "World",
+        vendor: str | Callable[[Request], str],
+        call: str | Callable[[Request], str],
+        handler: Handler,
+        reads: bool = True,
+    ) -> None:
+        self._world = world
+        self._vendor = vendor
+        self._call = call
+        self._handler = handler
+        self._reads = reads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or fail to as ordered."""
+        request = Request(scope, receive)
+        vendor = self._vendor if isinstance(self._vendor, str) else self._vendor(request)
+        call = self._call if isinstance(self._call, str) else self._call(request)
+        line = _line(vendor, call, request)
+        self._world.calls.add(line)
+        faults = self._world.faults.draw(vendor, call)
+        slow = faults.get("slow")
+        if slow and slow.when == "before":
+            request = Request(scope, _slow_receive(receive, slow.options["bytes_per_second"]))
+        if self._reads:
+            await request.body()
+        try:
+            response = await self._answer(Exchange(self._world, vendor, call, request), faults)
+            await response(scope, receive, _Sender(scope, send, line, faults).send)
+        except Cut:
+            await _gone(receive)
+
+    async def _answer(self, exchange: Exchange, faults: dict[str, Fault]) -> Response:
+        """Return the vendor's answer, or the one that was ordered instead."""
+        await _upset(exchange.request.scope, faults, "before")
+        made_up = _made_up(faults, "before")
+        if made_up:
+            return made_up
+        response = await self._handler(exchange)
+        await _upset(exchange.request.scope, faults, "after")
+        return _made_up(faults, "after") or _spoiled(response, faults)
+
+
+def _line(vendor: str, call: str, request: Request) -> Line:
+    names = sorted(request.headers.keys())
+    return Line(vendor, call, request.method, request.url.path, names, bool(KEY_HEADERS.intersection(names)))
+
+
+async def _upset(scope: Scope, faults: dict[str, Fault], when: str) -> None:
+    """Hold the request, or cut it before a byte of the answer."""
+    hold = faults.get("hold")
+    if hold and hold.when == when and not await hold.hold():
+        cut(scope)
+    reset = faults.get("reset")
+    if reset and reset.when == when and reset.options["after_bytes"] is None:
+        cut(scope)
+
+
+def _made_up(faults: dict[str, Fault], when: str) -> Response | None:
+    """Return an answer that the vendor never gave."""
+    fault = next((faults[kind] for kind in MADE_UP if kind in faults and faults[kind].when == when), None)
+    if fault is None:
+        return None
+    options = fault.options
+    if fault.kind == "status":
+        body = {"error": "made up by the sandbox"} if options["body"] is None else options["body"]
+        if isinstance(body, str):
+            return Response(body, options["status"], options["headers"])
+        return JSON(body, options["status"], options["headers"])
+    if fault.kind == "redirect":
+        return Response(status_code=options["status"], headers={"location": options["to"]})
+    if fault.kind == "html":
+        return Response(HTML_PAGE, options["status"], media_type="text/html")
+    content = b"" if fault.kind == "empty" else b"\x00\xff{]garbage"
+    return Response(content, options["status"], media_type="application/json")
+
+
+def _spoiled(response: Response, faults: dict[str, Fault]) -> Response:
+    """Return the vendor's answer, cut or mislabelled if ordered."""
+    if "truncated_json" in faults and hasattr(response, "body"):
+        body = bytes(response.body)
+        response = Response(body[: len(body) // 2], response.status_code, media_type="application/json")
+    if "wrong_type" in faults:
+        response.headers["content-type"] = faults["wrong_type"].options["content_type"]
+    return response
+
+
+class _Sender:
+    """Sends an answer: counts it, and slows it down or cuts it as ordered."""
+
+    def __init__(self, scope: Scope, send: Send, line: Line, faults: dict[str, Fault]) -> None:
+        self._scope = scope
+        self._send = send
+        self._line = line
+        slow = faults.get("slow")
+        self._pace = slow.options["bytes_per_second"] if slow and slow.when == "after" else None
+        self._truncate = faults.get("truncate")
+        reset = faults.get("reset")
+        self._reset_at = reset.options["after_bytes"] if reset else None
+        self._left: int | None = self._reset_at
+
+    async def send(self, message: Message) -> None:
+        """Pass on one ASGI message."""
+        if message["type"] == "http.response.start":
+            self._line.status = message["status"]
+            if self._truncate:
+                self._left = _cut_after(self._truncate, dict(message["headers"]))
+            await self._send(message)
+            return
+        body = message.get("body", b"")
+        if self._left is not None and len(body) >= self._left:
+            await self._send_body(body[: self._left], more=True)
+            await self._end_early()
+        await self._send_body(body, message.get("more_body", False))
+        if self._left is not None:
+            self._left -= len(body)
+
+    async def _send_body(self, body: bytes, more: bool) -> None:
+        step = max(1, int(self._pace / SLICES_PER_SECOND)) if self._pace else max(1, len(body))
+        for start in range(0, len(body), step):
+            part = body[start : start + step]
+            self._line.bytes += len(part)
+            await self._send({"type": "http.response.body", "body": part, "more_body": True})
+            if self._pace:
+                await asyncio.sleep(len(part) / self._pace)
+        if not more:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _end_early(self) -> None:
+        if self._reset_at is None:
+            self._scope["state"]["transport"].close()
+            raise Cut
+        await cut_after_delivery(self._scope)
+
+
+def _cut_after(truncate: Fault, headers: dict[bytes, bytes]) -> int:
+    """Return how many bytes of the body are sent."""
+    after: int | None = truncate.options["after_bytes"]
+    return int(int(headers[b"content-length"]) * truncate.options["fraction"]) if after is None else after
+
+
+def cut(scope: Scope) -> None:
+    """Close the TCP connection with a reset.
+
+    :raises Cut: always, so that nothing more is said on it.
+    """
+    transport: asyncio.Transport = scope["state"]["transport"]
+    linger_not = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
+    transport.abort()
+    raise Cut
+
+
+async def cut_after_delivery(scope: Scope) -> None:
+    """Close the TCP connection with a reset once what was sent so far has arrived.
+
+    :raises Cut: always.
+    """
+    transport: asyncio.Transport = scope["state"]["transport"]
+    while transport.get_write_buffer_size() and not transport.is_closing():  # noqa: ASYNC110 - has no event
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.05)
+    cut(scope)
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the server has noticed that the connection is cut."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _slow_receive(receive: Receive, pace: float) -> Receive:
+    async def slowly() -> Message:
+        message = await receive()
+        await asyncio.sleep(len(message.get("body", b"")) / pace)
+        return message
+
+    return slowly

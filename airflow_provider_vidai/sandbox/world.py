@@ -1,0 +1,65 @@
+"""All that the sandbox knows: shared by the vendors, the storage and the control side."""
+
+import asyncio
+import shutil
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_vidai.sandbox.accounts import Accounts
+from airflow_provider_vidai.sandbox.book import Book
+from airflow_provider_vidai.sandbox.calls import Calls
+from airflow_provider_vidai.sandbox.clock import Clock
+from airflow_provider_vidai.sandbox.faults import Faults
+from airflow_provider_vidai.sandbox.settings import Settings
+from airflow_provider_vidai.sandbox.storage import Storage
+from airflow_provider_vidai.sandbox.studio import Studio
+
+
+class World:
+    """The sandbox's state.
+
+    :param speed: how many times faster than life jobs go.
+    :param data: below which folder files are kept; None is a temporary one that goes when the sandbox does.
+    """
+
+    def __init__(self, speed: float = 1.0, data: Path | None = None) -> None:
+        self._speed = speed
+        self._data = data
+        self._begin()
+
+    def _begin(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="vidai-sandbox-", dir=self._data))
+        self.settings = Settings(speed=self._speed)
+        self.clock = Clock(self._speed)
+        self.book = Book()
+        self.accounts = Accounts()
+        self.faults = Faults()
+        self.calls = Calls()
+        self.storage = Storage(self._folder)
+        self.studio = Studio()
+        #: Each vendor's jobs by id.
+        self.jobs: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+
+    def change(self, settings: dict[str, Any]) -> None:
+        """Change settings.
+
+        :raises ValueError: saying what is wrong with them.
+        """
+        self.settings.change(settings)
+        self.clock.run_at(self.settings.speed)
+
+    async def reset(self) -> None:
+        """Begin anew, as freshly started; what is held is cut, and files go in any case."""
+        self.faults.clear(drop=True)
+        studio, folder = self.studio, self._folder
+        self._begin()
+        await asyncio.to_thread(studio.close)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def close(self) -> None:
+        """Stop what runs, and delete a temporary folder."""
+        await asyncio.to_thread(self.studio.close)
+        if self._data is None:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
