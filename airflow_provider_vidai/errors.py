@@ -1,0 +1,103 @@
+"""What can go wrong, and what it means for the money.
+
+Two questions decide what a caller does next: was anything bought (:class:`InputError` and
+:class:`ApiError` concern one call, :class:`JobError` concerns a job that exists or may exist),
+and can the same thing be tried again.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+#: What is known about a charge. "maybe" is said whenever the vendor does not tell.
+Charged = Literal["no", "maybe", "yes", "refunded"]
+
+#: How the fate of the money is told to a person, in every message about a job.
+MONEY: dict[Charged, str] = {
+    "no": "Nothing was charged.",
+    "maybe": "It may have been charged.",
+    "yes": "It was charged.",
+    "refunded": "The charge was refunded.",
+}
+
+
+class VidaiError(Exception):
+    """Root of every error this package raises on its own account."""
+
+
+class InputError(VidaiError):
+    """The request itself is wrong. Nothing was sent or nothing was bought; a retry cannot help."""
+
+
+class LedgerError(VidaiError):
+    """The record of the task's purchase could not be read or written. Nothing was sent."""
+
+
+class ApiError(VidaiError):
+    """One call got no usable answer.
+
+    :param status: HTTP status, or None when there was no answer.
+    :param retryable: whether the same call may succeed later.
+    :param retry_after: seconds the vendor asked to wait, if it did.
+    :param processed: whether the vendor can have acted on the request: "no" only when that is
+        proved (the connection never opened, or the vendor said it refused the request).
+    :param account: the answer speaks of the key or the account (401, 402, 403), not of the call.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        processed: Literal["no", "maybe"] = "maybe",
+        account: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.processed = processed
+        self.account = account
+
+
+class TransferError(VidaiError):
+    """A file could not be moved whole; nothing is left at the destination.
+
+    :param retryable: whether the same transfer may succeed later.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class JobError(VidaiError):
+    """Something is wrong with a job that exists at the vendor, or may exist.
+
+    :param charged: what is known about the charge for it.
+    :param retryable: whether an automatic retry of the task can do something useful
+        (re-attach, or buy again where that is safe).
+    """
+
+    def __init__(self, message: str, *, charged: Charged = "maybe", retryable: bool = False) -> None:
+        super().__init__(f"{message} {MONEY[charged]}")
+        self.charged = charged
+        self.retryable = retryable
+
+
+class JobFailed(JobError):
+    """The vendor says that the job failed."""
+
+
+class JobTimedOut(JobError):
+    """The job was still running at the deadline. It goes on at the vendor; a retry re-attaches."""
+
+
+class JobGone(JobError):
+    """The vendor no longer has the job or its files."""
+
+
+class LostSubmit(JobError):
+    """A purchase was sent and its outcome is not known."""

@@ -1,0 +1,1 @@
+"""Hooks: one per vendor, holding its connection."""

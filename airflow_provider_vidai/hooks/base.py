@@ -1,0 +1,233 @@
+"""What all hooks share: from an Airflow connection to an account, and from a job to its files."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
+
+from airflow.sdk import BaseHook, Connection
+from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_provider_vidai.errors import InputError, JobError, VidaiError
+from airflow_provider_vidai.lifecycle.poll import AccountBroken, DeadlinePassed, Finished, Watch
+from airflow_provider_vidai.lifecycle.verdict import account_broken, timed_out, unless_ready
+from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Output, VendorName, validated
+from airflow_provider_vidai.transport.account import Account
+from airflow_provider_vidai.transport.http import Client
+from airflow_provider_vidai.transport.transfer import download
+from airflow_provider_vidai.vendors import VENDORS
+from airflow_provider_vidai.vendors.base import Vendor
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+OnStatus = Callable[[JobStatus], None]
+
+
+class ConnectionExtra(BaseModel):
+    """The connection's extra fields.
+
+    :param polls_per_minute: overrides what the vendor publishes.
+    :param max_connections: open at once for status calls of one triggerer.
+    :param timeout: seconds for one call.
+    :param verify: whether the server's certificate is checked.
+    :param ca_bundle: path of a CA bundle to check it with.
+    :param proxy: URL of an HTTP proxy.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    polls_per_minute: float | None = Field(default=None, gt=0)
+    max_connections: int = Field(default=20, gt=0)
+    timeout: float = Field(default=30.0, gt=0)
+    verify: bool = True
+    ca_bundle: str | None = None
+    proxy: str | None = None
+
+
+def account_of(vendor: Vendor, connection: Connection) -> Account:
+    """Return what ``connection`` says about the account at ``vendor``.
+
+    :raises InputError: when it has no key, belongs to another vendor, or has unusable fields.
+    """
+    conn_id = connection.conn_id
+    if connection.conn_type in VENDORS and connection.conn_type != vendor.name:
+        raise InputError(
+            f"Connection {conn_id!r} is of type {connection.conn_type!r}: its key is not sent to {vendor.label}."
+        )
+    if not connection.password:
+        raise InputError(
+            f"Connection {conn_id!r} has no API key: put the {vendor.label} key into its password."
+        )
+    given = {key: value for key, value in connection.extra_dejson.items() if value != ""}
+    extra = validated(ConnectionExtra, given, what=f"Connection {conn_id!r}, extra")
+    return Account(
+        label=vendor.label,
+        base_url=_base_url(connection.host or vendor.base_url, str(conn_id)),
+        key_headers=vendor.key_header(connection.password.strip()),
+        polls_per_minute=extra.polls_per_minute or vendor.limits.polls_per_minute,
+        max_connections=extra.max_connections,
+        timeout=extra.timeout,
+        verify=extra.ca_bundle or extra.verify,
+        proxy=extra.proxy,
+    )
+
+
+async def aaccount(vendor: Vendor, conn_id: str) -> Account:
+    """Return the account behind ``conn_id``, read in the way that a triggerer allows."""
+    return account_of(vendor, await BaseHook.aget_connection(conn_id))
+
+
+class VidaiHook(BaseHook):
+    """One vendor behind one connection.
+
+    :param conn_id: an Airflow connection with the API key as its password.
+    """
+
+    vendor_name: ClassVar[VendorName]
+
+    def __init__(self, conn_id: str) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+
+    @property
+    def vendor(self) -> Vendor:
+        """The vendor's side, without I/O."""
+        return VENDORS[self.vendor_name]
+
+    @cached_property
+    def account(self) -> Account:
+        """The account behind the connection."""
+        return account_of(self.vendor, self.get_connection(self.conn_id))
+
+    @cached_property
+    def client(self) -> Client:
+        """The driver that sends this hook's calls."""
+        return Client(self.account)
+
+    def get_conn(self) -> Client:
+        """Return the driver that sends this hook's calls."""
+        return self.client
+
+    def reconnect(self) -> None:
+        """Read the connection again at the next call: the key may have been changed."""
+        if "client" in self.__dict__:
+            self.client.close()
+        for name in ("account", "client"):
+            self.__dict__.pop(name, None)
+
+    def send(self, call: Call[T]) -> T:
+        """Run a call; see :meth:`airflow_provider_vidai.transport.http.Client.send`."""
+        return self.client.send(call)
+
+    def ref(self, job_id: str, kind: str) -> JobRef:
+        """Return the ref of a job of this connection."""
+        return JobRef(vendor=self.vendor_name, conn_id=self.conn_id, job_id=job_id, kind=kind)
+
+    def look(self, ref: JobRef) -> JobStatus:
+        """Ask once how ``ref`` is.
+
+        :raises VidaiError: when there is no usable answer; that says nothing about the job.
+        """
+        return self.client.send(self.vendor.status(ref), attempts=1)
+
+    def ready(self, ref: JobRef) -> JobStatus:
+        """Return the status of a READY job.
+
+        :raises JobError: when it failed, is gone, or is not ready yet.
+        """
+        status = self.send(self.vendor.status(ref))
+        unless_ready(ref, status)
+        if status.state is JobState.RUNNING and not status.ready_after:
+            raise JobError(
+                f"{ref} is not ready: the vendor says {status.vendor_status!r}. Wait for it first.",
+                charged="yes",
+                retryable=True,
+            )
+        return status
+
+    def wait(
+        self,
+        ref: JobRef,
+        *,
+        deadline: float,
+        since: float | None = None,
+        poll_interval: float | None = None,
+        on_status: OnStatus | None = None,
+    ) -> JobStatus:
+        """Wait in this process until ``ref`` is READY.
+
+        :param deadline: seconds since the epoch.
+        :param since: when it was bought; None when unknown, or long ago.
+        :param poll_interval: seconds between looks; None adapts them.
+        :param on_status: called with every answer.
+        :raises JobError: when it failed, is gone, or was still running at the deadline.
+        """
+        watch = Watch(
+            since=since or time.time(),
+            deadline=deadline,
+            typical=self.vendor.typical_seconds(ref.kind),
+            poll_interval=poll_interval,
+        )
+        step = watch.first(time.time()) if since else watch.at_once()
+        while True:
+            if isinstance(step, Finished):
+                unless_ready(ref, step.status)
+                return step.status
+            if isinstance(step, DeadlinePassed):
+                raise timed_out(ref, step.last)
+            if isinstance(step, AccountBroken):
+                raise account_broken(ref, step.error)
+            time.sleep(step.seconds)
+            if step.reconnect:
+                self.reconnect()
+            try:
+                status = self.look(ref)
+            except VidaiError as error:
+                log.warning("%s: no answer about its status, looking again: %s", ref, error)
+                step = watch.missed(error, time.time())
+                continue
+            if on_status is not None:
+                on_status(status)
+            step = watch.saw(status, time.time())
+
+    def land(self, ref: JobRef, output: Output, destination: str) -> dict[str, Any]:
+        """Download one output of a READY job.
+
+        :param destination: a storage URI or path; ending in ``/`` it is a folder.
+        :returns: the landed file, see :func:`airflow_provider_vidai.transport.transfer.download`.
+        """
+        call = self.vendor.fetch(ref, output)
+        return download(
+            self.account, lambda: self.send(call), destination, self.vendor.file_stem(ref, output)
+        )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Prove the connection by a call that costs nothing."""
+        try:
+            return True, self.send(self.vendor.check())
+        except VidaiError as error:
+            return False, str(error)
+
+
+def _base_url(host: str, conn_id: str) -> str:
+    url = host if "://" in host else f"https://{host}"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"Connection {conn_id!r}: host {host!r} is not an http(s) URL.")
+    if parts.scheme == "http" and not _loopback(parts.hostname):
+        log.warning("Connection %r sends its API key unencrypted: its host is an http:// URL.", conn_id)
+    return url.rstrip("/")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

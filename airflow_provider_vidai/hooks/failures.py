@@ -1,0 +1,38 @@
+"""What an error means for Airflow: the one place where it is decided whether a retry makes sense."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_vidai.errors import (
+    ApiError,
+    InputError,
+    JobError,
+    LedgerError,
+    TransferError,
+    VidaiError,
+)
+
+
+def is_retryable(error: VidaiError) -> bool:
+    """Whether Airflow's own retry of the task can do something useful."""
+    if isinstance(error, InputError):
+        return False
+    if isinstance(error, LedgerError):
+        return True
+    if isinstance(error, (ApiError, JobError, TransferError)):
+        return error.retryable
+    return True
+
+
+@contextlib.contextmanager
+def airflow_failures() -> Iterator[None]:
+    """Turn this package's errors into the exceptions by which Airflow fails or retries a task."""
+    try:
+        yield
+    except VidaiError as error:
+        kind = AirflowException if is_retryable(error) else AirflowFailException
+        raise kind(str(error)) from error

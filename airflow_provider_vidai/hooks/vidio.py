@@ -1,0 +1,207 @@
+"""The VIDIO hook: the vendor's Python client, method by method, on an Airflow connection."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any, ClassVar
+
+from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
+from airflow_provider_vidai.models import JobRef, Output, Put, Receipt, validated
+from airflow_provider_vidai.transport.probe import probe
+from airflow_provider_vidai.transport.storage import Source, source
+from airflow_provider_vidai.transport.transfer import upload
+from airflow_provider_vidai.vendors.vidio import (
+    VIDIO,
+    ReelRequest,
+    RenderRequest,
+    UploadRequest,
+    VidioJob,
+    media_type_of,
+)
+
+#: How long ``wait_*`` waits when not told, in seconds, as the vendor's client does.
+TIMEOUT = 3600.0
+
+
+class VidioHook(VidaiHook):
+    """Talk to VIDIO: highlight reels from your own footage.
+
+    :param vidio_conn_id: a connection of type ``vidio`` with the API key as its password.
+    """
+
+    conn_name_attr: ClassVar[str] = "vidio_conn_id"
+    default_conn_name: ClassVar[str] = "vidio_default"
+    conn_type: ClassVar[str] = "vidio"
+    hook_name: ClassVar[str] = "VIDIO"
+    vendor_name = "vidio"
+
+    def __init__(self, vidio_conn_id: str = default_conn_name) -> None:
+        super().__init__(vidio_conn_id)
+        self.vidio_conn_id = vidio_conn_id
+        self._renders: dict[str, JobRef] = {}
+
+    def upload(
+        self,
+        file_path: str,
+        *,
+        media_type: str | None = None,
+        width: int | str | None = None,
+        height: int | str | None = None,
+        duration: float | str | None = None,
+    ) -> dict[str, Any]:
+        """Upload a video or an image and return what a reel needs of it.
+
+        :param file_path: a storage URI (``s3://…``, ``file://…``) or a local path; its name must
+            have an extension.
+        :param media_type: ``video`` or ``image``; None reads it from the extension.
+        :param width: pixels; likewise ``height``; None reads it from the file.
+        :param duration: seconds; None reads it from the file (0 for an image).
+        :returns: ``{input_key, file_name, media_type, width, height, duration}``.
+        :raises InputError: before anything is sent, when the file is missing, a directory, not
+            readable as media, or has no extension.
+        :raises TransferError: when it could not be delivered.
+        """
+        file = source(file_path)
+        request = _upload_request(file, media_type=media_type, width=width, height=height, duration=duration)
+        # The id of the upload is the client's to choose, and has nothing to do with a job's.
+        upload_id = str(uuid.uuid4())
+        call = VIDIO.upload_url(request, upload_id=upload_id)
+        upload(self.account, lambda: Put(self.send(call), request.content_type), file)
+        key = VIDIO.input_key(request, upload_id=upload_id)
+        return {"input_key": key, **request.model_dump(mode="json")}
+
+    def create_highlight_reel(
+        self,
+        input_keys: Any,
+        video_category: str,
+        output_length: float,
+        aspect_ratio: str,
+        music_category: str | None = None,
+        music_volume: float | None = None,
+        original_audio_volume: float | None = None,
+    ) -> VidioJob:
+        """Buy a highlight reel. This sends the purchase once and keeps no record: operators do.
+
+        :param input_keys: keys (or whole results) of uploads, in the order of the reel.
+        :param output_length: seconds.
+        :returns: the new job: its ``job_id`` and ``status``.
+        :raises InputError: naming each wrong field; nothing was sent or charged.
+        :raises ApiError: with ``processed="maybe"`` the reel may have been bought.
+        """
+        request = validated(
+            ReelRequest,
+            {
+                "input_keys": input_keys,
+                "video_category": video_category,
+                "output_length": output_length,
+                "aspect_ratio": aspect_ratio,
+                "music_category": music_category,
+                "music_volume": music_volume,
+                "original_audio_volume": original_audio_volume,
+            },
+            what="Highlight reel",
+        )
+        return _job(self.send(VIDIO.create_reel(request, conn_id=self.conn_id)))
+
+    def get_job(self, job_id: str) -> VidioJob:
+        """Read a job: its status, and its outputs with overlays once it has been rendered."""
+        return self.send(VIDIO.job(job_id))
+
+    def wait_for_job(
+        self,
+        job_id: str,
+        *,
+        poll_interval: float | None = None,
+        timeout: float | None = None,
+        on_status: OnStatus | None = None,
+    ) -> VidioJob:
+        """Wait until a reel is processed.
+
+        :param poll_interval: seconds between looks; None adapts them.
+        :param timeout: seconds; None waits for an hour.
+        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every look.
+        :raises JobError: when it failed, is gone, or takes longer.
+        """
+        return self._finished(self.ref(job_id, "reel"), poll_interval, timeout, on_status)
+
+    def render(self, job_id: str, output_index: int = 0, *, export_option: str = "premium") -> VidioJob:
+        """Buy the render of one output of a processed job; the vendor keeps only the last render.
+
+        :param output_index: 0 is in general the best.
+        :raises InputError: when ``output_index`` is out of range.
+        :raises JobError: when the job is not ready for it; nothing was sent.
+        """
+        request = validated(
+            RenderRequest, {"output_index": output_index, "export_option": export_option}, what="Render"
+        )
+        ref = VIDIO.render_ref(self.ref(job_id, "reel"), self.get_job(job_id), request)
+        receipt = self.send(VIDIO.render(ref, request))
+        self._renders[job_id] = ref
+        return _job(receipt)
+
+    def get_render(self, job_id: str) -> VidioJob:
+        """Read a render: one resource carries the job and its last render."""
+        return self.get_job(job_id)
+
+    def wait_for_render(
+        self,
+        job_id: str,
+        *,
+        poll_interval: float | None = None,
+        timeout: float | None = None,
+        on_status: OnStatus | None = None,
+    ) -> VidioJob:
+        """Wait until the last render is finished.
+
+        A render that this hook started is told from an earlier one of the same job; of any other,
+        the first that is found finished is taken.
+        """
+        return self._finished(self._render_ref(job_id), poll_interval, timeout, on_status)
+
+    def download(self, job_id: str, destination: str) -> dict[str, Any]:
+        """Download the finished render of a job.
+
+        :param destination: a storage URI or path; ending in ``/`` it is a folder.
+        :returns: ``{uri, bytes, sha256, content_type, duration, width, height, fps}``.
+        :raises JobError: when nothing is rendered.
+        """
+        return self.land(self._render_ref(job_id), Output(index=0, kind="video"), destination)
+
+    def _render_ref(self, job_id: str) -> JobRef:
+        return self._renders.get(job_id) or self.ref(job_id, "render")
+
+    def _finished(
+        self, ref: JobRef, poll_interval: float | None, timeout: float | None, on_status: OnStatus | None
+    ) -> VidioJob:
+        deadline = time.time() + (TIMEOUT if timeout is None else timeout)
+        status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
+        job = status.answer
+        assert isinstance(job, VidioJob)
+        return job
+
+
+def _upload_request(file: Source, **given: Any) -> UploadRequest:
+    """Describe a file to the vendor; what was not given is read from the file itself."""
+    try:
+        media_type = given["media_type"] or media_type_of(file.name)
+        if any(given[name] is None for name in ("width", "height", "duration")):
+            with file.open() as stream:
+                media = probe(stream)
+            duration = 0.0 if media_type == "image" else media.duration
+            found = {"width": media.width, "height": media.height, "duration": duration}
+            given |= {name: value for name, value in found.items() if given[name] is None}
+    except ValueError as error:
+        raise InputError(f"{file.path}: cannot be used as footage: {error}. Nothing was sent.") from None
+    missing = [name for name in ("width", "height", "duration") if given[name] is None]
+    if missing:
+        raise InputError(f"{file.path}: does not tell its {', '.join(missing)}: set them. Nothing was sent.")
+    return validated(
+        UploadRequest, {**given, "media_type": media_type, "file_name": file.name}, what=str(file.path)
+    )
+
+
+def _job(receipt: Receipt) -> VidioJob:
+    assert receipt.ref is not None
+    return VidioJob(job_id=receipt.ref.job_id, status=receipt.vendor_status or "submitted")

@@ -1,0 +1,149 @@
+"""When to look next at a job, and when to stop looking: pure, with time as an argument.
+
+Synchronous waiting, deferred waiting and sensors all use it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from airflow_provider_vidai.errors import ApiError, VidaiError
+from airflow_provider_vidai.models import JobState, JobStatus
+
+#: Seconds between looks, at least: no vendor asks for less, and a trigger that fires within a
+#: second or two of its deferral can get its task failed by a stale executor event.
+SOONEST = 5.0
+#: Seconds between looks, at most.
+LATEST = 120.0
+#: A job is looked at again after this share of the time it has taken by now, so that waiting adds
+#: no more than this share to it, however long it takes.
+SHARE = 0.1
+#: The first look comes after this share of a kind's typical duration.
+HEAD_START = 0.5
+#: The longest pause taken from a vendor's Retry-After, in seconds.
+LONGEST_PAUSE = 900.0
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Look again after ``seconds``.
+
+    :param reconnect: read the connection again first: the key may have been changed.
+    :param pause_account: the vendor asked everybody to wait.
+    """
+
+    seconds: float
+    reconnect: bool = False
+    pause_account: bool = False
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The job is READY, FAILED or GONE."""
+
+    status: JobStatus
+
+
+@dataclass(frozen=True)
+class DeadlinePassed:
+    """Time is up; the job goes on at the vendor."""
+
+    last: str
+
+
+@dataclass(frozen=True)
+class AccountBroken:
+    """The vendor does not answer this account any more; the job goes on."""
+
+    error: VidaiError
+
+
+Step = Wait | Finished | DeadlinePassed | AccountBroken
+
+
+class Watch:
+    """The waiting for one job.
+
+    :param since: when the job was bought (seconds since the epoch), or when the waiting began.
+    :param deadline: when to give up, seconds since the epoch.
+    :param typical: how long such a job usually takes, in seconds, if known.
+    :param poll_interval: seconds between looks; None adapts them.
+    """
+
+    def __init__(
+        self,
+        *,
+        since: float,
+        deadline: float,
+        typical: float | None = None,
+        poll_interval: float | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._since = since
+        self._deadline = deadline
+        self._typical = typical
+        self._interval = poll_interval
+        self._jitter = jitter
+        self._failures = 0
+        self._refusals = 0
+        self._gone_before = False
+        self._last = "not looked at yet"
+
+    def first(self, now: float) -> Step:
+        """Return when to look for the first time at a job that was bought just now."""
+        return self._wait(now, self._pace(now))
+
+    @staticmethod
+    def at_once() -> Step:
+        """Look now: the job may have been ready for long."""
+        return Wait(0.0)
+
+    def saw(self, status: JobStatus, now: float) -> Step:
+        """Take an answer."""
+        self._failures = self._refusals = 0
+        self._last = status.vendor_status
+        if status.state is JobState.GONE and not self._gone_before:
+            # A paid job is not given up for one answer that says it isn't there.
+            self._gone_before = True
+            return self._wait(now, SOONEST)
+        self._gone_before = False
+        if status.state is not JobState.RUNNING:
+            return Finished(status)
+        if status.ready_after is not None and now - self._since >= status.ready_after:
+            return Finished(status.model_copy(update={"state": JobState.READY}))
+        return self._wait(now, self._pace(now, status.look_in))
+
+    def missed(self, error: VidaiError, now: float) -> Step:
+        """Take a failed look. The job is not failed by it; only a broken account ends the waiting."""
+        account = isinstance(error, ApiError) and error.account
+        self._refusals = self._refusals + 1 if account else 0
+        self._failures += 1
+        self._last = str(error)
+        if account:
+            return self._wait(now, SOONEST, reconnect=True) if self._refusals == 1 else AccountBroken(error)
+        asked = error.retry_after if isinstance(error, ApiError) else None
+        backoff = min(SOONEST * 2.0 ** min(self._failures - 1, 10), LATEST)
+        pause = min(asked, LONGEST_PAUSE) if asked is not None else 0.0
+        return self._wait(now, max(self._pace(now), backoff, pause), pause_account=bool(pause))
+
+    def _pace(self, now: float, hint: float | None = None) -> float:
+        if self._interval is not None:
+            return self._interval
+        elapsed = max(now - self._since, 0.0)
+        pace = elapsed * SHARE
+        if hint is not None:
+            pace = hint
+        elif self._typical is not None:
+            pace = max(pace, self._typical * HEAD_START - elapsed)
+        return min(max(pace, SOONEST), LATEST) * (0.95 + 0.1 * self._jitter())
+
+    def _wait(
+        self, now: float, seconds: float, *, reconnect: bool = False, pause_account: bool = False
+    ) -> Step:
+        left = self._deadline - now
+        if left <= 0:
+            return DeadlinePassed(self._last)
+        # The last look is at the deadline itself, so that nothing that is ready by then is missed.
+        return Wait(min(seconds, left), reconnect, pause_account)

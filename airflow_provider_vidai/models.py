@@ -1,0 +1,323 @@
+"""The vocabulary: what a job is, how it stands, what it delivered; and the three network primitives.
+
+Everything here is data. Vendors build it, the transport runs it, the lifecycle decides on it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from airflow_provider_vidai.errors import Charged, InputError
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+VendorName = Literal["vidio", "venice", "vizard", "vidgo"]
+OutputKind = Literal["video", "image", "audio", "text"]
+
+#: The longest JSON answer that is read, in bytes. No vendor's real answer comes near it.
+MAX_ANSWER = 1 << 20
+
+
+class JobState(str, Enum):
+    """Where a job stands, whatever the vendor's own word for it."""
+
+    RUNNING = "running"
+    READY = "ready"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+class JobRef(BaseModel):
+    """What finds a job again: JSON, no secret, safe in XCom and in trigger arguments.
+
+    :param vendor: one of the four APIs.
+    :param conn_id: the Airflow connection the job was bought with.
+    :param job_id: the vendor's id, as text.
+    :param kind: what was bought, in the vendor's terms (VIDIO ``reel`` or ``render``, ...).
+    :param params: what else the status call needs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+
+    vendor: VendorName
+    conn_id: str = Field(min_length=1)
+    job_id: str = Field(min_length=1)
+    kind: str = Field(min_length=1)
+    params: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @classmethod
+    def read(
+        cls,
+        value: Any,
+        *,
+        vendor: VendorName,
+        conn_id: str,
+        kind: str,
+        params: Mapping[str, JsonValue] | None = None,
+    ) -> JobRef:
+        """Return the job that an operator's ``job`` argument names.
+
+        :param value: what an upstream task returned, its JSON or Python-literal text, or a bare id.
+        :param conn_id: used with a bare id, like ``kind`` and ``params``; a ref brings its own.
+        :raises InputError: when it names no job, or another vendor's.
+        """
+        value = literal(value)
+        if isinstance(value, JobRef):
+            ref = value
+        elif isinstance(value, Mapping):
+            ref = validated(cls, value, what="job")
+        elif isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
+            job_id = str(value).strip()
+            ref = cls(vendor=vendor, conn_id=conn_id, job_id=job_id, kind=kind, params=dict(params or {}))
+        else:
+            raise InputError(
+                f"job: expected what an upstream task returned, or a job id, but got {_shown(value)}. "
+                "Nothing was sent."
+            )
+        if ref.vendor != vendor:
+            raise InputError(f"job: {ref} is a job of {ref.vendor}, not of {vendor}. Nothing was sent.")
+        return ref
+
+    def with_params(self, **params: JsonValue) -> JobRef:
+        """Return the same job with ``params`` added to what its status call is given."""
+        return self.model_copy(update={"params": {**self.params, **params}})
+
+    def __str__(self) -> str:
+        return f"{self.vendor} {self.kind} {self.job_id}"
+
+
+class Output(BaseModel):
+    """One deliverable of a job. It never holds a file's URL: a fresh one is asked for at download.
+
+    :param duration: seconds.
+    :param details: everything else the vendor tells about it (start, end, fps, thumbnail, score, ...).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    index: int
+    kind: OutputKind
+    title: str | None = None
+    duration: float | None = None
+    details: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class JobStatus(BaseModel):
+    """One answer to "how is it?".
+
+    :param vendor_status: the vendor's own word.
+    :param known: False when the word is not in the vendor's documented list; the job is then
+        waited for, because it is paid for.
+    :param progress: 0 to 1, or None when the vendor does not tell.
+    :param error: the vendor's words about a failure.
+    :param charged: what is known about the charge for a FAILED or GONE job.
+    :param blame: whose fault a failure is. Only "vendor" lets a retry buy again.
+    :param look_in: the vendor's hint, in seconds, for when the job may be ready.
+    :param ready_after: RUNNING counts as READY once this many seconds have passed since the
+        purchase: the answer shows a finished result, but perhaps an earlier job's.
+    :param proven: False when this answer would look the same had the purchase never arrived.
+    :param ref_params: what to add to the ref, learnt from this answer.
+    :param answer: the vendor's whole answer as its own record; never serialised or shown.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    state: JobState
+    vendor_status: str
+    known: bool = True
+    progress: float | None = Field(default=None, ge=0, le=1)
+    outputs: tuple[Output, ...] = ()
+    error: str | None = None
+    charged: Charged = "maybe"
+    blame: Literal["input", "policy", "vendor", "unknown"] = "unknown"
+    cost: dict[str, JsonValue] | None = None
+    look_in: float | None = None
+    ready_after: float | None = None
+    proven: bool = True
+    ref_params: dict[str, JsonValue] = Field(default_factory=dict)
+    answer: Any = Field(default=None, exclude=True, repr=False)
+
+    def of(self, ref: JobRef) -> JobRef:
+        """Return ``ref`` with what this answer taught about it."""
+        return ref.with_params(**self.ref_params) if self.ref_params else ref
+
+
+def job_result(
+    ref: JobRef, status: JobStatus, cost: dict[str, JsonValue] | None = None
+) -> dict[str, JsonValue]:
+    """Return what a task gives to the next one about a READY job: the ref's fields and how it ended."""
+    return {
+        **ref.model_dump(mode="json"),
+        "state": status.state.value,
+        "vendor_status": status.vendor_status,
+        "outputs": [output.model_dump(mode="json") for output in status.outputs],
+        "cost": status.cost or cost,
+    }
+
+
+class Receipt(BaseModel):
+    """The vendor's answer to a purchase; this is what the ledger keeps.
+
+    :param ref: the job that was bought, when the purchase made one.
+    :param result: the result itself, when the purchase delivered it at once.
+    :param cost: what it cost, if told.
+    :param vendor_status: the vendor's word for how the new job stands, if told.
+    :param secret: a sealed secret that came only with this answer.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    ref: JobRef | None = None
+    vendor_status: str | None = None
+    result: JsonValue = None
+    cost: dict[str, JsonValue] | None = None
+    secret: str | None = None
+
+
+# --- the three primitives -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer as far as it matters: status, headers (lower case), at most 1 MiB of body.
+
+    :param whole: False when the body was longer than was read, or is media of which only the
+        first bytes were looked at.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    whole: bool = True
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case, without parameters; "" when the server did not say."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def json(self) -> Any:
+        """Return the parsed body; raise ValueError when it is not one whole JSON document."""
+        if not self.whole:
+            raise ValueError("the body was cut off")
+        return json.loads(self.body)
+
+    def excerpt(self, limit: int = 300) -> str:
+        """Return the first characters of the body on one line, for an error message."""
+        if b"\0" in self.body[:64]:
+            return f"{len(self.body)} bytes of {self.content_type or 'binary data'}"
+        return " ".join(self.body[: 4 * limit].decode("utf-8", "replace").split())[:limit]
+
+
+class Repeat(Enum):
+    """Whether a call may be sent again without asking anybody."""
+
+    SAFE = "safe"
+    ONCE = "once"
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One small JSON exchange, as data.
+
+    :param name: what it does, for logs and errors ("create a highlight reel").
+    :param path: below the account's base URL.
+    :param parse: turns the answer, whatever its status, into the result or raises a VidaiError.
+    :param repeat: ONCE for everything that buys.
+    :param timeout: seconds; None takes the connection's.
+    """
+
+    name: str
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    parse: Callable[[Answer], T]
+    repeat: Repeat = Repeat.SAFE
+    query: tuple[tuple[str, str], ...] = ()
+    body: dict[str, JsonValue] | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """A file to stream out.
+
+    :param url: absolute; it may be signed, so it is never shown.
+    :param with_key: send the account's key: only ever true for the API's own host.
+    :param kind: what the file must turn out to be.
+    """
+
+    url: str = field(repr=False)
+    kind: OutputKind
+    method: Literal["GET", "POST"] = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: dict[str, JsonValue] | None = field(default=None, repr=False)
+    with_key: bool = False
+
+
+@dataclass(frozen=True)
+class Put:
+    """A file to stream in, to a signed URL that is a secret and gets no key."""
+
+    url: str = field(repr=False)
+    content_type: str
+
+
+# --- helpers that belong to the vocabulary -------------------------------------------------
+
+
+def literal(value: Any) -> Any:
+    """Return what a rendered template field means.
+
+    Jinja renders lists and dicts as Python literals, people write JSON; both come as text.
+    Anything else is returned as it is.
+    """
+    if not isinstance(value, str) or value[:1] not in "[{(":
+        return value
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(value)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return value
+
+
+def validated(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
+    """Build ``model`` from ``values``; wrong fields become one readable :class:`InputError`."""
+    try:
+        return model.model_validate({key: value for key, value in values.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(_problem(item) for item in error.errors(include_url=False))
+        raise InputError(f"{what}: {problems}. Nothing was sent.") from None
+
+
+def _problem(item: Any) -> str:
+    path = ".".join(str(part) for part in item["loc"]) or "request"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "missing":
+        return f"{path}: is required"
+    return f"{path}: {message} (got {_shown(item['input'])})"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def digest(url: str) -> str:
+    """Return what identifies the file behind a signed URL: sha256 of the URL without its query."""
+    return hashlib.sha256(urlsplit(url)._replace(query="", fragment="").geturl().encode()).hexdigest()
+
+
+def fingerprint(values: Mapping[str, Any]) -> str:
+    """Return the sha256 of the canonical JSON of ``values``; equal requests have equal fingerprints."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

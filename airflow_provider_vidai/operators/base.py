@@ -1,0 +1,331 @@
+"""What all operators share: one purchase per task, the waiting for it, and the landing of its files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from airflow.providers.common.compat.sdk import conf
+from airflow.sdk import BaseOperator, Context
+from pydantic import JsonValue
+
+from airflow_provider_vidai.errors import InputError, JobError, LedgerError
+from airflow_provider_vidai.hooks.base import VidaiHook
+from airflow_provider_vidai.hooks.failures import airflow_failures
+from airflow_provider_vidai.lifecycle.decide import Policy
+from airflow_provider_vidai.lifecycle.ledger import Ledger, Record
+from airflow_provider_vidai.lifecycle.purchase import Counter, Offer, Purchase, RateWait, Settled, finished
+from airflow_provider_vidai.models import (
+    JobRef,
+    JobState,
+    JobStatus,
+    Output,
+    fingerprint,
+    job_result,
+    literal,
+)
+from airflow_provider_vidai.operators.context import land_outlets, store_of, try_of
+from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
+
+#: Airflow's own deferral timeout is only a backstop behind the trigger's deadline.
+BACKSTOP_SECONDS = 60.0
+
+
+class VendorOperator(BaseOperator):
+    """An operator that talks to one vendor through one connection."""
+
+    hook_class: ClassVar[type[VidaiHook]]
+    ui_color = "#d9ecff"
+
+    def conn_id(self) -> str:
+        """Return the connection named by the ``<vendor>_conn_id`` argument."""
+        return str(getattr(self, f"{self.hook_class.vendor_name}_conn_id"))
+
+    @cached_property
+    def hook(self) -> VidaiHook:
+        """The vendor's hook on this operator's connection."""
+        return self.hook_class(self.conn_id())
+
+
+class PaidOperator(VendorOperator):
+    """Buy something, once per task however often the task is tried.
+
+    :param on_lost_submit: what an automatic retry does when an earlier try sent a purchase and never
+        learnt its outcome: ``fail``, or ``resubmit`` (which may pay twice).
+    :param on_clear: what clearing a *finished* task does: buy ``fresh``, or ``reuse`` the result.
+    """
+
+    #: The arguments that make up the request; they are template fields too.
+    request_fields: ClassVar[Sequence[str]]
+
+    def __init__(
+        self,
+        *,
+        on_lost_submit: Literal["fail", "resubmit"] = "fail",
+        on_clear: Literal["fresh", "reuse"] = "fresh",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.on_lost_submit = on_lost_submit
+        self.on_clear = on_clear
+
+    def asked(self) -> dict[str, Any]:
+        """Return the request as it was given, by which a changed one is recognised."""
+        return {name: literal(getattr(self, name)) for name in self.request_fields}
+
+    def offer(self) -> Offer:
+        """Validate the request and return the purchase; called only when something is to be bought."""
+        raise NotImplementedError
+
+    def settle(self, context: Context) -> Settled:
+        """Buy, re-attach or reuse, as the ledger and the decision table say."""
+        self._check_policy()
+        attempt = try_of(context)
+        purchase = Purchase(
+            vendor=self.hook.vendor.label,
+            ledger=self._ledger(context),
+            counter=Counter(offer=self.offer, send=self.hook.send, look=self.hook.look),
+            policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
+            fingerprint=self._fingerprint(),
+            try_number=attempt.number,
+            max_tries=attempt.max_tries,
+            log=self.log,
+        )
+        return purchase.settle()
+
+    def conclude(self, context: Context, ref: JobRef | None = None) -> None:
+        """Write down that the task is about to return its result.
+
+        :param ref: the job as it is known now.
+        """
+        ledger = self._ledger(context)
+        try:
+            record = ledger.read()
+            if record is not None and record.receipt is not None:
+                ledger.write(_done(record, ref))
+        except LedgerError as error:
+            self.log.warning(
+                "%s. The result stands; clearing this task would reuse it and not buy afresh.", error
+            )
+
+    def _check_policy(self) -> None:
+        allowed = {"on_lost_submit": ("fail", "resubmit"), "on_clear": ("fresh", "reuse")}
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise InputError(
+                    f"{name} must be one of {values}, not {getattr(self, name)!r}. Nothing was sent."
+                )
+
+    def _fingerprint(self) -> str:
+        account = {
+            "vendor": self.hook.vendor_name,
+            "conn_id": self.hook.conn_id,
+            "url": self.hook.account.base_url,
+        }
+        return fingerprint({**account, "asked": self.asked()})
+
+    def _ledger(self, context: Context) -> Ledger:
+        return Ledger(store_of(context, self.log))
+
+
+class JobOperator(PaidOperator):
+    """Buy a job and wait for it, by default without holding a worker where Airflow is set up so.
+
+    :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
+    :param timeout: how long this try waits (seconds or timedelta), never past ``execution_timeout``;
+        a retry waits anew for the same job.
+    :param poll_interval: seconds between looks at the job; None adapts them to the job.
+    :param download_to: land the finished job's files here, in the same task.
+    """
+
+    #: Seconds to wait unless told otherwise.
+    default_timeout: ClassVar[float]
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        timeout: float | timedelta | str | None = None,
+        poll_interval: float | str | None = None,
+        download_to: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+        self.timeout = timeout
+        self.poll_interval = poll_interval
+        self.download_to = download_to
+        self._job: JobRef | None = None
+
+    def execute(self, context: Context) -> dict[str, JsonValue]:
+        """Buy or re-attach, wait, and return the ref with what the job delivered."""
+        with airflow_failures():
+            return self._run(context, self._deadline())
+
+    def execute_after_wait(
+        self, context: Context, event: Any = None, deadline: float | None = None
+    ) -> dict[str, JsonValue]:
+        """Come back to the decision when the vendor's rate limit has passed."""
+        with airflow_failures():
+            return self._run(context, deadline or self._deadline())
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, JsonValue]:
+        """Take the job from the trigger's event."""
+        with airflow_failures():
+            told = read_event(event)
+            self._job = told.ref
+            return self._finish(context, told.ref, told.ready())
+
+    def on_kill(self) -> None:
+        """Say what becomes of the job: no vendor can cancel one."""
+        if self._job is not None:
+            self.log.warning(
+                "%s is still running at the vendor, and is billed. A retry of this task waits for it "
+                "again and buys nothing.",
+                self._job,
+            )
+
+    def _run(self, context: Context, deadline: float) -> dict[str, JsonValue]:
+        settled = self._settled(context, deadline)
+        ref = settled.receipt.ref
+        assert ref is not None, "a job operator's purchase makes a job"
+        self._job = ref
+        context["ti"].xcom_push(key="job_id", value=ref.job_id)
+        status = settled.status
+        if status is None or status.state is not JobState.READY:
+            since = settled.record.bought_at
+            if self.deferrable:
+                self._defer_to_job(ref, since, deadline)
+            status = self.hook.wait(
+                ref,
+                deadline=deadline,
+                since=since,
+                poll_interval=self._seconds("poll_interval"),
+                on_status=lambda seen: self.log.info("%s: %s", ref, describe(seen)),
+            )
+        return self._finish(context, ref, status)
+
+    def _settled(self, context: Context, deadline: float) -> Settled:
+        while True:
+            try:
+                return self.settle(context)
+            except RateWait as wait:
+                if time.time() + wait.seconds >= deadline:
+                    raise JobError(
+                        f"{wait} That is past this task's deadline.", charged="no", retryable=True
+                    ) from None
+                self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, wait.seconds)
+                if self.deferrable:
+                    self._defer_on_timer(wait.seconds, deadline)
+                time.sleep(wait.seconds)
+
+    def _finish(self, context: Context, ref: JobRef, status: JobStatus) -> dict[str, JsonValue]:
+        ref = status.of(ref)
+        result = job_result(ref, status)
+        if self.download_to:
+            files = land_all(self.hook, ref, status.outputs, self.download_to)
+            land_outlets(context, self.outlets, files)
+            result["files"] = files
+        self.conclude(context, ref)
+        self.log.info("%s is ready (%s).", ref, describe(status))
+        return result
+
+    def _defer_to_job(self, ref: JobRef, since: float | None, deadline: float) -> None:
+        self.log.info("%s: waiting in the triggerer, until %s at most.", ref, _utc(deadline))
+        self.defer(
+            trigger=JobTrigger(
+                ref=ref.model_dump(mode="json"),
+                deadline=deadline,
+                since=since,
+                poll_interval=self._seconds("poll_interval"),
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + BACKSTOP_SECONDS),
+        )
+
+    def _defer_on_timer(self, seconds: float, deadline: float) -> None:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        moment = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+        self.defer(
+            trigger=DateTimeTrigger(moment=moment),
+            method_name="execute_after_wait",
+            kwargs={"deadline": deadline},
+            timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),
+        )
+
+    def _deadline(self) -> float:
+        timeout = self._seconds("timeout")
+        seconds = self.default_timeout if timeout is None else timeout
+        if self.execution_timeout is not None:
+            seconds = min(seconds, self.execution_timeout.total_seconds())
+        return time.time() + seconds
+
+    def _seconds(self, name: str) -> float | None:
+        value = getattr(self, name)
+        if value is None:
+            return None
+        if isinstance(value, timedelta):
+            return value.total_seconds()
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            seconds = -1.0
+        if not 0 < seconds < float("inf"):
+            raise InputError(f"{name} must be a positive number of seconds, not {value!r}. Nothing was sent.")
+        return seconds
+
+
+class DownloadOperator(VendorOperator):
+    """Land the files of a finished job. Nothing is bought; it may be repeated freely.
+
+    :param job: what an upstream task returned (or its text), or a bare job id.
+    :param destination: a storage URI or path; ending in ``/`` it is a folder, otherwise the exact
+        file. A file that is there already is replaced, but only by a whole one.
+    """
+
+    template_fields: Sequence[str] = ("job", "destination")
+
+    def __init__(self, *, job: Any, destination: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.destination = destination
+
+    def ref(self) -> JobRef:
+        """Return the job to download."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> list[JsonValue]:
+        """Return the landed files."""
+        with airflow_failures():
+            ref = self.ref()
+            hook = self.hook_class(ref.conn_id)
+            status = hook.ready(ref)
+            files = land_all(hook, ref, status.outputs, self.destination)
+            land_outlets(context, self.outlets, files)
+            return files
+
+
+def land_all(hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], destination: str) -> list[JsonValue]:
+    """Download every output of a job.
+
+    :raises InputError: when there are several and ``destination`` is one file.
+    """
+    if len(outputs) > 1 and not str(destination).endswith("/"):
+        raise InputError(
+            f"{ref} has {len(outputs)} files, but {destination} is a single one: end it with '/' for a folder."
+        )
+    return [hook.land(ref, output, str(destination)) for output in outputs]
+
+
+def _done(record: Record, ref: JobRef | None) -> Record:
+    assert record.receipt is not None
+    receipt = record.receipt if ref is None else record.receipt.model_copy(update={"ref": ref})
+    return finished(record, receipt)
+
+
+def _utc(moment: float) -> str:
+    return time.strftime("%H:%M:%S UTC", time.gmtime(moment))

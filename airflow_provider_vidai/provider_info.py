@@ -1,0 +1,84 @@
+"""What Airflow is told about this package: connection forms, hooks, operators, sensors, triggers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_vidai import __version__
+
+_NUMBER = {"type": ["number", "null"], "exclusiveMinimum": 0}
+
+#: The extras of every connection of this package, as typed form fields.
+_CONN_FIELDS = {
+    "polls_per_minute": {
+        "label": "Status calls per minute",
+        "description": "How many this account allows; empty takes what the vendor publishes.",
+        "schema": _NUMBER,
+    },
+    "max_connections": {
+        "label": "Connections",
+        "description": "How many connections one triggerer opens to this account for status calls (20).",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "timeout": {
+        "label": "Timeout of a call (s)",
+        "description": "Seconds one call to the API may take, not a job (30).",
+        "schema": _NUMBER,
+    },
+    "verify": {
+        "label": "Check the TLS certificate",
+        "schema": {"type": ["boolean", "null"], "default": True},
+    },
+    "ca_bundle": {
+        "label": "CA bundle",
+        "description": "Path, on every worker and triggerer, of the certificates to trust.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "proxy": {
+        "label": "Proxy",
+        "description": "URL of an HTTP proxy for this vendor's API and its files.",
+        "schema": {"type": ["string", "null"]},
+    },
+}
+
+
+def _connection(vendor: str, label: str, base_url: str) -> dict[str, Any]:
+    return {
+        "connection-type": vendor,
+        "hook-class-name": f"airflow_provider_vidai.hooks.{vendor}.{vendor.capitalize()}Hook",
+        "hook-name": label,
+        "ui-field-behaviour": {
+            "hidden-fields": ["login", "port", "schema", "extra"],
+            "relabeling": {"password": "API key", "host": "Base URL"},
+            "placeholders": {"host": base_url, "password": f"the key of your {label} account"},
+        },
+        "conn-fields": _CONN_FIELDS,
+    }
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, as Airflow's provider manager reads it."""
+    return {
+        "package-name": "airflow-provider-vidai",
+        "name": "AI video (VIDIO, Venice, Vizard, Vidgo)",
+        "description": "Hooks, operators, sensors and a trigger for paid, asynchronous AI video APIs.",
+        "versions": [__version__],
+        "connection-types": [_connection("vidio", "VIDIO", "https://api.vidio.ai")],
+        "integrations": [
+            {
+                "integration-name": "VIDIO",
+                "external-doc-url": "https://www.vidio.ai/docs/api-reference",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": "VIDIO", "python-modules": ["airflow_provider_vidai.hooks.vidio"]}],
+        "operators": [
+            {"integration-name": "VIDIO", "python-modules": ["airflow_provider_vidai.operators.vidio"]}
+        ],
+        "sensors": [
+            {"integration-name": "VIDIO", "python-modules": ["airflow_provider_vidai.sensors.vidio"]}
+        ],
+        "triggers": [
+            {"integration-name": "VIDIO", "python-modules": ["airflow_provider_vidai.triggers.job"]}
+        ],
+    }

@@ -1,0 +1,107 @@
+"""What all sensors share: waiting for a job that another task, or somebody else, bought."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    conf,
+)
+from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
+from pydantic import JsonValue
+
+from airflow_provider_vidai.errors import ApiError, VidaiError
+from airflow_provider_vidai.hooks.base import VidaiHook
+from airflow_provider_vidai.hooks.failures import airflow_failures
+from airflow_provider_vidai.lifecycle.verdict import unless_ready
+from airflow_provider_vidai.models import JobRef, JobState, job_result
+from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
+
+#: Between looks when not deferrable, in seconds; Airflow's own default.
+POKE_INTERVAL = 60.0
+BACKSTOP_SECONDS = 60.0
+
+
+class JobSensor(BaseSensorOperator):
+    """Wait for a job, and return the same as the operator that bought it would.
+
+    :param job: what an upstream task returned (or its text), or a bare job id.
+    :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
+    :param poke_interval: seconds (or timedelta) between looks; None adapts them to the job when
+        deferrable, and takes 60 otherwise.
+    """
+
+    hook_class: ClassVar[type[VidaiHook]]
+    template_fields: Sequence[str] = ("job",)
+
+    def __init__(
+        self,
+        *,
+        job: Any,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: float | timedelta | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=POKE_INTERVAL if poke_interval is None else poke_interval, **kwargs)
+        self.job = job
+        self.deferrable = deferrable
+        self.adaptive = poke_interval is None
+
+    def ref(self) -> JobRef:
+        """Return the job to wait for."""
+        raise NotImplementedError
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once; an unanswered look is no failure."""
+        with airflow_failures():
+            ref = self.ref()
+            try:
+                status = self.hook_class(ref.conn_id).look(ref)
+            except ApiError as error:
+                if error.account:
+                    raise
+                self.log.warning("%s: no answer about its status, looking again: %s", ref, error)
+                return PokeReturnValue(is_done=False)
+            self.log.info("%s: %s", ref, describe(status))
+            if status.state is JobState.RUNNING:
+                return PokeReturnValue(is_done=False)
+            unless_ready(ref, status)
+            return PokeReturnValue(is_done=True, xcom_value=job_result(status.of(ref), status))
+
+    def execute(self, context: Context) -> Any:
+        """Look at once; then wait, in the triggerer if deferrable."""
+        if not self.deferrable:
+            return super().execute(context)
+        try:
+            seen = self.poke(context)
+            ref = self.ref()
+        except (AirflowException, VidaiError) as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise
+        if seen.is_done:
+            return seen.xcom_value
+        return self.defer(
+            trigger=JobTrigger(
+                ref=ref.model_dump(mode="json"),
+                deadline=time.time() + self.timeout,
+                poll_interval=None if self.adaptive else self.poke_interval,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout + BACKSTOP_SECONDS),
+        )
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, JsonValue]:
+        """Take the job from the trigger's event."""
+        with airflow_failures():
+            told = read_event(event)
+            if told.end == "deadline":
+                raise AirflowSensorTimeout(f"{told.ref} is not ready yet (last seen: {told.message}).")
+            status = told.ready()
+            return job_result(status.of(told.ref), status)

@@ -1,0 +1,43 @@
+"""VIDIO: wait for a job bought elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.hooks.vidio import VidioHook
+from airflow_provider_vidai.models import JobRef
+from airflow_provider_vidai.sensors.base import JobSensor
+from airflow_provider_vidai.vendors.vidio import VIDIO
+
+
+class VidioJobSensor(JobSensor):
+    """Wait until a VIDIO job is processed, or rendered.
+
+    :param job: what a VIDIO operator returned (or its text), or a bare job id.
+    :param until: ``processed`` (the reel is made) or ``rendered`` (a file can be downloaded).
+    """
+
+    hook_class = VidioHook
+    template_fields: Sequence[str] = (*JobSensor.template_fields, "until", "vidio_conn_id")
+
+    def __init__(
+        self,
+        *,
+        until: Literal["processed", "rendered"] | str = "processed",
+        vidio_conn_id: str = VidioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.until = until
+        self.vidio_conn_id = vidio_conn_id
+
+    def ref(self) -> JobRef:
+        """Return the reel or its render, as ``until`` says."""
+        if self.until not in ("processed", "rendered"):
+            raise InputError(
+                f"until must be 'processed' or 'rendered', not {self.until!r}. Nothing was sent."
+            )
+        ref = JobRef.read(self.job, vendor="vidio", conn_id=self.vidio_conn_id, kind="reel")
+        return VIDIO.render_of(ref) if self.until == "rendered" else VIDIO.reel_of(ref)

@@ -1,0 +1,52 @@
+"""The status calls an account allows, handed out in the order in which they fall due."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+
+
+class Budget:
+    """One account's status calls in one process: at most so many a minute, the earliest due first.
+
+    Jobs that wait for the same account share it, so that a thousand of them stay within what the
+    vendor allows, and a vendor's "not now" holds all of them back and not only the one that heard it.
+
+    :param per_minute: None for no limit.
+    """
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._gap = 60.0 / per_minute if per_minute else 0.0
+        self._free_at = 0.0
+        self._queue: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self._dealer: asyncio.Task[None] | None = None
+
+    async def turn(self) -> None:
+        """Return when the caller may look, which is now unless the budget is used up."""
+        now = time.monotonic()
+        if not self._queue and now >= self._free_at:
+            self._free_at = now + self._gap
+            return
+        mine = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._queue, (now, next(self._order), mine))
+        if self._dealer is None or self._dealer.done():
+            self._dealer = asyncio.get_running_loop().create_task(self._deal())
+        await mine
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody look for ``seconds``: the vendor asked for it."""
+        self._free_at = max(self._free_at, time.monotonic() + seconds)
+
+    async def _deal(self) -> None:
+        while self._queue:
+            wait = self._free_at - time.monotonic()
+            if wait > 0:
+                await asyncio.sleep(wait)
+                continue
+            _, _, future = heapq.heappop(self._queue)
+            if not future.done():
+                self._free_at = time.monotonic() + self._gap
+                future.set_result(None)

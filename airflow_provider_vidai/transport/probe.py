@@ -1,0 +1,106 @@
+"""What a media file is: read in this process with PyAV, from a stream, without external programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import IO
+
+from airflow_provider_vidai.models import OutputKind
+
+
+@dataclass(frozen=True)
+class Media:
+    """What a file says about itself.
+
+    :param width: pixels as stored, likewise ``height``; None without a picture.
+    :param duration: seconds; 0 for a still image, None when the file doesn't say.
+    :param fps: frames per second; None without moving pictures.
+    """
+
+    width: int | None
+    height: int | None
+    duration: float | None
+    fps: float | None
+
+
+# Demuxers that PyAV uses for single pictures, by the end of their name.
+_STILLS = ("_pipe", "image2", "gif")
+
+
+def probe(file: IO[bytes]) -> Media:
+    """Read the headers of ``file``.
+
+    :raises ValueError: when it is no media file that can be read.
+    """
+    import av  # heavy, and needed only here
+
+    try:
+        with av.open(file, mode="r", metadata_errors="replace") as container:
+            video = next(iter(container.streams.video), None)
+            duration = container.duration / av.time_base if container.duration else None
+            if duration is None and video is not None and video.duration and video.time_base:
+                duration = float(video.duration * video.time_base)
+            if video is None:
+                return Media(None, None, duration, None)
+            if container.format.name.endswith(_STILLS):
+                return Media(
+                    video.width,
+                    video.height,
+                    0.0 if container.format.name != "gif" else duration or 0.0,
+                    None,
+                )
+            fps = float(video.average_rate) if video.average_rate else None
+            return Media(video.width or None, video.height or None, duration, fps)
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise ValueError(str(error)) from None
+
+
+#: How the files of each kind begin: (offset, bytes).
+_SIGNATURES: dict[OutputKind, tuple[tuple[int, bytes], ...]] = {
+    "video": ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (8, b"AVI ")),
+    "image": ((0, b"\xff\xd8\xff"), (0, b"\x89PNG"), (0, b"GIF8"), (8, b"WEBP"), (4, b"ftypavi")),
+    "audio": (
+        (0, b"ID3"),
+        (0, b"\xff\xfb"),
+        (0, b"\xff\xf3"),
+        (0, b"\xff\xf2"),
+        (8, b"WAVE"),
+        (0, b"OggS"),
+        (0, b"fLaC"),
+        (4, b"ftyp"),
+    ),
+    "text": (),
+}
+
+_SUFFIXES = (
+    (4, b"ftypqt", ".mov"),
+    (4, b"ftypM4A", ".m4a"),
+    (4, b"ftyp", ".mp4"),
+    (0, b"\x1aE\xdf\xa3", ".webm"),
+    (0, b"\xff\xd8\xff", ".jpg"),
+    (0, b"\x89PNG", ".png"),
+    (0, b"GIF8", ".gif"),
+    (8, b"WEBP", ".webp"),
+    (8, b"WAVE", ".wav"),
+    (0, b"OggS", ".ogg"),
+    (0, b"fLaC", ".flac"),
+    (0, b"ID3", ".mp3"),
+    (0, b"\xff", ".mp3"),
+)
+
+#: The first bytes of a file that the two functions below want to see.
+HEAD = 16
+
+
+def looks_like(kind: OutputKind, head: bytes) -> bool:
+    """Whether a file that begins with ``head`` can be of ``kind``."""
+    marks = _SIGNATURES[kind]
+    return not marks or any(head[at : at + len(mark)] == mark for at, mark in marks)
+
+
+def suffix_of(kind: OutputKind, head: bytes) -> str:
+    """Return the usual extension, with its dot, of a file that begins with ``head``."""
+    for at, mark, suffix in _SUFFIXES:
+        if head[at : at + len(mark)] == mark:
+            return suffix
+    return {"video": ".mp4", "image": ".img", "audio": ".audio", "text": ".txt"}[kind]

@@ -1,0 +1,188 @@
+"""Where files come from and where they land: Airflow object storage, whole or absent."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_vidai.errors import InputError, TransferError
+
+#: How much is read or written at a time, in bytes.
+CHUNK = 1 << 20
+
+_LOCAL = ("", "file", "local")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read.
+
+    :param size: bytes.
+    """
+
+    path: ObjectStoragePath
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The file's own name, raw."""
+        return self.path.name
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Open the file; what goes wrong becomes an error that names it."""
+        try:
+            with self.path.open("rb") as file:  # type: ignore[no-untyped-call]
+                yield file
+        except PermissionError as error:
+            raise InputError(f"{self.path}: may not be read ({error}). Nothing was sent.") from None
+
+    def chunks(self) -> Iterator[bytes]:
+        """Read the file from its start."""
+        with self.open() as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+
+
+def storage_path(uri: str | ObjectStoragePath) -> ObjectStoragePath:
+    """Return the path of a URI or of a plain local path.
+
+    :raises InputError: when no filesystem for it is installed.
+    """
+    try:
+        path = ObjectStoragePath(uri)
+        path.fs  # noqa: B018 - resolved lazily, and this is where a missing filesystem shows
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            f"{uri}: {error}. Install the Airflow provider of this storage, e.g. "
+            "apache-airflow-providers-amazon[s3fs] for s3://. Nothing was sent."
+        ) from None
+    return path
+
+
+def source(uri: str | ObjectStoragePath) -> Source:
+    """Return the file at ``uri``.
+
+    :raises InputError: when it is missing, a directory, empty, or may not be read.
+    """
+    path = storage_path(uri)
+    try:
+        if path.is_dir():
+            raise InputError(f"{uri}: is a directory, not a file. Nothing was sent.")
+        if not path.exists():
+            raise InputError(f"{uri}: there is no such file. Nothing was sent.")
+        size = path.stat().st_size
+    except PermissionError as error:
+        raise InputError(f"{uri}: may not be read ({error}). Nothing was sent.") from None
+    if not size:
+        raise InputError(f"{uri}: is empty. Nothing was sent.")
+    return Source(path, size)
+
+
+def destination_path(uri: str, stem: str, suffix: str) -> ObjectStoragePath:
+    """Return the file to land: ``uri`` itself, or ``stem`` with ``suffix`` in the folder ``uri/``."""
+    path = storage_path(uri)
+    return path / (file_name(stem) + suffix) if str(uri).endswith("/") else path
+
+
+def public_uri(path: ObjectStoragePath) -> str:
+    """Return the URI of ``path`` as others may see it: absolute, and without credentials."""
+    if path.protocol in _LOCAL:
+        return Path(path.path).absolute().as_uri()
+    return f"{path.protocol}://{path.path.lstrip('/')}"
+
+
+def file_name(title: str, limit: int = 100) -> str:
+    """Return what is safe of a title as a file name: titles come from vendors and are only data."""
+    safe = re.sub(r"[^\w\- ]+", "_", title, flags=re.UNICODE).strip(" _")
+    return safe[:limit].strip(" _") or "file"
+
+
+class Landing:
+    """A file being written that nobody sees until it is whole.
+
+    On local disks it is a hidden sibling that is renamed; elsewhere the store's own uncommitted
+    write (on S3 a multipart upload that is completed or aborted).
+    """
+
+    def __init__(self, path: ObjectStoragePath) -> None:
+        self.path = path
+        self._final = Path(path.path) if path.protocol in _LOCAL else None
+        self._part: Path | None = None
+        self._file: Any = None
+
+    def open(self) -> None:
+        """Begin, or begin again from nothing."""
+        self.discard()
+        if self._final is not None:
+            self._final.parent.mkdir(parents=True, exist_ok=True)
+            if self._final.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "is a directory; end it with '/' to land files in it")
+            self._part = self._final.with_name(f".{self._final.name[:200]}.{uuid.uuid4().hex[:8]}.part")
+            self._file = self._part.open("xb")
+        else:
+            # Opened at the filesystem: Airflow's wrapper reports every single write to its lineage.
+            self._file = self.path.fs.open(self.path.path, "wb", autocommit=False)
+
+    def write(self, chunk: bytes) -> None:
+        """Append ``chunk``."""
+        self._file.write(chunk)
+
+    def commit(self) -> None:
+        """Make the file appear, whole, in place of one that was there before."""
+        if self._part is not None and self._final is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._part.replace(self._final)
+            self._part = None
+        else:
+            self._file.close()
+            self._file.commit()
+        self._file = None
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        file, self._file = self._file, None
+        if file is None:
+            return
+        if self._part is not None:
+            file.close()
+            self._part.unlink(missing_ok=True)
+            self._part = None
+        else:
+            file.discard()
+            # An abandoned fsspec file commits itself when it is collected, unless it counts as closed.
+            file.closed = True
+
+
+@contextmanager
+def landing(path: ObjectStoragePath) -> Iterator[Landing]:
+    """Write a file that is committed by the caller, or discarded when anything goes wrong."""
+    target = Landing(path)
+    try:
+        target.open()
+        yield target
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        target.discard()
+
+
+def storage_error(path: ObjectStoragePath, error: OSError) -> TransferError:
+    """Return what a failed write means, in words that say what to do."""
+    if error.errno == errno.ENOSPC:
+        return TransferError(f"{path}: no space left on the destination. Nothing was left there.")
+    if isinstance(error, PermissionError) or error.errno in (errno.EROFS, errno.EISDIR, errno.ENOTDIR):
+        why = error.strerror or str(error)
+        return TransferError(f"{path}: cannot be written: {why}. Nothing was left there.", retryable=False)
+    return TransferError(f"{path}: writing failed: {error}. Nothing was left there.")

@@ -1,0 +1,1 @@
+"""The one trigger that waits for jobs of every vendor."""

@@ -1,0 +1,219 @@
+"""The trigger that waits for a job, whichever vendor's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from airflow_provider_vidai.errors import ApiError, JobError, VidaiError
+from airflow_provider_vidai.hooks.base import aaccount
+from airflow_provider_vidai.lifecycle.poll import (
+    SOONEST,
+    AccountBroken,
+    DeadlinePassed,
+    Finished,
+    Step,
+    Wait,
+    Watch,
+)
+from airflow_provider_vidai.lifecycle.verdict import account_broken, timed_out, unless_ready
+from airflow_provider_vidai.models import JobRef, JobStatus
+from airflow_provider_vidai.transport.shared import Line, line
+from airflow_provider_vidai.vendors import VENDORS
+
+#: The connection is read again after this many seconds, so that a rotated key reaches jobs that
+#: have been waiting for long.
+CONNECTION_LASTS = 600.0
+
+
+class JobEvent(BaseModel):
+    """What the trigger tells the resumed task: JSON primitives, with everything the task needs.
+
+    :param end: why the waiting ended.
+    :param message: for an end other than ``status``, what was last known.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    end: Literal["status", "deadline", "account"]
+    ref: JobRef
+    status: JobStatus | None = None
+    message: str = ""
+
+    def ready(self) -> JobStatus:
+        """Return the status of a READY job, or raise what the event means.
+
+        :raises JobError: when the job failed, is gone, still runs, or cannot be looked at.
+        """
+        if self.end == "deadline":
+            raise timed_out(self.ref, self.message)
+        if self.end == "account" or self.status is None:
+            raise account_broken(self.ref, VidaiError(self.message))
+        unless_ready(self.ref, self.status)
+        return self.status
+
+
+def read_event(event: Any) -> JobEvent:
+    """Return the event that resumed a task.
+
+    :raises JobError: when it is None or unknown: that never passes for success.
+    """
+    try:
+        return JobEvent.model_validate(event)
+    except ValidationError:
+        raise JobError(
+            f"The trigger ended with an event that is not understood ({str(event)[:200]!r}). The job goes on "
+            "at the vendor; a retry re-attaches to it and buys nothing.",
+            charged="yes",
+            retryable=True,
+        ) from None
+
+
+class JobTrigger(BaseTrigger):
+    """Wait until a job is finished, or until the deadline.
+
+    :param ref: the job, as a dict.
+    :param deadline: seconds since the epoch.
+    :param since: when it was bought, seconds since the epoch; None when unknown.
+    :param poll_interval: seconds between looks; None adapts them.
+    """
+
+    def __init__(
+        self,
+        *,
+        ref: dict[str, Any],
+        deadline: float,
+        since: float | None = None,
+        poll_interval: float | None = None,
+        **_: Any,
+    ) -> None:
+        # An exception here would end the whole triggerer, and with it everybody's waiting: what is
+        # wrong shows in run(). Arguments of a later version are left alone for the same reason.
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.ref = ref
+        self.deadline = deadline
+        self.since = since
+        self.poll_interval = poll_interval
+        self._told = ""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what rebuilds this trigger elsewhere; it holds no secret."""
+        return (
+            "airflow_provider_vidai.triggers.job.JobTrigger",
+            {
+                "ref": self.ref,
+                "deadline": self.deadline,
+                "since": self.since,
+                "poll_interval": self.poll_interval,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look at the job until it ends, and tell so in one event."""
+        ref = JobRef.model_validate(self.ref)
+        watch = Watch(
+            since=self.since or time.time(),
+            deadline=self.deadline,
+            typical=VENDORS[ref.vendor].typical_seconds(ref.kind),
+            poll_interval=self.poll_interval,
+        )
+        event = await self._until_ended(ref, watch)
+        yield TriggerEvent(event.model_dump(mode="json"))  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        """Say what becomes of the job: no vendor can cancel one."""
+        self.log.info(
+            "%s is still running at the vendor, and is billed. A retry of the task waits for it again.",
+            JobRef.model_validate(self.ref),
+        )
+
+    async def _until_ended(self, ref: JobRef, watch: Watch) -> JobEvent:
+        step = watch.first(time.time())
+        while (event := _event(ref, step)) is None:
+            step = await self._on_one_connection(ref, watch, step)
+        return event
+
+    async def _on_one_connection(self, ref: JobRef, watch: Watch, step: Step) -> Step:
+        """Look until the job ends, or until the connection should be read again."""
+        until = time.monotonic() + CONNECTION_LASTS
+        try:
+            account = await aaccount(VENDORS[ref.vendor], ref.conn_id)
+        except Exception as error:  # noqa: BLE001 - whatever stops it, the job is paid for
+            await asyncio.sleep(SOONEST)
+            why = ApiError(f"Connection {ref.conn_id!r} cannot be used: {error}", account=True)
+            return watch.missed(why, time.time())
+        async with line(account) as shared:
+            while isinstance(step, Wait) and time.monotonic() < until:
+                await asyncio.sleep(step.seconds)
+                step = await self._look(ref, watch, shared)
+                if isinstance(step, Wait) and step.reconnect:
+                    break
+        return step
+
+    async def _look(self, ref: JobRef, watch: Watch, shared: Line) -> Step:
+        await shared.budget.turn()
+        try:
+            status = await shared.client.asend(VENDORS[ref.vendor].status(ref))
+        except VidaiError as error:
+            self.log.warning("%s: no answer about its status, looking again: %s", ref, error)
+            step = watch.missed(error, time.time())
+            if isinstance(step, Wait) and step.pause_account:
+                shared.budget.pause(step.seconds)
+            return step
+        words = describe(status)
+        if words != self._told:
+            self._told = words
+            await self._tell(ref, status, words)
+        return watch.saw(status, time.time())
+
+    async def _tell(self, ref: JobRef, status: JobStatus, words: str) -> None:
+        self.log.info("%s: %s", ref, words)
+        if not status.known:
+            self.log.warning(
+                "%s: %r is no status that %s documents; the job is paid for, so it is waited for.",
+                ref,
+                status.vendor_status,
+                VENDORS[ref.vendor].label,
+            )
+        await self._push_progress(status)
+
+    async def _push_progress(self, status: JobStatus) -> None:
+        """Show the progress while the task is deferred, where Airflow can (3.3)."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        push, instance = getattr(XCom, "aset", None), self.task_instance
+        if push is None or instance is None:
+            return
+        value = {"vendor_status": status.vendor_status, "progress": status.progress, "at": time.time()}
+        try:
+            await push(
+                key="progress",
+                value=value,
+                dag_id=instance.dag_id,
+                task_id=instance.task_id,
+                run_id=instance.run_id,
+                map_index=instance.map_index,
+            )
+        except Exception as error:  # noqa: BLE001 - nothing about showing progress may end the waiting
+            self.log.debug("Progress could not be shown: %s", error)
+
+
+def describe(status: JobStatus) -> str:
+    """Return how a job is, in one line for a person."""
+    done = "" if status.progress is None else f", {status.progress:.0%}"
+    return f"{status.vendor_status}{done}"
+
+
+def _event(ref: JobRef, step: Step) -> JobEvent | None:
+    if isinstance(step, Finished):
+        return JobEvent(end="status", ref=ref, status=step.status)
+    if isinstance(step, DeadlinePassed):
+        return JobEvent(end="deadline", ref=ref, message=step.last)
+    if isinstance(step, AccountBroken):
+        return JobEvent(end="account", ref=ref, message=str(step.error))
+    return None

@@ -1,0 +1,173 @@
+"""What every vendor module offers, and the reading of answers that is the same for all."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from airflow_provider_vidai.errors import ApiError, InputError, VidaiError
+from airflow_provider_vidai.models import Answer, Call, Fetch, JobRef, JobStatus, Output, VendorName
+
+R = TypeVar("R", bound=BaseModel)
+
+#: Statuses by which a server refuses a request without acting on it, because of what was asked.
+REFUSED = frozenset({400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451})
+#: Statuses that speak of the key or the account.
+ACCOUNT = frozenset({401, 402, 403})
+
+_REMEDIES = {
+    401: "Check the API key in the connection's password field",
+    402: "The account cannot pay for this: top up its balance or plan",
+    403: "The account or its plan does not allow this: check the plan and the key's rights",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an account allows.
+
+    :param polls_per_minute: status calls; None where the vendor publishes no limit.
+    """
+
+    polls_per_minute: int | None = None
+
+
+class Vendor(ABC):
+    """One API, as pure functions from requests to calls and from answers to results."""
+
+    name: ClassVar[VendorName]
+    #: The name as the vendor writes it.
+    label: ClassVar[str]
+    #: Used when the connection names no host.
+    base_url: ClassVar[str]
+    limits: ClassVar[Limits] = Limits()
+
+    @abstractmethod
+    def key_header(self, key: str) -> Mapping[str, str]:
+        """Return the header that carries the API key."""
+
+    @abstractmethod
+    def status(self, ref: JobRef) -> Call[JobStatus]:
+        """Return the call that asks how ``ref`` is."""
+
+    @abstractmethod
+    def fetch(self, ref: JobRef, output: Output) -> Call[Fetch]:
+        """Return the call that yields a fresh way to the file of ``output``."""
+
+    @abstractmethod
+    def check(self) -> Call[str]:
+        """Return a free call that proves the key, answering with words for a person."""
+
+    @abstractmethod
+    def typical_seconds(self, kind: str) -> float | None:
+        """Return how long a job of ``kind`` usually takes, or None where nothing is published."""
+
+    def file_stem(self, ref: JobRef, output: Output) -> str:
+        """Return what to call the file of ``output`` when only a folder is given."""
+        return f"{output.title or ref.job_id}-{output.index}"
+
+    def not_processed(self, answer: Answer) -> bool:
+        """Whether the vendor says that it did not act on the request, so that it may be sent again."""
+        return answer.status == 429
+
+    def account_error(self, answer: Answer) -> bool:
+        """Whether the answer speaks of the key or the account and not of this call."""
+        return answer.status in ACCOUNT
+
+    def error_words(self, answer: Answer) -> str:
+        """Return the vendor's explanation from an error answer."""
+        try:
+            body = answer.json()
+        except ValueError:
+            return answer.excerpt()
+        error = body.get("error", body) if isinstance(body, dict) else body
+        if isinstance(error, dict):
+            error = error.get("message", error)
+        return error if isinstance(error, str) else json.dumps(error)[:300]
+
+    def refusal(self, answer: Answer, doing: str) -> VidaiError:
+        """Return the error for an answer that is not a success.
+
+        :param doing: the call's name.
+        """
+        said = f"{self.label} answered HTTP {answer.status} to '{doing}': {self.error_words(answer)}"
+        wait = retry_after(answer)
+        if self.account_error(answer):
+            remedy = _REMEDIES.get(answer.status, "Check the key and the account")
+            return ApiError(f"{said}. {remedy}.", status=answer.status, processed="no", account=True)
+        if self.not_processed(answer):
+            return ApiError(
+                f"{said}.", status=answer.status, processed="no", retryable=True, retry_after=wait
+            )
+        if answer.status in REFUSED:
+            return InputError(f"{said}. Correct the request; nothing was charged for it.")
+        if 300 <= answer.status < 400:
+            remedy = "Redirects are not followed: check the host in the connection"
+            return ApiError(f"{said}. {remedy}.", status=answer.status)
+        return ApiError(f"{said}.", status=answer.status, retryable=True, retry_after=wait)
+
+    def read(self, answer: Answer, doing: str) -> dict[str, Any]:
+        """Return the JSON object of a successful answer.
+
+        :raises VidaiError: for any other status, or when the body is not a JSON object.
+        """
+        if not 200 <= answer.status < 300:
+            raise self.refusal(answer, doing)
+        try:
+            body = answer.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise self.unreadable(answer, doing)
+        return body
+
+    def parse(self, model: type[R], answer: Answer, doing: str) -> R:
+        """Return a successful answer as ``model``, whose fields accept what vendors really send."""
+        body = self.read(answer, doing)
+        try:
+            return model.model_validate(body)
+        except ValidationError:
+            raise self.unreadable(answer, doing) from None
+
+    def unreadable(self, answer: Answer, doing: str) -> ApiError:
+        """Return the error for a success whose body cannot be understood."""
+        return ApiError(
+            f"{self.label} answered '{doing}' with HTTP {answer.status} but an unreadable body "
+            f"({answer.content_type or 'no content type'}): {without_urls(answer.excerpt(120))!r}.",
+            status=answer.status,
+            retryable=True,
+        )
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Return the seconds of a Retry-After header; a date counts from the answer's own Date header."""
+    value = answer.headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(value)
+        return max(0.0, (until - parsedate_to_datetime(answer.headers["date"])).total_seconds())
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def without_urls(value: JsonValue) -> JsonValue:
+    """Return ``value`` without the http(s) URLs in it: a vendor's file URL is a bearer secret."""
+    if isinstance(value, dict):
+        kept = {key: without_urls(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None or value[key] is None}
+    if isinstance(value, list):
+        return [without_urls(item) for item in value]
+    if isinstance(value, str) and ("http://" in value or "https://" in value):
+        return None
+    return value

@@ -1,0 +1,485 @@
+"""VIDIO: highlight reels from your own footage (upload, reel, render, download).
+
+There is no published REST reference. The wire facts come from the vendor's own client ``vidio-ai``
+0.1.5; what it does not show (error bodies, prices, limits) is undocumented and treated as unknown.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
+
+from airflow_provider_vidai.errors import InputError, JobError, JobFailed, JobGone
+from airflow_provider_vidai.models import (
+    Answer,
+    Call,
+    Fetch,
+    JobRef,
+    JobState,
+    JobStatus,
+    Output,
+    Receipt,
+    Repeat,
+    digest,
+    literal,
+)
+from airflow_provider_vidai.vendors.base import Vendor, without_urls
+
+VideoCategory = Literal[
+    "podcast", "ball-sports", "non-ball-sports", "beauty-product-demo", "wedding", "travel", "others"
+]
+AspectRatio = Literal["landscape", "portrait", "square"]
+MusicCategory = Literal[
+    "corporate",
+    "romantic",
+    "sports",
+    "kids_and_comedy",
+    "ambient_and_nature",
+    "horror_and_suspense",
+    "documentary",
+    "trending_vlogs",
+]
+MediaType = Literal["video", "image"]
+
+#: What the vendor's client takes each extension for.
+MEDIA_TYPES: Mapping[str, MediaType] = {
+    **dict.fromkeys(("mp4", "mov", "m4v", "avi", "mkv", "webm"), "video"),
+    **dict.fromkeys(("jpg", "jpeg", "png", "webp", "gif"), "image"),
+}
+
+# The documented words and the internal ones that the vendor's client knows.
+_WORKING = frozenset(
+    {
+        "submitted",
+        "queued",
+        "processing",
+        "loaded",
+        "cpu_work_pending",
+        "small_work_pending",
+        "big_work_pending",
+    }
+)
+_REEL_READY = frozenset({"processed", "rendering", "rendered"})
+_FAILED = frozenset({"failed", "error"})
+_KNOWN = _WORKING | _REEL_READY | _FAILED
+
+#: Seconds after which a render that looks like the one before is taken for the new one: the vendor
+#: may serve equal renders under one URL.
+SAME_RENDER_AFTER = 60.0
+
+
+def _not_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+def input_key_list(value: Any) -> list[Any]:
+    """Return the keys in any iterable of keys and upload results, in order."""
+    value = literal(value)
+    if isinstance(value, (str, bytes, Mapping)):
+        value = [value]
+    return [item["input_key"] if isinstance(item, Mapping) else item for item in map(literal, value)]
+
+
+Volume = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=100)]
+
+
+class ReelRequest(BaseModel):
+    """What to make: the parameters of ``create_highlight_reel``.
+
+    :param input_keys: keys of uploaded footage (or whole upload results), in the order of the reel.
+    :param output_length: seconds.
+    :param music_volume: 0 to 100; the vendor's default is 100.
+    :param original_audio_volume: 0 to 100; the vendor's default is 100.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    input_keys: Annotated[
+        list[Annotated[str, Field(min_length=1)]], BeforeValidator(input_key_list), Field(min_length=1)
+    ]
+    video_category: VideoCategory
+    output_length: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
+    aspect_ratio: AspectRatio
+    music_category: MusicCategory | None = None
+    music_volume: Volume | None = None
+    original_audio_volume: Volume | None = None
+
+    def body(self) -> dict[str, JsonValue]:
+        """Return the JSON body; whole numbers travel as integers, unset options not at all."""
+        values = self.model_dump(exclude_none=True)
+        return {
+            key: int(value) if isinstance(value, float) and value.is_integer() else value
+            for key, value in values.items()
+        }
+
+
+class RenderRequest(BaseModel):
+    """Which candidate of a reel to render.
+
+    :param output_index: 0 is, in the vendor's words, in general the best.
+    :param export_option: only ``premium`` is documented.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    output_index: Annotated[int, BeforeValidator(_not_bool), Field(ge=0)] = 0
+    export_option: str = Field(default="premium", min_length=1)
+
+
+class UploadRequest(BaseModel):
+    """A file about to be uploaded.
+
+    :param width: pixels, as displayed.
+    :param height: pixels, as displayed.
+    :param duration: seconds; 0 for a still image.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file_name: str = Field(min_length=1)
+    media_type: MediaType
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    duration: float = Field(ge=0, allow_inf_nan=False)
+
+    @field_validator("file_name")
+    @classmethod
+    def _has_extension(cls, value: str) -> str:
+        extension(value)
+        return value
+
+    @property
+    def content_type(self) -> str:
+        """The type the vendor's client would send: the signed URL may cover it.
+
+        Its guess depends on the host's mime.types file; this is the one without such a file.
+        """
+        ext = extension(self.file_name)
+        return mimetypes.MimeTypes().guess_type(f"file.{ext}")[0] or f"{self.media_type}/{ext}"
+
+
+def extension(file_name: str) -> str:
+    """Return the lower-case extension without its dot; the vendor takes no file without one."""
+    suffix = PurePosixPath(file_name).suffix
+    if len(suffix) < 2:
+        raise ValueError(f"the file name {file_name!r} has no extension, and VIDIO needs one")
+    return suffix[1:].lower()
+
+
+def media_type_of(file_name: str) -> MediaType:
+    """Return what the extension says the file is.
+
+    :raises ValueError: when the extension is missing or unknown; naming the known ones.
+    """
+    known = MEDIA_TYPES.get(extension(file_name))
+    if known is None:
+        raise ValueError(
+            f"cannot tell from {file_name!r} whether it is a video or an image: known extensions are "
+            f"{', '.join(MEDIA_TYPES)}; or set media_type"
+        )
+    return known
+
+
+class VidioOverlay(BaseModel):
+    """One piece of footage or sound in an output. Its URLs are secrets and are not shown.
+
+    :param from_: first frame in the reel (``from`` on the wire).
+    :param content: a URL for a video, the track's name for a sound.
+    :param videoStartTime: where in the footage it starts; the vendor does not say in what unit.
+    """
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+    id: int | None = None
+    fileID: str | None = None
+    originalFileName: str | None = None
+    from_: int | None = Field(default=None, alias="from")
+    content: str | None = Field(default=None, repr=False)
+    durationInFrames: float | None = None
+    type: str | None = None
+    src: str | None = Field(default=None, repr=False)
+    videoStartTime: float | None = None
+
+
+def _no_nulls(value: Any) -> Any:
+    return [] if value is None else value
+
+
+class VidioOutput(BaseModel):
+    """One candidate reel.
+
+    :param start: seconds, or None; likewise ``end``.
+    :param thumbnail: a relative storage key, not a URL.
+    :param duration: seconds.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    start: float | None = None
+    end: float | None = None
+    thumbnail: str | None = None
+    duration: float | None = None
+    fps: float | None = None
+    overlays: Annotated[list[VidioOverlay], BeforeValidator(_no_nulls)] = Field(default_factory=list)
+
+
+class VidioJob(BaseModel):
+    """A job as ``get_job`` tells it; one resource carries the reel and its last render."""
+
+    model_config = ConfigDict(extra="allow")
+
+    job_id: str | None = None
+    status: str
+    outputs: Annotated[list[VidioOutput], BeforeValidator(_no_nulls)] = Field(default_factory=list)
+    output_url: str | None = Field(default=None, repr=False)
+
+
+class _Upload(BaseModel):
+    url: str = Field(min_length=1)
+
+
+class _Created(BaseModel):
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    job_id: str = Field(min_length=1)
+    status: str | None = None
+
+
+class Vidio(Vendor):
+    """The five calls of the VIDIO API."""
+
+    name = "vidio"
+    label = "VIDIO"
+    base_url = "https://api.vidio.ai"
+
+    def key_header(self, key: str) -> Mapping[str, str]:
+        """Return the ``x-api-key`` header."""
+        return {"x-api-key": key}
+
+    def typical_seconds(self, kind: str) -> float | None:
+        """Return None: VIDIO publishes no durations, and they depend on the footage."""
+        return None
+
+    def check(self) -> Call[str]:
+        """Ask for an upload URL and never use it: free, and answered only to a good key."""
+        probe = UploadRequest(file_name="check.png", media_type="image", width=1, height=1, duration=0)
+        url = self.upload_url(probe, upload_id="00000000-0000-4000-8000-000000000000")
+
+        def parse(answer: Answer) -> str:
+            url.parse(answer)
+            return "VIDIO accepts the API key."
+
+        return Call("check the API key", "GET", url.path, parse, query=url.query)
+
+    def upload_url(self, upload: UploadRequest, *, upload_id: str) -> Call[str]:
+        """Return the call that signs an upload.
+
+        :param upload_id: a fresh UUID; it has nothing to do with the reel's job id.
+        """
+        doing = "ask for an upload URL"
+        query = {
+            "job_id": upload_id,
+            "file_name": upload.file_name,
+            "file_type": extension(upload.file_name),
+            "media_type": upload.media_type,
+            "width": str(upload.width),
+            "height": str(upload.height),
+            "duration": str(upload.duration),
+            "to_be_downscaled": "true",
+        }
+        return Call(
+            doing,
+            "GET",
+            "/api/v1/uploads/upload-url",
+            lambda answer: self.parse(_Upload, answer, doing).url,
+            query=tuple(query.items()),
+        )
+
+    @staticmethod
+    def input_key(upload: UploadRequest, *, upload_id: str) -> str:
+        """Return the key of an uploaded file: built by the client, from the raw name."""
+        return f"uploads/{upload_id}/{upload.file_name}"
+
+    def create_reel(self, request: ReelRequest, *, conn_id: str) -> Call[Receipt]:
+        """Return the purchase of a highlight reel."""
+        doing = "create a highlight reel"
+
+        def parse(answer: Answer) -> Receipt:
+            created = self.parse(_Created, answer, doing)
+            ref = JobRef(vendor=self.name, conn_id=conn_id, job_id=created.job_id, kind="reel")
+            return Receipt(ref=ref, vendor_status=created.status)
+
+        return Call(
+            doing, "POST", "/api/v1/jobs/highlight-reel", parse, repeat=Repeat.ONCE, body=request.body()
+        )
+
+    def job(self, job_id: str) -> Call[VidioJob]:
+        """Return the call that reads a job whole."""
+        doing = f"read job {job_id}"
+        return Call(doing, "GET", _status_path(job_id), lambda answer: self.parse(VidioJob, answer, doing))
+
+    def status(self, ref: JobRef) -> Call[JobStatus]:
+        """Ask how a reel or a render is."""
+        doing = f"read the status of {ref.kind} {ref.job_id}"
+
+        def parse(answer: Answer) -> JobStatus:
+            if answer.status in (404, 410):
+                said = self.error_words(answer)
+                return JobStatus(state=JobState.GONE, vendor_status=str(answer.status), error=said)
+            job = self.parse(VidioJob, answer, doing)
+            return _render_status(job, ref) if ref.kind == "render" else _reel_status(job)
+
+        return Call(doing, "GET", _status_path(ref.job_id), parse)
+
+    @staticmethod
+    def reel_of(ref: JobRef) -> JobRef:
+        """Return the reel that ``ref`` is, or is the render of."""
+        return ref if ref.kind == "reel" else ref.model_copy(update={"kind": "reel", "params": {}})
+
+    @staticmethod
+    def render_of(ref: JobRef) -> JobRef:
+        """Return ``ref`` if it is a render, otherwise whatever was last rendered of it."""
+        return ref if ref.kind == "render" else ref.model_copy(update={"kind": "render", "params": {}})
+
+    def render_ref(self, reel: JobRef, job: VidioJob, request: RenderRequest) -> JobRef:
+        """Return the ref that a render of ``reel`` would have, or raise why it cannot be bought now.
+
+        VIDIO keeps only the last render of a job, so what was there before is part of the ref:
+        without it an old result could be taken for the new one.
+
+        :param job: how the job stands right now.
+        """
+        if job.status in _FAILED:
+            raise JobFailed(
+                f"VIDIO job {reel.job_id} is {job.status!r}: there is nothing to render.", charged="no"
+            )
+        if job.status == "rendering":
+            raise JobError(
+                f"VIDIO job {reel.job_id} is rendering already, and a second render would replace the "
+                "first. Download that one first; this render was not sent.",
+                charged="no",
+                retryable=True,
+            )
+        if job.status not in _REEL_READY:
+            raise JobError(
+                f"VIDIO job {reel.job_id} is {job.status!r}, not processed yet; this render was not sent.",
+                charged="no",
+                retryable=True,
+            )
+        if job.outputs and request.output_index >= len(job.outputs):
+            raise InputError(
+                f"output_index {request.output_index} is out of range: VIDIO job {reel.job_id} has "
+                f"{len(job.outputs)} outputs (0 to {len(job.outputs) - 1}). Nothing was sent."
+            )
+        before = digest(job.output_url) if job.output_url else None
+        return reel.model_copy(
+            update={"kind": "render", "params": {"output_index": request.output_index, "before": before}}
+        )
+
+    def render(self, ref: JobRef, request: RenderRequest) -> Call[Receipt]:
+        """Return the purchase of a render; ``ref`` comes from :meth:`render_ref`."""
+        doing = f"render output {request.output_index} of job {ref.job_id}"
+
+        def parse(answer: Answer) -> Receipt:
+            if answer.status == 409:
+                said = self.error_words(answer)
+                raise JobError(f"VIDIO refused to {doing} now: {said}.", charged="no", retryable=True)
+            status = self.read(answer, doing).get("status")
+            return Receipt(ref=ref, vendor_status=status if isinstance(status, str) else None)
+
+        path = f"/api/v1/jobs/{quote(ref.job_id, safe='')}/render"
+        body: dict[str, JsonValue] = {
+            "export_option": request.export_option,
+            "output_index": request.output_index,
+        }
+        return Call(doing, "POST", path, parse, repeat=Repeat.ONCE, body=body)
+
+    def fetch(self, ref: JobRef, output: Output) -> Call[Fetch]:
+        """Read the job again for a fresh ``output_url``: it may be signed and short-lived."""
+        status = self.status(self.render_of(ref))
+
+        def parse(answer: Answer) -> Fetch:
+            found = status.parse(answer)
+            if found.state is JobState.GONE:
+                raise JobGone(f"{ref}: {found.error or 'VIDIO no longer has it'}.")
+            if found.state is JobState.FAILED:
+                raise JobFailed(f"{ref} is {found.vendor_status!r}.")
+            if found.answer.output_url is None:
+                raise JobError(
+                    f"VIDIO job {ref.job_id} is {found.vendor_status!r} and has no rendered file: render it "
+                    "first (VidioRenderOperator), and wait for that.",
+                    retryable=True,
+                )
+            return Fetch(url=found.answer.output_url, kind="video")
+
+        return Call(status.name, status.method, status.path, parse)
+
+
+VIDIO = Vidio()
+
+
+def _status_path(job_id: str) -> str:
+    return f"/api/v1/jobs/{quote(job_id, safe='')}/status"
+
+
+def _outputs(job: VidioJob) -> tuple[Output, ...]:
+    found = []
+    for index, output in enumerate(job.outputs):
+        details = without_urls(output.model_dump(mode="json", by_alias=True, exclude={"duration"}))
+        assert isinstance(details, dict)
+        found.append(Output(index=index, kind="video", duration=output.duration, details=details))
+    return tuple(found)
+
+
+def _reel_status(job: VidioJob) -> JobStatus:
+    state = JobState.RUNNING
+    if job.status in _FAILED:
+        state = JobState.FAILED
+    elif job.status in _REEL_READY:
+        state = JobState.READY
+    return JobStatus(
+        state=state,
+        vendor_status=job.status,
+        known=job.status in _KNOWN,
+        outputs=_outputs(job),
+        answer=job,
+    )
+
+
+def _render_status(job: VidioJob, ref: JobRef) -> JobStatus:
+    """Tell this render from the one before it and from the one after it."""
+    index = ref.params.get("output_index")
+    outputs = tuple(output for output in _outputs(job) if output.index == index)
+    common: dict[str, Any] = {"vendor_status": job.status, "known": job.status in _KNOWN, "answer": job}
+    mine, before = ref.params.get("digest"), ref.params.get("before")
+    found = digest(job.output_url) if job.output_url else None
+    if job.status in _FAILED:
+        return JobStatus(state=JobState.FAILED, **common)
+    if mine and (job.status == "rendering" or (job.status == "rendered" and found != mine)):
+        return JobStatus(
+            state=JobState.GONE,
+            error="a later render of the same job has replaced this one, and VIDIO keeps only the last: "
+            "run render and download in turn",
+            charged="yes",
+            **common,
+        )
+    if job.status != "rendered" or found is None:
+        return JobStatus(state=JobState.RUNNING, proven=job.status == "rendering", **common)
+    outputs = outputs or (Output(index=index if isinstance(index, int) else 0, kind="video"),)
+    if before == found and not mine:
+        return JobStatus(
+            state=JobState.RUNNING,
+            outputs=outputs,
+            proven=False,
+            ready_after=SAME_RENDER_AFTER,
+            ref_params={"digest": found},
+            **common,
+        )
+    return JobStatus(state=JobState.READY, outputs=outputs, ref_params={"digest": found}, **common)

@@ -1,0 +1,105 @@
+"""Footage in, highlight reel out: upload → reel → render → download.
+
+Trigger it from the UI: every choice below is a form field, so a person can run it again with
+another aspect or length. Waiting costs no worker: it is done in the triggerer. Each step can be
+cleared and rerun by itself; a step that was paid for is not paid for again by a retry.
+
+Needs a connection ``vidio_default`` with the API key as its password.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, Param, task
+
+from airflow_provider_vidai.operators.vidio import (
+    VidioDownloadOperator,
+    VidioHighlightReelOperator,
+    VidioRenderOperator,
+    VidioUploadOperator,
+)
+
+CATEGORIES = [
+    "podcast",
+    "ball-sports",
+    "non-ball-sports",
+    "beauty-product-demo",
+    "wedding",
+    "travel",
+    "others",
+]
+MUSIC = [
+    "corporate",
+    "romantic",
+    "sports",
+    "kids_and_comedy",
+    "ambient_and_nature",
+    "horror_and_suspense",
+    "documentary",
+    "trending_vlogs",
+]
+
+with DAG(
+    dag_id="vidio_highlight_reel",
+    description="Upload footage, make a highlight reel of it, render it, download it",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    tags=["vidai", "vidio"],
+    render_template_as_native_obj=True,
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    params={
+        "footage": Param(
+            ["file:///data/footage/clip.mp4"],
+            type="array",
+            items={"type": "string"},
+            minItems=1,
+            title="Footage",
+            description="Storage URIs or paths of videos and images, in the order of the reel, one a line.",
+        ),
+        "video_category": Param("others", type="string", enum=CATEGORIES, title="Category"),
+        "output_length": Param(
+            30, type="integer", minimum=1, maximum=3600, title="Length", description="Seconds."
+        ),
+        "aspect_ratio": Param("landscape", type="string", enum=["landscape", "portrait", "square"]),
+        "music_category": Param(None, type=["null", "string"], enum=[None, *MUSIC], title="Music"),
+        "music_volume": Param(70, type="integer", minimum=0, maximum=100),
+        "original_audio_volume": Param(100, type="integer", minimum=0, maximum=100),
+        "output_index": Param(
+            0, type="integer", minimum=0, title="Which candidate", description="0 is in general the best."
+        ),
+        "destination": Param(
+            "file:///data/reels/",
+            type="string",
+            minLength=1,
+            description="A storage URI or path; ending in / it is a folder.",
+        ),
+    },
+) as dag:
+
+    @task
+    def footage(params: dict) -> list[str]:
+        """Turn the form's field into one upload per file."""
+        return list(params["footage"])
+
+    upload = VidioUploadOperator.partial(task_id="upload").expand(source=footage())
+
+    reel = VidioHighlightReelOperator(
+        task_id="reel",
+        input_keys=upload.output,
+        video_category="{{ params.video_category }}",
+        output_length="{{ params.output_length }}",
+        aspect_ratio="{{ params.aspect_ratio }}",
+        music_category="{{ params.music_category }}",
+        music_volume="{{ params.music_volume }}",
+        original_audio_volume="{{ params.original_audio_volume }}",
+        deferrable=True,
+    )
+
+    render = VidioRenderOperator(
+        task_id="render", job=reel.output, output_index="{{ params.output_index }}", deferrable=True
+    )
+
+    VidioDownloadOperator(task_id="download", job=render.output, destination="{{ params.destination }}")

@@ -1,0 +1,70 @@
+"""Every night: one highlight reel of each new video under a prefix, landed in a folder of that night.
+
+Set the Airflow variables ``vidio_footage_prefix`` (such as ``s3://aws_default@footage/incoming/``)
+and ``vidio_reels_prefix``. A file belongs to the night in whose data interval it was last changed,
+so a rerun of an old night finds the same files, and no file is bought twice by two nights.
+
+``max_active_tis_per_dagrun`` bounds how many reels are in the making at once; unlike a pool it counts
+tasks that wait in the triggerer too.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, ObjectStoragePath, Variable, task
+
+from airflow_provider_vidai.operators.vidio import (
+    VidioHighlightReelOperator,
+    VidioRenderOperator,
+    VidioUploadOperator,
+)
+
+VIDEOS = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm"}
+
+reels = Asset("vidio_nightly_reels")
+
+with DAG(
+    dag_id="vidio_nightly_batch",
+    description="A highlight reel of every video that arrived during the day",
+    doc_md=__doc__,
+    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    tags=["vidai", "vidio"],
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
+) as dag:
+
+    @task
+    def new_footage(data_interval_start: datetime, data_interval_end: datetime) -> list[str]:
+        """List the videos that were changed during the interval, oldest name first."""
+        prefix = ObjectStoragePath(Variable.get("vidio_footage_prefix"))
+        found = []
+        for path in sorted(prefix.iterdir(), key=str):
+            if path.suffix.lower() in VIDEOS:
+                changed = path.fs.modified(path.path)
+                if data_interval_start <= changed < data_interval_end:
+                    found.append(str(path))
+        return found
+
+    uploads = VidioUploadOperator.partial(task_id="upload", max_active_tis_per_dagrun=4).expand(
+        source=new_footage()
+    )
+
+    made = VidioHighlightReelOperator.partial(
+        task_id="reel",
+        video_category="others",
+        output_length=30,
+        aspect_ratio="landscape",
+        deferrable=True,
+        max_active_tis_per_dagrun=10,
+    ).expand(input_keys=uploads.output)
+
+    VidioRenderOperator.partial(
+        task_id="render",
+        deferrable=True,
+        download_to="{{ var.value.vidio_reels_prefix }}/{{ ds }}/",
+        outlets=[reels],
+        max_active_tis_per_dagrun=10,
+    ).expand(job=made.output)
