@@ -59,7 +59,7 @@ def account_of(vendor: Vendor, connection: Connection) -> Account:
     conn_id = connection.conn_id
     if connection.conn_type in VENDORS and connection.conn_type != vendor.name:
         raise InputError(
-            f"Connection {conn_id!r} is of type {connection.conn_type!r}: its key is not sent to {vendor.label}."
+            f"Connection {conn_id!r} is a {connection.conn_type!r} one: its key is not for {vendor.label}."
         )
     if not connection.password:
         raise InputError(

@@ -12,8 +12,8 @@ from airflow_provider_vidai.models import JobRef, Output, Put, Receipt, validate
 from airflow_provider_vidai.transport.probe import probe
 from airflow_provider_vidai.transport.storage import Source, source
 from airflow_provider_vidai.transport.transfer import upload
-from airflow_provider_vidai.vendors.vidio import (
-    VIDIO,
+from airflow_provider_vidai.vendors.vidio import VIDIO
+from airflow_provider_vidai.vendors.vidio_models import (
     ReelRequest,
     RenderRequest,
     UploadRequest,

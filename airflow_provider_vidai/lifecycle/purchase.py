@@ -120,7 +120,7 @@ class Purchase:
 
         :raises InputError: nothing was sent.
         :raises RateWait: come back after some time; nothing was bought.
-        :raises LedgerError: the record could not be read, or the intent not written; nothing was sent.
+        :raises LedgerError: the record could not be read, or not be written; nothing was sent.
         :raises LostSubmit: the outcome of a purchase is unknown.
         :raises JobError: the job that was bought failed or is gone.
         """
@@ -131,7 +131,7 @@ class Purchase:
         if why is Occasion.RETRY and record.fingerprint != self._fingerprint:
             self._log.warning(
                 "The request differs from the one that was bought by try %d (a changing value in it, or an "
-                "edited DAG?). A retry does not buy again: it goes on with what was bought. Clear the task to "
+                "edited DAG?). A retry does not buy again: it goes on with what was bought. Clear it to "
                 "buy the new request.",
                 record.try_number,
             )

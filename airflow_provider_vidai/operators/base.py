@@ -316,7 +316,7 @@ def land_all(hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], destinatio
     """
     if len(outputs) > 1 and not str(destination).endswith("/"):
         raise InputError(
-            f"{ref} has {len(outputs)} files, but {destination} is a single one: end it with '/' for a folder."
+            f"{ref} has {len(outputs)} files, but {destination} is one: end it with '/' for a folder."
         )
     return [hook.land(ref, output, str(destination)) for output in outputs]
 
