@@ -97,11 +97,11 @@ def _remaining(children: list[Child], seen: set[int]) -> set[int]:
 
 def _family(leader: int) -> set[int]:
     """Everything in the leader's session, and descendants that left it."""
-    found = {pid for pid in psutil.pids() if _session(pid) == leader and _alive(pid)}
+    found = {pid for pid in psutil.pids() if _session(pid) == leader}
     for pid in tuple(found):
         with contextlib.suppress(psutil.NoSuchProcess):
             found.update(child.pid for child in psutil.Process(pid).children(recursive=True))
-    return found
+    return {pid for pid in found if _alive(pid)}
 
 
 def _session(pid: int) -> int | None:

@@ -1,0 +1,76 @@
+"""Follow a DAG run on the terminal: every change of a task's state, and how its job is at the vendor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tools.rest import FINISHED, Run
+
+_EVERY = 0.5
+# A task passes through these within a moment; a line for each would bury the others.
+_IN_PASSING = frozenset({None, "scheduled", "queued", "restarting"})
+
+
+def label(task: Mapping[str, Any]) -> str:
+    """Name a task instance, mapped ones with their index."""
+    return f"{task['task_id']}[{task['map_index']}]" if task["map_index"] >= 0 else str(task["task_id"])
+
+
+class Watcher:
+    """Prints a line for everything that changes.
+
+    :param say: takes each line.
+    :param check: called at each look; it may raise to end the watching.
+    """
+
+    def __init__(self, run: Run, say: Callable[[str], None], check: Callable[[], None]) -> None:
+        self._run, self._say, self._check = run, say, check
+        self._told: dict[str, str] = {}
+        self._deferred_since: dict[str, float] = {}
+        #: Seconds that each task that waited was deferred for.
+        self.deferred: dict[str, float] = {}
+
+    def until_finished(self, timeout: float) -> str:
+        """Follow the run to its end and return its state; after ``timeout`` seconds raise TimeoutError."""
+        deadline = time.monotonic() + timeout
+        while True:
+            # Asked first, so that the tasks' last changes are not missed.
+            state = self._run.state
+            self._look()
+            if state in FINISHED:
+                return state
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the run is still {state} after {timeout:.0f} s")
+            self._check()
+            time.sleep(_EVERY)
+
+    def _look(self) -> None:
+        for task in self._run.tasks():
+            self._measure(label(task), task["state"])
+            if task["state"] not in _IN_PASSING:
+                self._tell(label(task), self._describe(task))
+
+    def _describe(self, task: Mapping[str, Any]) -> str:
+        if task["state"] != "deferred":
+            again = f" (try {task['try_number']})" if task["try_number"] > 1 else ""
+            return f"{task['state']}{again}"
+        where = (task["task_id"], task["map_index"])
+        progress = self._run.xcom(where[0], "progress", where[1])
+        if not progress:
+            return f"deferred: waiting for job {self._run.xcom(where[0], 'job_id', where[1])}"
+        share = progress.get("progress")
+        return f"deferred: {progress['vendor_status']}" + ("" if share is None else f", {share:.0%}")
+
+    def _tell(self, name: str, words: str) -> None:
+        if self._told.get(name) != words:
+            self._told[name] = words
+            self._say(f"{name:<12} {words}")
+
+    def _measure(self, name: str, state: str | None) -> None:
+        if state == "deferred":
+            self._deferred_since.setdefault(name, time.monotonic())
+        elif name in self._deferred_since:
+            spent = time.monotonic() - self._deferred_since.pop(name)
+            self.deferred[name] = self.deferred.get(name, 0.0) + spent
