@@ -50,9 +50,10 @@ _NEVER_OPENED = (
 class Client:
     """The synchronous driver, for hooks and operators."""
 
+    _http: httpx.Client | None = None
+
     def __init__(self, account: Account) -> None:
         self.account = account
-        self._http: httpx.Client | None = None
 
     def send(self, call: Call[T], *, attempts: int = 4) -> T:
         """Run ``call`` and return what its answer means.
@@ -84,6 +85,9 @@ class Client:
         if self._http is not None:
             self._http.close()
             self._http = None
+
+    def __del__(self) -> None:
+        self.close()
 
     def _kept(self) -> httpx.Client:
         if self._http is None:

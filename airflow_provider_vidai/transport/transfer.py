@@ -209,7 +209,9 @@ def _landed(target: Landing, progress: _Progress) -> dict[str, Any]:
         "height": media.height,
         "fps": round(media.fps, 3) if media.fps else None,
     }
-    return {key: value for key, value in facts.items() if value is not None}
+    landed = {key: value for key, value in facts.items() if value is not None}
+    log.info("Landed %s", ", ".join(f"{key} {value}" for key, value in landed.items()))
+    return landed
 
 
 def _reported(chunks: Iterator[bytes], doing: str, total: int | None, done: int = 0) -> Iterator[bytes]:

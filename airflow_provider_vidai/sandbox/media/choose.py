@@ -8,7 +8,7 @@ import numpy.typing as npt
 from airflow_provider_vidai.sandbox.media.measure import Floats
 
 #: A further segment must bring as much as this many seconds of the best footage: few and long are better.
-SEGMENT_PRICE = 0.8
+SEGMENT_PRICE = 0.3
 SMOOTHING = 1.0
 #: What used footage is worth to the next candidate.
 WORN = 0.4
@@ -32,7 +32,7 @@ def _level(values: Floats, step: float) -> Floats:
     """Smooth and scale to 0…1; a single jump (a cut, a bang) must not beat steady action."""
     if not values.any():
         return values
-    tamed = np.sqrt(np.minimum(values, np.percentile(values, 95) or values.max()))
+    tamed = np.minimum(values, np.percentile(values, 95) or values.max())
     width = max(1, round(SMOOTHING / step))
     smooth = np.convolve(np.pad(tamed, width, mode="edge"), np.ones(width) / width, mode="same")[width:-width]
     return np.asarray(smooth / smooth.max())

@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 
 from airflow_provider_vidai.sandbox.media.music import RATE, Samples
 
-X264 = {"preset": "veryfast", "crf": "23", "tune": "fastdecode"}
+X264 = {"preset": "superfast", "crf": "23"}
 
 
 def encode(

@@ -12,8 +12,8 @@ from airflow_provider_vidai.sandbox.media.music import RATE, Samples
 from airflow_provider_vidai.sandbox.media.source import Source, sounds
 
 BLOCK = RATE // 5
-#: Up to here sound is left alone; what is louder is bent, never clipped.
-KNEE = 0.8
+#: Up to here sound is left alone; what is louder is bent towards the ceiling, never clipped.
+KNEE, CEILING = 0.7, 0.9
 #: Segments begin and end with a fade of 10 ms: no clicks where they meet.
 FADE = RATE // 100
 
@@ -85,6 +85,7 @@ def mixed(blocks: Iterator[Samples], mix: Mix) -> Iterator[Samples]:
 def _limited(samples: Samples) -> Samples:
     over = np.abs(samples) > KNEE
     if over.any():
-        bent = KNEE + (1 - KNEE) * np.tanh((np.abs(samples) - KNEE) / (1 - KNEE))
+        room = CEILING - KNEE
+        bent = KNEE + room * np.tanh((np.abs(samples) - KNEE) / room)
         samples = np.where(over, np.sign(samples) * bent, samples)
     return samples.astype(np.float32)

@@ -67,8 +67,8 @@ def probe(path: Path) -> Source:
         if not container.streams.video:
             raise MediaError(f"{path.name} has no picture")
         stream = container.streams.video[0]
-        still = container.duration is None or container.format.name.endswith(("_pipe", "image2"))
-        first = next(container.decode(stream), None)
+        decoded = container.decode(stream)
+        first, still = next(decoded, None), next(decoded, None) is None
         if first is None:
             raise MediaError(f"{path.name} has no picture")
         aspect = stream.sample_aspect_ratio or 1
