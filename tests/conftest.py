@@ -1,0 +1,100 @@
+"""What holds for every test: an Airflow home of its own, and no network but this machine's loopback."""
+
+from __future__ import annotations
+
+import atexit
+import ipaddress
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+
+# Airflow reads its settings when it is imported, so they stand here before anything else.
+_HOME = tempfile.mkdtemp(prefix="vidai-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+for _name in [name for name in os.environ if name.startswith("AIRFLOW") or name.lower().endswith("_proxy")]:
+    del os.environ[_name]
+os.environ.update(
+    AIRFLOW_HOME=_HOME,
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(REPOSITORY / "dags"),
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__CORE__FERNET_KEY="",
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME}/airflow.db",
+    AIRFLOW__LOGGING__BASE_LOG_FOLDER=f"{_HOME}/logs",
+    AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
+    NO_PROXY="localhost,127.0.0.1,::1",
+)
+
+import pytest  # noqa: E402
+
+
+def _local(host: object) -> bool:
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if not host or host in ("localhost", socket.gethostname()):
+        return True
+    try:
+        return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _no_network(event: str, args: tuple) -> None:
+    """Refuse what would leave the machine, as a machine without a network does."""
+    if event == "socket.getaddrinfo" and not _local(args[0]) and not _is_address(args[0]):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    if event == "socket.connect" and args[0].family in (socket.AF_INET, socket.AF_INET6):
+        # A datagram socket sends nothing when it connects: that is how the own address is found out.
+        if args[0].type & socket.SOCK_STREAM and not _local(args[1][0]):
+            raise OSError(101, f"tests reach loopback only, not {args[1][0]}")
+
+
+def _is_address(host: object) -> bool:
+    try:
+        ipaddress.ip_address(str(host))
+    except ValueError:
+        return False
+    return True
+
+
+sys.addaudithook(_no_network)
+
+
+@pytest.fixture
+def media() -> Path:
+    """A real film: 5 s of Big Buck Bunny, 1280 by 720."""
+    return REPOSITORY / "tests" / "media" / "big_buck_bunny_5s.mp4"
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch):
+    """Define an Airflow connection for the time of the test."""
+
+    def define(conn_id: str = "vidio_default", **fields: object) -> str:
+        fields = {"conn_type": "vidio", "password": "sandbox-key", **fields}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+        return conn_id
+
+    return define
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let this process's sleeps take a fiftieth of their time; return how long they were asked to be."""
+    import time
+
+    asked: list[float] = []
+    sleep = time.sleep
+
+    def shorter(seconds: float) -> None:
+        asked.append(seconds)
+        sleep(min(seconds, 300) / 50)
+
+    monkeypatch.setattr(time, "sleep", shorter)
+    return asked

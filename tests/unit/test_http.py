@@ -1,0 +1,556 @@
+"""The drivers of a Call against servers that misbehave on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import gzip
+import logging
+import ssl
+import time
+import tracemalloc
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.raw import Peer, answer, closed_port, endless, head, reset, serving
+
+from airflow_provider_vidai.errors import ApiError, VidaiError
+from airflow_provider_vidai.models import MAX_ANSWER, Answer, Call, Repeat
+from airflow_provider_vidai.transport.account import Account
+from airflow_provider_vidai.transport.http import MEDIA_HEAD, USER_AGENT, AsyncClient, Client
+from airflow_provider_vidai.vendors.vidio import VIDIO
+
+KEY = "key-4f9d1c"
+QUERY = "signature-77aa"
+
+
+def account(url: str, **changes: Any) -> Account:
+    changes.setdefault("key_headers", {"x-api-key": KEY})
+    return Account(label="VIDIO", base_url=url, **changes)
+
+
+def call(parse: Any = None, **changes: Any) -> Call[Any]:
+    """A call that returns the parsed JSON of a success."""
+    values = {"method": "GET", "path": "/thing", "query": (("token", QUERY),), **changes}
+    return Call("do a thing", parse=parse or (lambda told: VIDIO.read(told, "do a thing")), **values)
+
+
+def raw(told: Answer) -> Answer:
+    return told
+
+
+def purchase(**changes: Any) -> Call[Any]:
+    return call(method="POST", repeat=Repeat.ONCE, body={"a": 1}, **changes)
+
+
+def send(which: str, where: Account, what: Call[Any]) -> Any:
+    if which == "sync":
+        client = Client(where)
+        try:
+            return client.send(what, attempts=1)
+        finally:
+            client.close()
+
+    async def asend() -> Any:
+        http = AsyncClient(where)
+        try:
+            return await http.asend(what)
+        finally:
+            await http.aclose()
+
+    return asyncio.run(asend())
+
+
+def failing(which: str, where: Account, what: Call[Any]) -> ApiError:
+    """Send a call that must fail, and return the error, which never holds a secret."""
+    with pytest.raises(VidaiError) as caught:
+        send(which, where, what)
+    assert isinstance(caught.value, ApiError), caught.value
+    for secret in (KEY, QUERY):
+        assert secret not in str(caught.value)
+    # What a traceback shows of the chain must not tell it either.
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    return caught.value
+
+
+both = pytest.mark.parametrize("which", ["sync", "async"])
+
+
+# --- what is sent -----------------------------------------------------------------------------
+
+
+@both
+def test_a_call_carries_its_key_query_and_body_and_asks_for_no_compression(which: str) -> None:
+    with serving(answer(body={"ok": True})) as server:
+        assert send(which, account(server.url), call(method="POST", body={"a": [1, "é"]})) == {"ok": True}
+    (request,) = server.requests
+    assert (request.method, request.target) == ("POST", f"/thing?token={QUERY}")
+    assert request.headers["x-api-key"] == KEY
+    assert request.headers["user-agent"] == USER_AGENT
+    assert request.headers["accept-encoding"] == "identity"
+    assert request.body == '{"a":[1,"é"]}'.encode()
+
+
+# --- how much is read -------------------------------------------------------------------------
+
+
+@both
+def test_an_endless_json_answer_is_cut_at_one_mebibyte(which: str) -> None:
+    with serving(endless(b"[1", b",1" * 30_000, content_type="application/json")) as server:
+        told = send(which, account(server.url), call(raw))
+        assert len(told.body) == MAX_ANSWER
+        assert not told.whole
+        with pytest.raises(ValueError, match="cut off"):
+            told.json()
+        _wait_until(lambda: server.peers[0].refused)
+        assert server.peers[0].sent < 32 * MAX_ANSWER
+
+
+@both
+def test_an_answer_of_exactly_the_limit_is_whole(which: str) -> None:
+    body = b'"' + b"x" * (MAX_ANSWER - 2) + b'"'
+    with serving(answer(body=body, content_type="application/json")) as server:
+        told = send(which, account(server.url), call(raw))
+    assert told.whole
+    assert len(told.json()) == MAX_ANSWER - 2
+
+
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    """200 MiB of spaces, gzipped to about 200 kB."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    mebibyte = b" " * (1 << 20)
+    return b"".join(packer.compress(mebibyte) for _ in range(200)) + packer.flush()
+
+
+@both
+def test_a_gzip_bomb_does_not_swell_in_memory(which: str, bomb: bytes) -> None:
+    with serving(answer(body=bomb, content_type="application/json", content_encoding="gzip")) as server:
+        where = account(server.url)
+        tracemalloc.start()
+        try:
+            told = send(which, where, call(raw))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert len(told.body) == MAX_ANSWER
+    assert not told.whole
+    assert peak < 16 * MAX_ANSWER
+
+
+@both
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress], ids=["gzip", "deflate"])
+def test_a_compressed_answer_is_understood_though_none_was_asked_for(which: str, pack: Any) -> None:
+    encoding = "gzip" if pack is gzip.compress else "deflate"
+    body = pack(b'{"status": "processed"}')
+    with serving(answer(body=body, content_type="application/json", content_encoding=encoding)) as server:
+        assert send(which, account(server.url), call()) == {"status": "processed"}
+
+
+@both
+def test_an_answer_that_claims_to_be_gzip_and_is_not_is_a_passing_failure(which: str) -> None:
+    with serving(answer(body=b"not gzip at all", content_encoding="gzip")) as server:
+        error = failing(which, account(server.url), call())
+    assert error.retryable
+
+
+@both
+@pytest.mark.parametrize("media", ["video/mp4", "image/png", "Audio/MPEG", "application/octet-stream"])
+def test_of_media_only_the_first_bytes_are_read(which: str, media: str) -> None:
+    with serving(endless(b"\0\0\0\x18ftypisom", b"\0" * 65_536, content_type=media)) as server:
+        told = send(which, account(server.url), call(raw))
+        assert len(told.body) == MEDIA_HEAD
+        assert told.body.startswith(b"\0\0\0\x18ftypisom")
+        assert not told.whole
+        _wait_until(lambda: server.peers[0].refused)
+        # What the kernel's buffers took, and no more.
+        assert server.peers[0].sent < 16 << 20
+
+
+@both
+def test_an_error_that_is_labelled_as_media_is_read_as_words(which: str) -> None:
+    with serving(answer(500, b"x" * 200, content_type="application/octet-stream")) as server:
+        told = send(which, account(server.url), call(raw))
+    assert len(told.body) == 200
+
+
+# --- where the key goes -----------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("order", [call, purchase])
+def test_a_redirect_is_not_followed_and_the_key_is_not_sent_on(which: str, status: int, order: Any) -> None:
+    with serving(answer(body={"stolen": True})) as thief:
+        elsewhere = f"{thief.url}/steal?token={QUERY}"
+        with serving(answer(status, location=elsewhere)) as server:
+            error = failing(which, account(server.url), order())
+        assert thief.requests == []
+    assert len(server.requests) == 1
+    assert error.status == status
+    assert error.processed == "maybe"
+    assert not error.retryable
+    assert "Redirects are not followed" in str(error)
+
+
+# --- how long it takes ------------------------------------------------------------------------
+
+
+@both
+def test_a_body_that_trickles_ends_at_the_calls_timeout(which: str) -> None:
+    with serving(endless(b"[", b"1", every=0.3, stop=8, content_type="application/json")) as server:
+        began = time.monotonic()
+        error = failing(which, account(server.url), call(timeout=1.0))
+    assert 0.9 < time.monotonic() - began < 3
+    assert error.retryable
+    assert error.processed == "maybe"
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        pytest.param(
+            "sync",
+            marks=pytest.mark.xfail(
+                strict=True, reason="the synchronous driver bounds each read of the headers, not their sum"
+            ),
+        ),
+        "async",
+    ],
+)
+def test_headers_that_trickle_end_at_the_calls_timeout(which: str) -> None:
+    def trickle(peer: Peer) -> None:
+        for byte in head(content_type="application/json", length=2)[:14] + b"\r\nA: " + b"a" * 14:
+            if not peer.send(bytes([byte])):
+                return
+            time.sleep(0.1)
+        peer.send(b"\r\nContent-Length: 2\r\n\r\n{}")
+
+    with serving(trickle) as server:
+        began = time.monotonic()
+        failing(which, account(server.url), call(timeout=1.0))
+        assert time.monotonic() - began < 2.5
+
+
+@both
+def test_a_server_that_never_answers_is_given_the_connections_timeout(which: str) -> None:
+    def silent(peer: Peer) -> None:
+        time.sleep(3)
+
+    with serving(silent) as server:
+        began = time.monotonic()
+        error = failing(which, account(server.url, timeout=0.5), call())
+    assert time.monotonic() - began < 2
+    assert error.processed == "maybe"
+    assert error.retryable
+
+
+# --- what a broken connection means -----------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("order", [call, purchase])
+def test_a_reset_before_any_byte_may_have_been_processed(which: str, order: Any) -> None:
+    with serving(reset) as server:
+        error = failing(which, account(server.url), order())
+    assert len(server.requests) == 1
+    assert error.processed == "maybe"
+    assert error.retryable
+    assert error.status is None
+
+
+@both
+def test_a_close_before_any_byte_may_have_been_processed(which: str) -> None:
+    with serving(lambda peer: None) as server:
+        error = failing(which, account(server.url), purchase())
+    assert error.processed == "maybe"
+
+
+@both
+def test_a_reset_in_the_middle_of_the_body_may_have_been_processed(which: str) -> None:
+    def cut(peer: Peer) -> None:
+        peer.send(head(length=1000, content_type="application/json") + b'{"job_id": ')
+        time.sleep(0.05)
+        peer.reset()
+
+    with serving(cut) as server:
+        error = failing(which, account(server.url), purchase())
+    assert error.processed == "maybe"
+    assert error.retryable
+
+
+@both
+def test_a_body_shorter_than_announced_is_never_taken_for_whole(which: str) -> None:
+    with serving(answer(body=b"{}", length=100, content_type="application/json")) as server:
+        error = failing(which, account(server.url), purchase())
+    assert error.processed == "maybe"
+
+
+@both
+def test_a_refused_connection_proves_that_nothing_was_processed(which: str) -> None:
+    error = failing(which, account(f"http://127.0.0.1:{closed_port()}"), purchase())
+    assert error.processed == "no"
+    assert error.retryable
+    assert "Check the connection's host" in str(error)
+
+
+@both
+def test_a_host_without_an_address_proves_that_nothing_was_processed(which: str) -> None:
+    error = failing(which, account("https://no-such-host.invalid"), purchase())
+    assert error.processed == "no"
+    assert error.retryable
+    assert "no-such-host.invalid" in str(error)
+
+
+@both
+def test_an_untrusted_certificate_proves_that_nothing_was_processed(
+    which: str, self_signed: tuple[ssl.SSLContext, Path]
+) -> None:
+    with serving(answer(body={}), tls=self_signed[0]) as server:
+        error = failing(which, account(server.url), purchase())
+        assert server.requests == []
+    assert error.processed == "no"
+    assert not error.retryable
+    assert "ca_bundle" in str(error)
+
+
+@both
+def test_a_ca_bundle_makes_its_certificates_trusted(
+    which: str, self_signed: tuple[ssl.SSLContext, Path]
+) -> None:
+    with serving(answer(body={"ok": 1}), tls=self_signed[0]) as server:
+        assert send(which, account(server.url, verify=str(self_signed[1])), call()) == {"ok": 1}
+
+
+@both
+def test_verify_false_accepts_any_certificate(which: str, self_signed: tuple[ssl.SSLContext, Path]) -> None:
+    with serving(answer(body={"ok": 1}), tls=self_signed[0]) as server:
+        assert send(which, account(server.url, verify=False), call()) == {"ok": 1}
+
+
+@both
+def test_a_server_that_does_not_speak_tls_proves_that_nothing_was_processed(which: str) -> None:
+    with serving(answer(body={})) as server:
+        error = failing(which, account(server.url.replace("http:", "https:")), purchase())
+    assert error.processed == "no"
+
+
+@both
+def test_a_proxy_that_cannot_be_reached_proves_that_nothing_was_processed(which: str) -> None:
+    proxy = f"http://127.0.0.1:{closed_port()}"
+    error = failing(which, account("https://api.vidio.invalid", proxy=proxy), purchase())
+    assert error.processed == "no"
+
+
+@both
+def test_garbage_instead_of_http_may_have_been_processed(which: str) -> None:
+    with serving(lambda peer: peer.send(b"\x00\xff what is this\r\n\r\n") and None) as server:
+        error = failing(which, account(server.url), purchase())
+    assert error.processed == "maybe"
+
+
+@both
+@pytest.mark.xfail(strict=True, reason="h11's message about the header holds its value, and is passed on")
+def test_a_key_that_cannot_be_a_header_is_not_told(which: str) -> None:
+    with serving(answer(body={})) as server:
+        failing(which, account(server.url, key_headers={"x-api-key": f"{KEY}\nsecond line"}), call())
+
+
+@both
+@pytest.mark.xfail(strict=True, reason="an unusable URL counts as 'may have been processed'")
+def test_an_unusable_url_proves_that_nothing_was_processed(which: str) -> None:
+    error = failing(which, account("http://127.0.0.1:port"), purchase())
+    assert error.processed == "no"
+
+
+@both
+@pytest.mark.xfail(strict=True, raises=RecursionError, reason="json's RecursionError is no ValueError")
+def test_json_nested_without_end_is_an_unreadable_answer(which: str) -> None:
+    with serving(answer(body=b"[" * 200_000, content_type="application/json")) as server:
+        failing(which, account(server.url), purchase())
+
+
+# --- how often it is sent ---------------------------------------------------------------------
+
+
+def test_a_safe_call_is_repeated_after_passing_failures_and_then_succeeds(hurry: list[float]) -> None:
+    steps = [answer(500), answer(429, retry_after="7"), reset, answer(body={"ok": 1})]
+    with serving(*steps) as server:
+        client = Client(account(server.url))
+        assert client.send(call()) == {"ok": 1}
+        client.close()
+    assert len(server.requests) == 4
+    assert hurry[1] == 7.0
+    assert 0.5 <= hurry[0] <= 1.5
+    assert 2.0 <= hurry[2] <= 6.0
+
+
+def test_a_retry_after_date_counts_from_the_servers_own_clock(hurry: list[float]) -> None:
+    late = answer(503, date="Fri, 01 Jan 2027 00:00:00 GMT", retry_after="Fri, 01 Jan 2027 00:00:05 GMT")
+    with serving(late, answer(body={"ok": 1})) as server:
+        Client(account(server.url)).send(call())
+    assert hurry == [5.0]
+
+
+def test_a_safe_call_gives_up_after_four_sends(hurry: list[float]) -> None:
+    with serving(answer(500)) as server, pytest.raises(ApiError) as caught:
+        Client(account(server.url)).send(call())
+    assert len(server.requests) == 4
+    assert caught.value.status == 500
+    assert caught.value.retryable
+
+
+def test_a_safe_call_does_not_sleep_for_longer_than_a_minute(hurry: list[float]) -> None:
+    with serving(answer(429, retry_after="300")) as server, pytest.raises(ApiError) as caught:
+        Client(account(server.url)).send(call())
+    assert len(server.requests) == 1
+    assert hurry == []
+    assert caught.value.retry_after == 300
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422])
+def test_a_refusal_is_not_asked_for_again(hurry: list[float], status: int) -> None:
+    with serving(answer(status, {"error": "no"})) as server, pytest.raises(VidaiError, match="no"):
+        Client(account(server.url)).send(call())
+    assert len(server.requests) == 1
+
+
+def test_a_status_call_is_sent_once(hurry: list[float]) -> None:
+    with serving(answer(503)) as server, pytest.raises(ApiError):
+        Client(account(server.url)).send(call(), attempts=1)
+    assert len(server.requests) == 1
+    assert hurry == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    [answer(500), answer(503, retry_after="1"), answer(429, retry_after="0"), answer(408), reset],
+    ids=["500", "503", "429", "408", "reset"],
+)
+def test_a_purchase_is_sent_exactly_once(hurry: list[float], step: Any) -> None:
+    with serving(step) as server, pytest.raises(ApiError):
+        Client(account(server.url)).send(purchase(), attempts=4)
+    assert len(server.requests) == 1
+    assert hurry == []
+
+
+def test_a_purchase_never_goes_out_on_a_connection_that_the_server_may_have_closed() -> None:
+    hung_up = []
+
+    def keep_then_hang_up(peer: Peer) -> bool:
+        answer(body={"ok": 1}, keep=True)(peer)
+        # The client keeps this connection; the server closes it while the next request is on its way.
+        hung_up.append(peer)
+        return True
+
+    with serving(keep_then_hang_up, answer(body={"bought": 1})) as server:
+        client = Client(account(server.url))
+        assert client.send(call()) == {"ok": 1}
+        hung_up[0].reset()
+        assert client.send(purchase()) == {"bought": 1}
+        client.close()
+    assert [request.method for request in server.requests] == ["GET", "POST"]
+    assert len(server.peers) == 2
+
+
+def test_safe_calls_share_a_connection_and_a_purchase_has_its_own() -> None:
+    with serving(answer(body={"ok": 1}, keep=True)) as server:
+        client = Client(account(server.url))
+        client.send(call())
+        client.send(call())
+        assert len(server.peers) == 1
+        client.send(purchase())
+        assert len(server.peers) == 2
+        client.close()
+
+
+def test_an_asynchronous_client_sends_no_more_at_once_than_the_account_allows() -> None:
+    busy, most = [], []
+
+    def slow(peer: Peer) -> bool:
+        busy.append(1)
+        most.append(len(busy))
+        time.sleep(0.02)
+        busy.pop()
+        answer(body={}, keep=True)(peer)
+        return True
+
+    async def all_at_once(where: Account) -> None:
+        client = AsyncClient(where)
+        await asyncio.gather(*(client.asend(call()) for _ in range(20)))
+        await client.aclose()
+
+    with serving(slow) as server:
+        asyncio.run(all_at_once(account(server.url, max_connections=3)))
+        assert len(server.peers) <= 3
+    assert len(server.requests) == 20
+    assert max(most) <= 3
+
+
+# --- what is logged ---------------------------------------------------------------------------
+
+
+@both
+def test_no_url_and_no_key_is_logged_even_at_debug(which: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with serving(answer(body={})) as server:
+        send(which, account(server.url), call())
+    assert QUERY not in caplog.text
+    assert KEY not in caplog.text
+
+
+def test_an_account_shows_neither_its_key_nor_its_proxy() -> None:
+    shown = repr(account("https://api.vidio.ai", proxy="http://user:password@proxy:3128"))
+    assert KEY not in shown
+    assert "password" not in shown
+
+
+def _wait_until(holds: Any, timeout: float = 5.0) -> None:
+    until = time.monotonic() + timeout
+    while not holds():
+        assert time.monotonic() < until, "it did not come to pass"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """A server's TLS settings with a certificate that nobody vouches for, and that certificate."""
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        .add_extension(x509.KeyUsage(True, False, False, False, False, True, False, False, False), True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context, folder / "cert.pem"
