@@ -1,5 +1,6 @@
 """What can be tuned while the sandbox runs."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -26,16 +27,19 @@ class Settings:
 
         :raises ValueError: naming an unknown setting or a value of the wrong kind; nothing is changed then.
         """
-        known = {setting.name: setting.type for setting in fields(self)}
+        kinds = {setting.name: type(setting.default) for setting in fields(self)}
         for name, value in changes.items():
-            if name not in known:
-                raise ValueError(f"unknown setting {name!r}; there are: {', '.join(known)}")
-            wanted = type(getattr(self, name))
-            if wanted is bool and not isinstance(value, bool):
+            if name not in kinds:
+                raise ValueError(f"unknown setting {name!r}; there are: {', '.join(kinds)}")
+            if kinds[name] is bool and not isinstance(value, bool):
                 raise ValueError(f"{name} must be true or false")
-            if wanted is float and (
-                isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0
-            ):
-                raise ValueError(f"{name} must be a number, 0 or more")
+            if kinds[name] is float and not _is_measure(value, zero=name != "media_fps"):
+                raise ValueError(f"{name} must be a number, and not negative or (media_fps) zero")
         for name, value in changes.items():
-            setattr(self, name, type(getattr(self, name))(value))
+            setattr(self, name, kinds[name](value))
+
+
+def _is_measure(value: Any, zero: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return 0 < value < math.inf or (zero and value == 0)

@@ -5,13 +5,14 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlencode
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from airflow_provider_vidai.sandbox.wire import KEY_HEADERS, Exchange, cut_after_delivery
 
@@ -204,7 +205,7 @@ async def get(exchange: Exchange) -> Response:
     headers["content-length"] = str(end - first)
     if span:
         headers["content-range"] = f"bytes {first}-{end - 1}/{size}"
-    return StreamingResponse(_read(exchange, blob.path, first, end), 206 if span else 200, headers)
+    return _Stream(_read(exchange, blob.path, first, end), 206 if span else 200, headers)
 
 
 def _asked_range(request: Request, etag: str, size: int) -> tuple[int, int] | None:
@@ -220,7 +221,18 @@ def _asked_range(request: Request, etag: str, size: int) -> tuple[int, int] | No
     return int(first), min(size, int(last) + 1) if last else size
 
 
-async def _read(exchange: Exchange, path: Path, first: int, end: int) -> AsyncIterator[bytes]:
+class _Stream(StreamingResponse):
+    """A streamed answer whose source is closed even when the connection is cut."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if isinstance(self.body_iterator, AsyncGenerator):
+                await self.body_iterator.aclose()
+
+
+async def _read(exchange: Exchange, path: Path, first: int, end: int) -> AsyncGenerator[bytes, None]:
     storage, request = exchange.world.storage, exchange.request
     with await asyncio.to_thread(path.open, "rb") as file:
         file.seek(first)

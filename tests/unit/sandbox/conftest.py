@@ -1,0 +1,128 @@
+"""One sandbox for all tests, fresh for each."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from footage import film, moving_between, sine
+
+from airflow_provider_vidai.sandbox.server import Sandbox, serve
+
+SPEED = 2000
+SIZE = (160, 90)
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    with serve(speed=SPEED) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    running_sandbox.control.reset()
+    return running_sandbox
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of film, with the last two moving."""
+    return film(
+        tmp_path_factory.mktemp("clip") / "clip.mp4", 3, moving_between(1, 3, SIZE), sine(0.3), size=SIZE
+    )
+
+
+class Vidio:
+    """Raw calls to the sandbox's VIDIO."""
+
+    def __init__(self, url: str, key: str = "a-key") -> None:
+        self.url = url
+        self.http = httpx.Client(base_url=url + "/vidio/api/v1", headers={"x-api-key": key}, timeout=10)
+
+    def upload_url(self, name: str = "clip.mp4", **query: Any) -> httpx.Response:
+        facts = {
+            "job_id": str(uuid.uuid4()),
+            "file_name": name,
+            "file_type": Path(name).suffix[1:],
+            "media_type": "video",
+            "width": 320,
+            "height": 180,
+            "duration": 3.0,
+            "to_be_downscaled": "true",
+        }
+        given = {name: value for name, value in {**facts, **query}.items() if value is not None}
+        return self.http.get("/uploads/upload-url", params=given)
+
+    def upload(
+        self, content: bytes, name: str = "clip.mp4", content_type: str = "video/mp4", **query: Any
+    ) -> str:
+        job_id = str(uuid.uuid4())
+        url = self.upload_url(name, job_id=job_id, **query).raise_for_status().json()["url"]
+        httpx.put(url, content=content, headers={"content-type": content_type}).raise_for_status()
+        return f"uploads/{job_id}/{name}"
+
+    def create(self, *keys: str, **changes: Any) -> httpx.Response:
+        request = {
+            "input_keys": list(keys),
+            "video_category": "travel",
+            "output_length": 2,
+            "aspect_ratio": "landscape",
+        }
+        return self.http.post("/jobs/highlight-reel", json={**request, **changes})
+
+    def status(self, job_id: str) -> httpx.Response:
+        return self.http.get(f"/jobs/{job_id}/status")
+
+    def render(self, job_id: str, **changes: Any) -> httpx.Response:
+        return self.http.post(
+            f"/jobs/{job_id}/render", json={"export_option": "premium", "output_index": 0, **changes}
+        )
+
+    def wait(self, job_id: str, *words: str, seconds: float = 20) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while True:
+            answer: dict[str, Any] = self.status(job_id).json()
+            if answer["status"] in words:
+                return answer
+            assert time.monotonic() < deadline, answer
+            time.sleep(0.005)
+
+    def processed(self, *keys: str, **changes: Any) -> str:
+        """Buy a reel, and wait for it."""
+        job_id = str(self.create(*keys, **changes).raise_for_status().json()["job_id"])
+        self.wait(job_id, "processed")
+        return job_id
+
+    def rendered(self, job_id: str, **changes: Any) -> dict[str, Any]:
+        """Buy a render, and wait for it."""
+        before = self.status(job_id).json().get("output_url", "").partition("?")[0]
+        self.render(job_id, **changes).raise_for_status()
+        while True:
+            answer = self.wait(job_id, "rendered")
+            if answer["output_url"].partition("?")[0] != before:
+                return answer
+
+
+@pytest.fixture
+def vidio(sandbox: Sandbox) -> Iterator[Vidio]:
+    vidio = Vidio(sandbox.url)
+    yield vidio
+    vidio.http.close()
+
+
+@pytest.fixture
+def other(sandbox: Sandbox) -> Iterator[Vidio]:
+    """Another account."""
+    other = Vidio(sandbox.url, "another-key")
+    yield other
+    other.http.close()
+
+
+@pytest.fixture
+def key(vidio: Vidio, clip: Path) -> str:
+    """The clip, uploaded."""
+    return vidio.upload(clip.read_bytes())
