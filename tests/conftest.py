@@ -49,10 +49,10 @@ def _no_network(event: str, args: tuple) -> None:
     """Refuse what would leave the machine, as a machine without a network does."""
     if event == "socket.getaddrinfo" and not _local(args[0]) and not _is_address(args[0]):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-    if event == "socket.connect" and args[0].family in (socket.AF_INET, socket.AF_INET6):
-        # A datagram socket sends nothing when it connects: that is how the own address is found out.
-        if args[0].type & socket.SOCK_STREAM and not _local(args[1][0]):
-            raise OSError(101, f"tests reach loopback only, not {args[1][0]}")
+    # A datagram socket sends nothing when it connects: that is how the own address is found out.
+    stream = event == "socket.connect" and args[0].type & socket.SOCK_STREAM
+    if stream and args[0].family in (socket.AF_INET, socket.AF_INET6) and not _local(args[1][0]):
+        raise OSError(101, f"tests reach loopback only, not {args[1][0]}")
 
 
 def _is_address(host: object) -> bool:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.raw import Peer, answer, closed_port, endless, head, reset, serving
 
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.models import MAX_ANSWER, Answer, Call, Repeat
 from airflow_provider_vidai.transport.account import Account
 from airflow_provider_vidai.transport.http import MEDIA_HEAD, USER_AGENT, AsyncClient, Client
 from airflow_provider_vidai.vendors.vidio import VIDIO
+from tests.support.raw import Peer, answer, closed_port, endless, head, reset, serving
 
 KEY = "key-4f9d1c"
 QUERY = "signature-77aa"

@@ -1,0 +1,117 @@
+"""An object store in memory that keeps uncommitted files apart, as S3 does with multipart uploads."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fsspec import AbstractFileSystem
+
+_NUMBERS = itertools.count()
+
+
+class _Upload(io.BytesIO):
+    def __init__(self, shelf: Shelf, path: str) -> None:
+        super().__init__()
+        self._shelf, self._path = shelf, path
+        self._over = False
+        shelf.pending.append(path)
+
+    def write(self, data: Any) -> int:
+        if self._shelf.room is not None and self.tell() + len(data) > self._shelf.room:
+            raise self._shelf.trouble
+        return super().write(data)
+
+    def close(self) -> None:
+        """Closing uploads the last part; nobody sees the file before the commit."""
+
+    def commit(self) -> None:
+        if self._shelf.commit_trouble:
+            raise self._shelf.commit_trouble
+        self._end()
+        self._shelf.files[self._path] = self.getvalue()
+
+    def discard(self) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._shelf.pending.remove(self._path)
+
+    @property
+    def closed(self) -> bool:
+        return self._over
+
+    @closed.setter
+    def closed(self, value: bool) -> None:
+        self._over = self._over or value
+
+
+class Shelf(AbstractFileSystem):
+    """The store.
+
+    :ivar files: what can be read.
+    :ivar pending: what was begun, and neither committed nor discarded.
+    :ivar room: how many bytes a file may have before ``trouble`` is raised.
+    """
+
+    protocol = ("s3",)
+    cachable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files: dict[str, bytes] = {}
+        self.pending: list[str] = []
+        self.room: int | None = None
+        self.trouble: Exception = OSError(28, "No space left on device")
+        self.commit_trouble: Exception | None = None
+        self.read_trouble: Exception | None = None
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        path = self._strip_protocol(path)
+        if self.read_trouble:
+            raise self.read_trouble
+        if path in self.files:
+            return {"name": path, "size": len(self.files[path]), "type": "file"}
+        if any(name.startswith(f"{path}/") for name in self.files):
+            return {"name": path, "size": 0, "type": "directory"}
+        raise FileNotFoundError(path)
+
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+        return [self.info(name) if detail else name for name in self.files if name.startswith(path)]
+
+    def exists(self, path: str, **_: Any) -> bool:
+        try:
+            return bool(self.info(path))
+        except FileNotFoundError:
+            return False
+
+    def isdir(self, path: str) -> bool:
+        return self.exists(path) and self.info(path)["type"] == "directory"
+
+    def open(self, path: str, mode: str = "rb", autocommit: bool = True, **_: Any) -> Any:
+        path = self._strip_protocol(path)
+        if "w" in mode:
+            assert not autocommit, "a file that is written with autocommit is seen before it is whole"
+            return _Upload(self, path)
+        self.info(path)
+        return io.BytesIO(self.files[path])
+
+
+@contextmanager
+def shelf() -> Iterator[tuple[Shelf, str]]:
+    """Attach a fresh store to Airflow; yield it and the URI of its bucket."""
+    from airflow.sdk.io import attach
+    from airflow.sdk.io.store import _STORE_CACHE
+
+    name = f"shelf{next(_NUMBERS)}"
+    store = Shelf()
+    attach("s3", conn_id=name, fs=store)
+    try:
+        yield store, f"s3://{name}@bucket"
+    finally:
+        _STORE_CACHE.pop(f"s3-{name}", None)

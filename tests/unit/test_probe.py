@@ -1,0 +1,128 @@
+"""Reading what a media file is."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_vidai.transport.probe import HEAD, Media, looks_like, probe, suffix_of
+from tests.support.films import film, picture, sound
+
+
+def read(path: Path) -> Media:
+    with path.open("rb") as file:
+        return probe(file)
+
+
+def test_a_real_film_tells_its_size_length_and_rate(media: Path) -> None:
+    found = read(media)
+    assert (found.width, found.height) == (1280, 720)
+    assert found.duration == pytest.approx(5.3, abs=0.1)
+    assert found.fps == 60
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
+def test_films_of_every_container_are_read(tmp_path: Path, suffix: str) -> None:
+    found = read(film(tmp_path / f"a{suffix}", seconds=2, size=(64, 48), fps=10))
+    assert (found.width, found.height) == (64, 48)
+    assert found.duration == pytest.approx(2, abs=0.15)
+    assert found.fps == pytest.approx(10)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".gif"])
+def test_pictures_tell_their_size(tmp_path: Path, suffix: str) -> None:
+    found = read(picture(tmp_path / f"a{suffix}", size=(40, 30)))
+    assert (found.width, found.height) == (40, 30)
+    assert found.fps is None
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_still_pictures_last_no_time(tmp_path: Path, suffix: str) -> None:
+    assert read(picture(tmp_path / f"a{suffix}")).duration == 0.0
+
+
+def test_sound_has_a_length_and_no_picture(tmp_path: Path) -> None:
+    found = read(sound(tmp_path / "a.wav", seconds=2))
+    assert found == Media(None, None, pytest.approx(2), None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x", b"hello, this is no film\n" * 100, b"\0" * 10_000, b"<html></html>" * 50],
+    ids=["empty", "one byte", "text", "zeros", "html"],
+)
+def test_what_is_no_media_is_a_value_error(content: bytes) -> None:
+    with pytest.raises(ValueError):
+        probe(io.BytesIO(content))
+
+
+def test_a_film_cut_short_is_a_value_error(media: Path) -> None:
+    whole = media.read_bytes()
+    index = whole.find(b"moov")
+    cut = whole[: len(whole) // 2] if index > len(whole) // 2 else whole[: index + 20]
+    with pytest.raises(ValueError):
+        probe(io.BytesIO(cut))
+
+
+def test_a_playlist_posing_as_a_film_makes_no_connection() -> None:
+    came = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(1.0)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/segment.ts"
+        playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{url}\n#EXT-X-ENDLIST\n".encode()
+
+        def accept() -> None:
+            try:
+                listener.accept()[0].close()
+                came.set()
+            except OSError:
+                pass
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        with contextlib.suppress(ValueError):
+            probe(io.BytesIO(playlist))
+        thread.join()
+    assert not came.is_set()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
+def test_films_look_like_films_and_get_a_films_extension(tmp_path: Path, suffix: str) -> None:
+    head = film(tmp_path / f"a{suffix}").read_bytes()[:HEAD]
+    assert looks_like("video", head)
+    assert not looks_like("image", head)
+    expected = {".mkv": ".webm", ".avi": ".mp4"}.get(suffix, suffix)
+    assert suffix_of("video", head) == expected
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".gif"])
+def test_pictures_look_like_pictures(tmp_path: Path, suffix: str) -> None:
+    head = picture(tmp_path / f"a{suffix}").read_bytes()[:HEAD]
+    assert looks_like("image", head)
+    assert not looks_like("video", head)
+    assert suffix_of("image", head) == suffix
+
+
+def test_sound_looks_like_sound(tmp_path: Path) -> None:
+    head = sound(tmp_path / "a.wav").read_bytes()[:HEAD]
+    assert looks_like("audio", head)
+    assert not looks_like("video", head)
+    assert suffix_of("audio", head) == ".wav"
+
+
+@pytest.mark.parametrize(
+    "head", [b"<!DOCTYPE html><", b'<?xml version="1', b'{"error": "expi', b"\x1f\x8b" + b"\0" * 14]
+)
+@pytest.mark.parametrize("kind", ["video", "image", "audio"])
+def test_an_error_page_never_looks_like_media(kind: str, head: bytes) -> None:
+    assert not looks_like(kind, head)  # type: ignore[arg-type]
+
+
+def test_text_can_begin_with_anything() -> None:
+    assert looks_like("text", b"anything at all!")
+    assert suffix_of("text", b"anything at all!") == ".txt"

@@ -1,0 +1,343 @@
+"""Where files come from and where they land: whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_vidai.errors import InputError, TransferError
+from airflow_provider_vidai.transport.storage import (
+    CHUNK,
+    destination_path,
+    file_name,
+    landing,
+    public_uri,
+    source,
+    storage_path,
+)
+from tests.support.shelf import Shelf, shelf
+
+
+class Boom(Exception):
+    pass
+
+
+def land(uri: str, *pieces: bytes, trouble: BaseException | None = None) -> None:
+    """Land a file of ``pieces``, or run into ``trouble`` before the commit."""
+    with landing(storage_path(uri)) as target:
+        for piece in pieces:
+            target.write(piece)
+        if trouble:
+            raise trouble
+        target.commit()
+
+
+@pytest.fixture
+def store() -> Iterator[tuple[Shelf, str]]:
+    with shelf() as attached:
+        yield attached
+
+
+@pytest.fixture(params=["path", "file", "s3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, object]]:
+    """The URI of a folder, and what lists the names in it, hidden ones too."""
+    if request.param == "s3":
+        with shelf() as (files, uri):
+            yield uri, lambda: sorted(name.removeprefix("bucket/") for name in [*files.files, *files.pending])
+    else:
+        uri = str(tmp_path) if request.param == "path" else tmp_path.as_uri()
+        yield uri, lambda: sorted(os.listdir(tmp_path))  # noqa: PTH208
+
+
+# --- sources ----------------------------------------------------------------------------------
+
+
+def test_a_source_is_read_in_pieces_and_knows_its_size(folder: tuple, tmp_path: Path) -> None:
+    uri, _ = folder
+    content = os.urandom(2 * CHUNK + 17)
+    path = storage_path(f"{uri}/my clip #1 é.mp4")
+    with landing(path) as target:
+        target.write(content)
+        target.commit()
+    file = source(f"{uri}/my clip #1 é.mp4")
+    assert file.size == len(content)
+    assert file.name == "my clip #1 é.mp4"
+    pieces = list(file.chunks())
+    assert b"".join(pieces) == content
+    assert max(map(len, pieces)) <= CHUNK
+
+
+def test_a_missing_source_is_named(folder: tuple) -> None:
+    with pytest.raises(InputError, match=r"no\.mp4: there is no such file\. Nothing was sent"):
+        source(f"{folder[0]}/no.mp4")
+
+
+def test_a_directory_is_no_source(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a directory"):
+        source(str(tmp_path))
+
+
+def test_a_folder_of_an_object_store_is_no_source(store: tuple[Shelf, str]) -> None:
+    store[0].files["bucket/in/a.mp4"] = b"x"
+    with pytest.raises(InputError, match="is a directory"):
+        source(f"{store[1]}/in")
+
+
+def test_an_empty_source_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(InputError, match="is empty"):
+        source(str(tmp_path / "a.mp4"))
+
+
+def test_a_source_that_may_not_be_read_is_named(store: tuple[Shelf, str]) -> None:
+    store[0].read_trouble = PermissionError("Forbidden")
+    with pytest.raises(InputError, match=r"may not be read \(Forbidden\)"):
+        source(f"{store[1]}/a.mp4")
+
+
+@pytest.mark.parametrize(
+    "uri", ["s3://bucket/a.mp4", "gs://bucket/a.mp4", "https://host/a.mp4", "nosuch://a"]
+)
+def test_a_storage_that_is_not_installed_is_said_so(uri: str) -> None:
+    with pytest.raises(InputError, match="Install the Airflow provider of this storage"):
+        source(uri)
+
+
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="what is no text is not checked")
+def test_a_source_that_is_none_is_said_so() -> None:
+    with pytest.raises(InputError):
+        source(None)  # type: ignore[arg-type]
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("../../etc/passwd", "etc_passwd"),
+        ("..", "file"),
+        ("", "file"),
+        (" . ", "file"),
+        ("/absolute/path", "absolute_path"),
+        ('a\\b:c*d?e"f<g>h|i', "a_b_c_d_e_f_g_h_i"),
+        ("line\nbreak\0null", "line_break_null"),
+        ("Ünïcode 漢字 🎬 ok", "Ünïcode 漢字 _ ok"),
+        ("job-1-0", "job-1-0"),
+        ("s3://bucket/key", "s3_bucket_key"),
+    ],
+)
+def test_a_title_becomes_a_harmless_file_name(title: str, name: str) -> None:
+    assert file_name(title) == name
+
+
+def test_a_very_long_title_is_cut() -> None:
+    assert file_name("x" * 5000) == "x" * 100
+
+
+@pytest.mark.xfail(strict=True, reason="names are cut by characters, but disks count bytes")
+def test_a_long_title_in_any_script_fits_a_file_name(tmp_path: Path) -> None:
+    path = destination_path(f"{tmp_path}/", "漢" * 300, ".mp4")
+    assert len(path.name.encode()) <= 255
+    with landing(path) as target:
+        target.write(b"x")
+        target.commit()
+
+
+def test_a_destination_with_a_slash_is_a_folder_and_without_one_the_file(folder: tuple) -> None:
+    uri, _ = folder
+    assert str(destination_path(f"{uri}/out/", "a/b", ".mp4")).endswith("/out/a_b.mp4")
+    assert str(destination_path(f"{uri}/out", "a/b", ".mp4")).endswith("/out")
+    assert str(destination_path(f"{uri}/out.mov", "a/b", ".mp4")).endswith("/out.mov")
+
+
+@pytest.mark.parametrize("stem", ["../../x", "/etc/x", "..", "a/../../b"])
+def test_a_title_never_leads_out_of_its_folder(tmp_path: Path, stem: str) -> None:
+    path = destination_path(f"{tmp_path}/", stem, ".mp4")
+    assert Path(path.path).resolve().parent == tmp_path.resolve()
+
+
+def test_a_public_uri_is_absolute_and_tells_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: tuple[Shelf, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert public_uri(storage_path("a.mp4")) == f"{tmp_path.as_uri()}/a.mp4"
+    assert public_uri(storage_path(f"file://{tmp_path}/a.mp4")) == f"{tmp_path.as_uri()}/a.mp4"
+    assert public_uri(storage_path(f"{store[1]}/x/a.mp4")) == "s3://bucket/x/a.mp4"
+
+
+@pytest.mark.xfail(strict=True, reason="local URIs are told percent-encoded, but read as they are")
+def test_a_public_uri_leads_back_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "my clip é.mp4").write_bytes(b"x")
+    assert source(public_uri(storage_path(str(tmp_path / "my clip é.mp4")))).size == 1
+
+
+# --- landing ----------------------------------------------------------------------------------
+
+
+def test_nothing_is_there_before_the_commit_and_the_whole_file_after_it(folder: tuple) -> None:
+    uri, names = folder
+    path = storage_path(f"{uri}/a.mp4")
+    with landing(path) as target:
+        target.write(b"one")
+        target.write(b"two")
+        assert not path.exists()
+        target.commit()
+        assert path.read_bytes() == b"onetwo"
+    assert names() == ["a.mp4"]
+
+
+def test_a_failure_leaves_nothing_behind(folder: tuple) -> None:
+    uri, names = folder
+    with pytest.raises(Boom):
+        land(f"{uri}/a.mp4", b"half", trouble=Boom())
+    assert names() == []
+
+
+@pytest.mark.parametrize("way", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_being_killed_leaves_nothing_behind(folder: tuple, way: type[BaseException]) -> None:
+    uri, names = folder
+    with pytest.raises(way):
+        land(f"{uri}/a.mp4", b"half", trouble=way())
+    assert names() == []
+
+
+def test_leaving_without_a_commit_leaves_nothing_behind(folder: tuple) -> None:
+    uri, names = folder
+    with landing(storage_path(f"{uri}/a.mp4")) as target:
+        target.write(b"half")
+    assert names() == []
+
+
+def test_an_abandoned_file_does_not_commit_itself_when_it_is_collected(folder: tuple) -> None:
+    import gc
+
+    uri, names = folder
+    with pytest.raises(Boom):
+        land(f"{uri}/a.mp4", b"half", trouble=Boom())
+    gc.collect()
+    assert names() == []
+
+
+def test_an_existing_file_is_replaced_only_by_the_commit(folder: tuple) -> None:
+    uri, names = folder
+    path = storage_path(f"{uri}/a.mp4")
+    for content in (b"old", b"new"):
+        with landing(path) as target:
+            target.write(content)
+            if content == b"new":
+                assert path.read_bytes() == b"old"
+            target.commit()
+    assert path.read_bytes() == b"new"
+    with pytest.raises(Boom):
+        land(f"{uri}/a.mp4", b"newest", trouble=Boom())
+    assert path.read_bytes() == b"new"
+    assert names() == ["a.mp4"]
+
+
+def test_beginning_again_forgets_what_was_written(folder: tuple) -> None:
+    uri, names = folder
+    path = storage_path(f"{uri}/a.mp4")
+    with landing(path) as target:
+        target.write(b"first try")
+        target.open()
+        target.write(b"second")
+        target.commit()
+    assert path.read_bytes() == b"second"
+    assert names() == ["a.mp4"]
+
+
+def test_two_landings_of_one_file_do_not_mix(folder: tuple) -> None:
+    uri, names = folder
+    path = storage_path(f"{uri}/a.mp4")
+    with landing(path) as one, landing(path) as other:
+        one.write(b"1" * 10)
+        other.write(b"2" * 20)
+        one.commit()
+        other.commit()
+    assert path.read_bytes() == b"2" * 20
+    assert names() == ["a.mp4"]
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    with landing(storage_path(f"{tmp_path}/a/b/c.mp4")) as target:
+        target.write(b"x")
+        target.commit()
+    assert (tmp_path / "a" / "b" / "c.mp4").read_bytes() == b"x"
+
+
+def test_a_name_as_long_as_the_disk_allows_can_be_landed(tmp_path: Path) -> None:
+    name = "x" * 251 + ".mp4"
+    with landing(storage_path(str(tmp_path / name))) as target:
+        target.write(b"x")
+        target.commit()
+    assert os.listdir(tmp_path) == [name]  # noqa: PTH208
+
+
+def test_a_full_object_store_is_said_so_and_nothing_is_left(store: tuple[Shelf, str]) -> None:
+    store[0].room = 10
+    with pytest.raises(TransferError, match="no space left on the destination") as caught:
+        land(f"{store[1]}/a.mp4", b"x" * 8, b"x" * 8)
+    assert caught.value.retryable
+    assert (store[0].files, store[0].pending) == ({}, [])
+
+
+def test_a_commit_that_fails_leaves_nothing_and_the_old_file_in_place(store: tuple[Shelf, str]) -> None:
+    store[0].files["bucket/a.mp4"] = b"old"
+    store[0].commit_trouble = OSError(errno.EIO, "Input/output error")
+    with pytest.raises(TransferError, match="writing failed") as caught:
+        land(f"{store[1]}/a.mp4", b"new")
+    assert caught.value.retryable
+    assert (store[0].files, store[0].pending) == ({"bucket/a.mp4": b"old"}, [])
+
+
+def test_a_bucket_that_may_not_be_written_fails_for_good(store: tuple[Shelf, str]) -> None:
+    store[0].room, store[0].trouble = 0, PermissionError("Access Denied")
+    with pytest.raises(TransferError, match="cannot be written: Access Denied") as caught:
+        land(f"{store[1]}/a.mp4", b"x")
+    assert not caught.value.retryable
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Let this process write no file of more than 64 KiB: a disk that fails midway."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_fails_midway_keeps_the_old_file_and_no_part(tmp_path: Path, small_files: None) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"old")
+    with pytest.raises(TransferError, match="writing failed"):
+        land(str(tmp_path / "a.mp4"), *[b"x" * 40_000] * 4)
+    assert os.listdir(tmp_path) == ["a.mp4"]  # noqa: PTH208
+    assert (tmp_path / "a.mp4").read_bytes() == b"old"
+
+
+def test_a_directory_cannot_be_landed_on(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(TransferError, match="end it with '/' to land files in it") as caught:
+        land(str(tmp_path / "out"), b"x")
+    assert not caught.value.retryable
+    assert os.listdir(tmp_path / "out") == []  # noqa: PTH208
+
+
+def test_a_folder_that_is_a_file_cannot_be_landed_in(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"a file")
+    with pytest.raises(TransferError) as caught:
+        land(str(tmp_path / "out" / "a.mp4"), b"x")
+    assert "Nothing was left there" in str(caught.value)
+    assert (tmp_path / "out").read_bytes() == b"a file"
+
+
+def test_a_folder_that_may_not_be_written_fails_for_good() -> None:
+    # /proc refuses even root.
+    with pytest.raises(TransferError) as caught:
+        land("/proc/self/vidai/a.mp4", b"x")
+    assert "Nothing was left there" in str(caught.value)
