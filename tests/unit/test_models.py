@@ -41,7 +41,7 @@ def read(value: object) -> JobRef:
     return JobRef.read(value, vendor="vidio", conn_id="mine", kind="reel", params={"output_index": 0})
 
 
-# --- literal --------------------------------------------------------------------------------
+# --- literal --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_white_space_that_a_template_leaves_around_a_literal_does_not_hide_it(te
     assert literal(text) == ["a"]
 
 
-# --- JobRef.read ----------------------------------------------------------------------------
+# --- JobRef.read ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_ref_learns_without_changing_the_one_it_came_from():
     assert JobStatus(state=JobState.READY, vendor_status="rendered").of(ref) is ref
 
 
-# --- fingerprint and digest -----------------------------------------------------------------
+# --- fingerprint and digest -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_digest_tells_files_apart_and_not_signatures():
     assert len(digest(SIGNED)) == 64
 
 
-# --- validated ------------------------------------------------------------------------------
+# --- validated ------------------------------------------------------------------------------------
 
 
 def test_a_wrong_choice_is_answered_with_the_field_and_all_that_is_allowed():
@@ -279,7 +279,7 @@ def test_the_signature_of_a_url_that_a_person_passed_is_not_shown():
     assert SECRET not in str(error.value)
 
 
-# --- Answer ---------------------------------------------------------------------------------
+# --- Answer ---------------------------------------------------------------------------------------
 
 
 def answer(body: bytes, content_type: str = "application/json", **kwargs) -> Answer:
@@ -345,7 +345,7 @@ def test_an_excerpt_of_media_tells_its_size_and_type_and_shows_no_byte_of_it():
     assert answer(b"\0\1", "").excerpt() == "2 bytes of binary data"
 
 
-# --- nothing secret is shown ----------------------------------------------------------------
+# --- nothing secret is shown ----------------------------------------------------------------------
 
 
 def test_no_repr_shows_a_url_a_header_or_a_key():
@@ -382,7 +382,7 @@ def test_an_account_is_told_from_another_by_host_and_key_without_telling_the_key
     assert SECRET not in account().id
 
 
-# --- results and messages -------------------------------------------------------------------
+# --- results and messages -------------------------------------------------------------------------
 
 
 def test_a_tasks_result_is_its_ref_and_how_it_ended_and_can_be_read_back_as_the_ref():

@@ -66,7 +66,7 @@ def refused(call: Call[object], answer: Answer) -> VidaiError:
     return error.value
 
 
-# --- the rules of a reel ---------------------------------------------------------------------
+# --- the rules of a reel --------------------------------------------------------------------------
 
 CATEGORIES = (
     *("podcast", "ball-sports", "non-ball-sports", "beauty-product-demo", "wedding", "travel", "others"),
@@ -158,7 +158,7 @@ def test_input_keys_come_in_any_shape_and_keep_their_order(given, keys):
     assert reel_request(input_keys=given).body()["input_keys"] == keys
 
 
-# --- exactly what is sent --------------------------------------------------------------------
+# --- exactly what is sent -------------------------------------------------------------------------
 
 
 def test_a_reel_is_bought_by_one_post_with_nothing_but_what_was_asked_for():
@@ -316,7 +316,7 @@ def test_vidio_is_found_under_its_name():
     assert VIDIO.typical_seconds("reel") is None
 
 
-# --- what a purchase answers ------------------------------------------------------------------
+# --- what a purchase answers ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ def test_a_render_that_the_vendor_refuses_now_was_not_charged_and_may_be_tried_l
     assert "it is rendering" in str(error)
 
 
-# --- error answers ----------------------------------------------------------------------------
+# --- error answers --------------------------------------------------------------------------------
 
 CALLS: dict[str, Call[object]] = {
     "buy": VIDIO.create_reel(reel_request(), conn_id="studio"),
@@ -520,7 +520,7 @@ def test_what_an_unreadable_answer_says_beside_a_url_is_still_shown():
     assert '"job": "J9"' in message
 
 
-# --- what a status means ------------------------------------------------------------------------
+# --- what a status means --------------------------------------------------------------------------
 
 ACTIVE = (
     *("submitted", "queued", "processing", "loaded", "cpu_work_pending", "small_work_pending"),
@@ -711,7 +711,7 @@ def test_a_paid_job_is_not_unreadable_for_one_odd_field(odd):
     assert status_of(REEL, {"status": "processed", **odd}).state is JobState.READY
 
 
-# --- renders: this one, the one before, and the one after ------------------------------------------
+# --- renders: this one, the one before, and the one after -----------------------------------------
 
 OLD, NEW = digest(URL), digest(OTHER_URL)
 
@@ -796,7 +796,7 @@ def test_a_finished_render_has_an_output_even_if_the_vendor_lists_none(params, i
     assert [output.index for output in status.outputs] == [index]
 
 
-# --- buying a render: when it is refused ------------------------------------------------------------
+# --- buying a render: when it is refused ----------------------------------------------------------
 
 
 def job(status: str = "processed", outputs: int = 0, output_url: str | None = None) -> VidioJob:
@@ -846,7 +846,7 @@ def test_a_reel_and_its_render_lead_to_each_other():
     assert VIDIO.render_of(render_ref(before=OLD)) == render_ref(before=OLD)
 
 
-# --- downloads ---------------------------------------------------------------------------------------
+# --- downloads ------------------------------------------------------------------------------------
 
 VIDEO = Output(index=0, kind="video")
 

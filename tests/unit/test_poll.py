@@ -1,0 +1,376 @@
+"""When to look next, under virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_vidai.errors import ApiError, InputError, TransferError, VidaiError
+from airflow_provider_vidai.lifecycle.poll import (
+    HEAD_START,
+    LATEST,
+    LONGEST_PAUSE,
+    SHARE,
+    SOONEST,
+    AccountBroken,
+    DeadlinePassed,
+    Finished,
+    Step,
+    Wait,
+    Watch,
+)
+from airflow_provider_vidai.models import JobState, JobStatus
+
+START = 1_000_000.0
+FAR = START + 1e9
+RUNNING = JobStatus(state=JobState.RUNNING, vendor_status="processing")
+READY = JobStatus(state=JobState.READY, vendor_status="processed")
+GONE = JobStatus(state=JobState.GONE, vendor_status="404")
+SPREAD = 0.05
+JITTERS = [0.0, 0.5, 0.999]
+
+
+def watch(*, deadline: float = FAR, jitter: float = 0.5, **kwargs) -> Watch:
+    return Watch(**{"since": START, "deadline": deadline, "jitter": lambda: jitter, **kwargs})
+
+
+def seconds(step: Step) -> float:
+    assert isinstance(step, Wait), step
+    return step.seconds
+
+
+class Story:
+    """A job that answers by ``tells(now)``, watched to the end; every look is written down."""
+
+    def __init__(
+        self, watching: Watch, tells: Callable[[float], JobStatus | VidaiError], *, first: bool = True
+    ):
+        self.looks: list[float] = []
+        self.waits: list[Wait] = []
+        now = START
+        step = watching.first(now) if first else watching.at_once()
+        while isinstance(step, Wait):
+            assert len(self.looks) < 20_000, "it never ends"
+            self.waits.append(step)
+            now += step.seconds
+            self.looks.append(now - START)
+            answer = tells(now - START)
+            step = (
+                watching.missed(answer, now) if isinstance(answer, VidaiError) else watching.saw(answer, now)
+            )
+        self.end = step
+        self.took = now - START
+
+
+def ready_at(moment: float) -> Callable[[float], JobStatus]:
+    return lambda elapsed: READY if elapsed >= moment else RUNNING
+
+
+# --- pace -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("typical", [None, 1.0, 20.0, 600.0])
+def test_the_first_look_is_not_right_after_the_purchase(typical):
+    assert seconds(watch(typical=typical).first(START)) >= SOONEST
+
+
+@pytest.mark.xfail(strict=True, reason="the jitter goes 5 % below the floor")
+@pytest.mark.parametrize("typical", [None, 1.0])
+def test_not_even_jitter_makes_the_first_look_come_sooner(typical):
+    assert seconds(watch(typical=typical, jitter=0.0).first(START)) >= SOONEST
+
+
+@pytest.mark.xfail(strict=True, reason="a short poll_interval is the time to the first look as well")
+def test_a_short_interval_of_the_users_does_not_make_the_first_look_come_sooner():
+    assert seconds(watch(poll_interval=1.0).first(START)) >= SOONEST
+
+
+@pytest.mark.xfail(strict=True, reason="the jitter goes 5 % below the floor")
+@pytest.mark.parametrize("hint", [None, 0.0, -3.0, 1.0])
+def test_looks_are_never_closer_than_the_floor(hint):
+    watching = watch(jitter=0.0)
+    for elapsed in (0.0, 1.0, 30.0):
+        status = RUNNING.model_copy(update={"look_in": hint})
+        assert seconds(watching.saw(status, START + elapsed)) >= SOONEST
+
+
+@pytest.mark.parametrize("jitter", JITTERS)
+@pytest.mark.parametrize("took", [1, 4, 6, 29, 60, 61, 300, 599, 900, 1_500, 7_200, 100_000])
+def test_waiting_adds_a_tenth_or_the_floor_whatever_the_job_takes(jitter, took):
+    story = Story(watch(jitter=jitter), ready_at(took))
+    assert story.end == Finished(READY)
+    assert story.took >= took
+    assert story.took - took <= max(SOONEST, SHARE * took) * (1 + SPREAD) + 1e-6
+    gaps = [wait.seconds for wait in story.waits]
+    assert min(gaps) >= SOONEST * (1 - SPREAD)
+    assert max(gaps) <= LATEST * (1 + SPREAD)
+
+
+def test_a_long_job_is_looked_at_seldom():
+    assert len(Story(watch(), ready_at(3_600)).looks) <= 70
+    assert len(Story(watch(), ready_at(86_400)).looks) <= 800
+
+
+@pytest.mark.parametrize("jitter", JITTERS)
+@pytest.mark.parametrize("typical", [12.0, 60.0, 200.0])
+def test_half_of_what_such_a_job_takes_is_waited_through_without_a_look(jitter, typical):
+    story = Story(watch(typical=typical, jitter=jitter), ready_at(typical))
+    assert story.looks[0] == pytest.approx(max(typical * HEAD_START, SOONEST), rel=SPREAD + 1e-9)
+    assert story.took - typical <= max(SOONEST, SHARE * typical) * (1 + SPREAD) + 1e-6
+
+
+def test_a_look_before_half_time_does_not_bring_the_next_one_nearer():
+    assert seconds(watch(typical=200.0).saw(RUNNING, START + 10)) == pytest.approx(90.0)
+    assert seconds(watch(typical=200.0).saw(RUNNING, START + 150)) == pytest.approx(15.0)
+
+
+@pytest.mark.parametrize("typical", [600.0, 86_400.0])
+def test_however_long_such_jobs_take_there_is_a_look_every_two_minutes(typical):
+    assert seconds(watch(typical=typical).first(START)) == pytest.approx(LATEST)
+
+
+@pytest.mark.parametrize(
+    ("hint", "wait"), [(0.0, SOONEST), (1.0, SOONEST), (8.0, 8.0), (90.0, 90.0), (9_999.0, LATEST)]
+)
+@pytest.mark.parametrize("typical", [None, 600.0])
+@pytest.mark.parametrize("elapsed", [0.0, 5.0, 3_000.0])
+def test_the_vendors_hint_goes_before_everything_else(hint, wait, typical, elapsed):
+    status = RUNNING.model_copy(update={"look_in": hint})
+    assert seconds(watch(typical=typical).saw(status, START + elapsed)) == pytest.approx(wait)
+
+
+def test_jobs_that_were_bought_together_do_not_stay_together():
+    waits = {seconds(watch(jitter=jitter).saw(RUNNING, START + 300)) for jitter in JITTERS}
+    assert len(waits) == 3
+    assert all(abs(wait - 30) <= 30 * SPREAD + 1e-9 for wait in waits)
+
+
+@pytest.mark.parametrize("interval", [0.1, 7.0, 500.0])
+@pytest.mark.parametrize("jitter", JITTERS)
+def test_an_interval_of_the_users_is_kept_to_exactly(interval, jitter):
+    watching = watch(poll_interval=interval, typical=60.0, jitter=jitter)
+    hinted = RUNNING.model_copy(update={"look_in": 33.0})
+    for elapsed in (0.0, 100.0, 5_000.0):
+        assert seconds(watching.saw(RUNNING, START + elapsed)) == interval
+        assert seconds(watching.saw(hinted, START + elapsed)) == interval
+
+
+def test_a_job_that_may_have_been_ready_for_long_is_looked_at_at_once():
+    assert Watch.at_once() == Wait(0.0)
+    assert Story(watch(), ready_at(0), first=False).looks == [0.0]
+
+
+def test_a_clock_that_was_set_back_does_no_harm():
+    assert seconds(watch().saw(RUNNING, START - 500)) == pytest.approx(SOONEST)
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [JobState.READY, JobState.FAILED])
+def test_a_job_that_ended_is_finished_at_the_first_sight(state):
+    status = JobStatus(state=state, vendor_status="word")
+    assert watch().saw(status, START + 1) == Finished(status)
+
+
+def test_what_is_ready_is_taken_even_after_the_deadline():
+    assert watch(deadline=START + 10).saw(READY, START + 500) == Finished(READY)
+
+
+@pytest.mark.parametrize("jitter", JITTERS)
+@pytest.mark.parametrize("timeout", [2.0, 5.0, 47.0, 3_600.0])
+def test_there_is_exactly_one_look_at_the_deadline_and_none_after(jitter, timeout):
+    story = Story(watch(deadline=START + timeout, jitter=jitter), lambda _: RUNNING)
+    assert story.end == DeadlinePassed("processing")
+    assert story.looks[-1] == pytest.approx(timeout)
+    assert sum(abs(look - timeout) < 1e-6 for look in story.looks) == 1
+    assert max(story.looks) <= timeout + 1e-6
+
+
+@pytest.mark.parametrize("timeout", [2.0, 47.0, 3_600.0])
+def test_what_becomes_ready_just_before_the_deadline_is_not_missed(timeout):
+    assert Story(watch(deadline=START + timeout), ready_at(timeout - 0.001)).end == Finished(READY)
+
+
+def test_a_deadline_that_has_passed_before_the_first_look_says_so():
+    assert watch(deadline=START).first(START) == DeadlinePassed("not looked at yet")
+    assert watch(deadline=START - 5).first(START) == DeadlinePassed("not looked at yet")
+
+
+def test_the_last_thing_seen_is_told_at_the_deadline():
+    watching = watch(deadline=START + 100)
+    watching.saw(RUNNING, START + 5)
+    assert watching.missed(ApiError("HTTP 502", retryable=True), START + 100) == DeadlinePassed("HTTP 502")
+
+
+# --- gone -----------------------------------------------------------------------------------------
+
+
+def test_a_paid_job_is_not_given_up_for_one_answer_that_it_is_not_there():
+    watching = watch()
+    assert seconds(watching.saw(GONE, START + 400)) == SOONEST
+    assert watching.saw(GONE, START + 405) == Finished(GONE)
+
+
+@pytest.mark.parametrize("between", [RUNNING, READY])
+def test_a_job_that_is_there_again_was_not_gone(between):
+    watching = watch()
+    watching.saw(GONE, START + 400)
+    watching.saw(between, START + 405)
+    assert seconds(watching.saw(GONE, START + 450)) == SOONEST
+
+
+def test_a_look_that_failed_does_not_count_as_one_that_found_nothing():
+    watching = watch()
+    watching.saw(GONE, START + 400)
+    assert isinstance(watching.missed(ApiError("HTTP 500", retryable=True), START + 405), Wait)
+    assert watching.saw(GONE, START + 420) == Finished(GONE)
+
+
+def test_one_answer_at_the_deadline_that_it_is_not_there_is_not_believed_either():
+    assert watch(deadline=START + 100).saw(GONE, START + 100) == DeadlinePassed("404")
+
+
+# --- running that counts as ready after a time ----------------------------------------------------
+
+SAME_FILE = JobStatus(
+    state=JobState.RUNNING, vendor_status="rendered", ready_after=60.0, ref_params={"digest": "d"}
+)
+
+
+@pytest.mark.parametrize("elapsed", [0.0, 5.0, 59.9])
+def test_what_may_be_an_earlier_result_is_waited_for(elapsed):
+    assert isinstance(watch().saw(SAME_FILE, START + elapsed), Wait)
+
+
+@pytest.mark.parametrize("elapsed", [60.0, 61.0, 9_000.0])
+def test_what_is_still_there_after_its_time_is_ready_with_all_it_told(elapsed):
+    step = watch().saw(SAME_FILE, START + elapsed)
+    assert isinstance(step, Finished)
+    assert step.status == SAME_FILE.model_copy(update={"state": JobState.READY})
+
+
+def test_the_time_counts_from_the_purchase_and_not_from_the_first_sight():
+    story = Story(watch(), lambda _: SAME_FILE)
+    assert isinstance(story.end, Finished)
+    assert 60 <= story.took <= 60 + 1.1 * SOONEST + 1
+
+
+def test_without_such_a_time_running_stays_running_for_ever():
+    assert isinstance(watch().saw(RUNNING, START + 1e8), Wait)
+
+
+# --- looks that fail ------------------------------------------------------------------------------
+
+
+def blip(retry_after: float | None = None, status: int | None = 502) -> ApiError:
+    return ApiError("HTTP 502", status=status, retryable=True, retry_after=retry_after)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        blip(),
+        ApiError("reset", retryable=True),
+        ApiError("HTTP 301", status=301),
+        ApiError("HTTP 429", status=429, processed="no", retryable=True),
+        ApiError("not retryable", retryable=False),
+        InputError("HTTP 422"),
+        TransferError("odd"),
+        VidaiError("odd"),
+    ],
+)
+def test_no_failed_look_ends_the_waiting_before_the_deadline(error):
+    story = Story(watch(deadline=START + 3_600), lambda _: error)
+    assert story.end == DeadlinePassed(str(error))
+    assert story.took == pytest.approx(3_600)
+    assert len(story.looks) <= 45, "a vendor in trouble is left in peace"
+    assert not any(wait.reconnect or wait.pause_account for wait in story.waits)
+
+
+@pytest.mark.parametrize("error", [blip(), InputError("HTTP 422"), blip(7.0)])
+def test_a_job_that_becomes_ready_while_looks_fail_is_found(error):
+    story = Story(watch(deadline=START + 3_600), lambda elapsed: error if elapsed < 300 else READY)
+    assert story.end == Finished(READY)
+
+
+def test_pauses_after_failed_looks_double_up_to_two_minutes_and_begin_anew_after_an_answer():
+    watching = watch(since=START)
+    pauses = [seconds(watching.missed(blip(), START)) for _ in range(8)]
+    assert pauses == pytest.approx([5, 10, 20, 40, 80, 120, 120, 120])
+    watching.saw(RUNNING, START)
+    assert seconds(watching.missed(blip(), START)) == pytest.approx(5)
+
+
+def test_ten_thousand_failed_looks_are_no_arithmetic_problem():
+    watching = watch()
+    for _ in range(10_000):
+        assert seconds(watching.missed(blip(), START)) <= LATEST
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause"),
+    [
+        (33.0, 33.0),
+        (600.0, 600.0),
+        (LONGEST_PAUSE, LONGEST_PAUSE),
+        (86_400.0, LONGEST_PAUSE),
+        (float("inf"), LONGEST_PAUSE),
+    ],
+)
+def test_a_vendor_that_says_how_long_is_believed_up_to_a_quarter_of_an_hour(asked, pause):
+    step = watch().missed(blip(asked, 429), START)
+    assert step == Wait(pause, pause_account=True)
+
+
+@pytest.mark.parametrize("asked", [0.0, 1.0])
+def test_a_vendor_that_asks_for_less_than_the_floor_gets_the_floor(asked):
+    step = watch().missed(blip(asked, 429), START)
+    assert seconds(step) == pytest.approx(SOONEST)
+    assert step.pause_account == bool(asked)
+
+
+def test_a_pause_does_not_reach_past_the_deadline():
+    assert watch(deadline=START + 20).missed(blip(600.0), START) == Wait(20.0, pause_account=True)
+
+
+# --- the account ----------------------------------------------------------------------------------
+
+
+def refusal(status: int = 401) -> ApiError:
+    return ApiError(f"HTTP {status}", status=status, processed="no", account=True)
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_refused_key_is_read_again_once_and_then_the_account_is_broken(status):
+    watching = watch()
+    assert watching.missed(refusal(status), START) == Wait(SOONEST, reconnect=True)
+    last = refusal(status)
+    assert watching.missed(last, START + 5) == AccountBroken(last)
+
+
+@pytest.mark.parametrize("between", [RUNNING, SAME_FILE, GONE])
+def test_an_answer_in_between_gives_the_account_its_chance_again(between):
+    watching = watch()
+    for round_ in range(3):
+        assert watching.missed(refusal(), START + round_) == Wait(SOONEST, reconnect=True)
+        watching.saw(between, START + round_)
+        if between is GONE:
+            watching.saw(RUNNING, START + round_)
+
+
+def test_an_account_that_stays_broken_costs_two_looks():
+    story = Story(watch(deadline=START + 600), lambda elapsed: refusal())
+    assert isinstance(story.end, AccountBroken)
+    assert len(story.looks) == 2
+
+
+def test_a_key_that_was_rotated_is_found_at_the_second_look():
+    story = Story(watch(), lambda elapsed: refusal() if elapsed < 6 else READY)
+    assert story.end == Finished(READY)
+    assert [wait.reconnect for wait in story.waits] == [False, True]
+
+
+def test_no_account_is_broken_after_the_deadline_at_its_first_refusal():
+    assert watch(deadline=START + 10).missed(refusal(), START + 10) == DeadlinePassed("HTTP 401")
