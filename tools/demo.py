@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def _conf(stack: Stack, options: argparse.Namespace, footage: str) -> dict[str, 
     return {name: value for name, value in defaults.items() if name in params} | asked
 
 
-def _follow(stack: Stack, run: Run, timeout: float, say: Any) -> bool:
+def _follow(stack: Stack, run: Run, timeout: float, say: Callable[[str], None]) -> bool:
     """Follow the run to its end and tell what came of it; whatever ends this early ends the run too."""
     watcher = Watcher(run, say, stack.check)
     try:
@@ -146,9 +147,7 @@ def _show(stack: Stack, run: Run) -> None:
     book = httpx.get(f"{stack.sandbox_url}/sandbox/book", trust_env=False).json()
     print(table(file_rows(files)), table(book_rows(book)), sep="\n\n")
     totals = book["totals"]
-    print(
-        f"\n  {totals['purchases']} jobs bought, {totals['charged']} charged, {totals['refunded']} refunded"
-    )
+    print("\n  jobs: " + ", ".join(f"{totals[what]} {what}" for what in ("purchases", "charged", "refunded")))
     for file in files:
         path = local_path(file["uri"])
         if path and str(file.get("content_type", "")).startswith("video/"):
@@ -161,13 +160,10 @@ def _verify(stack: Stack, run: Run, watcher: Watcher) -> bool:
     logs = recent_logs(stack.home / "logs", run)
     found = leaks(run, logs, stack.secrets.vendor_key)
     times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in watcher.deferred.items())
-    print()
-    print(
-        f"  FAILED: a worker was held by {', '.join(held)}"
-        if held
-        else f"  ok: all waiting was deferred ({times})"
-    )
-    print("\n".join(f"  FAILED: {leak}" for leak in found) or "  ok: no key and no file URL in XCom or logs")
+    verdicts = [f"FAILED: a worker was held by {task}" for task in held]
+    verdicts = verdicts or [f"ok: all waiting was deferred ({times})"]
+    verdicts += [f"FAILED: {leak}" for leak in found] or ["ok: no key and no file URL in XCom or logs"]
+    print("", *verdicts, sep="\n  ")
     return not held and not found
 
 

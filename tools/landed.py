@@ -83,9 +83,8 @@ def contact_sheet(video: Path) -> Path:
             while frame.time < moment and (following := next(frames, None)) is not None:
                 frame = following
             thumb = frame.to_image(width=_THUMB_WIDTH, height=height)
-            ImageDraw.Draw(thumb).text(
-                (6, 4), f"{frame.time:.2f} s", fill="white", stroke_width=1, stroke_fill=0
-            )
+            pen = ImageDraw.Draw(thumb)
+            pen.text((6, 4), f"{frame.time:.2f} s", fill="white", stroke_width=1, stroke_fill="black")
             row, column = divmod(n, _COLUMNS)
             sheet.paste(thumb, (_GAP + column * (_THUMB_WIDTH + _GAP), _GAP + row * (height + _GAP)))
     sheet.save(target)

@@ -21,10 +21,14 @@ class Child:
 
     A session, not just a process group: Airflow gives every task a group of its own, so that signalling
     the component's group would leave the tasks running.
+
+    :param grace: seconds it may take to end when it is asked to.
     """
 
-    def __init__(self, name: str, argv: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
-        self.name, self.log = name, log
+    def __init__(
+        self, name: str, argv: Sequence[str], *, env: Mapping[str, str], log: Path, grace: float
+    ) -> None:
+        self.name, self.log, self.grace = name, log, grace
         self.started_at = time.time()
         with log.open("ab") as sink:
             self._process = subprocess.Popen(
@@ -60,16 +64,16 @@ class Child:
             return "".join(deque(text, lines))
 
 
-def end(children: Iterable[Child], grace: float) -> None:
-    """Ask all of them, and all they started, to end; after ``grace`` seconds make them."""
-    children = list(children)
-    seen = set().union(*(child.pids() for child in children))
-    _send(seen, signal.SIGTERM)
-    deadline = time.monotonic() + grace
-    while (left := _remaining(children, seen)) and time.monotonic() < deadline:
-        time.sleep(_POLL)
-    _send(left, signal.SIGKILL)
-    while _remaining(children, seen):
+def end(children: Iterable[Child]) -> None:
+    """Ask all of them, and all they started, to end; make those that are not gone within their grace."""
+    asked = {child: child.pids() for child in children}
+    for pids in asked.values():
+        _send(pids, signal.SIGTERM)
+    began = time.monotonic()
+    while left := {child: pids for child, known in asked.items() if (pids := _remaining(child, known))}:
+        for child, pids in left.items():
+            if time.monotonic() - began > child.grace:
+                _send(pids, signal.SIGKILL)
         time.sleep(_POLL)
 
 
@@ -88,11 +92,9 @@ def created(pid: int) -> float:
     return float(psutil.Process(pid).create_time())
 
 
-def _remaining(children: list[Child], seen: set[int]) -> set[int]:
-    for child in children:
-        child.exit_code  # noqa: B018 - reaps it: a zombie would count as alive
-    now = set().union(*(child.pids() for child in children))
-    return now | {pid for pid in seen if _alive(pid)}
+def _remaining(child: Child, known: set[int]) -> set[int]:
+    child.exit_code  # noqa: B018 - reaps it: a zombie would count as alive
+    return child.pids() | {pid for pid in known if _alive(pid)}
 
 
 def _family(leader: int) -> set[int]:

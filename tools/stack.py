@@ -35,8 +35,9 @@ from tools.settings import (
 )
 
 PROJECT = Path(__file__).resolve().parent.parent
-# Airflow's tasks get time to tell the API server how they ended.
-STOP_GRACE = 10.0
+# The scheduler's tasks get time to tell the API server how they ended. The others have nothing to lose,
+# and a triggerer often takes ten seconds to notice that its runner is gone.
+GRACE, TASKS_GRACE = 3.0, 10.0
 START_TIMEOUT = 180.0
 
 # The log servers are left out: they listen on all interfaces, and here every log is a local file anyway.
@@ -124,10 +125,10 @@ class Stack:
             return
         # An impatient second Ctrl-C must not leave orphans.
         self._on_signals((signal.SIGINT, *_ENDING_SIGNALS), signal.SIG_IGN)
-        for servers in (False, True):
-            end([c for name, c in self._children.items() if (name in _SERVERS) == servers], STOP_GRACE)
-        self._children.clear()
+        end(child for name, child in self._children.items() if name not in _SERVERS)
         self.api.close()
+        end(child for name, child in self._children.items() if name in _SERVERS)
+        self._children.clear()
         self._lock.close()
         self._lock = None
         atexit.unregister(self.stop)
@@ -151,7 +152,7 @@ class Stack:
 
     def restart(self, component: str) -> None:
         """End a component, dead or alive, with all it left behind; start it anew and wait for it."""
-        end([self._children[component]], STOP_GRACE)
+        end([self._children[component]])
         self._launch(component)
         self._await_ready([component])
 
@@ -234,7 +235,8 @@ class Stack:
 
     def _spawn(self, name: str, module: tuple[str, ...]) -> Child:
         log = self.home / "logs" / f"{name}.log"
-        return Child(name, (sys.executable, "-m", *module), env=self._env, log=log)
+        grace = TASKS_GRACE if name == "scheduler" else GRACE
+        return Child(name, (sys.executable, "-m", *module), env=self._env, log=log, grace=grace)
 
     def _await_ready(self, names: list[str]) -> None:
         deadline = time.monotonic() + START_TIMEOUT

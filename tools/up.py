@@ -22,7 +22,8 @@ the UI, or:
   curl -X PATCH {ui}/api/v2/dags/vidio_highlight_reel -H 'Content-Type: application/json' \\
     -d '{{"is_paused": false}}'
   curl -X POST {ui}/api/v2/dags/vidio_highlight_reel/dagRuns -H 'Content-Type: application/json' \\
-    -d '{{"logical_date": null, "conf": {{"footage": ["{clip}"], "output_length": 3, "destination": "{home}/up/"}}}}'
+    -d '{{"logical_date": null, "conf": {{"footage": ["{clip}"], "output_length": 3,
+          "destination": "{home}/up/"}}}}'
 
 Ctrl-C stops everything.
 """
