@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from airflow_provider_vidai.sandbox.client import Control
 from tools.evidence import leaks, waited_in_workers
 from tools.landed import book_rows, contact_sheet, file_rows, landed_files, local_path, table
 from tools.rest import Run
@@ -144,7 +145,7 @@ def _abandon(run: Run) -> None:
 
 def _show(stack: Stack, run: Run) -> None:
     files = landed_files(run)
-    book = httpx.get(f"{stack.sandbox_url}/sandbox/book", trust_env=False).json()
+    book = Control(stack.sandbox_url).book()
     print(table(file_rows(files)), table(book_rows(book)), sep="\n\n")
     totals = book["totals"]
     print("\n  jobs: " + ", ".join(f"{totals[what]} {what}" for what in ("purchases", "charged", "refunded")))
