@@ -63,10 +63,20 @@ with DAG(
         "output_length": Param(
             30, type="integer", minimum=1, maximum=3600, title="Length", description="Seconds."
         ),
-        "aspect_ratio": Param("landscape", type="string", enum=["landscape", "portrait", "square"]),
-        "music_category": Param(None, type=["null", "string"], enum=[None, *MUSIC], title="Music"),
-        "music_volume": Param(70, type="integer", minimum=0, maximum=100),
-        "original_audio_volume": Param(100, type="integer", minimum=0, maximum=100),
+        "aspect_ratio": Param(
+            "landscape", type="string", enum=["landscape", "portrait", "square"], title="Aspect"
+        ),
+        "music_category": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, *MUSIC],
+            values_display={"null": "no music"},
+            title="Music",
+        ),
+        "music_volume": Param(70, type="integer", minimum=0, maximum=100, title="Music volume"),
+        "original_audio_volume": Param(
+            100, type="integer", minimum=0, maximum=100, title="Volume of the footage"
+        ),
         "output_index": Param(
             0, type="integer", minimum=0, title="Which candidate", description="0 is in general the best."
         ),
@@ -74,6 +84,7 @@ with DAG(
             "file:///data/reels/",
             type="string",
             minLength=1,
+            title="Destination",
             description="A storage URI or path; ending in / it is a folder.",
         ),
     },
