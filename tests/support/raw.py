@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-
 #: A longer body is read and forgotten.
 KEPT = 16 << 20
 
