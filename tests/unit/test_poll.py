@@ -331,6 +331,10 @@ def test_a_vendor_that_asks_for_less_than_the_floor_gets_the_floor(asked):
     assert step.pause_account == bool(asked)
 
 
+def test_the_limits_are_those_that_are_documented():
+    assert (SOONEST, LATEST, SHARE, HEAD_START, LONGEST_PAUSE) == (5.0, 120.0, 0.1, 0.5, 900.0)
+
+
 def test_a_pause_does_not_reach_past_the_deadline():
     assert watch(deadline=START + 20).missed(blip(600.0), START) == Wait(20.0, pause_account=True)
 

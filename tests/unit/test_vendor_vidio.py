@@ -497,6 +497,15 @@ def test_retry_after_is_told_in_seconds_by_the_servers_own_clock(headers, second
     assert retry_after(Answer(429, headers, b"")) == seconds
 
 
+@pytest.mark.xfail(strict=True, raises=OverflowError, reason="an impossible year escapes as an OverflowError")
+def test_a_date_that_cannot_be_is_no_wait():
+    headers = {
+        "retry-after": f"Fri, 20 Nov {'9' * 20} 10:00:00 GMT",
+        "date": "Fri, 20 Nov 2026 10:00:00 GMT",
+    }
+    assert retry_after(Answer(429, headers, b"")) is None
+
+
 @pytest.mark.xfail(strict=True, reason="URLs in a vendor's error words are shown")
 @pytest.mark.parametrize(
     "answer",
@@ -752,6 +761,15 @@ def test_a_render_that_is_rendering_is_running_and_proves_the_purchase(url):
 def test_a_render_without_its_file_is_not_ready(url):
     status = status_of(render_ref(before=None), {"status": "rendered", "output_url": url})
     assert (status.state, status.proven) == (JobState.RUNNING, False)
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="escapes as a raw ValueError, and ends the trigger")
+def test_an_output_url_that_is_none_says_nothing_about_the_job():
+    try:
+        status = status_of(render_ref(before=None), {"status": "rendered", "output_url": "http://[bad/x"})
+    except ApiError:
+        return
+    assert status.state is JobState.RUNNING
 
 
 def test_a_finished_render_stays_ready_though_its_file_is_the_same_as_the_one_before():

@@ -1,0 +1,69 @@
+"""What the end of the waiting means for the task, in words and for its retries."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_vidai.errors import MONEY, InputError, JobError, JobFailed, JobGone, JobTimedOut
+from airflow_provider_vidai.lifecycle.verdict import account_broken, timed_out, unless_ready
+from airflow_provider_vidai.models import JobRef, JobState, JobStatus
+
+REF = JobRef(vendor="vidio", conn_id="studio", job_id="J1", kind="reel")
+
+
+@pytest.mark.parametrize("state", [JobState.READY, JobState.RUNNING])
+def test_a_job_that_did_not_end_badly_passes(state):
+    unless_ready(REF, JobStatus(state=state, vendor_status="word"))
+
+
+@pytest.mark.parametrize(
+    ("charged", "blame", "again"),
+    [
+        ("refunded", "vendor", True),
+        ("no", "unknown", True),
+        ("refunded", "policy", False),
+        ("no", "input", False),
+        ("yes", "vendor", False),
+        ("maybe", "unknown", False),
+    ],
+)
+def test_a_failed_job_is_retried_only_where_the_retry_would_buy_it_again(charged, blame, again):
+    status = JobStatus(
+        state=JobState.FAILED, vendor_status="failed", error="bad footage", charged=charged, blame=blame
+    )
+    with pytest.raises(JobFailed) as failed:
+        unless_ready(REF, status)
+    assert failed.value.retryable is again
+    assert failed.value.charged == charged
+    for words in ("vidio reel J1", "'failed'", "(bad footage)", MONEY[charged]):
+        assert words in str(failed.value)
+    assert ("A retry buys it again." in str(failed.value)) is again
+    assert ("clear the task" in str(failed.value)) is not again
+
+
+def test_a_job_that_is_gone_is_not_retried_and_keeps_what_is_known_about_its_charge():
+    status = JobStatus(state=JobState.GONE, vendor_status="rendered", error="replaced", charged="yes")
+    with pytest.raises(JobGone, match=r"\(replaced\).*Clear the task") as gone:
+        unless_ready(REF, status)
+    assert (gone.value.retryable, gone.value.charged) == (False, "yes")
+
+
+def test_without_words_of_the_vendor_none_are_invented():
+    with pytest.raises(JobFailed, match=r"says 'error'\. A retry"):
+        unless_ready(REF, JobStatus(state=JobState.FAILED, vendor_status="error"))
+
+
+def test_at_the_deadline_the_job_goes_on_and_a_retry_waits_for_it():
+    error = timed_out(REF, "processing")
+    assert isinstance(error, JobTimedOut)
+    assert (error.retryable, error.charged) == (True, "yes")
+    for words in ("vidio reel J1", "last seen: processing", "goes on", "buys nothing", MONEY["yes"]):
+        assert words in str(error)
+
+
+def test_a_broken_account_keeps_its_job_and_a_retry_waits_for_it():
+    error = account_broken(REF, InputError("HTTP 401. Check the API key."))
+    assert isinstance(error, JobError)
+    assert (error.retryable, error.charged) == (True, "yes")
+    for words in ("vidio reel J1", "Check the API key.", "goes on", "buys nothing", MONEY["yes"]):
+        assert words in str(error)
