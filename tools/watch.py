@@ -47,7 +47,8 @@ class Watcher:
             time.sleep(_EVERY)
 
     def _look(self) -> None:
-        for task in self._run.tasks():
+        # By their start: several may have changed since the last look.
+        for task in sorted(self._run.tasks(), key=lambda task: task["start_date"] or "later"):
             self._measure(label(task), task["state"])
             if task["state"] not in _IN_PASSING:
                 self._tell(label(task), self._describe(task))
