@@ -25,6 +25,7 @@ from airflow_provider_vidai.lifecycle.purchase import (
     LOOKUP_EVERY,
     LOOKUP_SECONDS,
     RESENDS,
+    SHORT_WAIT,
     Counter,
     Offer,
     Purchase,
@@ -345,6 +346,10 @@ def test_an_intent_that_cannot_be_withdrawn_is_told_of_and_stops_a_retry(world):
     assert world.settle(try_number=3, max_tries=9).receipt.ref.job_id == "J1"
 
 
+def test_the_limits_are_those_that_are_documented():
+    assert (SHORT_WAIT, RESENDS, LOOKUP_SECONDS) == (60.0, 5, 60.0)
+
+
 # --- refused: nothing was bought ------------------------------------------------------------------
 
 
@@ -387,7 +392,7 @@ def test_a_short_wait_that_the_vendor_asks_for_is_slept_through(world, asked):
 @pytest.mark.parametrize("asked", [60.1, 900.0, float("inf")])
 def test_a_long_wait_gives_the_worker_back_with_no_intent_on_record(world, asked):
     world.sends = [ApiError("HTTP 429", status=429, retryable=True, processed="no", retry_after=asked)]
-    with pytest.raises(RateWait, match="HTTP 429") as wait:
+    with pytest.raises(RateWait, match=r"^HTTP 429$") as wait:
         world.settle()
     assert wait.value.seconds == asked
     assert world.record is None
@@ -786,10 +791,19 @@ def test_a_result_that_came_with_the_purchase_is_never_asked_about(world, clear)
     assert not world.booked
 
 
-def test_another_request_is_bought_without_asking_about_the_old_job(world):
+def test_another_request_is_bought_without_a_warning_or_a_question_about_the_old_job(world):
     _bought(world)
     world.settle(try_number=2, max_tries=9, request="changed")
     assert world.looked == []
+    assert not any("differs" in line for line in world.lines)
+
+
+def test_a_purchase_that_is_on_record_is_looked_at_once_and_not_looked_for(renders):
+    _bought(renders)
+    renders.status = STALE
+    renders.settle(try_number=2)
+    assert renders.events.count("look") == 1
+    assert renders.slept == []
 
 
 def test_a_fresh_purchase_after_a_clear_is_not_bought_again_by_the_retries_that_follow(world):
