@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,6 +23,14 @@ class RestError(RuntimeError):
 
 class WaitTimeoutError(TimeoutError):
     """Something did not come about in time; the message tells how it stood."""
+
+
+def in_words(event: str | Mapping[str, Any]) -> str:
+    """Return one event of a task's log for a person; the names of loggers and files are left out."""
+    if isinstance(event, str):
+        return event
+    errors = (f"{error['exc_type']}: {error['exc_value']}" for error in event.get("error_detail") or ())
+    return " | ".join((f"{event.get('level') or '':<8} {event.get('event', '')}", *errors))
 
 
 class AirflowApi:
@@ -120,10 +127,10 @@ class Run:
             raise
 
     def log(self, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
-        """Return a try's log, one event a line, as the UI shows it."""
+        """Return a try's log, one event a line: level, message, and the exceptions it carries."""
         path = f"{self._path}/taskInstances/{task_id}/logs/{try_number}"
         answer = self.api.call("GET", path, map_index=map_index, full_content=True)
-        return "\n".join(json.dumps(line) if isinstance(line, dict) else line for line in answer["content"])
+        return "\n".join(in_words(event) for event in answer["content"])
 
     def clear(self, *task_ids: str, downstream: bool = False, only_failed: bool = False) -> None:
         """Clear task instances, as a person would in the UI."""

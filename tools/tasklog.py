@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.rest import Run
+from tools.rest import Run, in_words
 from tools.watch import label
 
 _LINES = 15
@@ -47,14 +47,11 @@ def tail(path: Path, lines: int = _LINES) -> str:
     if not path.exists():
         return "  (there is none)"
     with path.open(encoding="utf-8", errors="replace") as text:
-        return "\n".join(f"  {readable(line)}" for line in deque(text, lines))
+        return "\n".join(f"  {in_words(_event(line))}" for line in deque(text, lines))
 
 
-def readable(line: str) -> str:
-    """Return one event as level, message and the exceptions it carries."""
+def _event(line: str) -> str | dict[str, Any]:
     try:
-        event = json.loads(line)
+        return dict(json.loads(line))
     except ValueError:
         return line.rstrip()
-    errors = (f"{error['exc_type']}: {error['exc_value']}" for error in event.get("error_detail") or ())
-    return " | ".join((f"{event.get('level', ''):<8}{event.get('event', '')}", *errors))
