@@ -758,9 +758,10 @@ def test_a_render_that_is_rendering_is_running_and_proves_the_purchase(url):
 
 
 @pytest.mark.parametrize("url", [None, ""])
-def test_a_render_without_its_file_is_not_ready(url):
-    status = status_of(render_ref(before=None), {"status": "rendered", "output_url": url})
-    assert (status.state, status.proven) == (JobState.RUNNING, False)
+@pytest.mark.parametrize("before", [None, OLD])
+def test_a_render_without_its_file_is_not_ready_and_time_does_not_make_it_so(url, before):
+    status = status_of(render_ref(before=before), {"status": "rendered", "output_url": url})
+    assert (status.state, status.proven, status.ready_after) == (JobState.RUNNING, False, None)
 
 
 @pytest.mark.xfail(strict=True, raises=ValueError, reason="escapes as a raw ValueError, and ends the trigger")
