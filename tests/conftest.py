@@ -94,7 +94,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     def shorter(seconds: float) -> None:
         asked.append(seconds)
-        sleep(min(seconds, 300) / 50)
+        sleep(min(seconds, 30.0) / 50)
 
     monkeypatch.setattr(time, "sleep", shorter)
     return asked

@@ -109,11 +109,11 @@ def reset(peer: Peer) -> None:
 class RawServer:
     """Takes ``steps`` in turn, one for each request; the last one is repeated."""
 
-    def __init__(self, *steps: Step, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *steps: Step, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self._steps = list(steps)
         self._tls = tls
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.requests: list[Request] = []

@@ -1,0 +1,93 @@
+"""The sandbox, a connection to it, and footage in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_vidai.hooks.vidio import VidioHook
+from airflow_provider_vidai.operators.vidio import VidioHighlightReelOperator, VidioRenderOperator
+from airflow_provider_vidai.sandbox.client import Control
+from airflow_provider_vidai.sandbox.server import Sandbox, serve
+from tests.support.films import film
+from tests.support.task import Task
+
+KEY = "sandbox-key-4f9d1c"
+#: A job is through in a few real milliseconds, and the media work it really needs.
+SPEED = 3000.0
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Sandbox]:
+    with serve(speed=SPEED) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(server: Sandbox) -> Sandbox:
+    """A sandbox as freshly started."""
+    server.control.reset()
+    return server
+
+
+@pytest.fixture
+def control(sandbox: Sandbox) -> Control:
+    return sandbox.control
+
+
+@pytest.fixture
+def vidio(sandbox: Sandbox, connect: Any) -> VidioHook:
+    """A hook on a connection to the sandbox; the connection's calls may take long in a fast event loop."""
+    return VidioHook(connect(host=f"{sandbox.url}/vidio", password=KEY, extra={"timeout": 600}))
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of film."""
+    return film(tmp_path_factory.mktemp("footage") / "my clip #1 é.mp4", seconds=2)
+
+
+@pytest.fixture
+def footage(vidio: VidioHook, clip: Path) -> str:
+    """The key of an uploaded film."""
+    return str(vidio.upload(str(clip))["input_key"])
+
+
+@pytest.fixture
+def reel_of(footage: str) -> Any:
+    """Make the task that buys a reel."""
+
+    def make(**changes: Any) -> Task:
+        told = {
+            "task_id": "reel",
+            "input_keys": [footage],
+            "video_category": "others",
+            "output_length": 1,
+            "aspect_ratio": "square",
+            "poll_interval": 0.05,
+            "deferrable": False,
+            **changes,
+        }
+        return Task(lambda: VidioHighlightReelOperator(**told))
+
+    return make
+
+
+@pytest.fixture
+def reel(reel_of: Any) -> dict[str, Any]:
+    """A finished reel, as its task returned it."""
+    return dict(reel_of().run())
+
+
+@pytest.fixture
+def render_of() -> Any:
+    """Make the task that renders a job."""
+
+    def make(job: Any, **changes: Any) -> Task:
+        told = {"task_id": "render", "job": job, "poll_interval": 0.05, "deferrable": False, **changes}
+        return Task(lambda: VidioRenderOperator(**told))
+
+    return make
