@@ -879,17 +879,18 @@ def test_a_download_takes_the_fresh_url_without_the_key(ref):
 
 
 @pytest.mark.parametrize(
-    ("body", "http", "kind"),
+    ("body", "http", "kind", "retryable"),
     [
-        ({"status": "processed"}, 200, JobError),
-        ({"status": "rendered"}, 200, JobError),
-        ({"status": "failed"}, 200, JobFailed),
-        ({"error": "Job not found"}, 404, JobGone),
+        ({"status": "processed"}, 200, JobError, True),
+        ({"status": "rendered"}, 200, JobError, True),
+        ({"status": "failed"}, 200, JobFailed, False),
+        ({"error": "Job not found"}, 404, JobGone, False),
     ],
 )
-def test_a_download_of_what_is_not_there_fails_clearly(body, http, kind):
+def test_a_download_of_what_is_not_there_fails_clearly(body, http, kind, retryable):
     error = refused(VIDIO.fetch(render_ref(before=None), VIDEO), said(body, http))
     assert type(error) is kind
+    assert error.retryable is retryable
     assert "J1" in str(error)
 
 
