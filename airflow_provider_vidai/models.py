@@ -209,7 +209,10 @@ class Answer:
         """Return the parsed body; raise ValueError when it is not one whole JSON document."""
         if not self.whole:
             raise ValueError("the body was cut off")
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("the body is nested without end") from None
 
     def excerpt(self, limit: int = 300) -> str:
         """Return the first characters of the body on one line, for an error message."""

@@ -65,12 +65,15 @@ def account_of(vendor: Vendor, connection: Connection) -> Account:
         raise InputError(
             f"Connection {conn_id!r} has no API key: put the {vendor.label} key into its password."
         )
-    given = {key: value for key, value in connection.extra_dejson.items() if value != ""}
+    key = connection.password.strip()
+    if not key.isascii() or not key.isprintable():
+        raise InputError(f"Connection {conn_id!r}: the API key holds characters that no key has.")
+    given = {name: value for name, value in connection.extra_dejson.items() if value != ""}
     extra = validated(ConnectionExtra, given, what=f"Connection {conn_id!r}, extra")
     return Account(
         label=vendor.label,
         base_url=_base_url(connection.host or vendor.base_url, str(conn_id)),
-        key_headers=vendor.key_header(connection.password.strip()),
+        key_headers=vendor.key_header(key),
         polls_per_minute=extra.polls_per_minute or vendor.limits.polls_per_minute,
         max_connections=extra.max_connections,
         timeout=extra.timeout,

@@ -27,7 +27,7 @@ class Settings:
 
         :raises ValueError: naming an unknown setting or a value of the wrong kind; nothing is changed then.
         """
-        kinds = {setting.name: type(setting.default) for setting in fields(self)}
+        kinds: dict[str, type] = {setting.name: type(setting.default) for setting in fields(self)}
         for name, value in changes.items():
             if name not in kinds:
                 raise ValueError(f"unknown setting {name!r}; there are: {', '.join(kinds)}")

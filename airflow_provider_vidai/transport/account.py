@@ -10,6 +10,10 @@ from functools import lru_cache
 
 import httpx
 
+from airflow_provider_vidai import __version__
+
+USER_AGENT = f"airflow-provider-vidai/{__version__}"
+
 
 @dataclass(frozen=True)
 class Account:

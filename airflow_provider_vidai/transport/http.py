@@ -18,10 +18,9 @@ from typing import Any, TypeVar
 
 import httpx
 
-from airflow_provider_vidai import __version__
 from airflow_provider_vidai.errors import ApiError
 from airflow_provider_vidai.models import MAX_ANSWER, Answer, Call, Repeat
-from airflow_provider_vidai.transport.account import Account
+from airflow_provider_vidai.transport.account import USER_AGENT, Account
 from airflow_provider_vidai.transport.retry import pause_before_retry
 
 T = TypeVar("T")
@@ -32,18 +31,17 @@ logging.getLogger("httpcore").setLevel(logging.WARNING)
 
 log = logging.getLogger(__name__)
 
-USER_AGENT = f"airflow-provider-vidai/{__version__}"
-
 #: Of an answer that is media, this much is read: enough for a container's signature.
 MEDIA_HEAD = 64
 _MEDIA_TYPES = ("video/", "image/", "audio/", "application/octet-stream")
+# The request itself is impossible; the text of these may hold the key.
+_IMPOSSIBLE = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 # These fail before a byte of the request is sent.
 _NEVER_OPENED = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
     httpx.ProxyError,
-    httpx.UnsupportedProtocol,
 )
 
 
@@ -194,7 +192,13 @@ def _failures(account: Account, call: Call[Any]) -> Iterator[None]:
             retryable=not bad_certificate,
             processed="no",
         ) from None
-    except (httpx.HTTPError, httpx.InvalidURL, zlib.error) as error:
+    except _IMPOSSIBLE as error:
+        raise ApiError(
+            f"The request to {account.label} at {account.base_url} to {call.name} could not be made "
+            f"({type(error).__name__}): check the connection's host and key. Nothing was sent.",
+            processed="no",
+        ) from None
+    except (httpx.HTTPError, zlib.error) as error:
         raise ApiError(
             f"The connection to {account.label} at {account.base_url} broke while trying to {call.name}: "
             f"{type(error).__name__} ({error or 'no details'}).",

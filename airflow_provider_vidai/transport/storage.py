@@ -19,6 +19,9 @@ from airflow_provider_vidai.errors import InputError, TransferError
 #: How much is read or written at a time, in bytes.
 CHUNK = 1 << 20
 
+#: The pieces in which object stores are read and written, in bytes: S3 takes 10,000 of at least 5 MiB.
+BLOCK = 8 << 20
+
 _LOCAL = ("", "file", "local")
 
 
@@ -41,7 +44,8 @@ class Source:
     def open(self) -> Iterator[IO[bytes]]:
         """Open the file; what goes wrong becomes an error that names it."""
         try:
-            with self.path.open("rb") as file:  # type: ignore[no-untyped-call]
+            # Opened at the filesystem, as when landing; its own blocks are up to 50 MiB.
+            with self.path.fs.open(self.path.path, "rb", block_size=BLOCK) as file:
                 yield file
         except PermissionError as error:
             raise InputError(f"{self.path}: may not be read ({error}). Nothing was sent.") from None
@@ -61,6 +65,8 @@ def storage_path(uri: str | ObjectStoragePath) -> ObjectStoragePath:
     try:
         path = ObjectStoragePath(uri)
         path.fs  # noqa: B018 - resolved lazily, and this is where a missing filesystem shows
+    except TypeError:
+        raise InputError(f"{uri!r} is no storage URI or path. Nothing was sent.") from None
     except (ValueError, ImportError) as error:
         raise InputError(
             f"{uri}: {error}. Install the Airflow provider of this storage, e.g. "
@@ -97,14 +103,18 @@ def destination_path(uri: str, stem: str, suffix: str) -> ObjectStoragePath:
 def public_uri(path: ObjectStoragePath) -> str:
     """Return the URI of ``path`` as others may see it: absolute, and without credentials."""
     if path.protocol in _LOCAL:
-        return Path(path.path).absolute().as_uri()
+        # Not percent-encoded: Airflow's paths take a URI as it is written.
+        return f"file://{Path(path.path).absolute()}"
     return f"{path.protocol}://{path.path.lstrip('/')}"
 
 
-def file_name(title: str, limit: int = 100) -> str:
-    """Return what is safe of a title as a file name: titles come from vendors and are only data."""
+def file_name(title: str, limit: int = 200) -> str:
+    """Return what is safe of a title as a file name: titles come from vendors and are only data.
+
+    :param limit: bytes, as disks count.
+    """
     safe = re.sub(r"[^\w\- ]+", "_", title, flags=re.UNICODE).strip(" _")
-    return safe[:limit].strip(" _") or "file"
+    return safe.encode()[:limit].decode(errors="ignore").strip(" _") or "file"
 
 
 class Landing:
@@ -127,11 +137,11 @@ class Landing:
             self._final.parent.mkdir(parents=True, exist_ok=True)
             if self._final.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "is a directory; end it with '/' to land files in it")
-            self._part = self._final.with_name(f".{self._final.name[:200]}.{uuid.uuid4().hex[:8]}.part")
+            self._part = self._final.with_name(f".{uuid.uuid4().hex}.part")
             self._file = self._part.open("xb")
         else:
             # Opened at the filesystem: Airflow's wrapper reports every single write to its lineage.
-            self._file = self.path.fs.open(self.path.path, "wb", autocommit=False)
+            self._file = self.path.fs.open(self.path.path, "wb", autocommit=False, block_size=BLOCK)
 
     def write(self, chunk: bytes) -> None:
         """Append ``chunk``."""

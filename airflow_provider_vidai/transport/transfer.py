@@ -5,26 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import queue
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
-
-import httpx
 
 from airflow_provider_vidai.errors import TransferError
 from airflow_provider_vidai.models import Fetch, Put
 from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.http import USER_AGENT
 from airflow_provider_vidai.transport.probe import HEAD, Media, looks_like, probe, suffix_of
-from airflow_provider_vidai.transport.storage import (
-    CHUNK,
-    Landing,
-    Source,
-    destination_path,
-    landing,
-    public_uri,
-)
+from airflow_provider_vidai.transport.storage import Landing, Source, destination_path, landing, public_uri
+from airflow_provider_vidai.transport.stream import Interrupted, Stream, Streams
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +27,19 @@ FRUITLESS_TRIES = 5
 #: A line in the log at most every so many seconds.
 PROGRESS_EVERY = 10.0
 
+#: What is left of a file is fetched in several ranges at once if it is at least this long (bytes)
+SPLIT_ABOVE = 64 << 20
+#: and one connection, watched for this long (seconds), brings less than this (bytes a second): then
+#: the server caps each connection. On a line that is fast anyway, several would only cost more.
+SPLIT_AFTER = 1.0
+SPLIT_BELOW = 100e6
+SPLIT_CONNECTIONS = 8
+#: Bytes in one range; as many are in memory as there are connections.
+SPLIT_SIZE = 4 << 20
+
 # A signed URL is a lease: these say that it ran out, and a fresh one may work.
 _LEASE_OVER = frozenset({403, 404, 410})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class _Interrupted(Exception):
-    """The transfer stopped for a reason that may pass."""
 
 
 def upload(account: Account, locate: Callable[[], Put], source: Source) -> None:
@@ -54,7 +54,7 @@ def upload(account: Account, locate: Callable[[], Put], source: Source) -> None:
         put = locate()
         try:
             return _put(account, put, source)
-        except _Interrupted as why:
+        except Interrupted as why:
             if tries == FRUITLESS_TRIES:
                 raise TransferError(f"Uploading {source.path} failed {tries} times: {why}.") from None
             log.warning("Uploading %s: %s; trying again with a fresh URL.", source.path, why)
@@ -63,16 +63,27 @@ def upload(account: Account, locate: Callable[[], Put], source: Source) -> None:
 
 
 def _put(account: Account, put: Put, source: Source) -> None:
-    headers = {"Content-Type": put.content_type, "Content-Length": str(source.size), "User-Agent": USER_AGENT}
-    body = _reported(source.chunks(), f"Uploading {source.name}", source.size)
-    with _network(account), _storage_client(account) as http:
-        response = http.put(put.url, content=body, headers=headers)
-    if response.is_success:
+    body = _reported(_exactly(source), f"Uploading {source.name}", source.size)
+    with Streams(account) as streams:
+        status = streams.put(put, body, source.size)
+    if 200 <= status < 300:
         return
-    said = f"the storage answered HTTP {response.status_code}"
-    if response.status_code in _LEASE_OVER | _PASSING:
-        raise _Interrupted(said)
+    said = f"the storage answered HTTP {status}"
+    if status in _LEASE_OVER | _PASSING:
+        raise Interrupted(said)
     raise TransferError(f"Uploading {source.path}: {said}.", retryable=False)
+
+
+def _exactly(source: Source) -> Iterator[bytes]:
+    """Read the file, and make sure that it is as long as was told."""
+    sent = 0
+    for chunk in source.chunks():
+        sent += len(chunk)
+        if sent > source.size:
+            break
+        yield chunk
+    if sent != source.size:
+        raise TransferError(f"Uploading {source.path}: the file changed while it was being sent.")
 
 
 def download(account: Account, locate: Callable[[], Fetch], destination: str, stem: str) -> dict[str, Any]:
@@ -86,110 +97,222 @@ def download(account: Account, locate: Callable[[], Fetch], destination: str, st
         pixels, without the fields that make no sense for the file.
     :raises TransferError: nothing was landed.
     """
-    progress = _Progress()
-    with contextlib.ExitStack() as stack:
-        fruitless = 0
-        target: Landing | None = None
-        while True:
-            before, fetch = progress.received, locate()
-            try:
-                with _opened(account, fetch, progress) as response:
-                    head, chunks = _begin(response, fetch, progress)
-                    if target is None:
-                        path = destination_path(destination, stem, suffix_of(fetch.kind, head))
-                        target = stack.enter_context(landing(path))
-                    elif not progress.received:
-                        target.open()
-                    _pour(chunks, target, progress, stem)
-                break
-            except _Interrupted as why:
-                fruitless = 0 if progress.received > before else fruitless + 1
-                if fruitless >= FRUITLESS_TRIES:
-                    raise TransferError(f"Downloading {stem} failed: {why}. Nothing was landed.") from None
-                log.warning("Downloading %s: %s; going on from byte %d.", stem, why, progress.received)
-                time.sleep(min(2.0**fruitless, 30.0) if fruitless else 0.2)
-        target.commit()
-    return _landed(target, progress)
+    with Streams(account, SPLIT_CONNECTIONS) as streams, contextlib.closing(_Progress()) as progress:
+        with contextlib.ExitStack() as stack:
+            target = _Target(stack, destination, stem)
+            fruitless = 0
+            while True:
+                before = progress.received
+                try:
+                    _take_up(streams, locate(), target, progress)
+                    break
+                except Interrupted as why:
+                    fruitless = 0 if progress.received > before else fruitless + 1
+                    if fruitless >= FRUITLESS_TRIES:
+                        raise TransferError(
+                            f"Downloading {stem} failed: {why}. Nothing was landed."
+                        ) from None
+                    log.warning("Downloading %s: %s; going on from byte %d.", stem, why, progress.received)
+                    time.sleep(min(2.0**fruitless, 30.0) if fruitless else 0.2)
+            target.landing.commit()
+        return _landed(target.landing, progress)
 
 
-@dataclass
 class _Progress:
-    """How far a download has come, and what must stay the same for it to be resumed."""
+    """How far a download has come, and what must stay the same for it to be resumed.
 
-    received: int = 0
-    total: int | None = None
-    validator: str | None = None
-    content_type: str = ""
-    sha256: Any = field(default_factory=hashlib.sha256)
+    The digest is computed in a thread of its own: hashing, reading and writing take about the same
+    time, and none of them holds the interpreter.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.total: int | None = None
+        self.validator: str | None = None
+        self.content_type = ""
+        self.splittable = True
+        self._sha256 = hashlib.sha256()
+        self._chunks: queue.Queue[bytes | None] = queue.Queue(maxsize=8)
+        self._hasher = threading.Thread(target=self._hash, daemon=True, name="sha256")
+        self._hasher.start()
+
+    def took(self, chunk: bytes) -> None:
+        """Count a chunk that was written."""
+        self._chunks.put(chunk)
+        self.received += len(chunk)
 
     def restart(self) -> None:
-        self.received, self.sha256 = 0, hashlib.sha256()
+        """Forget what was received."""
+        self._chunks.join()
+        self.received, self._sha256 = 0, hashlib.sha256()
+
+    def digest(self) -> str:
+        """Return the sha256 of what was received."""
+        self._chunks.join()
+        return self._sha256.hexdigest()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._chunks.put(None)
+        self._hasher.join()
+
+    def _hash(self) -> None:
+        while (chunk := self._chunks.get()) is not None:
+            self._sha256.update(chunk)
+            self._chunks.task_done()
 
 
-@contextlib.contextmanager
-def _opened(account: Account, fetch: Fetch, progress: _Progress) -> Iterator[httpx.Response]:
-    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **fetch.headers}
-    if fetch.with_key:
-        headers.update(account.key_headers)
+class _Target:
+    """Where the file lands; its name may depend on how it begins."""
+
+    def __init__(self, stack: contextlib.ExitStack, destination: str, stem: str) -> None:
+        self._stack = stack
+        self._destination = destination
+        self.stem = stem
+        self._landing: Landing | None = None
+
+    @property
+    def landing(self) -> Landing:
+        """The file being written."""
+        assert self._landing is not None
+        return self._landing
+
+    def begin(self, fetch: Fetch, head: bytes) -> None:
+        """Begin the file, or begin it again."""
+        if self._landing is None:
+            path = destination_path(self._destination, self.stem, suffix_of(fetch.kind, head))
+            self._landing = self._stack.enter_context(landing(path))
+        else:
+            self._landing.open()
+
+
+def _take_up(streams: Streams, fetch: Fetch, target: _Target, progress: _Progress) -> None:
+    """Bring the file, from where it stopped, to its end.
+
+    :raises Interrupted: when it stopped again.
+    """
+    headers = {}
     if progress.received and progress.validator:
-        headers |= {"Range": f"bytes={progress.received}-", "If-Range": progress.validator}
-    with (
-        _network(account),
-        _storage_client(account) as http,
-        http.stream(
-            fetch.method, fetch.url, headers=headers, json=fetch.body, follow_redirects=not fetch.with_key
-        ) as response,
-    ):
-        yield response
-
-
-def _begin(response: httpx.Response, fetch: Fetch, progress: _Progress) -> tuple[bytes, Iterator[bytes]]:
-    """Check an answer before a byte of it is written; return its first bytes and the whole stream."""
-    status = response.status_code
-    if status in _LEASE_OVER | _PASSING or status == 416:
-        if status == 416:
-            progress.restart()
-        raise _Interrupted(f"HTTP {status}")
-    if status not in (200, 206):
+        headers = {"Range": f"bytes={progress.received}-", "If-Range": progress.validator}
+    with streams.get(fetch, headers) as stream:
+        head = _checked(stream, fetch, progress)
+        if not progress.received:
+            target.begin(fetch, head)
+        split = _pour(_chain(head, stream.chunks()), target, progress, may_split=True)
+    if split:
+        log.info("Downloading %s: one connection is slow; using %d.", target.stem, SPLIT_CONNECTIONS)
+        _pour(_in_ranges(streams, fetch, progress), target, progress, may_split=False)
+    if progress.total is not None and progress.received != progress.total:
+        raise Interrupted(f"the stream ended at byte {progress.received} of {progress.total}")
+    if progress.received < HEAD:
         raise TransferError(
-            f"The vendor's storage answered HTTP {status}. Nothing was landed.", retryable=status >= 500
+            f"Downloading {target.stem}: only {progress.received} bytes came. Nothing was landed."
         )
-    resumed = status == 206 and response.headers.get("content-range", "").startswith(
-        f"bytes {progress.received}-"
-    )
-    chunks = response.iter_raw(CHUNK)
-    if resumed:
-        return b"", chunks
-    progress.restart()
-    length = response.headers.get("content-length")
-    progress.total = int(length) if length and length.isdigit() else None
-    etag = response.headers.get("etag", "")
-    ranged = response.headers.get("accept-ranges") == "bytes" and not etag.startswith("W/")
-    progress.validator = (etag or response.headers.get("last-modified")) if ranged else None
-    progress.content_type = response.headers.get("content-type", "").partition(";")[0].strip()
-    first = next(chunks, b"")
-    if len(first) >= HEAD and not looks_like(fetch.kind, first[:HEAD]):
+
+
+def _checked(stream: Stream, fetch: Fetch, progress: _Progress) -> bytes:
+    """Check an answer before a byte of it is written; return the first bytes of a new file."""
+    if stream.status in _LEASE_OVER | _PASSING:
+        raise Interrupted(f"HTTP {stream.status}")
+    if stream.status == 416:
+        progress.restart()
+        raise Interrupted("HTTP 416")
+    if stream.status == 206 and _first_byte(stream) == progress.received > 0:
+        return b""
+    if stream.status == 206:
+        progress.restart()
+        raise Interrupted("a range that was not asked for")
+    if stream.status != 200:
         raise TransferError(
-            f"Expected {fetch.kind}, but what came begins with {first[:HEAD]!r} "
+            f"The storage answered HTTP {stream.status}. Nothing was landed.", retryable=stream.status >= 500
+        )
+    progress.restart()
+    length = stream.headers.get("Content-Length", "")
+    progress.total = int(length) if length.isdigit() else None
+    etag = stream.headers.get("ETag", "")
+    ranged = stream.headers.get("Accept-Ranges") == "bytes" and not etag.startswith("W/")
+    progress.validator = (etag or stream.headers.get("Last-Modified")) if ranged else None
+    progress.content_type = stream.headers.get("Content-Type", "").partition(";")[0].strip()
+    head = stream.first(HEAD)
+    if len(head) == HEAD and not looks_like(fetch.kind, head):
+        raise TransferError(
+            f"Expected {fetch.kind}, but what came begins with {head!r} "
             f"({progress.content_type or 'no content type'}). Nothing was landed."
         )
-    return first[:HEAD], _chain(first, chunks)
+    return head
 
 
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
+def _first_byte(stream: Stream) -> int | None:
+    told = stream.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
+    return int(told) if told.isdigit() else None
+
+
+def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
     yield from rest
 
 
-def _pour(chunks: Iterator[bytes], target: Landing, progress: _Progress, stem: str) -> None:
-    for chunk in _reported(chunks, f"Downloading {stem}", progress.total, progress.received):
-        target.write(chunk)
-        progress.sha256.update(chunk)
-        progress.received += len(chunk)
-    if progress.total is not None and progress.received != progress.total:
-        raise _Interrupted(f"the stream ended at byte {progress.received} of {progress.total}")
-    if progress.received < HEAD:
-        raise TransferError(f"Downloading {stem}: only {progress.received} bytes came. Nothing was landed.")
+def _pour(chunks: Iterator[bytes], target: _Target, progress: _Progress, *, may_split: bool) -> bool:
+    """Write what comes; return True when what is left should rather come in several ranges."""
+    began, start = time.monotonic(), progress.received
+    doing = f"Downloading {target.stem}"
+    for chunk in _reported(chunks, doing, progress.total, start):
+        target.landing.write(chunk)
+        progress.took(chunk)
+        if may_split and _is_slow(progress, progress.received - start, time.monotonic() - began):
+            return True
+    return False
+
+
+def _is_slow(progress: _Progress, brought: int, seconds: float) -> bool:
+    return (
+        seconds >= SPLIT_AFTER
+        and progress.splittable
+        and progress.validator is not None
+        and (progress.total or 0) - progress.received >= SPLIT_ABOVE
+        and brought / seconds < SPLIT_BELOW
+    )
+
+
+def _in_ranges(streams: Streams, fetch: Fetch, progress: _Progress) -> Iterator[bytes]:
+    """Yield the rest of the file in order, several ranges of it under way at any time."""
+    assert progress.total is not None
+    starts = iter(range(progress.received, progress.total, SPLIT_SIZE))
+    with ThreadPoolExecutor(SPLIT_CONNECTIONS, thread_name_prefix="range") as pool:
+        under_way: deque[Future[bytes]] = deque()
+
+        def begin() -> None:
+            if (start := next(starts, None)) is not None:
+                end = min(start + SPLIT_SIZE, progress.total or 0)
+                under_way.append(
+                    pool.submit(_one_range, streams, fetch, progress.validator or "", start, end)
+                )
+
+        try:
+            for _ in range(SPLIT_CONNECTIONS):
+                begin()
+            while under_way:
+                chunk = under_way.popleft().result()
+                begin()
+                yield chunk
+        except Interrupted:
+            progress.splittable = False
+            raise
+        finally:
+            for future in under_way:
+                future.cancel()
+
+
+def _one_range(streams: Streams, fetch: Fetch, validator: str, start: int, end: int) -> bytes:
+    headers = {"Range": f"bytes={start}-{end - 1}", "If-Range": validator}
+    with streams.get(fetch, headers) as stream:
+        if stream.status != 206 or _first_byte(stream) != start:
+            raise Interrupted(f"HTTP {stream.status} to a range")
+        body = stream.first(end - start)
+    if len(body) != end - start:
+        raise Interrupted(f"a range ended after {len(body)} of {end - start} bytes")
+    return body
 
 
 def _landed(target: Landing, progress: _Progress) -> dict[str, Any]:
@@ -202,7 +325,7 @@ def _landed(target: Landing, progress: _Progress) -> dict[str, Any]:
     facts = {
         "uri": public_uri(target.path),
         "bytes": progress.received,
-        "sha256": progress.sha256.hexdigest(),
+        "sha256": progress.digest(),
         "content_type": progress.content_type or None,
         "duration": round(media.duration, 3) if media.duration else None,
         "width": media.width,
@@ -224,25 +347,3 @@ def _reported(chunks: Iterator[bytes], doing: str, total: int | None, done: int 
             told = time.monotonic()
             share = f" of {total / 1e6:.1f} MB ({100 * done / total:.0f} %)" if total else ""
             log.info("%s: %.1f MB%s", doing, done / 1e6, share)
-
-
-def _storage_client(account: Account) -> httpx.Client:
-    return httpx.Client(
-        verify=account.ssl_context,
-        proxy=account.proxy,
-        trust_env=account.proxy is None,
-        timeout=account.timeout,
-    )
-
-
-@contextlib.contextmanager
-def _network(account: Account) -> Iterator[None]:
-    try:
-        yield
-    except httpx.LocalProtocolError as error:
-        raise TransferError(f"The file changed while it was being sent ({error}).") from None
-    except httpx.HTTPError as error:
-        # The text of some of these holds the URL, which is a secret.
-        raise _Interrupted(
-            f"the connection to {account.label}'s storage broke ({type(error).__name__})"
-        ) from None
