@@ -260,7 +260,7 @@ class Stack:
             # The previous stack's jobs count as alive for half a minute: only a job of this process will do.
             since = self._children[name].started_at
             jobs = self.api.live_jobs(_JOB_TYPES["triggerer" if name.startswith("triggerer") else name])
-            return any(datetime.fromisoformat(job["start_date"]).timestamp() >= since for job in jobs)
+            return any(_timestamp(job["start_date"]) >= since for job in jobs)
         except httpx.TransportError:
             return False
 
@@ -271,6 +271,11 @@ class Stack:
         for number in numbers:
             before = signal.signal(number, handler)
             self._handlers.setdefault(number, before)
+
+
+def _timestamp(moment: str) -> float:
+    # Python 3.10 reads no "Z".
+    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:
