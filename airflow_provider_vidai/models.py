@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -47,7 +48,9 @@ class JobRef(BaseModel):
     :param params: what else the status call needs.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=True
+    )
 
     vendor: VendorName
     conn_id: str = Field(min_length=1)
@@ -76,8 +79,7 @@ class JobRef(BaseModel):
             ref = value
         elif isinstance(value, Mapping):
             ref = validated(cls, value, what="job")
-        elif isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
-            job_id = str(value).strip()
+        elif (job_id := _bare_id(value)) is not None:
             ref = cls(vendor=vendor, conn_id=conn_id, job_id=job_id, kind=kind, params=dict(params or {}))
         else:
             raise InputError(
@@ -209,10 +211,11 @@ class Answer:
         """Return the parsed body; raise ValueError when it is not one whole JSON document."""
         if not self.whole:
             raise ValueError("the body was cut off")
+        # NaN and Infinity are no JSON, and could not be stored as an XCom.
         try:
-            return json.loads(self.body)
+            return json.loads(self.body, parse_constant=lambda _: None)
         except RecursionError:
-            raise ValueError("the body is nested without end") from None
+            raise ValueError("the body is nested too deeply") from None
 
     def excerpt(self, limit: int = 300) -> str:
         """Return the first characters of the body on one line, for an error message."""
@@ -276,6 +279,13 @@ class Put:
 
 # --- helpers that belong to the vocabulary -------------------------------------------------
 
+_URL = re.compile(r"""https?:(?:\\?/){2}[^\s"'<>]*""", re.IGNORECASE)
+
+
+def redacted(text: str) -> str:
+    """Return ``text`` without the http(s) URLs in it: one may be signed, and then it is a secret."""
+    return _URL.sub("(URL)", text)
+
 
 def literal(value: Any) -> Any:
     """Return what a rendered template field means.
@@ -283,11 +293,12 @@ def literal(value: Any) -> Any:
     Jinja renders lists and dicts as Python literals, people write JSON; both come as text.
     Anything else is returned as it is.
     """
-    if not isinstance(value, str) or value[:1] not in "[{(":
+    text = value.strip() if isinstance(value, str) else ""
+    if text[:1] not in ("[", "{", "("):
         return value
     for read in (json.loads, ast.literal_eval):
         try:
-            return read(value)
+            return read(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             continue
     return value
@@ -302,6 +313,14 @@ def validated(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
         raise InputError(f"{what}: {problems}. Nothing was sent.") from None
 
 
+def _bare_id(value: Any) -> str | None:
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        return None
+    text = str(value).strip()
+    # A template renders a missing result as "None", and text that begins like a ref is a broken one.
+    return None if text in ("", "None", "null") or text[0] in "[{(" else text
+
+
 def _problem(item: Any) -> str:
     path = ".".join(str(part) for part in item["loc"]) or "request"
     message = item["msg"].removeprefix("Value error, ")
@@ -311,7 +330,7 @@ def _problem(item: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = redacted(repr(value))
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -320,7 +339,15 @@ def digest(url: str) -> str:
     return hashlib.sha256(urlsplit(url)._replace(query="", fragment="").geturl().encode()).hexdigest()
 
 
+def _text_keys(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _text_keys(item) for key, item in value.items()}
+    return [_text_keys(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def fingerprint(values: Mapping[str, Any]) -> str:
     """Return the sha256 of the canonical JSON of ``values``; equal requests have equal fingerprints."""
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    text = json.dumps(
+        _text_keys(values), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
+    )
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -86,7 +86,8 @@ class Ledger:
         try:
             return Record.model_validate(value)
         except ValidationError as error:
-            raise LedgerError(f"The ledger of this task cannot be understood: {error}") from None
+            problems = error.errors(include_input=False, include_url=False)
+            raise LedgerError(f"The ledger of this task cannot be understood: {problems}") from None
 
     def write(self, record: Record) -> None:
         """Make ``record`` the task's record.

@@ -93,7 +93,7 @@ class Watch:
 
     def first(self, now: float) -> Step:
         """Return when to look for the first time at a job that was bought just now."""
-        return self._wait(now, self._pace(now))
+        return self._wait(now, max(self._pace(now), SOONEST))
 
     @staticmethod
     def at_once() -> Step:
@@ -137,7 +137,7 @@ class Watch:
             pace = hint
         elif self._typical is not None:
             pace = max(pace, self._typical * HEAD_START - elapsed)
-        return min(max(pace, SOONEST), LATEST) * (0.95 + 0.1 * self._jitter())
+        return max(min(max(pace, SOONEST), LATEST) * (0.95 + 0.1 * self._jitter()), SOONEST)
 
     def _wait(
         self, now: float, seconds: float, *, reconnect: bool = False, pause_account: bool = False

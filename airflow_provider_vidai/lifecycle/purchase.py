@@ -10,12 +10,13 @@ from typing import Any, Protocol
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, LedgerError, LostSubmit, VidaiError
 from airflow_provider_vidai.lifecycle.decide import Action, Found, Occasion, Policy, decide, found, occasion
 from airflow_provider_vidai.lifecycle.ledger import Ledger, Record
+from airflow_provider_vidai.lifecycle.poll import SOONEST
 from airflow_provider_vidai.lifecycle.verdict import unless_ready
-from airflow_provider_vidai.models import Call, JobRef, JobStatus, Receipt
+from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Receipt
 
 #: Waits up to this many seconds are slept through; longer ones give the worker back.
 SHORT_WAIT = 60.0
-#: How often a purchase that the vendor refused to look at is sent again within one try.
+#: How often a purchase that the vendor refuses to look at is sent within one try.
 RESENDS = 5
 #: How long a purchase with an unknown outcome is looked for, where the vendor allows it, in seconds.
 LOOKUP_SECONDS = 60.0
@@ -126,12 +127,12 @@ class Purchase:
         """
         record = self._ledger.read()
         if record is None:
-            return self._buy()
+            return self._buy(None)
         why = occasion(record, fingerprint=self._fingerprint, max_tries=self._max_tries)
         if why is Occasion.RETRY and record.fingerprint != self._fingerprint:
             self._log.warning(
                 "The request differs from the one that was bought by try %d (a changing value in it, or an "
-                "edited DAG?). A retry does not buy again: it goes on with what was bought. Clear it to "
+                "edited DAG?). A retry goes on with what was bought. Clear the task to "
                 "buy the new request.",
                 record.try_number,
             )
@@ -144,7 +145,7 @@ class Purchase:
         action = decide(what, why, self._policy, record, status)
         self._log.info("%s", self._summary(record, what, why, action, status))
         if action is Action.BUY:
-            return self._buy()
+            return self._buy(record)
         if action is Action.LATER:
             raise JobError(
                 f"The status of {_named(record)} cannot be read ({unreadable}), so nothing was bought.",
@@ -155,7 +156,15 @@ class Purchase:
             raise self._lost(record, "an earlier try was ended before its answer was recorded")
         if action is Action.STOP and record.receipt.ref is not None and status is not None:
             unless_ready(record.receipt.ref, status)
-        return Settled(record, record.receipt, status)
+        return Settled(self._answered(record, why), record.receipt, status)
+
+    def _answered(self, record: Record, why: Occasion) -> Record:
+        """Note that this Clear was taken up: the retries that follow are no Clears of their own."""
+        if why is Occasion.RETRY:
+            return record
+        record = record.model_copy(update={"max_tries": self._max_tries})
+        self._ledger.write(record)
+        return record
 
     def _resolved(self, record: Record) -> Record:
         """Turn an intent whose outcome can be looked up into a purchase."""
@@ -169,13 +178,19 @@ class Purchase:
     def _status(self, record: Record) -> tuple[JobStatus | None, VidaiError | None]:
         if record.receipt is None or record.receipt.ref is None:
             return None, None
+        ref = record.receipt.ref
         try:
-            return self._counter.look(record.receipt.ref), None
+            status = self._counter.look(ref)
+            if status.state is JobState.GONE:
+                # A paid job is not given up, let alone bought again, for one answer that it isn't there.
+                self._sleep(SOONEST)
+                status = self._counter.look(ref)
+            return status, None
         except VidaiError as error:
             self._log.warning("The status of %s cannot be read now: %s", record.receipt.ref, error)
             return None, error
 
-    def _buy(self) -> Settled:
+    def _buy(self, before: Record | None) -> Settled:
         for resend in range(RESENDS):
             offer = self._counter.offer()
             record = Record(
@@ -192,11 +207,11 @@ class Purchase:
             except ApiError as error:
                 if error.processed == "maybe":
                     return self._after_lost(record, error)
-                self._withdraw()
+                self._withdraw(before)
                 self._wait_to_resend(error, resend)
                 continue
             except (InputError, JobError):
-                self._withdraw()
+                self._withdraw(before)
                 raise
             kept = self._keep(record, receipt)
             return Settled(kept, receipt)
@@ -229,7 +244,7 @@ class Purchase:
             except VidaiError as error:
                 self._log.warning("Looking for %s: %s", lookup, error)
             else:
-                if status.proven:
+                if status.proven and status.state is not JobState.GONE:
                     self._log.info(
                         "%s: its answer was lost, but the vendor has it (%s).", lookup, status.vendor_status
                     )
@@ -258,9 +273,13 @@ class Purchase:
                     self._sleep(pause)
         return bought
 
-    def _withdraw(self) -> None:
+    def _withdraw(self, before: Record | None) -> None:
+        """Take the intent back; what was on record before it is on record again."""
         try:
-            self._ledger.withdraw()
+            if before is None:
+                self._ledger.withdraw()
+            else:
+                self._ledger.write(before)
         except LedgerError as error:
             self._log.error("%s. Nothing was bought, but a retry will find the intent and stop.", error)
 

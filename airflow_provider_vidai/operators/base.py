@@ -23,6 +23,7 @@ from airflow_provider_vidai.models import (
     JobState,
     JobStatus,
     Output,
+    Receipt,
     fingerprint,
     job_result,
     literal,
@@ -104,7 +105,8 @@ class PaidOperator(VendorOperator):
         ledger = self._ledger(context)
         try:
             record = ledger.read()
-            if record is not None and record.receipt is not None:
+            # Without a receipt, writing it down failed after the purchase; what came of it is known now.
+            if record is not None and (record.receipt is not None or ref is not None):
                 ledger.write(_done(record, ref))
         except LedgerError as error:
             self.log.warning(
@@ -322,8 +324,8 @@ def land_all(hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], destinatio
 
 
 def _done(record: Record, ref: JobRef | None) -> Record:
-    assert record.receipt is not None
-    receipt = record.receipt if ref is None else record.receipt.model_copy(update={"ref": ref})
+    receipt = record.receipt or Receipt()
+    receipt = receipt if ref is None else receipt.model_copy(update={"ref": ref})
     return finished(record, receipt)
 
 

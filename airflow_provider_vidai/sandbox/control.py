@@ -1,7 +1,7 @@
 """The control side: the book, the faults, the settings, the log; for tests and for people."""
 
 import html
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -38,9 +38,12 @@ code {{ background: #eee; }}
 Action = Callable[[Request, dict[str, Any]], Awaitable[Any]]
 
 
-def routes(world: World) -> list[BaseRoute]:
-    """Return the control side of ``world``, to be mounted at ``/sandbox``."""
-    side = _Control(world)
+def routes(world: World, vendors: Mapping[str, Collection[str]]) -> list[BaseRoute]:
+    """Return the control side of ``world``.
+
+    :param vendors: the names of each vendor's calls.
+    """
+    side = _Control(world, vendors)
     table: list[tuple[str, str, Action]] = [
         ("GET", "/book", side.book),
         ("GET", "/calls", side.calls),
@@ -81,8 +84,9 @@ def _answering(action: Action) -> Callable[[Request], Awaitable[Response]]:
 
 
 class _Control:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, vendors: Mapping[str, Collection[str]]) -> None:
         self._world = world
+        self._vendors = vendors
 
     async def book(self, _: Request, __: dict[str, Any]) -> Any:
         return self._world.book.as_json()
@@ -105,6 +109,12 @@ class _Control:
         return {"faults": self._world.faults.as_json()}
 
     async def order_fault(self, _: Request, body: dict[str, Any]) -> Any:
+        vendor, call = body.get("vendor", "*"), body.get("call", "*")
+        if vendor not in ("*", *self._vendors):
+            raise ValueError(f"unknown vendor {vendor!r}; there are: {', '.join(self._vendors)}")
+        calls = {name for one in self._vendors if vendor in ("*", one) for name in self._vendors[one]}
+        if call not in ("*", *calls):
+            raise ValueError(f"unknown call {call!r}; there are: {', '.join(sorted(calls))}")
         return self._world.faults.order(body).as_json()
 
     async def fault(self, request: Request, _: dict[str, Any]) -> Any:
@@ -145,8 +155,8 @@ class _Control:
         lines = self._world.calls.as_json()[: -SHOWN_CALLS - 1 : -1]
         columns = ("at", "vendor", "call", "path", "status", "bytes")
         calls = (_row(*(line[column] for column in columns)) for line in lines)
-        base = str(request.base_url).removesuffix("sandbox/")
-        hosts = _row("vidio", f"{base}vidio")
+        base = str(request.base_url)
+        hosts = "".join(_row(vendor, base + vendor) for vendor in self._vendors)
         totals = self._world.book.as_json()["totals"]
         return HTMLResponse(
             PAGE.format(

@@ -1,12 +1,16 @@
 """Where media work is done: beside the event loop, a few jobs at a time, stoppable."""
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from airflow_provider_vidai.sandbox.media.source import MediaError, Stopped
 
 T = TypeVar("T")
 WORKERS = 2
+logger = logging.getLogger(__name__)
 
 
 class Studio:
@@ -18,9 +22,20 @@ class Studio:
 
     def submit(self, work: Callable[[threading.Event], T]) -> "Future[T]":
         """Queue ``work``; it gets an event that tells it to stop."""
-        return self._pool.submit(work, self._closing)
+        future = self._pool.submit(work, self._closing)
+        future.add_done_callback(_tell)
+        return future
 
     def close(self) -> None:
         """Stop what runs, and forget what waits."""
         self._closing.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _tell(future: "Future[Any]") -> None:
+    """Log why a job failed: the vendor's answer does not say, but whoever develops wants to know."""
+    error = None if future.cancelled() else future.exception()
+    if isinstance(error, MediaError):
+        logger.warning("A job failed: %s", error)
+    elif error and not isinstance(error, Stopped):
+        logger.error("A job failed unexpectedly", exc_info=error)

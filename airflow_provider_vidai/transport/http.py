@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from airflow_provider_vidai.errors import ApiError
+from airflow_provider_vidai.errors import ApiError, InputError, VidaiError
 from airflow_provider_vidai.models import MAX_ANSWER, Answer, Call, Repeat
 from airflow_provider_vidai.transport.account import USER_AGENT, Account
 from airflow_provider_vidai.transport.retry import pause_before_retry
@@ -94,7 +94,10 @@ class Client:
 
     def _open(self) -> httpx.Client:
         account = self.account
-        return httpx.Client(verify=account.ssl_context, proxy=account.proxy, trust_env=account.proxy is None)
+        with _setting_up(account):
+            return httpx.Client(
+                verify=account.ssl_context, proxy=account.proxy, trust_env=account.proxy is None
+            )
 
     def _exchange(self, http: httpx.Client, call: Call[T]) -> T:
         deadline = time.monotonic() + _timeout(self.account, call)
@@ -106,7 +109,7 @@ class Client:
                         break
                     if time.monotonic() > deadline:
                         raise httpx.ReadTimeout("the answer came too slowly")
-        return call.parse(body.answer())
+        return _meaning(self.account, call, body.answer())
 
 
 class AsyncClient:
@@ -117,12 +120,13 @@ class AsyncClient:
         limits = httpx.Limits(
             max_connections=account.max_connections, max_keepalive_connections=account.max_connections
         )
-        self._http = httpx.AsyncClient(
-            verify=account.ssl_context,
-            proxy=account.proxy,
-            trust_env=account.proxy is None,
-            limits=limits,
-        )
+        with _setting_up(account):
+            self._http = httpx.AsyncClient(
+                verify=account.ssl_context,
+                proxy=account.proxy,
+                trust_env=account.proxy is None,
+                limits=limits,
+            )
         # httpx searches its pool for every waiting request, so callers queue here and not there.
         self._turns = asyncio.Semaphore(account.max_connections)
 
@@ -133,7 +137,7 @@ class AsyncClient:
         """
         async with self._turns:
             body = await self._exchange(call)
-        return call.parse(body.answer())
+        return _meaning(self.account, call, body.answer())
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -155,6 +159,33 @@ class AsyncClient:
                     if body.add(chunk):
                         break
             return body
+
+
+@contextlib.contextmanager
+def _setting_up(account: Account) -> Iterator[None]:
+    """Turn what a CA bundle or a proxy makes impossible into an error of the connection's."""
+    try:
+        yield
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(
+            f"The connection to {account.label} cannot be set up: {error}. Check ca_bundle and proxy in its "
+            "extra. Nothing was sent."
+        ) from None
+
+
+def _meaning(account: Account, call: Call[T], answer: Answer) -> T:
+    """Return what an answer means; one that nobody can read is a failed call and not a crash."""
+    try:
+        return call.parse(answer)
+    except VidaiError:
+        raise
+    except Exception as error:
+        raise ApiError(
+            f"{account.label} answered '{call.name}' with HTTP {answer.status}, and reading that failed: "
+            f"{type(error).__name__}.",
+            status=answer.status,
+            retryable=True,
+        ) from error
 
 
 def _timeout(account: Account, call: Call[Any]) -> float:

@@ -7,10 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from airflow_provider_vidai.errors import ApiError, JobError, VidaiError
+from airflow_provider_vidai.errors import ApiError, InputError, JobError, VidaiError
 from airflow_provider_vidai.hooks.base import aaccount
 from airflow_provider_vidai.lifecycle.poll import (
     SOONEST,
@@ -145,7 +146,9 @@ class JobTrigger(BaseTrigger):
             account = await aaccount(VENDORS[ref.vendor], ref.conn_id)
         except Exception as error:  # noqa: BLE001 - whatever stops it, the job is paid for
             await asyncio.sleep(SOONEST)
-            why = ApiError(f"Connection {ref.conn_id!r} cannot be used: {error}", account=True)
+            # Only what is wrong with the connection itself ends the waiting, not a blip in reading it.
+            broken = isinstance(error, (InputError, AirflowNotFoundException))
+            why = ApiError(f"Connection {ref.conn_id!r} cannot be used: {error}", account=broken)
             return watch.missed(why, time.time())
         async with line(account) as shared:
             while isinstance(step, Wait) and time.monotonic() < until:

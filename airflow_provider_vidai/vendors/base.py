@@ -12,7 +12,16 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from airflow_provider_vidai.errors import ApiError, InputError, VidaiError
-from airflow_provider_vidai.models import Answer, Call, Fetch, JobRef, JobStatus, Output, VendorName
+from airflow_provider_vidai.models import (
+    Answer,
+    Call,
+    Fetch,
+    JobRef,
+    JobStatus,
+    Output,
+    VendorName,
+    redacted,
+)
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -85,11 +94,11 @@ class Vendor(ABC):
         try:
             body = answer.json()
         except ValueError:
-            return answer.excerpt()
+            return redacted(answer.excerpt())
         error = body.get("error", body) if isinstance(body, dict) else body
         if isinstance(error, dict):
             error = error.get("message", error)
-        return error if isinstance(error, str) else json.dumps(error)[:300]
+        return redacted(error if isinstance(error, str) else json.dumps(error))[:300]
 
     def refusal(self, answer: Answer, doing: str) -> VidaiError:
         """Return the error for an answer that is not a success.
@@ -139,7 +148,7 @@ class Vendor(ABC):
         """Return the error for a success whose body cannot be understood."""
         return ApiError(
             f"{self.label} answered '{doing}' with HTTP {answer.status} but an unreadable body "
-            f"({answer.content_type or 'no content type'}): {without_urls(answer.excerpt(120))!r}.",
+            f"({answer.content_type or 'no content type'}): {redacted(answer.excerpt(120))!r}.",
             status=answer.status,
             retryable=True,
         )
@@ -157,7 +166,7 @@ def retry_after(answer: Answer) -> float | None:
     try:
         until = parsedate_to_datetime(value)
         return max(0.0, (until - parsedate_to_datetime(answer.headers["date"])).total_seconds())
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
 
 
@@ -168,6 +177,4 @@ def without_urls(value: JsonValue) -> JsonValue:
         return {key: item for key, item in kept.items() if item is not None or value[key] is None}
     if isinstance(value, list):
         return [without_urls(item) for item in value]
-    if isinstance(value, str) and ("http://" in value or "https://" in value):
-        return None
-    return value
+    return None if isinstance(value, str) and redacted(value) != value else value

@@ -136,12 +136,18 @@ class Vidio(Vendor):
 
         def parse(answer: Answer) -> JobStatus:
             if answer.status in (404, 410):
-                said = self.error_words(answer)
-                return JobStatus(state=JobState.GONE, vendor_status=str(answer.status), error=said)
+                return self._gone(answer, doing)
             job = self.parse(VidioJob, answer, doing)
             return _render_status(job, ref) if ref.kind == "render" else _reel_status(job)
 
         return Call(doing, "GET", _status_path(ref.job_id), parse)
+
+    def _gone(self, answer: Answer, doing: str) -> JobStatus:
+        if answer.content_type.endswith("html"):
+            # A gateway's page, not the API's answer: it says nothing about a job.
+            raise self.unreadable(answer, doing)
+        said = self.error_words(answer)
+        return JobStatus(state=JobState.GONE, vendor_status=str(answer.status), error=said, proven=False)
 
     @staticmethod
     def reel_of(ref: JobRef) -> JobRef:
@@ -213,9 +219,10 @@ class Vidio(Vendor):
         def parse(answer: Answer) -> Fetch:
             found = status.parse(answer)
             if found.state is JobState.GONE:
-                raise JobGone(f"{ref}: {found.error or 'VIDIO no longer has it'}.")
+                said = found.error or "VIDIO no longer has it"
+                raise JobGone(f"{ref}: {said}.", charged=found.charged)
             if found.state is JobState.FAILED:
-                raise JobFailed(f"{ref} is {found.vendor_status!r}.")
+                raise JobFailed(f"{ref} is {found.vendor_status!r}.", charged=found.charged)
             if found.answer.output_url is None:
                 raise JobError(
                     f"VIDIO job {ref.job_id} is {found.vendor_status!r} and has no rendered file: render it "
@@ -267,7 +274,7 @@ def _render_status(job: VidioJob, ref: JobRef) -> JobStatus:
     found = digest(job.output_url) if job.output_url else None
     if job.status in _FAILED:
         return JobStatus(state=JobState.FAILED, **common)
-    if mine and (job.status == "rendering" or (job.status == "rendered" and found != mine)):
+    if mine and (job.status == "rendering" or (job.status == "rendered" and found not in (None, mine))):
         return JobStatus(
             state=JobState.GONE,
             error="a later render of the same job has replaced this one, and VIDIO keeps only the last: "

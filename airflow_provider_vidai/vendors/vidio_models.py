@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Iterable, KeysView, Mapping, Set
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
 
+from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.models import literal
 
 VideoCategory = Literal[
@@ -45,7 +57,21 @@ def input_key_list(value: Any) -> list[Any]:
     value = literal(value)
     if isinstance(value, (str, bytes, Mapping)):
         value = [value]
-    return [item["input_key"] if isinstance(item, Mapping) else item for item in map(literal, value)]
+    if (isinstance(value, (Set, float, int)) and not isinstance(value, KeysView)) or value is None:
+        raise InputError(
+            f"input_keys: expected keys or upload results in the order of the reel, but got "
+            f"{type(value).__name__}. Nothing was sent."
+        )
+    return [_input_key(literal(item)) for item in value]
+
+
+def _input_key(item: Any) -> Any:
+    if isinstance(item, Mapping) and "input_key" not in item:
+        raise InputError(
+            f"input_keys: expected an upload's result with its input_key, but got one with "
+            f"{', '.join(map(str, item)) or 'nothing'}. Nothing was sent."
+        )
+    return item["input_key"] if isinstance(item, Mapping) else item
 
 
 Volume = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=100)]
@@ -148,7 +174,36 @@ def media_type_of(file_name: str) -> MediaType:
     return known
 
 
-class VidioOverlay(BaseModel):
+def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+def _objects(value: Any) -> list[Any]:
+    # What is no object stays in its place as an empty one: outputs are known by their index.
+    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
+
+
+# A paid job must not become unreadable for one odd field that nothing depends on.
+_Odd = WrapValidator(_or_none)
+_Int = Annotated[int | None, _Odd]
+_Float = Annotated[float | None, _Odd]
+_Str = Annotated[str | None, _Odd]
+
+
+class _Told(BaseModel):
+    """What the vendor tells, with all that it adds; what it adds may hold URLs and is not shown."""
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, populate_by_name=True)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        added = self.__pydantic_extra__ or {}
+        return [(name, value) for name, value in super().__repr_args__() if name not in added]
+
+
+class VidioOverlay(_Told):
     """One piece of footage or sound in an output. Its URLs are secrets and are not shown.
 
     :param from_: first frame in the reel (``from`` on the wire).
@@ -156,24 +211,18 @@ class VidioOverlay(BaseModel):
     :param videoStartTime: where in the footage it starts; the vendor does not say in what unit.
     """
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True)
-
-    id: int | None = None
-    fileID: str | None = None
-    originalFileName: str | None = None
-    from_: int | None = Field(default=None, alias="from")
-    content: str | None = Field(default=None, repr=False)
-    durationInFrames: float | None = None
-    type: str | None = None
-    src: str | None = Field(default=None, repr=False)
-    videoStartTime: float | None = None
+    id: _Int = None
+    fileID: _Str = None
+    originalFileName: _Str = None
+    from_: _Int = Field(default=None, alias="from")
+    content: _Str = Field(default=None, repr=False)
+    durationInFrames: _Float = None
+    type: _Str = None
+    src: _Str = Field(default=None, repr=False)
+    videoStartTime: _Float = None
 
 
-def _no_nulls(value: Any) -> Any:
-    return [] if value is None else value
-
-
-class VidioOutput(BaseModel):
+class VidioOutput(_Told):
     """One candidate reel.
 
     :param start: seconds, or None; likewise ``end``.
@@ -181,25 +230,28 @@ class VidioOutput(BaseModel):
     :param duration: seconds.
     """
 
-    model_config = ConfigDict(extra="allow")
-
-    start: float | None = None
-    end: float | None = None
-    thumbnail: str | None = None
-    duration: float | None = None
-    fps: float | None = None
-    overlays: Annotated[list[VidioOverlay], BeforeValidator(_no_nulls)] = Field(default_factory=list)
+    start: _Float = None
+    end: _Float = None
+    thumbnail: _Str = None
+    duration: _Float = None
+    fps: _Float = None
+    overlays: Annotated[list[VidioOverlay], BeforeValidator(_objects)] = Field(default_factory=list)
 
 
-class VidioJob(BaseModel):
+class VidioJob(_Told):
     """A job as ``get_job`` tells it; one resource carries the reel and its last render."""
 
-    model_config = ConfigDict(extra="allow")
-
-    job_id: str | None = None
+    job_id: _Str = None
     status: str
-    outputs: Annotated[list[VidioOutput], BeforeValidator(_no_nulls)] = Field(default_factory=list)
-    output_url: str | None = Field(default=None, repr=False)
+    outputs: Annotated[list[VidioOutput], BeforeValidator(_objects)] = Field(default_factory=list)
+    output_url: _Str = Field(default=None, repr=False)
+
+    @field_validator("output_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value:
+            urlsplit(value)  # raises ValueError
+        return value
 
 
 class UploadAnswer(BaseModel):
@@ -214,4 +266,4 @@ class CreatedAnswer(BaseModel):
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
     job_id: str = Field(min_length=1)
-    status: str | None = None
+    status: _Str = None
