@@ -75,18 +75,15 @@ def test_the_first_look_is_not_right_after_the_purchase(typical):
     assert seconds(watch(typical=typical).first(START)) >= SOONEST
 
 
-@pytest.mark.xfail(strict=True, reason="the jitter goes 5 % below the floor")
 @pytest.mark.parametrize("typical", [None, 1.0])
 def test_not_even_jitter_makes_the_first_look_come_sooner(typical):
     assert seconds(watch(typical=typical, jitter=0.0).first(START)) >= SOONEST
 
 
-@pytest.mark.xfail(strict=True, reason="a short poll_interval is the time to the first look as well")
 def test_a_short_interval_of_the_users_does_not_make_the_first_look_come_sooner():
     assert seconds(watch(poll_interval=1.0).first(START)) >= SOONEST
 
 
-@pytest.mark.xfail(strict=True, reason="the jitter goes 5 % below the floor")
 @pytest.mark.parametrize("hint", [None, 0.0, -3.0, 1.0])
 def test_looks_are_never_closer_than_the_floor(hint):
     watching = watch(jitter=0.0)

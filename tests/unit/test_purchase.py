@@ -443,7 +443,6 @@ def test_the_request_is_validated_and_priced_anew_before_it_is_sent_again(world)
     assert world.record is None
 
 
-@pytest.mark.xfail(strict=True, reason="withdrawing the new intent leaves no record at all")
 def test_the_record_of_a_job_that_was_paid_for_outlives_a_refused_purchase_in_its_place(world):
     world.settle(request="f")
     world.sends = [InputError("HTTP 422")]
@@ -560,7 +559,6 @@ def test_a_lost_purchase_that_does_not_show_within_a_minute_stays_lost(renders, 
     assert renders.record.phase == "intent"
 
 
-@pytest.mark.xfail(strict=True, reason="GONE is proven, so a 404 is taken for the purchase")
 def test_a_job_that_is_not_there_is_not_adopted(renders):
     renders.sends = [LOST["timeout"]]
     renders.status = GONE
@@ -819,12 +817,7 @@ def test_a_fresh_purchase_after_a_clear_is_not_bought_again_by_the_retries_that_
 
 # --- one Clear is one go-ahead --------------------------------------------------------------------
 
-one_clear_only = pytest.mark.xfail(
-    strict=True, reason="the record keeps the old max_tries, so every later retry looks like a Clear"
-)
 
-
-@one_clear_only
 def test_a_retry_after_a_clear_that_attached_does_not_buy_a_changed_request(world):
     _bought(world)
     world.settle(try_number=2, max_tries=9)
@@ -833,7 +826,6 @@ def test_a_retry_after_a_clear_that_attached_does_not_buy_a_changed_request(worl
     assert world.booked == ["J1"]
 
 
-@one_clear_only
 @pytest.mark.parametrize("status", [FAILED, GONE])
 def test_a_retry_after_a_clear_that_attached_does_not_buy_again_what_was_charged(world, status):
     _bought(world)
@@ -844,7 +836,6 @@ def test_a_retry_after_a_clear_that_attached_does_not_buy_again_what_was_charged
     assert world.booked == ["J1"]
 
 
-@one_clear_only
 def test_a_retry_of_a_task_that_had_all_but_returned_does_not_buy_again(world):
     _bought(world)
     world.status = READY
@@ -855,17 +846,12 @@ def test_a_retry_of_a_task_that_had_all_but_returned_does_not_buy_again(world):
 
 # --- one answer that a job is not there -----------------------------------------------------------
 
-second_look = pytest.mark.xfail(
-    strict=True, reason="the decision believes a single 404; only the waiting asks twice"
-)
-
 
 def _gone_once(world: World) -> None:
     answers = iter([GONE])
     world.status = lambda: next(answers, RUNNING)
 
 
-@second_look
 def test_a_clear_does_not_buy_for_one_answer_that_the_job_is_not_there(world):
     _bought(world)
     _gone_once(world)
@@ -873,7 +859,6 @@ def test_a_clear_does_not_buy_for_one_answer_that_the_job_is_not_there(world):
     assert world.booked == ["J1"]
 
 
-@second_look
 def test_a_retry_does_not_give_a_paid_job_up_for_one_answer_that_it_is_not_there(world):
     _bought(world)
     _gone_once(world)
