@@ -24,11 +24,15 @@ def main() -> None:
     options = parser.parse_args()
     if options.data:
         options.data.mkdir(parents=True, exist_ok=True)
-    listener, url = listen(options.host, options.port)
+    try:
+        world = World(options.speed, options.data)
+        listener, url = listen(options.host, options.port)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
     sys.stdout.write(f"Sandbox at {url} (see {url}/sandbox)\n")
     sys.stdout.flush()
     with contextlib.suppress(KeyboardInterrupt):  # raised anew once all is shut down
-        make_server(World(options.speed, options.data)).run(sockets=[listener])
+        make_server(world).run(sockets=[listener])
 
 
 if __name__ == "__main__":

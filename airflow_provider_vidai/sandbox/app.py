@@ -13,6 +13,9 @@ from airflow_provider_vidai.sandbox.wire import JSON, Calls, Endpoint, Exchange
 from airflow_provider_vidai.sandbox.world import World
 
 VENDORS = {"vidio": vidio.CALLS}
+#: The calls that every vendor's storage answers.
+STORAGE_CALLS = {"put": storage.put, "file": storage.get}
+UNKNOWN = "unknown"
 
 
 def make_app(world: World) -> Starlette:
@@ -26,7 +29,9 @@ def make_app(world: World) -> Starlette:
     routes: list[BaseRoute] = [
         *(Mount(f"/{vendor}", routes=_routes(world, vendor, calls)) for vendor, calls in VENDORS.items()),
         _storage(world),
-        Mount("/sandbox", routes=control.routes(world)),
+        *control.routes(
+            world, {vendor: [*calls, *STORAGE_CALLS, UNKNOWN] for vendor, calls in VENDORS.items()}
+        ),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
 
@@ -36,7 +41,7 @@ def _routes(world: World, vendor: str, calls: Calls) -> list[BaseRoute]:
         Route(path, Endpoint(world, vendor, call, handler), methods=[method])
         for call, (method, path, handler) in calls.items()
     ]
-    return [*routes, Route("/{path:path}", Endpoint(world, vendor, "unknown", _no_such_call))]
+    return [*routes, Route("/{path:path}", Endpoint(world, vendor, UNKNOWN, _no_such_call))]
 
 
 async def _no_such_call(exchange: Exchange) -> JSON:
@@ -52,7 +57,7 @@ def _storage(world: World) -> Route:
         return "put" if request.method == "PUT" else "file"
 
     async def serve(exchange: Exchange) -> Response:
-        return await (storage.put if exchange.call == "put" else storage.get)(exchange)
+        return await STORAGE_CALLS[exchange.call](exchange)
 
     endpoint = Endpoint(world, owner, call, serve, reads=False)
     return Route("/storage/{key:path}", endpoint, methods=["GET", "PUT"])

@@ -61,8 +61,8 @@ def routes(world: World, vendors: Mapping[str, Collection[str]]) -> list[BaseRou
         ("POST", "/reset", side.reset),
     ]
     return [
-        Route("/", side.page),
-        *(Route(path, _answering(action), methods=[verb]) for verb, path, action in table),
+        Route("/sandbox", side.page),
+        *(Route("/sandbox" + path, _answering(action), methods=[verb]) for verb, path, action in table),
     ]
 
 

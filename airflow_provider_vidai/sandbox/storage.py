@@ -72,6 +72,9 @@ class Storage:
         there = self._blobs.get(key)
         if there and (there.vendor, there.account) != (vendor, account):
             raise ValueError("this key is taken")
+        if there:
+            there.types = types
+            return there
         path = self._folder / key
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ class World:
 
     :param speed: how many times faster than life jobs go.
     :param data: below which folder files are kept; None is a temporary one that goes when the sandbox does.
+    :raises ValueError: if the speed is no such number.
     """
 
     def __init__(self, speed: float = 1.0, data: Path | None = None) -> None:
@@ -31,8 +32,9 @@ class World:
 
     def _begin(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="vidai-sandbox-", dir=self._data))
-        self.settings = Settings(speed=self._speed)
-        self.clock = Clock(self._speed)
+        self.settings = Settings()
+        self.clock = Clock(self.settings.speed)
+        self.change({"speed": self._speed})
         self.book = Book()
         self.accounts = Accounts()
         self.faults = Faults()

@@ -88,6 +88,7 @@ class Vidio:
             answer: dict[str, Any] = self.status(job_id).json()
             if answer["status"] in words:
                 return answer
+            assert answer["status"] not in ("failed", "error"), "see the log"
             assert time.monotonic() < deadline, answer
             time.sleep(0.005)
 

@@ -142,7 +142,7 @@ def test_what_does_not_exist_is_said_to(sandbox):
 
 def test_the_page_explains_itself_to_a_person(sandbox, vidio):
     vidio.status("<script>")
-    page = httpx.get(sandbox.url + "/sandbox", follow_redirects=True)
+    page = httpx.get(sandbox.url + "/sandbox")
     assert page.headers["content-type"].startswith("text/html")
     assert f"{sandbox.url}/vidio" in page.text
     assert "curl -X POST" in page.text
@@ -195,6 +195,16 @@ def test_the_command_tells_its_address_and_stops_cleanly(tmp_path, stop):
         _, complaints = running.communicate(timeout=20)
     assert complaints == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", [["--speed", "-1"], ["--port", "1", "--host", "203.0.113.1"]])
+def test_the_command_says_what_is_wrong_with_its_options(wrong):
+    ran = subprocess.run(
+        [sys.executable, "-m", "airflow_provider_vidai.sandbox", *wrong], capture_output=True, text=True
+    )
+    assert ran.returncode == 2
+    assert "error:" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_it_listens_on_this_machine_only_by_default():

@@ -138,7 +138,6 @@ def test_faults_of_a_kind_take_turns_in_the_order_they_were_ordered(sandbox, vid
 
 def test_a_fault_meets_only_its_vendor_and_call(sandbox, vidio):
     sandbox.control.fault("vidio", "render", "status", status=500)
-    sandbox.control.fault("venice", "status", "status", status=500)
     assert vidio.status("x").status_code == 404
     assert vidio.render("x").status_code == 500
 
@@ -159,6 +158,12 @@ def test_a_fault_meets_only_its_vendor_and_call(sandbox, vidio):
 def test_an_impossible_order_is_refused(sandbox, order):
     with pytest.raises(ControlError, match="400"):
         sandbox.control.fault("vidio", "status", **order)
+
+
+@pytest.mark.parametrize(("vendor", "call"), [("vidoi", "status"), ("vidio", "staus"), ("*", "staus")])
+def test_a_fault_that_could_never_happen_is_refused(sandbox, vendor, call):
+    with pytest.raises(ControlError, match="unknown"):
+        sandbox.control.fault(vendor, call, "reset")
 
 
 # --- the answer

@@ -38,6 +38,11 @@ def test_an_upload_can_be_repeated(url):
     assert [put(url).status_code, put(url).status_code] == [200, 200]
 
 
+def test_asking_for_another_url_does_not_undo_an_upload(vidio, key):
+    assert vidio.upload_url(job_id=key.split("/")[1]).status_code == 200
+    assert vidio.create(key).status_code == 200
+
+
 @pytest.mark.parametrize("header", ["x_api_key", "authorization"])
 def test_a_key_must_never_be_sent_to_storage(vidio, url, header):
     assert put(url, **{header: "a-key"}).status_code == 400

@@ -285,7 +285,7 @@ def test_the_volumes_asked_for_are_heard(vidio, key, tmp_path):
 
 
 def test_status_is_answered_while_media_work_runs(sandbox, vidio, clip):
-    keys = [vidio.upload(clip.read_bytes()) for _ in range(20)]
+    keys = [vidio.upload(clip.read_bytes()) for _ in range(10)]
     job_id = vidio.create(*keys).json()["job_id"]
     sandbox.control.advance(1000)
     answers = 0
