@@ -37,7 +37,7 @@ from tools.settings import (
 PROJECT = Path(__file__).resolve().parent.parent
 # The scheduler's tasks get time to tell the API server how they ended. The others have nothing to lose,
 # and a triggerer often takes ten seconds to notice that its runner is gone.
-GRACE, TASKS_GRACE = 3.0, 10.0
+GRACE, TASKS_GRACE = 3.0, 6.0
 START_TIMEOUT = 180.0
 
 # The log servers are left out: they listen on all interfaces, and here every log is a local file anyway.
@@ -163,9 +163,10 @@ class Stack:
         self._await_ready([name])
         return name
 
-    def check(self) -> None:
-        """Raise `StackError` if a component has ended by itself."""
-        for name, child in self._children.items():
+    def check(self, *components: str) -> None:
+        """Raise `StackError` if one of these components, or of all when none is named, has ended."""
+        for name in components or self._children:
+            child = self._children[name]
             if (code := child.exit_code) is not None:
                 raise StackError(f"{name} ended with {code}; the end of {child.log}:\n{child.tail()}")
 
@@ -242,7 +243,7 @@ class Stack:
         deadline = time.monotonic() + START_TIMEOUT
         waiting = dict.fromkeys(names)
         while waiting:
-            self.check()
+            self.check(*waiting)
             for name in list(waiting):
                 if self._ready(name):
                     del waiting[name]
