@@ -178,6 +178,8 @@ def _options(kind: str, given: dict[str, Any]) -> dict[str, Any]:
         if name not in known:
             raise ValueError(f"{kind} has no option {name!r}; it has: {', '.join(known) or 'none'}")
     options = {**known, **given}
+    if options.get("bytes_per_second", 1) <= 0:
+        raise ValueError("bytes_per_second must be more than 0")
     missing = [name for name, value in options.items() if value is ...]
     if missing:
         raise ValueError(f"{kind} needs {', '.join(missing)}")

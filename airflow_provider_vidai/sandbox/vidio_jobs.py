@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
-from airflow_provider_vidai.sandbox.accounts import account_of
 from airflow_provider_vidai.sandbox.clock import Step, Walk
 from airflow_provider_vidai.sandbox.faults import Fault
 from airflow_provider_vidai.sandbox.media import music, reel
@@ -169,7 +168,7 @@ def _videos(exchange: Exchange, job: Reel, candidate: tuple[reel.Segment, ...]) 
         overlays.append(
             {
                 "id": number,
-                "fileID": "file_" + account_of(blob.key),
+                "fileID": "file_" + blob.key.split("/")[1],
                 "originalFileName": blob.path.name,
                 "from": begin,
                 "content": url,

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -108,13 +108,15 @@ class Endpoint:
         slow = faults.get("slow")
         if slow and slow.when == "before":
             request = Request(scope, _slow_receive(receive, slow.options["bytes_per_second"]))
-        if self._reads:
-            await request.body()
         try:
+            if self._reads:
+                await request.body()
             response = await self._answer(Exchange(self._world, vendor, call, request), faults)
             await response(scope, receive, _Sender(scope, send, line, faults).send)
         except Cut:
             await _gone(receive)
+        except ClientDisconnect:
+            pass  # it hung up before the request was whole: nobody is there to answer
 
     async def _answer(self, exchange: Exchange, faults: dict[str, Fault]) -> Response:
         """Return the vendor's answer, or the one that was ordered instead."""

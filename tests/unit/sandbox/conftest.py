@@ -1,5 +1,6 @@
 """One sandbox for all tests, fresh for each."""
 
+import logging
 import time
 import uuid
 from collections.abc import Iterator
@@ -22,10 +23,25 @@ def running_sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
+class Complaints(logging.Handler):
+    """What the HTTP server reports as errors of the sandbox."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(self.format(record))
+
+
 @pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
+def sandbox(running_sandbox: Sandbox) -> Iterator[Sandbox]:
     running_sandbox.control.reset()
-    return running_sandbox
+    complaints = Complaints()
+    logging.getLogger("uvicorn.error").addHandler(complaints)
+    yield running_sandbox
+    logging.getLogger("uvicorn.error").removeHandler(complaints)
+    assert not complaints.heard
 
 
 @pytest.fixture(scope="session")

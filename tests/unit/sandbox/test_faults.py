@@ -153,6 +153,7 @@ def test_a_fault_meets_only_its_vendor_and_call(sandbox, vidio):
         {"fault": "truncate", "when": "before"},
         {"fault": "reset", "times": -1},
         {"fault": "reset", "skip": "1"},
+        {"fault": "slow", "bytes_per_second": 0},
     ],
 )
 def test_an_impossible_order_is_refused(sandbox, order):
