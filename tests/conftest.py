@@ -10,6 +10,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -66,6 +67,23 @@ def _is_address(host: object) -> bool:
 sys.addaudithook(_no_network)
 
 
+class _Pause:
+    """Stands in for ``time.sleep`` from before anything can keep the real one as a default argument."""
+
+    def __init__(self) -> None:
+        self._sleep = time.sleep
+        self.asked: list[float] | None = None
+
+    def __call__(self, seconds: float) -> None:
+        if self.asked is not None:
+            self.asked.append(seconds)
+            seconds = min(seconds, 30.0) / 50
+        self._sleep(seconds)
+
+
+_pause = time.sleep = _Pause()
+
+
 @pytest.fixture
 def media() -> Path:
     """A real film: 5 s of Big Buck Bunny, 1280 by 720."""
@@ -87,14 +105,6 @@ def connect(monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Let this process's sleeps take a fiftieth of their time; return how long they were asked to be."""
-    import time
-
     asked: list[float] = []
-    sleep = time.sleep
-
-    def shorter(seconds: float) -> None:
-        asked.append(seconds)
-        sleep(min(seconds, 30.0) / 50)
-
-    monkeypatch.setattr(time, "sleep", shorter)
+    monkeypatch.setattr(_pause, "asked", asked)
     return asked

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,11 @@ from tests.support.task import Task
 KEY = "sandbox-key-4f9d1c"
 #: A job is through in a few real milliseconds, and the media work it really needs.
 SPEED = 3000.0
+
+
+@pytest.fixture(autouse=True)
+def _fast(hurry: list[float]) -> None:
+    """No test sits out a real pause of the package's."""
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +43,19 @@ def sandbox(server: Sandbox) -> Sandbox:
 @pytest.fixture
 def control(sandbox: Sandbox) -> Control:
     return sandbox.control
+
+
+@pytest.fixture
+def ended(control: Control) -> Callable[[], None]:
+    """Wait until the last job that was bought has ended, whoever looks at it."""
+
+    def wait() -> None:
+        until = time.monotonic() + 10
+        while control.purchases()[-1]["state"] not in ("processed", "rendered", "failed", "error"):
+            assert time.monotonic() < until, control.purchases()
+            threading.Event().wait(0.02)
+
+    return wait
 
 
 @pytest.fixture

@@ -292,7 +292,6 @@ def test_a_wrong_request_is_named_and_nothing_is_bought(
     assert control.purchases() == []
 
 
-@pytest.mark.xfail(strict=True, reason="a TypeError or KeyError that Airflow retries in vain")
 @pytest.mark.parametrize("keys", [None, 7, [{"key": "uploads/x/a.mp4"}], {"file": "a.mp4"}], ids=str)
 def test_footage_that_names_no_key_is_refused(reel_of: Any, control: Control, keys: Any) -> None:
     stopped(reel_of(input_keys=keys), "input_keys", "Nothing was sent")

@@ -78,7 +78,7 @@ def serve(
         stop = stop_at if stop_after is None else first + stop_after
         peer.send(content[first:stop])
         if stop is not None and stop < len(content) and hang_up:
-            threading.Event().wait(0.2)  # a reset takes back what has not been read yet
+            threading.Event().wait(0.05)  # a reset takes back what has not been read yet
             hang_up(peer)
 
     return step
@@ -103,7 +103,10 @@ def folder(
                 },
             )
     else:
-        yield str(tmp_path), lambda: {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        yield (
+            str(tmp_path),
+            lambda: {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()},
+        )
 
 
 def refused(vendor: Vendor, destination: str) -> TransferError:
@@ -124,11 +127,9 @@ def test_a_landed_file_tells_its_bytes_digest_and_what_it_shows(media: Path, fol
     content = media.read_bytes()
     with serving(serve(content)) as server:
         landed = download(account(), Vendor(server), f"{uri}/out/", "my job")
-    name, kept = (
-        files().popitem() if uri.startswith("s3") else ("", (Path(uri) / "out/my job.mp4").read_bytes())
-    )
-    assert kept == content
-    assert landed.pop("uri").endswith("/out/my job.mp4" if name else "/out/my%20job.mp4")
+    kept = (*files().values(), *map(Path.read_bytes, Path(uri).glob("out/my job.mp4")))
+    assert kept == (content,)
+    assert landed.pop("uri").endswith("/out/my job.mp4")
     assert landed == {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -158,7 +159,7 @@ def test_a_title_stays_inside_the_folder(folder: tuple, title: str) -> None:
     assert "/" not in name
     assert not name.startswith(".")
     assert name.endswith(".mp4")
-    assert len(name) < 110
+    assert len(name.encode()) < 256
 
 
 def test_the_key_goes_to_no_storage_and_redirects_are_followed_without_it(folder: tuple) -> None:
@@ -310,9 +311,6 @@ def test_a_weak_etag_is_not_resumed_by(folder: tuple) -> None:
     assert files() == {"a.mp4": MOVIE}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a 206 with another range than was asked for is landed as if it were the whole file"
-)
 @pytest.mark.parametrize("first", [0, MEBIBYTE])
 def test_a_range_that_was_not_asked_for_is_never_landed_as_the_file(folder: tuple, first: int) -> None:
     uri, files = folder
@@ -332,9 +330,6 @@ def test_a_range_that_cannot_be_served_starts_again(folder: tuple) -> None:
     assert files() == {"a.mp4": MOVIE}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what came since the last full mebibyte is forgotten when a stream breaks"
-)
 def test_a_line_that_breaks_every_few_hundred_kilobytes_still_gets_there(folder: tuple) -> None:
     uri, files = folder
     with serving(serve(stop_after=700_000)) as server:
@@ -539,12 +534,6 @@ def test_an_upload_that_is_refused_is_not_repeated(clip: str, status: int) -> No
     assert not caught.value.retryable
 
 
-CHANGED = pytest.mark.xfail(
-    strict=True, reason="httpx lets h11's own LocalProtocolError through while a body is sent"
-)
-
-
-@CHANGED
 def test_a_file_that_shrinks_while_it_is_sent_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(MOVIE)
@@ -557,7 +546,6 @@ def test_a_file_that_shrinks_while_it_is_sent_is_said_so(tmp_path: Path) -> None
         upload(account(), Door(server), file)
 
 
-@CHANGED
 def test_a_file_that_grows_while_it_is_sent_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(MOVIE)

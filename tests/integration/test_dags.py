@@ -1,0 +1,157 @@
+"""The operators as DAG authors meet them, and the example DAGs."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, BaseOperator, task
+
+from airflow_provider_vidai.operators import vidio as operators
+from airflow_provider_vidai.operators.vidio import (
+    VidioDownloadOperator,
+    VidioHighlightReelOperator,
+    VidioRenderOperator,
+    VidioUploadOperator,
+)
+from airflow_provider_vidai.sensors.vidio import VidioJobSensor
+
+DAGS = Path(__file__).parents[2] / "dags"
+
+#: What each class must be given; none of it exists, so that a constructor that looks would fail.
+REQUIRED: dict[type[BaseOperator], dict[str, Any]] = {
+    VidioUploadOperator: {"source": "s3://nowhere/a.mp4"},
+    VidioHighlightReelOperator: {
+        "input_keys": ["uploads/x/a.mp4"],
+        "video_category": "no such category",
+        "output_length": -5,
+        "aspect_ratio": "round",
+    },
+    VidioRenderOperator: {"job": "no such job"},
+    VidioDownloadOperator: {"job": "no such job", "destination": "nosuch://x/"},
+    VidioJobSensor: {"job": "no such job"},
+}
+each = pytest.mark.parametrize("kind", REQUIRED, ids=lambda kind: kind.__name__)
+
+
+def test_every_public_operator_is_examined_here() -> None:
+    public = {
+        thing
+        for thing in vars(operators).values()
+        if isinstance(thing, type)
+        and issubclass(thing, BaseOperator)
+        and thing.__module__ == operators.__name__
+    }
+    assert public == set(REQUIRED) - {VidioJobSensor}
+
+
+@each
+def test_every_template_field_is_an_attribute(kind: type[BaseOperator]) -> None:
+    operator = kind(task_id="t", **REQUIRED[kind])
+    for name in operator.template_fields:
+        assert hasattr(operator, name), name
+
+
+@each
+def test_what_a_user_sets_for_the_vendor_is_a_template_field(kind: type[BaseOperator]) -> None:
+    own = {
+        name
+        for name, parameter in inspect.signature(kind.__init__).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    assert own <= set(kind.template_fields)
+
+
+@each
+def test_a_constructor_does_no_work(kind: type[BaseOperator], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_VIDIO_DEFAULT", raising=False)
+    operator = kind(task_id="t", vidio_conn_id="no_such_connection", **REQUIRED[kind])
+    for name, value in REQUIRED[kind].items():
+        assert getattr(operator, name) is value
+
+
+@each
+def test_arguments_are_by_keyword_only_and_unknown_ones_refused(kind: type[BaseOperator]) -> None:
+    with pytest.raises(TypeError):
+        kind("t", *REQUIRED[kind].values())  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="colour"):
+        kind(task_id="t", colour="red", **REQUIRED[kind])
+
+
+@each
+def test_templates_are_rendered(kind: type[BaseOperator]) -> None:
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)):
+        operator = kind(task_id="t", **{**REQUIRED[kind], "vidio_conn_id": "team_{{ team }}"})
+    operator.render_template_fields({"team": "b"})
+    assert operator.vidio_conn_id == "team_b"  # type: ignore[attr-defined]
+
+
+@each
+def test_an_operator_can_be_mapped_and_the_dag_serialised(kind: type[BaseOperator]) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    field, value = next(iter(REQUIRED[kind].items()))
+    rest = {name: given for name, given in REQUIRED[kind].items() if name != field}
+
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+
+        @task
+        def values() -> list[Any]:
+            return [value]
+
+        kind.partial(task_id="literal", retries=3, **rest).expand(**{field: [value, value]})
+        kind.partial(task_id="computed", **rest).expand(**{field: values()})
+        kind(task_id="plain", **REQUIRED[kind])
+    told = DagSerialization.to_dict(dag)
+    again = DagSerialization.from_dict(told)
+    assert {"literal", "computed", "plain"} <= set(again.task_dict)
+
+
+def test_results_go_from_operator_to_operator() -> None:
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+        upload = VidioUploadOperator.partial(task_id="upload").expand(source=["a.mp4", "b.mp4"])
+        reel = VidioHighlightReelOperator(
+            task_id="reel",
+            input_keys=upload.output,
+            video_category="others",
+            output_length=30,
+            aspect_ratio="square",
+        )
+        render = VidioRenderOperator(task_id="render", job=reel.output)
+        VidioDownloadOperator(task_id="download", job=render.output, destination="out/")
+    assert [dag.get_task(name).upstream_task_ids for name in ("reel", "render", "download")] == [
+        {"upload"},
+        {"reel"},
+        {"render"},
+    ]
+
+
+@pytest.fixture(scope="module")
+def bag() -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(dag_folder=str(DAGS))
+
+
+def test_the_example_dags_import_without_errors(bag: Any) -> None:
+    assert bag.import_errors == {}
+    assert {path.stem for path in DAGS.glob("*.py")} == set(bag.dags)
+
+
+def test_the_example_dags_are_explained_and_wait_in_the_triggerer(bag: Any) -> None:
+    for dag in bag.dags.values():
+        assert dag.doc_md
+        assert dag.tags
+        buyers = [one for one in dag.tasks if issubclass(_class(one), operators.JobOperator)]
+        assert buyers
+        for one in buyers:
+            given = one.partial_kwargs if hasattr(one, "partial_kwargs") else vars(one)
+            assert given["deferrable"], one.task_id
+            assert one.retries, "a paid job that was not waited for to its end is waited for again"
+
+
+def _class(one: Any) -> type:
+    return one.operator_class if hasattr(one, "partial_kwargs") else type(one)
