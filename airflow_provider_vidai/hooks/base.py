@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook, Connection
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from airflow_provider_vidai.errors import InputError, JobError, VidaiError
-from airflow_provider_vidai.lifecycle.poll import AccountBroken, DeadlinePassed, Finished, Watch
+from airflow_provider_vidai.lifecycle.poll import SOONEST, AccountBroken, DeadlinePassed, Finished, Watch
 from airflow_provider_vidai.lifecycle.verdict import account_broken, timed_out, unless_ready
 from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Output, VendorName, validated
 from airflow_provider_vidai.transport.account import Account
@@ -45,10 +47,24 @@ class ConnectionExtra(BaseModel):
 
     polls_per_minute: float | None = Field(default=None, gt=0)
     max_connections: int = Field(default=20, gt=0)
-    timeout: float = Field(default=30.0, gt=0)
+    timeout: float = Field(default=30.0, gt=0, le=3600)
     verify: bool = True
     ca_bundle: str | None = None
     proxy: str | None = None
+
+    @field_validator("ca_bundle")
+    @classmethod
+    def _is_here(cls, value: str | None) -> str | None:
+        if value and not Path(value).is_file():
+            raise ValueError("there is no such file on this machine")
+        return value
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
+            raise ValueError("must be the http(s) URL of a proxy")
+        return value
 
 
 def account_of(vendor: Vendor, connection: Connection) -> Account:
@@ -57,22 +73,21 @@ def account_of(vendor: Vendor, connection: Connection) -> Account:
     :raises InputError: when it has no key, belongs to another vendor, or has unusable fields.
     """
     conn_id = connection.conn_id
-    if connection.conn_type in VENDORS and connection.conn_type != vendor.name:
+    if connection.conn_type in get_args(VendorName) and connection.conn_type != vendor.name:
         raise InputError(
             f"Connection {conn_id!r} is a {connection.conn_type!r} one: its key is not for {vendor.label}."
         )
-    if not connection.password:
+    key = (connection.password or "").strip()
+    if not key:
         raise InputError(
             f"Connection {conn_id!r} has no API key: put the {vendor.label} key into its password."
         )
-    key = connection.password.strip()
     if not key.isascii() or not key.isprintable():
         raise InputError(f"Connection {conn_id!r}: the API key holds characters that no key has.")
-    given = {name: value for name, value in connection.extra_dejson.items() if value != ""}
-    extra = validated(ConnectionExtra, given, what=f"Connection {conn_id!r}, extra")
+    extra = _extra_of(connection)
     return Account(
         label=vendor.label,
-        base_url=_base_url(connection.host or vendor.base_url, str(conn_id)),
+        base_url=_base_url(connection, vendor),
         key_headers=vendor.key_header(key),
         polls_per_minute=extra.polls_per_minute or vendor.limits.polls_per_minute,
         max_connections=extra.max_connections,
@@ -139,6 +154,17 @@ class VidaiHook(BaseHook):
         :raises VidaiError: when there is no usable answer; that says nothing about the job.
         """
         return self.client.send(self.vendor.status(ref), attempts=1)
+
+    def confirmed(self, ref: JobRef) -> JobStatus:
+        """Ask how ``ref`` is; that it is gone must be said twice, because it may be paid for.
+
+        :raises VidaiError: when there is no usable answer; that says nothing about the job.
+        """
+        status = self.look(ref)
+        if status.state is JobState.GONE:
+            time.sleep(SOONEST)
+            status = self.look(ref)
+        return status
 
     def ready(self, ref: JobRef) -> JobStatus:
         """Return the status of a READY job.
@@ -219,14 +245,30 @@ class VidaiHook(BaseHook):
             return False, str(error)
 
 
-def _base_url(host: str, conn_id: str) -> str:
+def _extra_of(connection: Connection) -> ConnectionExtra:
+    extra = connection.extra_dejson
+    if not isinstance(extra, dict):
+        raise InputError(f"Connection {connection.conn_id!r}: extra must be a JSON object.")
+    given = {name: value for name, value in extra.items() if value != ""}
+    return validated(ConnectionExtra, given, what=f"Connection {connection.conn_id!r}, extra")
+
+
+def _base_url(connection: Connection, vendor: Vendor) -> str:
+    host, conn_id = (connection.host or vendor.base_url).strip(), connection.conn_id
     url = host if "://" in host else f"https://{host}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"Connection {conn_id!r}: host {host!r} is not an http(s) URL.")
-    if parts.scheme == "http" and not _loopback(parts.hostname):
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and not re.search(r"\s", url)
+        port = parts.port
+    except ValueError:
+        usable, port = None, None
+    if not usable or connection.schema:
+        raise InputError(f"Connection {conn_id!r}: host must be the API's whole http(s) URL, not {host!r}.")
+    if connection.port and not port:
+        parts = parts._replace(netloc=f"{parts.netloc}:{connection.port}")
+    if parts.scheme == "http" and not _loopback(str(parts.hostname)):
         log.warning("Connection %r sends its API key unencrypted: its host is an http:// URL.", conn_id)
-    return url.rstrip("/")
+    return parts.geturl().rstrip("/")
 
 
 def _loopback(host: str) -> bool:

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from airflow_provider_vidai.errors import ApiError, InputError, JobError, LedgerError, LostSubmit, VidaiError
+from airflow_provider_vidai.errors import (
+    MONEY,
+    ApiError,
+    InputError,
+    JobError,
+    LedgerError,
+    LostSubmit,
+    VidaiError,
+)
 from airflow_provider_vidai.lifecycle.decide import Action, Found, Occasion, Policy, decide, found, occasion
 from airflow_provider_vidai.lifecycle.ledger import Ledger, Record
 from airflow_provider_vidai.lifecycle.poll import SOONEST
@@ -219,12 +227,11 @@ class Purchase:
 
     def _wait_to_resend(self, error: ApiError, resend: int) -> None:
         """Wait, knowing that nothing was bought; or raise."""
-        if not error.retryable:
-            raise error
         pause = error.retry_after if error.retry_after is not None else 2.0**resend
-        if pause > SHORT_WAIT:
+        if error.retryable and pause > SHORT_WAIT:
             raise RateWait(pause, str(error))
-        if resend == RESENDS - 1:
+        if not error.retryable or resend == RESENDS - 1:
+            error.args = (f"{error} {MONEY['no']}",)
             raise error
         self._log.info("%s Nothing was bought; sending again in %.0f s.", error, pause)
         self._sleep(pause)

@@ -29,6 +29,7 @@ from airflow_provider_vidai.models import (
     literal,
 )
 from airflow_provider_vidai.operators.context import land_outlets, store_of, try_of
+from airflow_provider_vidai.transport.storage import storage_path
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
 #: Airflow's own deferral timeout is only a backstop behind the trigger's deadline.
@@ -81,6 +82,10 @@ class PaidOperator(VendorOperator):
         """Validate the request and return the purchase; called only when something is to be bought."""
         raise NotImplementedError
 
+    def offer_checked(self) -> Offer:
+        """Return the purchase, having made sure that what comes after it can be done too."""
+        return self.offer()
+
     def settle(self, context: Context) -> Settled:
         """Buy, re-attach or reuse, as the ledger and the decision table say."""
         self._check_policy()
@@ -88,7 +93,7 @@ class PaidOperator(VendorOperator):
         purchase = Purchase(
             vendor=self.hook.vendor.label,
             ledger=self._ledger(context),
-            counter=Counter(offer=self.offer, send=self.hook.send, look=self.hook.look),
+            counter=Counter(offer=self.offer_checked, send=self.hook.send, look=self.hook.look),
             policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
             fingerprint=self._fingerprint(),
             try_number=attempt.number,
@@ -181,6 +186,12 @@ class JobOperator(PaidOperator):
             self._job = told.ref
             return self._finish(context, told.ref, told.ready())
 
+    def offer_checked(self) -> Offer:
+        """Return the purchase, having made sure that there is a storage for its files."""
+        if self.download_to:
+            storage_path(self.download_to)
+        return super().offer_checked()
+
     def on_kill(self) -> None:
         """Say what becomes of the job: no vendor can cancel one."""
         if self._job is not None:
@@ -191,6 +202,7 @@ class JobOperator(PaidOperator):
             )
 
     def _run(self, context: Context, deadline: float) -> dict[str, JsonValue]:
+        poll_interval = self._seconds("poll_interval")
         settled = self._settled(context, deadline)
         ref = settled.receipt.ref
         assert ref is not None, "a job operator's purchase makes a job"
@@ -200,12 +212,12 @@ class JobOperator(PaidOperator):
         if status is None or status.state is not JobState.READY:
             since = settled.record.bought_at
             if self.deferrable:
-                self._defer_to_job(ref, since, deadline)
+                self._defer_to_job(ref, since, deadline, poll_interval)
             status = self.hook.wait(
                 ref,
                 deadline=deadline,
                 since=since,
-                poll_interval=self._seconds("poll_interval"),
+                poll_interval=poll_interval,
                 on_status=lambda seen: self.log.info("%s: %s", ref, describe(seen)),
             )
         return self._finish(context, ref, status)
@@ -235,14 +247,16 @@ class JobOperator(PaidOperator):
         self.log.info("%s is ready (%s).", ref, describe(status))
         return result
 
-    def _defer_to_job(self, ref: JobRef, since: float | None, deadline: float) -> None:
+    def _defer_to_job(
+        self, ref: JobRef, since: float | None, deadline: float, poll_interval: float | None
+    ) -> None:
         self.log.info("%s: waiting in the triggerer, until %s at most.", ref, _utc(deadline))
         self.defer(
             trigger=JobTrigger(
                 ref=ref.model_dump(mode="json"),
                 deadline=deadline,
                 since=since,
-                poll_interval=self._seconds("poll_interval"),
+                poll_interval=poll_interval,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + BACKSTOP_SECONDS),

@@ -116,7 +116,8 @@ class VidioHighlightReelOperator(JobOperator):
 
     def asked(self) -> dict[str, Any]:
         """Return the request, with the keys only of the uploads."""
-        return {**super().asked(), "input_keys": input_key_list(self.input_keys)}
+        self.input_keys = input_key_list(self.input_keys)  # once: it may be an iterator
+        return {**super().asked(), "input_keys": self.input_keys}
 
     def offer(self) -> Offer:
         """Return the purchase of the reel."""

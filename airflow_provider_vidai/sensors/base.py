@@ -19,7 +19,7 @@ from pydantic import JsonValue
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
-from airflow_provider_vidai.lifecycle.verdict import unless_ready
+from airflow_provider_vidai.lifecycle.verdict import account_broken, unless_ready
 from airflow_provider_vidai.models import JobRef, JobState, job_result
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
@@ -62,10 +62,10 @@ class JobSensor(BaseSensorOperator):
         with airflow_failures():
             ref = self.ref()
             try:
-                status = self.hook_class(ref.conn_id).look(ref)
+                status = self.hook_class(ref.conn_id).confirmed(ref)
             except ApiError as error:
                 if error.account:
-                    raise
+                    raise account_broken(ref, error) from error
                 self.log.warning("%s: no answer about its status, looking again: %s", ref, error)
                 return PokeReturnValue(is_done=False)
             self.log.info("%s: %s", ref, describe(status))

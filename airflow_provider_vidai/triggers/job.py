@@ -143,19 +143,19 @@ class JobTrigger(BaseTrigger):
         """Look until the job ends, or until the connection should be read again."""
         until = time.monotonic() + CONNECTION_LASTS
         try:
-            account = await aaccount(VENDORS[ref.vendor], ref.conn_id)
+            async with line(await aaccount(VENDORS[ref.vendor], ref.conn_id)) as shared:
+                while isinstance(step, Wait) and time.monotonic() < until:
+                    await asyncio.sleep(step.seconds)
+                    step = await self._look(ref, watch, shared)
+                    if isinstance(step, Wait) and step.reconnect:
+                        break
         except Exception as error:  # noqa: BLE001 - whatever stops it, the job is paid for
-            await asyncio.sleep(SOONEST)
             # Only what is wrong with the connection itself ends the waiting, not a blip in reading it.
             broken = isinstance(error, (InputError, AirflowNotFoundException))
+            self.log.warning("Connection %r cannot be used: %s", ref.conn_id, error)
+            await asyncio.sleep(SOONEST)
             why = ApiError(f"Connection {ref.conn_id!r} cannot be used: {error}", account=broken)
             return watch.missed(why, time.time())
-        async with line(account) as shared:
-            while isinstance(step, Wait) and time.monotonic() < until:
-                await asyncio.sleep(step.seconds)
-                step = await self._look(ref, watch, shared)
-                if isinstance(step, Wait) and step.reconnect:
-                    break
         return step
 
     async def _look(self, ref: JobRef, watch: Watch, shared: Line) -> Step:
