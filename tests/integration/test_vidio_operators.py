@@ -141,12 +141,7 @@ def test_numbers_and_lists_may_come_as_text(
         lambda key: json.dumps([key]),
         lambda key: repr([{"input_key": key}]),
         lambda key: [json.dumps({"input_key": key})],
-        pytest.param(
-            lambda key: iter([key]),
-            marks=pytest.mark.xfail(
-                strict=True, reason="read twice: by the fingerprint, then by the purchase"
-            ),
-        ),
+        lambda key: iter([key]),
     ],
     ids=["list", "tuple", "results", "result", "key", "JSON", "literal", "list of JSON", "iterator"],
 )
@@ -271,13 +266,7 @@ def test_neither_key_nor_signed_url_gets_out(
         ({"timeout": "soon"}, ["timeout", "'soon'"]),
         ({"on_lost_submit": "retry"}, ["on_lost_submit", "'fail', 'resubmit'", "'retry'"]),
         ({"on_clear": "never"}, ["on_clear", "'fresh', 'reuse'", "'never'"]),
-        pytest.param(
-            {"poll_interval": -1},
-            ["poll_interval", "positive number of seconds"],
-            marks=pytest.mark.xfail(
-                strict=True, reason="poll_interval is read when the reel is bought already"
-            ),
-        ),
+        ({"poll_interval": -1}, ["poll_interval", "positive number of seconds"]),
     ],
     ids=str,
 )
@@ -430,7 +419,6 @@ def test_a_closed_account_is_explained_and_nothing_is_bought(
     assert len(control.purchases()) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="a refusal because of the account does not tell the fate of the money")
 @pytest.mark.parametrize("status", [401, 402, 403])
 def test_a_refusal_because_of_the_account_tells_the_fate_of_the_money(
     reel_of: Any, control: Control, status: int
@@ -459,7 +447,6 @@ def test_a_destination_that_is_a_directory_is_explained(reel: dict, render_of: A
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, reason="where to land is looked at only when the render is paid for")
 @pytest.mark.parametrize("destination", ["s3://bucket/out/", "nosuch://x/"])
 def test_a_destination_that_can_never_be_written_is_refused_before_anything_is_bought(
     reel: dict, render_of: Any, control: Control, destination: str

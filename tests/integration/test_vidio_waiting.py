@@ -21,7 +21,6 @@ from airflow.sdk.exceptions import (
 )
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.vidio import VidioJobSensor
 from airflow_provider_vidai.transport.shared import _LINES
@@ -188,7 +187,6 @@ def test_a_connection_that_vanishes_ends_the_waiting_retryably(
     assert "vidio_default" in event["message"]
 
 
-@pytest.mark.xfail(strict=True, raises=InputError, reason="the trigger dies of it")
 @pytest.mark.parametrize("extra", [{"ca_bundle": "/no/such.pem"}, {"proxy": "proxy:3128"}], ids=str)
 def test_a_connection_that_cannot_work_ends_the_waiting_retryably(
     running: Task, connect: Any, sandbox: Any, extra: dict
@@ -509,9 +507,6 @@ def test_a_sensor_waits_troubles_out(reel: dict, control: Control, trouble: dict
     assert sensor_of(reel, deferrable=deferrable).run()["state"] == "ready"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="in a sensor a refused account fails for good, everywhere else for now"
-)
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_sensor_whose_account_is_refused_fails_for_now(
     reel: dict, control: Control, deferrable: bool
@@ -520,9 +515,6 @@ def test_a_sensor_whose_account_is_refused_fails_for_now(
     retryable(sensor_of(reel, deferrable=deferrable).run, "401")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a sensor believes the first answer that the job is gone, others the second"
-)
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_sensor_does_not_believe_one_answer_that_the_job_is_gone(
     reel: dict, control: Control, deferrable: bool

@@ -17,7 +17,7 @@ from airflow.triggers.base import BaseTrigger
 T = TypeVar("T")
 
 #: How much faster than life the event loop of :func:`run_fast` goes.
-FASTER = 40
+FASTER = 100
 
 
 class StateStore:

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import gzip
 import logging
+import socket
 import ssl
 import time
 import tracemalloc
@@ -435,18 +436,16 @@ def test_a_purchase_is_sent_exactly_once(hurry: list[float], step: Any) -> None:
 
 
 def test_a_purchase_never_goes_out_on_a_connection_that_the_server_may_have_closed() -> None:
-    hung_up = []
+    peers: list[Peer] = []
 
-    def keep_then_hang_up(peer: Peer) -> bool:
-        answer(body={"ok": 1}, keep=True)(peer)
-        # The client keeps this connection; the server closes it while the next request is on its way.
-        hung_up.append(peer)
-        return True
+    def kept(peer: Peer) -> bool:
+        peers.append(peer)
+        return bool(answer(body={"ok": 1}, keep=True)(peer))
 
-    with serving(keep_then_hang_up, answer(body={"bought": 1})) as server:
+    with serving(kept, answer(body={"bought": 1})) as server:
         client = Client(account(server.url))
         assert client.send(call()) == {"ok": 1}
-        hung_up[0].reset()
+        peers[0].sock.shutdown(socket.SHUT_RDWR)  # the client keeps the connection; the server does not
         assert client.send(purchase()) == {"bought": 1}
         client.close()
     assert [request.method for request in server.requests] == ["GET", "POST"]
