@@ -11,12 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from airflow_provider_vidai.sandbox.client import Control
 from tools.evidence import leaks, waited_in_workers
 from tools.landed import book_rows, contact_sheet, file_rows, landed_files, local_path, table
-from tools.rest import Run
+from tools.rest import RestError, Run
 from tools.stack import PROJECT, Stack, StackError
 from tools.tasklog import failures, recent_logs
 from tools.watch import Watcher
@@ -59,7 +57,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; everything is stopped.", file=sys.stderr)
         return 130
-    except (DemoError, StackError, TimeoutError) as error:
+    except (DemoError, RestError, StackError, TimeoutError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     return 0 if good else 1
@@ -80,14 +78,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, default=1800, help="seconds (default: %(default)s)")
     options = parser.parse_args()
     options.dag = options.dag or "vidio_highlight_reel"
-    options.length = _number(parser, options.length)
+    if options.length and not options.length.isdecimal():
+        parser.error(f"the length must be whole seconds, not {options.length!r}")
+    options.length = int(options.length or 0)
+    try:
+        options.conf = dict(json.loads(options.conf or "{}"))
+    except (TypeError, ValueError) as error:
+        parser.error(f"conf must be a JSON object: {error}")
     return options
-
-
-def _number(parser: argparse.ArgumentParser, text: str) -> int | None:
-    if text and not text.isdecimal():
-        parser.error(f"the length must be whole seconds, not {text!r}")
-    return int(text) if text else None
 
 
 def _footage(video: str) -> str:
@@ -103,7 +101,7 @@ def _conf(stack: Stack, options: argparse.Namespace, footage: str) -> dict[str, 
     """Return the run's conf: what was asked for, and where the DAG takes footage and leaves files."""
     params = stack.api.wait_for_dag(options.dag)["params"]
     asked = {param: value for name, param in PARAMS.items() if (value := getattr(options, name))}
-    asked |= json.loads(options.conf or "{}")
+    asked |= options.conf
     if options.video:
         asked.setdefault("footage", [footage])
     if unknown := asked.keys() - params.keys():
@@ -139,7 +137,7 @@ def _abandon(run: Run) -> None:
     """Fail the run, so that the next start does not go on with it."""
     try:
         run.fail()
-    except (RuntimeError, httpx.HTTPError):
+    except RestError:
         print(f"The run {run.run_id} could not be ended: the next start goes on with it.", file=sys.stderr)
 
 

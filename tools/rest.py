@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,6 +12,8 @@ import httpx
 
 FINISHED = frozenset({"success", "failed"})
 _PAGE = 100
+# On a busy machine SQLite may be locked for longer than Airflow waits for it.
+_PAUSES = (0.5, 2.0, 4.0)
 
 
 class RestError(RuntimeError):
@@ -23,6 +26,14 @@ class RestError(RuntimeError):
 
 class WaitTimeoutError(TimeoutError):
     """Something did not come about in time; the message tells how it stood."""
+
+
+def answers(url: str) -> bool:
+    """Whether something at ``url`` answers well."""
+    try:
+        return httpx.get(url, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
 
 
 def in_words(event: str | Mapping[str, Any]) -> str:
@@ -45,11 +56,19 @@ class AirflowApi:
         self._client.close()
 
     def call(self, method: str, path: str, *, body: Any = None, **query: Any) -> Any:
-        """Send one request and return its JSON; raise `RestError` on any refusal."""
-        answer = self._client.request(method, path, json=body, params=query)
-        if answer.is_error:
-            raise RestError(f"{method} {path}: {answer.status_code} {answer.text[:500]}", answer.status_code)
-        return answer.json() if answer.content else None
+        """Send one request and return its JSON; raise `RestError` when it is refused or not answered."""
+        for pause in (*(_PAUSES if method == "GET" else ()), None):
+            try:
+                answer = self._client.request(method, path, json=body, params=query)
+                status, words = answer.status_code, answer.text
+            except httpx.TransportError as error:
+                status, words = 503, repr(error)
+            if status < 400:
+                return json.loads(words) if words else None
+            if status < 500 or pause is None:
+                break
+            time.sleep(pause)
+        raise RestError(f"{method} {path}: {status} {words[:500]}", status)
 
     def collect(self, path: str, key: str, **query: Any) -> list[dict[str, Any]]:
         """Return all items of a paged collection."""

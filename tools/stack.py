@@ -21,10 +21,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Any
 
-import httpx
-
 from tools.processes import Child, created, end, end_leftover
-from tools.rest import AirflowApi
+from tools.rest import AirflowApi, answers
 from tools.settings import (
     Ports,
     Secrets,
@@ -253,17 +251,16 @@ class Stack:
             time.sleep(0.1)
 
     def _ready(self, name: str) -> bool:
-        try:
-            if name == "sandbox":
-                return httpx.get(f"{self.sandbox_url}/sandbox/book", trust_env=False).is_success
-            if name == "api-server":
-                return bool(self.api.call("GET", "version"))
-            # The previous stack's jobs count as alive for half a minute: only a job of this process will do.
-            since = self._children[name].started_at
-            jobs = self.api.live_jobs(_JOB_TYPES["triggerer" if name.startswith("triggerer") else name])
-            return any(_timestamp(job["start_date"]) >= since for job in jobs)
-        except httpx.TransportError:
+        if name == "sandbox":
+            return answers(f"{self.sandbox_url}/sandbox/book")
+        if not answers(f"{self.url}/api/v2/version"):
             return False
+        if name == "api-server":
+            return True
+        # The previous stack's jobs count as alive for half a minute: only a job of this process will do.
+        since = self._children[name].started_at
+        jobs = self.api.live_jobs(_JOB_TYPES["triggerer" if name.startswith("triggerer") else name])
+        return any(_timestamp(job["start_date"]) >= since for job in jobs)
 
     def _on_signals(self, numbers: tuple[int, ...], handler: Any) -> None:
         """Replace signal handlers until `stop`; only a main thread can, others are told by their owner."""
