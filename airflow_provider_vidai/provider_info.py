@@ -64,6 +64,24 @@ def get_provider_info() -> dict[str, Any]:
         "description": "Hooks, operators, sensors and a trigger for paid, asynchronous AI video APIs.",
         "versions": [__version__],
         "connection-types": [_connection("vidio", "VIDIO", "https://api.vidio.ai")],
+        "config": {
+            "vidai": {
+                "description": "Paid AI video jobs.",
+                "options": {
+                    "ledger_path": {
+                        "description": (
+                            "A storage URI or path, reached by every worker, where paid tasks keep the "
+                            "record of what they bought. Empty: Airflow's task state store (3.3), which 3.4 "
+                            "empties when a task is cleared."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://aws_default@airflow/vidai-ledger",
+                        "default": "",
+                    }
+                },
+            }
+        },
         "integrations": [
             {
                 "integration-name": "VIDIO",

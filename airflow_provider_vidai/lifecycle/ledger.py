@@ -19,7 +19,7 @@ class Record(BaseModel):
     :param phase: ``intent`` (about to be sent, perhaps sent), ``bought`` (the vendor confirmed),
         ``done`` (the task returned its result).
     :param fingerprint: of the request, the connection and the base URL.
-    :param try_number: the try that wrote the intent.
+    :param try_id: the try that wrote the intent; likewise ``try_number``.
     :param max_tries: as it was then; it grows when a person clears the task.
     :param intended_at: seconds since the epoch; likewise ``bought_at``.
     :param lookup: by what a purchase with an unknown outcome can be found again, where that is possible.
@@ -29,6 +29,7 @@ class Record(BaseModel):
 
     phase: Literal["intent", "bought", "done"]
     fingerprint: str
+    try_id: str = ""
     try_number: int
     max_tries: int
     intended_at: float
@@ -43,8 +44,11 @@ class Store(Protocol):
     def get(self, key: str) -> JsonValue:
         """Return the value, or None when there is none; raise when that cannot be told."""
 
+    def add(self, key: str, value: JsonValue) -> None:
+        """Write a new value after the one before, or raise; also when another try just added one."""
+
     def set(self, key: str, value: JsonValue) -> None:
-        """Write the value, or raise."""
+        """Write the current value anew, or raise."""
 
     def delete(self, key: str) -> None:
         """Remove the value, or raise."""
@@ -59,6 +63,10 @@ class MemoryStore:
     def get(self, key: str) -> JsonValue:
         """Return the value, or None."""
         return self._values.get(key)
+
+    def add(self, key: str, value: JsonValue) -> None:
+        """Keep the value."""
+        self._values[key] = value
 
     def set(self, key: str, value: JsonValue) -> None:
         """Keep the value."""
@@ -88,6 +96,13 @@ class Ledger:
         except ValidationError as error:
             problems = error.errors(include_input=False, include_url=False)
             raise LedgerError(f"The ledger of this task cannot be understood: {problems}") from None
+
+    def begin(self, record: Record) -> None:
+        """Write the intent of a new purchase.
+
+        :raises LedgerError: when it was not written, or another try of the task is about to buy.
+        """
+        self._guarded("written", self._store.add, LEDGER_KEY, record.model_dump(mode="json"))
 
     def write(self, record: Record) -> None:
         """Make ``record`` the task's record.

@@ -95,7 +95,7 @@ class Purchase:
 
     :param vendor: its name, for messages.
     :param fingerprint: of the request, the connection and the base URL.
-    :param try_number: of this try.
+    :param try_id: tells this try from all others; likewise ``try_number`` within the run.
     :param max_tries: of the task now.
     """
 
@@ -108,6 +108,7 @@ class Purchase:
         policy: Policy,
         fingerprint: str,
         try_number: int,
+        try_id: str = "",
         max_tries: int,
         log: Log,
         clock: Callable[[], float] = time.time,
@@ -118,7 +119,7 @@ class Purchase:
         self._counter = counter
         self._policy = policy
         self._fingerprint = fingerprint
-        self._try = try_number
+        self._try, self._try_id = try_number, try_id
         self._max_tries = max_tries
         self._log = log
         self._clock = clock
@@ -134,7 +135,7 @@ class Purchase:
         :raises JobError: the job that was bought failed or is gone.
         """
         record = self._ledger.read()
-        if record is None:
+        if record is None or self._of_another_run(record):
             return self._buy(None)
         why = occasion(record, fingerprint=self._fingerprint, max_tries=self._max_tries)
         if why is Occasion.RETRY and record.fingerprint != self._fingerprint:
@@ -165,6 +166,20 @@ class Purchase:
         if action is Action.STOP and record.receipt.ref is not None and status is not None:
             unless_ready(record.receipt.ref, status)
         return Settled(self._answered(record, why), record.receipt, status)
+
+    def _of_another_run(self, record: Record) -> bool:
+        """Whether the record was left by a run of the same name that was deleted since.
+
+        Tries of one run only ever count up.
+        """
+        if record.try_number < self._try or (record.try_number, record.try_id) == (self._try, self._try_id):
+            return False
+        self._log.info(
+            "The ledger has a purchase of try %d of a run of the same name that was deleted since; this run "
+            "buys its own.",
+            record.try_number,
+        )
+        return True
 
     def _answered(self, record: Record, why: Occasion) -> Record:
         """Note that this Clear was taken up: the retries that follow are no Clears of their own."""
@@ -204,12 +219,13 @@ class Purchase:
             record = Record(
                 phase="intent",
                 fingerprint=self._fingerprint,
+                try_id=self._try_id,
                 try_number=self._try,
                 max_tries=self._max_tries,
                 intended_at=self._clock(),
                 lookup=offer.lookup,
             )
-            self._ledger.write(record)
+            self._ledger.begin(record)
             try:
                 receipt = self._counter.send(offer.call)
             except ApiError as error:

@@ -28,7 +28,8 @@ from airflow_provider_vidai.models import (
     job_result,
     literal,
 )
-from airflow_provider_vidai.operators.context import land_outlets, store_of, try_of
+from airflow_provider_vidai.operators.context import land_outlets, try_of
+from airflow_provider_vidai.operators.stores import store_of
 from airflow_provider_vidai.transport.storage import storage_path
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
@@ -96,6 +97,7 @@ class PaidOperator(VendorOperator):
             counter=Counter(offer=self.offer_checked, send=self.hook.send, look=self.hook.look),
             policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
             fingerprint=self._fingerprint(),
+            try_id=attempt.id,
             try_number=attempt.number,
             max_tries=attempt.max_tries,
             log=self.log,

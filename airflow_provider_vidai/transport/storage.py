@@ -100,9 +100,14 @@ def destination_path(uri: str, stem: str, suffix: str) -> ObjectStoragePath:
     return path / (file_name(stem) + suffix) if str(uri).endswith("/") else path
 
 
+def is_local(path: ObjectStoragePath) -> bool:
+    """Whether ``path`` is on a disk of this machine."""
+    return path.protocol in _LOCAL
+
+
 def public_uri(path: ObjectStoragePath) -> str:
     """Return the URI of ``path`` as others may see it: absolute, and without credentials."""
-    if path.protocol in _LOCAL:
+    if is_local(path):
         # Not percent-encoded: Airflow's paths take a URI as it is written.
         return f"file://{Path(path.path).absolute()}"
     return f"{path.protocol}://{path.path.lstrip('/')}"
@@ -126,7 +131,7 @@ class Landing:
 
     def __init__(self, path: ObjectStoragePath) -> None:
         self.path = path
-        self._final = Path(path.path) if path.protocol in _LOCAL else None
+        self._final = Path(path.path) if is_local(path) else None
         self._part: Path | None = None
         self._file: Any = None
 

@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -201,7 +201,8 @@ def _take_up(streams: Streams, fetch: Fetch, target: _Target, progress: _Progres
         split = _pour(_chain(head, stream.chunks()), target, progress, may_split=True)
     if split:
         log.info("Downloading %s: one connection is slow; using %d.", target.stem, SPLIT_CONNECTIONS)
-        _pour(_in_ranges(streams, fetch, progress), target, progress, may_split=False)
+        with contextlib.closing(_in_ranges(streams, fetch, progress)) as ranges:
+            _pour(ranges, target, progress, may_split=False)
     if progress.total is not None and progress.received != progress.total:
         raise Interrupted(f"the stream ended at byte {progress.received} of {progress.total}")
     if progress.received < HEAD:
@@ -275,7 +276,7 @@ def _is_slow(progress: _Progress, brought: int, seconds: float) -> bool:
     )
 
 
-def _in_ranges(streams: Streams, fetch: Fetch, progress: _Progress) -> Iterator[bytes]:
+def _in_ranges(streams: Streams, fetch: Fetch, progress: _Progress) -> Generator[bytes, None, None]:
     """Yield the rest of the file in order, several ranges of it under way at any time."""
     assert progress.total is not None
     starts = iter(range(progress.received, progress.total, SPLIT_SIZE))

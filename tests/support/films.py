@@ -9,11 +9,15 @@ import av
 import numpy as np
 
 
-def film(path: Path, *, seconds: float = 1.0, size: tuple[int, int] = (64, 48), fps: int = 10) -> Path:
+def film(
+    path: Path, *, seconds: float = 1.0, size: tuple[int, int] = (64, 48), fps: int = 10, title: str = ""
+) -> Path:
     """Write a film of noise in the container that the name says."""
     codec = {".mp4": "libx264", ".mkv": "libx264", ".mov": "libx264", ".webm": "libvpx", ".avi": "mpeg4"}
     random = np.random.default_rng(1)
     with av.open(str(path), "w") as container:
+        if title:
+            container.metadata["title"] = title
         stream = container.add_stream(codec[path.suffix], rate=fps)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for number in range(round(seconds * fps)):

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import json
 import selectors
+import uuid
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -55,6 +56,7 @@ class Instance:
     """The task instance of one try."""
 
     def __init__(self, try_number: int, max_tries: int) -> None:
+        self.id = uuid.uuid4()
         self.try_number = try_number
         self.max_tries = max_tries
         self.xcoms: dict[str, Any] = {}

@@ -180,6 +180,9 @@ class Shelf:
         self._may_fail(f"set {value['phase']}", lambda: self.kept.set(key, value))
         self.kept.set(key, value)
 
+    def add(self, key: str, value: JsonValue) -> None:
+        self.set(key, value)
+
     def delete(self, key: str) -> None:
         self._may_fail("delete", lambda: self.kept.delete(key))
         self.kept.delete(key)
