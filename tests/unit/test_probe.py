@@ -69,6 +69,12 @@ def test_a_film_cut_short_is_a_value_error(media: Path) -> None:
         probe(io.BytesIO(cut))
 
 
+def test_a_tag_in_another_encoding_does_not_hide_a_film(tmp_path: Path) -> None:
+    content = film(tmp_path / "a.mp4", title="MARKED").read_bytes()
+    assert b"MARKED" in content
+    assert probe(io.BytesIO(content.replace(b"MARKED", b"\xff\xe9\xfe\xc3\x28\xfb"))).width == 64
+
+
 def test_a_playlist_posing_as_a_film_makes_no_connection() -> None:
     came = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
