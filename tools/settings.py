@@ -18,18 +18,6 @@ SANDBOX_PATHS = {
     "vidgo": "/vidgo",
 }
 
-# For tests that kill processes: the dead are missed after seconds instead of minutes. On a busy machine
-# a live component may be missed too, so this is not for other uses.
-QUICK_RECOVERY = {
-    "scheduler.job_heartbeat_sec": "2",
-    "scheduler.scheduler_health_check_threshold": "8",
-    "scheduler.orphaned_tasks_check_interval": "3",
-    "scheduler.task_instance_heartbeat_timeout": "15",
-    "scheduler.task_instance_heartbeat_timeout_detection_interval": "3",
-    "triggerer.job_heartbeat_sec": "2",
-    "triggerer.triggerer_health_check_threshold": "8",
-}
-
 
 @dataclass(frozen=True)
 class Secrets:
