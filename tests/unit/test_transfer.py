@@ -460,6 +460,15 @@ def test_a_full_disk_while_ranges_are_under_way_leaves_nothing() -> None:
         assert (store.files, store.pending) == ({}, [])
 
 
+def test_no_range_is_fetched_any_more_when_the_transfer_has_failed() -> None:
+    with shelf() as (store, uri), serving(Capped()) as server:
+        store.room = 20 * MEBIBYTE
+        error = refused(Vendor(server), f"{uri}/a.mp4")
+        left = [thread.name for thread in threading.enumerate() if thread.name.startswith("range")]
+    assert error.retryable
+    assert left == []
+
+
 # --- what is no whole file --------------------------------------------------------------------
 
 
