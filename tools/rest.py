@@ -102,11 +102,13 @@ class AirflowApi:
                 raise WaitTimeoutError(f"no DAG {dag_id} after {timeout:.0f} s{reasons}")
             time.sleep(0.25)
 
-    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> Run:
-        """Unpause a DAG, once it has been parsed, and start a run of it."""
+    def trigger(
+        self, dag_id: str, conf: Mapping[str, Any] | None = None, *, run_id: str | None = None
+    ) -> Run:
+        """Unpause a DAG, once it has been parsed, and start a run of it; by default under a new id."""
         self.wait_for_dag(dag_id)
         self.call("PATCH", f"dags/{dag_id}", body={"is_paused": False})
-        body = {"conf": dict(conf or {}), "logical_date": None}
+        body = {"conf": dict(conf or {}), "logical_date": None, "dag_run_id": run_id}
         started = self.call("POST", f"dags/{dag_id}/dagRuns", body=body)
         return Run(self, dag_id, started["dag_run_id"])
 

@@ -93,7 +93,7 @@ class PaidOperator(VendorOperator):
         attempt = try_of(context)
         purchase = Purchase(
             vendor=self.hook.vendor.label,
-            ledger=self._ledger(context),
+            ledger=self.ledger(context),
             counter=Counter(offer=self.offer_checked, send=self.hook.send, look=self.hook.look),
             policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
             fingerprint=self._fingerprint(),
@@ -104,21 +104,25 @@ class PaidOperator(VendorOperator):
         )
         return purchase.settle()
 
-    def conclude(self, context: Context, ref: JobRef | None = None) -> None:
+    def conclude(self, context: Context, ref: JobRef | None = None) -> Receipt | None:
         """Write down that the task is about to return its result.
 
         :param ref: the job as it is known now.
+        :returns: what the vendor said to the purchase, if it is still on record.
         """
-        ledger = self._ledger(context)
+        ledger = self.ledger(context)
         try:
             record = ledger.read()
             # Without a receipt, writing it down failed after the purchase; what came of it is known now.
             if record is not None and (record.receipt is not None or ref is not None):
-                ledger.write(_done(record, ref))
+                record = _done(record, ref)
+                ledger.write(record)
+            return record.receipt if record else None
         except LedgerError as error:
             self.log.warning(
                 "%s. The result stands; clearing this task would reuse it and not buy afresh.", error
             )
+            return None
 
     def _check_policy(self) -> None:
         allowed = {"on_lost_submit": ("fail", "resubmit"), "on_clear": ("fresh", "reuse")}
@@ -136,7 +140,8 @@ class PaidOperator(VendorOperator):
         }
         return fingerprint({**account, "asked": self.asked()})
 
-    def _ledger(self, context: Context) -> Ledger:
+    def ledger(self, context: Context) -> Ledger:
+        """Return the record of this task's purchase."""
         return Ledger(store_of(context, self.log))
 
 
@@ -187,6 +192,15 @@ class JobOperator(PaidOperator):
             told = read_event(event)
             self._job = told.ref
             return self._finish(context, told.ref, told.ready())
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral; when the trigger itself failed, say what becomes of the job."""
+        if not hasattr(self, next_method):  # Airflow's sign that there is no event to go on with
+            self.log.error(
+                "The waiting was ended, not the job: it goes on at the vendor, and is billed. A retry of this "
+                "task waits for it again and buys nothing."
+            )
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def offer_checked(self) -> Offer:
         """Return the purchase, having made sure that there is a storage for its files."""
@@ -240,14 +254,14 @@ class JobOperator(PaidOperator):
 
     def _finish(self, context: Context, ref: JobRef, status: JobStatus) -> dict[str, JsonValue]:
         ref = status.of(ref)
-        result = job_result(ref, status)
+        files: list[JsonValue] = []
         if self.download_to:
             files = land_all(self.hook, ref, status.outputs, self.download_to)
             land_outlets(context, self.outlets, files)
-            result["files"] = files
-        self.conclude(context, ref)
+        receipt = self.conclude(context, ref)
         self.log.info("%s is ready (%s).", ref, describe(status))
-        return result
+        result = job_result(ref, status, receipt.cost if receipt else None)
+        return {**result, "files": files} if self.download_to else result
 
     def _defer_to_job(
         self, ref: JobRef, since: float | None, deadline: float, poll_interval: float | None
@@ -319,6 +333,8 @@ class DownloadOperator(VendorOperator):
     def execute(self, context: Context) -> list[JsonValue]:
         """Return the landed files."""
         with airflow_failures():
+            if not self.destination:
+                raise InputError("destination: is required. Nothing was sent.")
             ref = self.ref()
             hook = self.hook_class(ref.conn_id)
             status = hook.ready(ref)

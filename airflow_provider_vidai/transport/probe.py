@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from airflow_provider_vidai.models import OutputKind
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def probe(file: IO[bytes]) -> Media:
     import av  # heavy, and needed only here
 
     try:
-        with av.open(file, mode="r", metadata_errors="replace") as container:
+        with _opened(file) as container:
             video = next(iter(container.streams.video), None)
             duration = container.duration / av.time_base if container.duration else None
             if duration is None and video is not None and video.duration and video.time_base:
@@ -53,6 +56,16 @@ def probe(file: IO[bytes]) -> Media:
             return Media(video.width or None, video.height or None, duration, fps)
     except (av.FFmpegError, ValueError, OSError) as error:
         raise ValueError(str(error)) from None
+
+
+def _opened(file: IO[bytes]) -> InputContainer:
+    """Open ``file``; a tag in another encoding than UTF-8 must not hide the film."""
+    import av
+
+    try:
+        return av.open(file, mode="r", metadata_errors="replace")
+    except TypeError:  # PyAV 19 has no such option: it replaces by itself
+        return av.open(file, mode="r")
 
 
 #: How the files of each kind begin: (offset, bytes).

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -40,7 +40,7 @@ class Source:
         """The file's own name, raw."""
         return self.path.name
 
-    @contextmanager
+    @contextlib.contextmanager
     def open(self) -> Iterator[IO[bytes]]:
         """Open the file; what goes wrong becomes an error that names it."""
         try:
@@ -177,10 +177,11 @@ class Landing:
         else:
             file.discard()
             # An abandoned fsspec file commits itself when it is collected, unless it counts as closed.
-            file.closed = True
+            with contextlib.suppress(AttributeError):
+                file.closed = True
 
 
-@contextmanager
+@contextlib.contextmanager
 def landing(path: ObjectStoragePath) -> Iterator[Landing]:
     """Write a file that is committed by the caller, or discarded when anything goes wrong."""
     target = Landing(path)

@@ -77,11 +77,14 @@ def _put(account: Account, put: Put, source: Source) -> None:
 def _exactly(source: Source) -> Iterator[bytes]:
     """Read the file, and make sure that it is as long as was told."""
     sent = 0
-    for chunk in source.chunks():
-        sent += len(chunk)
-        if sent > source.size:
-            break
-        yield chunk
+    try:
+        for chunk in source.chunks():
+            sent += len(chunk)
+            if sent > source.size:
+                break
+            yield chunk
+    except OSError as error:
+        raise TransferError(f"Uploading {source.path}: it cannot be read: {error}.") from error
     if sent != source.size:
         raise TransferError(f"Uploading {source.path}: the file changed while it was being sent.")
 
@@ -320,7 +323,7 @@ def _landed(target: Landing, progress: _Progress) -> dict[str, Any]:
     try:
         with target.path.open("rb") as file:  # type: ignore[no-untyped-call]
             media = probe(file)
-    except (ValueError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - the file is there, whole; nothing may fail it now
         log.warning("%s was landed whole, but could not be probed: %s", target.path, error)
         media = Media(None, None, None, None)
     facts = {

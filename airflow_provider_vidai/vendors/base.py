@@ -79,7 +79,7 @@ class Vendor(ABC):
 
     def file_stem(self, ref: JobRef, output: Output) -> str:
         """Return what to call the file of ``output`` when only a folder is given."""
-        return f"{output.title or ref.job_id}-{output.index}"
+        return f"{(output.title or ref.job_id)[:40]}-{output.index}"
 
     def not_processed(self, answer: Answer) -> bool:
         """Whether the vendor says that it did not act on the request, so that it may be sent again."""

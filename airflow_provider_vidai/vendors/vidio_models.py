@@ -123,8 +123,7 @@ class RenderRequest(BaseModel):
 class UploadRequest(BaseModel):
     """A file about to be uploaded.
 
-    :param width: pixels, as displayed.
-    :param height: pixels, as displayed.
+    :param width: pixels as stored, as the vendor's client tells them; likewise ``height``.
     :param duration: seconds; 0 for a still image.
     """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,34 +14,54 @@ import psutil
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
+from tests.system.postgres import postgresql
 from tools.rest import RestError, Run
 from tools.stack import Stack
 
 T = TypeVar("T")
-MEDIA = Path(__file__).resolve().parent.parent / "media" / "big_buck_bunny_5s.mp4"
+HERE = Path(__file__).parent
+MEDIA = HERE.parent / "media" / "big_buck_bunny_5s.mp4"
+SPEED = 20.0
+
+SETTINGS = {
+    # A worker that died with its task is noticed after this long instead of minutes.
+    "scheduler.task_instance_heartbeat_timeout": "12",
+    "scheduler.task_instance_heartbeat_timeout_detection_interval": "3",
+    # Likewise a triggerer.
+    "triggerer.job_heartbeat_sec": "2",
+    "triggerer.triggerer_health_check_threshold": "8",
+}
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    settings = {
-        # A worker that died with its task is noticed after this long instead of minutes.
-        "scheduler.task_instance_heartbeat_timeout": "12",
-        "scheduler.task_instance_heartbeat_timeout_detection_interval": "3",
-    }
-    dags = Path(__file__).parent / "dags"
-    with Stack(tmp_path_factory.mktemp("airflow"), dags=dags, speed=20.0, settings=settings) as running:
+def stack() -> Iterator[Stack]:
+    """The stack; on PostgreSQL or with the ledger on object storage where the environment says so."""
+    # Not pytest's own: that one is removed by the next few sessions, even if this one still runs.
+    home = Path(tempfile.mkdtemp(prefix="vidai-system-")) / "airflow"
+    home.mkdir()
+    settings = dict(SETTINGS)
+    if os.environ.get("VIDAI_TEST_LEDGER") == "object_storage":
+        settings["vidai.ledger_path"] = f"file://{home}/ledger"
+    dags = HERE / "dags"
+    with (
+        postgresql(home) as database,
+        Stack(home, dags=dags, database=database, speed=SPEED, settings=settings) as running,
+    ):
         yield running
+    shutil.rmtree(home.parent)
 
 
 @pytest.fixture
 def sandbox(stack: Stack) -> Iterator[Control]:
     control = Control(stack.sandbox_url)
+    control.settings(speed=SPEED)
     yield control
     control.clear_faults()
+    control.settings(speed=SPEED)
 
 
 @pytest.fixture
-def footage(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
+def footage(stack: Stack, sandbox: Control, monkeypatch: pytest.MonkeyPatch) -> str:
     """The key of a freshly uploaded clip, so that each test finds its own purchases in the book."""
     from airflow_provider_vidai.hooks.vidio import VidioHook
 
@@ -47,6 +69,12 @@ def footage(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
         if name.startswith("AIRFLOW_CONN_"):
             monkeypatch.setenv(name, value)
     return str(VidioHook().upload(str(MEDIA))["input_key"])
+
+
+@pytest.fixture
+def stop(tmp_path: Path) -> Callable[[str], dict[str, str]]:
+    """Make the argument by which the first try of a run stops at a place."""
+    return lambda place: {"place": place, "flag": str(tmp_path / "stopped")}
 
 
 def eventually(what: str, look: Callable[[], T | None], timeout: float = 60.0) -> T:
@@ -64,7 +92,12 @@ def bought(sandbox: Control, footage: str) -> list[dict[str, Any]]:
     return [one for one in sandbox.purchases("vidio", "reel") if one["request"]["input_keys"] == [footage]]
 
 
-def kill_task(run: Run, task_id: str, *, worker: bool = False) -> None:
+def in_state(run: Run, state: str, task_id: str = "reel") -> None:
+    """Wait until a task is in a state."""
+    eventually(f"{task_id} {state}", lambda: run.task(task_id)["state"] == state)
+
+
+def kill_task(run: Run, task_id: str = "reel", *, worker: bool = False) -> None:
     """SIGKILL the process of a running task; with ``worker`` also the one that supervises it."""
     pid = eventually("pid of the task", lambda: run.task(task_id)["pid"])
     victims = [psutil.Process(pid).ppid(), pid] if worker else [pid]
@@ -72,7 +105,7 @@ def kill_task(run: Run, task_id: str, *, worker: bool = False) -> None:
         os.kill(victim, 9)
 
 
-def messages(run: Run, task_id: str, try_number: int) -> str:
+def messages(run: Run, try_number: int, task_id: str = "reel") -> str:
     """The log of one try, as a person reads it; empty before it has begun."""
     try:
         return run.log(task_id, try_number)

@@ -1,0 +1,65 @@
+"""Airflow's own parts die or change while paid jobs are waited for."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_vidai.sandbox.client import Control
+from tests.system.conftest import SPEED, bought, eventually, in_state, messages
+from tools.rest import Run
+from tools.stack import Stack
+
+JOBS = 50
+
+
+def deferred(run: Run) -> int:
+    return sum(task["state"] == "deferred" for task in run.tasks() if task["task_id"] == "reel")
+
+
+def test_a_triggerer_killed_with_fifty_waiting_jobs_loses_and_buys_none(
+    stack: Stack, sandbox: Control, footage: str
+) -> None:
+    sandbox.settings(speed=0)
+    run = stack.api.trigger("many", {"input_key": footage, "count": JOBS})
+    eventually(f"{JOBS} deferred tasks", lambda: deferred(run) == JOBS, 240)
+    stack.kill("triggerer")
+    stack.restart("triggerer")
+    sandbox.settings(speed=SPEED)
+
+    assert run.wait(300) == "success"
+    assert len(bought(sandbox, footage)) == JOBS
+    jobs = {run.xcom("reel", map_index=index)["job_id"] for index in range(JOBS)}
+    assert jobs == {one["job_id"] for one in bought(sandbox, footage)}
+
+
+def test_triggerers_come_and_go_without_a_second_purchase(
+    stack: Stack, sandbox: Control, footage: str
+) -> None:
+    sandbox.settings(speed=0)
+    run = stack.api.trigger("many", {"input_key": footage, "count": 6})
+    eventually("6 deferred tasks", lambda: deferred(run) == 6, 120)
+    second = stack.add_triggerer()
+    stack.kill("triggerer")
+    sandbox.settings(speed=SPEED)
+
+    assert run.wait(180) == "success"
+    assert len(bought(sandbox, footage)) == 6
+    stack.restart("triggerer")
+    stack.kill(second)
+
+
+@pytest.mark.parametrize("component", ["scheduler", "api-server"])
+@pytest.mark.parametrize("mode", ["sync", "deferred"])
+def test_a_restarted_component_costs_nothing(
+    stack: Stack, sandbox: Control, footage: str, mode: str, component: str
+) -> None:
+    sandbox.settings(speed=0)
+    run = stack.api.trigger(f"reel_{mode}", {"input_key": footage})
+    in_state(run, {"sync": "running", "deferred": "deferred"}[mode])
+    eventually("look at the job", lambda: "submitted" in messages(run, 1))
+    stack.kill(component)
+    stack.restart(component)
+    sandbox.settings(speed=SPEED)
+
+    assert run.wait(180) == "success"
+    assert len(bought(sandbox, footage)) == 1
