@@ -197,8 +197,8 @@ class JobOperator(PaidOperator):
         """Go on after a deferral; when the trigger itself failed, say what becomes of the job."""
         if not hasattr(self, next_method):  # Airflow's sign that there is no event to go on with
             self.log.error(
-                "The waiting was ended, not the job: it goes on at the vendor, and is billed. A retry of this "
-                "task waits for it again and buys nothing."
+                "The waiting was ended, not the job: it goes on at the vendor, and is billed. A retry of "
+                "this task waits for it again and buys nothing."
             )
         return super().resume_execution(next_method, next_kwargs, context)
 

@@ -82,7 +82,19 @@ class Shelf(AbstractFileSystem):
         raise FileNotFoundError(path)
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
-        return [self.info(name) if detail else name for name in self.files if name.startswith(path)]
+        self.info(path)
+        names = [name for name in self.files if name == path or name.startswith(f"{path}/")]
+        return [self.info(name) if detail else name for name in names]
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
+        """Write at once, as S3 does; with ``create`` it takes only the first."""
+        path = self._strip_protocol(path)
+        if mode == "create" and path in self.files:
+            raise FileExistsError(path)
+        self.files[path] = value
+
+    def rm_file(self, path: str) -> None:
+        del self.files[self._strip_protocol(path)]
 
     def exists(self, path: str, **_: Any) -> bool:
         try:
