@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -27,6 +28,9 @@ SETTINGS = {
     # A worker that died with its task is noticed after this long instead of minutes.
     "scheduler.task_instance_heartbeat_timeout": "12",
     "scheduler.task_instance_heartbeat_timeout_detection_interval": "3",
+    # Likewise a scheduler, whose running tasks become another one's; by default after five minutes.
+    "scheduler.scheduler_health_check_threshold": "12",
+    "scheduler.orphaned_tasks_check_interval": "5",
     # Likewise a triggerer.
     "triggerer.job_heartbeat_sec": "2",
     "triggerer.triggerer_health_check_threshold": "8",
@@ -97,17 +101,18 @@ def in_state(run: Run, state: str, task_id: str = "reel") -> None:
     eventually(f"{task_id} {state}", lambda: run.task(task_id)["state"] == state)
 
 
-def kill_task(run: Run, task_id: str = "reel", *, worker: bool = False) -> None:
+def kill_task(run: Run, task_id: str = "reel", map_index: int = -1, *, worker: bool = False) -> None:
     """SIGKILL the process of a running task; with ``worker`` also the one that supervises it."""
-    pid = eventually("pid of the task", lambda: run.task(task_id)["pid"])
+    pid = eventually("pid of the task", lambda: run.task(task_id, map_index)["pid"])
     victims = [psutil.Process(pid).ppid(), pid] if worker else [pid]
     for victim in victims:
-        os.kill(victim, 9)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, 9)
 
 
-def messages(run: Run, try_number: int, task_id: str = "reel") -> str:
+def messages(run: Run, try_number: int, task_id: str = "reel", map_index: int = -1) -> str:
     """The log of one try, as a person reads it; empty before it has begun."""
     try:
-        return run.log(task_id, try_number)
+        return run.log(task_id, try_number, map_index)
     except RestError:
         return ""

@@ -118,3 +118,17 @@ with DAG("many", params={**PARAMS, "count": 50}, **WHEN):
     VidioHighlightReelOperator.partial(task_id="reel", output_length=1, deferrable=True, **COMMON).expand(
         input_keys=keys()
     )
+
+with DAG("soak", params={**PARAMS, "count": 60}, max_active_tasks=100, **WHEN):
+
+    @task
+    def lengths(params: dict) -> list[float]:
+        """Tell the tasks apart in the account book by how long a reel they ask for."""
+        return [1 + index / 1000 for index in range(params["count"])]
+
+    VidioHighlightReelOperator.partial(
+        task_id="reel",
+        input_keys=["{{ params.input_key }}"],
+        deferrable=True,
+        **{**COMMON, "retries": 5, "poll_interval": 3},
+    ).expand(output_length=lengths())
