@@ -81,7 +81,7 @@ def stop(tmp_path: Path) -> Callable[[str], dict[str, str]]:
     return lambda place: {"place": place, "flag": str(tmp_path / "stopped")}
 
 
-def eventually(what: str, look: Callable[[], T | None], timeout: float = 60.0) -> T:
+def eventually(what: str, look: Callable[[], T | None], timeout: float = 120.0) -> T:
     """Return the first true thing that ``look`` finds."""
     until = time.monotonic() + timeout
     while not (found := look()):

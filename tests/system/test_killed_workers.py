@@ -43,7 +43,7 @@ def test_a_worker_killed_at_any_place_never_buys_twice(
     eventually(f"stop {place}", Path(stopping["flag"]).exists)
     kill_task(run)
 
-    assert run.wait(90) == state
+    assert run.wait(180) == state
     assert len(bought(sandbox, footage)) == purchases
     assert run.task("reel")["try_number"] == 2
     assert says in messages(run, 2)
@@ -58,7 +58,7 @@ def test_where_the_author_asked_for_it_a_lost_purchase_is_bought_again_once(
     eventually(f"stop {place}", Path(stopping["flag"]).exists)
     kill_task(run)
 
-    assert run.wait(90) == "success"
+    assert run.wait(180) == "success"
     assert len(bought(sandbox, footage)) == purchases
 
 
@@ -72,7 +72,7 @@ def test_a_worker_killed_before_the_vendors_answer_stops_as_a_lost_purchase(
     kill_task(run)
     sandbox.release(held, drop=True)
 
-    assert run.wait(90) == "failed"
+    assert run.wait(180) == "failed"
     assert len(bought(sandbox, footage)) == 1
     assert run.task("reel")["try_number"] == 2, "the second try stops, and is not retried"
     second = messages(run, 2)
@@ -92,7 +92,7 @@ def test_a_worker_killed_while_it_waits_leaves_one_purchase_and_the_retry_waits_
     eventually("second try", lambda: "This try will wait for the job that is running" in messages(run, 2))
     sandbox.settings(speed=20)
 
-    assert run.wait(90) == "success"
+    assert run.wait(180) == "success"
     assert len(bought(sandbox, footage)) == 1
     assert "bought by try 1" in messages(run, 2)
 
@@ -107,7 +107,7 @@ def test_a_worker_killed_while_it_waits_for_the_vendors_limit_has_bought_nothing
     eventually("rate wait", lambda: "sending again in 30 s" in messages(run, 1))
     kill_task(run)
 
-    assert run.wait(90) == "success"
+    assert run.wait(180) == "success"
     assert len(bought(sandbox, footage)) == 1
     assert "bought by try" not in messages(run, 2), "no intent was on record"
 
@@ -122,6 +122,6 @@ def test_a_long_limit_is_waited_for_without_a_worker_and_without_a_try(
     in_state(run, "deferred")
     assert bought(sandbox, footage) == []
 
-    assert run.wait(150) == "success"
+    assert run.wait(240) == "success"
     assert len(bought(sandbox, footage)) == 1
     assert run.task("reel")["try_number"] == 1

@@ -22,7 +22,7 @@ def test_marking_a_waiting_task_leaves_the_job_running_and_says_so(
     eventually("trigger at work", lambda: "submitted" in messages(run, 1))
     run.mark("reel", state)
 
-    assert run.wait(60) == state
+    assert run.wait(120) == state
     assert len(bought(sandbox, footage)) == 1
     eventually("last word", lambda: "is still running at the vendor, and is billed" in messages(run, 1), 15)
 
@@ -48,12 +48,12 @@ def test_clearing_a_finished_task_buys_afresh(
     stack: Stack, sandbox: Control, footage: str, mode: str
 ) -> None:
     run = stack.api.trigger(f"reel_{mode}", {"input_key": footage})
-    assert run.wait(90) == "success"
+    assert run.wait(180) == "success"
     first = run.xcom("reel")["job_id"]
     run.clear("reel")
     eventually("second purchase", lambda: len(bought(sandbox, footage)) == 2)
 
-    assert run.wait(90) == "success"
+    assert run.wait(180) == "success"
     assert len(bought(sandbox, footage)) == 2
     assert run.xcom("reel")["job_id"] != first
     assert "This try will buy" in messages(run, 2)
@@ -63,12 +63,12 @@ def test_clearing_a_finished_task_reuses_its_job_where_the_author_asked_for_it(
     stack: Stack, sandbox: Control, footage: str
 ) -> None:
     run = stack.api.trigger("reel_deferred_reuse", {"input_key": footage})
-    assert run.wait(90) == "success"
+    assert run.wait(180) == "success"
     first = run.xcom("reel")["job_id"]
     run.clear("reel")
     eventually("second try", lambda: "This try will use the result that is there" in messages(run, 2))
 
-    assert run.wait(60) == "success"
+    assert run.wait(240) == "success"
     assert len(bought(sandbox, footage)) == 1
     assert run.xcom("reel")["job_id"] == first
 
@@ -78,14 +78,14 @@ def test_clearing_a_task_whose_job_failed_buys_again_and_a_retry_does_not(
 ) -> None:
     sandbox.fault("vidio", "create_highlight_reel", "fail_job", times=1)
     run = stack.api.trigger("reel_deferred", {"input_key": footage})
-    assert run.wait(90) == "failed"
+    assert run.wait(180) == "failed"
     assert run.task("reel")["try_number"] == 1, "a retry could not do anything useful"
     assert len(bought(sandbox, footage)) == 1
     assert "It may have been charged." in messages(run, 1)
     run.clear("reel")
     eventually("second purchase", lambda: len(bought(sandbox, footage)) == 2)
 
-    assert run.wait(90) == "success"
+    assert run.wait(180) == "success"
     assert len(bought(sandbox, footage)) == 2
 
 
@@ -94,23 +94,23 @@ def test_clearing_a_lost_purchase_is_the_go_ahead_to_buy_again(
 ) -> None:
     sandbox.fault("vidio", "create_highlight_reel", "reset", when="after", times=1)
     run = stack.api.trigger("reel_deferred", {"input_key": footage})
-    assert run.wait(90) == "failed"
+    assert run.wait(180) == "failed"
     assert run.task("reel")["try_number"] == 1
     run.clear("reel")
     eventually("second purchase", lambda: len(bought(sandbox, footage)) == 2)
 
-    assert run.wait(90) == "success"
+    assert run.wait(180) == "success"
     assert len(bought(sandbox, footage)) == 2
 
 
 def test_clearing_with_downstream_buys_each_once_more(stack: Stack, sandbox: Control, footage: str) -> None:
     renders = len(sandbox.purchases("vidio", "render"))
     run = stack.api.trigger("rendered", {"input_key": footage})
-    assert run.wait(120) == "success"
+    assert run.wait(240) == "success"
     run.clear("reel", downstream=True)
     eventually("second reel", lambda: len(bought(sandbox, footage)) == 2)
 
-    assert run.wait(120) == "success"
+    assert run.wait(240) == "success"
     assert len(bought(sandbox, footage)) == 2
     assert len(sandbox.purchases("vidio", "render")) == renders + 2
 
@@ -119,11 +119,11 @@ def test_a_run_that_is_deleted_and_made_again_buys_its_own(
     stack: Stack, sandbox: Control, footage: str
 ) -> None:
     run = stack.api.trigger("reel_deferred", {"input_key": footage})
-    assert run.wait(90) == "success"
+    assert run.wait(180) == "success"
     stack.api.call("DELETE", f"dags/reel_deferred/dagRuns/{run.run_id}")
     again = stack.api.trigger("reel_deferred", {"input_key": footage}, run_id=run.run_id)
 
-    assert again.wait(90) == "success"
+    assert again.wait(180) == "success"
     assert len(bought(sandbox, footage)) == 2
     assert again.task("reel")["try_number"] == 1
 
@@ -145,5 +145,5 @@ def test_a_request_that_changes_between_tries_is_not_bought_by_the_retry(
     )
     sandbox.settings(speed=SPEED)
 
-    assert run.wait(120) == "success"
+    assert run.wait(240) == "success"
     assert len(bought(sandbox, footage)) == 1
