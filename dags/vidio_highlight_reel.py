@@ -10,6 +10,7 @@ Needs a connection ``vidio_default`` with the API key as its password.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import get_args
 
 from airflow.sdk import DAG, Param, task
 
@@ -19,26 +20,7 @@ from airflow_provider_vidai.operators.vidio import (
     VidioRenderOperator,
     VidioUploadOperator,
 )
-
-CATEGORIES = [
-    "podcast",
-    "ball-sports",
-    "non-ball-sports",
-    "beauty-product-demo",
-    "wedding",
-    "travel",
-    "others",
-]
-MUSIC = [
-    "corporate",
-    "romantic",
-    "sports",
-    "kids_and_comedy",
-    "ambient_and_nature",
-    "horror_and_suspense",
-    "documentary",
-    "trending_vlogs",
-]
+from airflow_provider_vidai.vendors.vidio_models import AspectRatio, MusicCategory, VideoCategory
 
 with DAG(
     dag_id="vidio_highlight_reel",
@@ -59,17 +41,15 @@ with DAG(
             title="Footage",
             description="Storage URIs or paths of videos and images, in the order of the reel, one a line.",
         ),
-        "video_category": Param("others", type="string", enum=CATEGORIES, title="Category"),
+        "video_category": Param("others", type="string", enum=[*get_args(VideoCategory)], title="Category"),
         "output_length": Param(
             30, type="integer", minimum=1, maximum=3600, title="Length", description="Seconds."
         ),
-        "aspect_ratio": Param(
-            "landscape", type="string", enum=["landscape", "portrait", "square"], title="Aspect"
-        ),
+        "aspect_ratio": Param("landscape", type="string", enum=[*get_args(AspectRatio)], title="Aspect"),
         "music_category": Param(
             None,
             type=["null", "string"],
-            enum=[None, *MUSIC],
+            enum=[None, *get_args(MusicCategory)],
             values_display={"null": "no music"},
             title="Music",
         ),
