@@ -4,17 +4,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CONSTRAINTS := constraints.txt
 # Wheels only: a package without one for this machine fails at once instead of looking for compilers.
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --only-binary :all:
+
+# Another Airflow's environment; the constraints but for what is pinned as the default Airflow wants it.
+AIRFLOW ?= 3.1.8
+OTHER := .venv-airflow-$(AIRFLOW)
+WANTED := build/constraints-airflow-$(AIRFLOW).txt
+UNPINNED := ^(apache-airflow|aiosqlite|cadwyn|fastapi|starlette|universal-pathlib)
 
 # What `make demo` passes on, by the environment so that no file name needs quoting; empty means the default.
 export DAG VIDEO ASPECT LENGTH CATEGORY MUSIC CONF
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-system lint format clean
+.PHONY: help demo up test test-airflow test-system lint format clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## one video through a real Airflow and the sandbox: VIDEO= ASPECT= LENGTH= CATEGORY= MUSIC= DAG= CONF=
 	@$(BIN)/python -m tools.demo --dag "$$DAG" --video "$$VIDEO" --aspect "$$ASPECT" --length "$$LENGTH" \
@@ -25,6 +32,12 @@ up: $(STAMP) ## the same Airflow and sandbox, kept up with their UI until Ctrl-C
 
 test: $(STAMP) ## unit, contract and integration tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-airflow: ## the same tests with another Airflow, in an environment of its own: AIRFLOW= PYTHON= ARGS=
+	@mkdir -p build
+	@{ echo "# $$($(PYTHON) -V)"; grep -Ev '$(UNPINNED)' constraints.txt; echo 'apache-airflow==$(AIRFLOW)'; } >$(WANTED).new
+	@cmp -s $(WANTED).new $(WANTED) || { rm -rf $(OTHER) && cp $(WANTED).new $(WANTED); }
+	@$(MAKE) --no-print-directory test VENV=$(OTHER) CONSTRAINTS=$(WANTED)
 
 test-system: $(STAMP) ## tests against a real Airflow: minutes
 	$(BIN)/python -m pytest tests/system $(ARGS)
@@ -40,10 +53,10 @@ format: $(STAMP) ## reformat the code and fix what can be fixed
 	$(BIN)/ruff format .
 
 clean: ## remove everything that was built, downloaded or recorded
-	rm -rf $(VENV) .airflow dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-airflow-* .airflow dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.10 to 3.13, or name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
 	    echo "Python 3.10 to 3.13 is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -51,5 +64,5 @@ $(STAMP): pyproject.toml constraints.txt
 	    echo "$(PYTHON) has no venv module (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@echo "Installing into $(VENV): about a minute, once"
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
-	@$(PIP_INSTALL) -c constraints.txt -e '.[dev]'
+	@$(PIP_INSTALL) -c $(CONSTRAINTS) -e '.[dev]'
 	@touch $@

@@ -100,9 +100,7 @@ def test_a_source_that_may_not_be_read_is_named(store: tuple[Shelf, str]) -> Non
         source(f"{store[1]}/a.mp4")
 
 
-@pytest.mark.parametrize(
-    "uri", ["s3://bucket/a.mp4", "gs://bucket/a.mp4", "https://host/a.mp4", "nosuch://a"]
-)
+@pytest.mark.parametrize("uri", ["gs://bucket/a.mp4", "abfs://box/a.mp4", "https://host/a.mp4", "nosuch://a"])
 def test_a_storage_that_is_not_installed_is_said_so(uri: str) -> None:
     with pytest.raises(InputError, match="Install the Airflow provider of this storage"):
         source(uri)
