@@ -18,7 +18,7 @@ UNPINNED := ^(apache-airflow|aiosqlite|cadwyn|fastapi|starlette|universal-pathli
 export DAG VIDEO ASPECT LENGTH CATEGORY MUSIC CONF
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-airflow test-system lint format clean
+.PHONY: help demo up test test-airflow test-system soak lint format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test-airflow: ## the same tests with another Airflow, in an environment of its o
 
 test-system: $(STAMP) ## tests against a real Airflow: minutes
 	$(BIN)/python -m pytest tests/system $(ARGS)
+
+soak: $(STAMP) ## a night of faults and kills in a quarter of an hour: JOBS=
+	VIDAI_SOAK_JOBS=$(or $(JOBS),100) $(BIN)/python -m pytest tests/system/test_soak.py -s $(ARGS)
 
 lint: $(STAMP) ## style, types and the import contracts
 	$(BIN)/ruff check .
