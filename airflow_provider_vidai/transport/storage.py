@@ -148,7 +148,7 @@ class Landing:
             # Opened at the filesystem: Airflow's wrapper reports every single write to its lineage.
             self._file = self.path.fs.open(self.path.path, "wb", autocommit=False, block_size=BLOCK)
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: bytes | memoryview) -> None:
         """Append ``chunk``."""
         self._file.write(chunk)
 

@@ -25,6 +25,8 @@ logging.getLogger("urllib3").setLevel(logging.INFO)
 
 #: The most that is read from the network at a time, in bytes.
 READ = 1 << 20
+#: The same where several connections fill buffers at once.
+PIECE = 1 << 18
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -54,11 +56,17 @@ class Stream:
 
     def first(self, size: int) -> bytes:
         """Return the first ``size`` bytes, or all there are."""
-        head = b""
+        head = bytearray(size)
+        return bytes(head[: self.fill(memoryview(head))])
+
+    def fill(self, room: memoryview) -> int:
+        """Read into ``room`` until it is full or the body ends; return how many bytes came."""
+        filled = 0
         with _interruptions(self._label):
-            while len(head) < size and (chunk := self._response.read1(size - len(head))):
-                head += chunk
-        return head
+            while chunk := self._response.read1(min(len(room) - filled, PIECE)):
+                room[filled : filled + len(chunk)] = chunk
+                filled += len(chunk)
+        return filled
 
 
 class Streams:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_vidai.errors import TransferError
 from airflow_provider_vidai.models import Fetch, Put
@@ -29,13 +29,16 @@ PROGRESS_EVERY = 10.0
 
 #: What is left of a file is fetched in several ranges at once if it is at least this long (bytes)
 SPLIT_ABOVE = 64 << 20
-#: and one connection, watched for this long (seconds), brings less than this (bytes a second): then
+#: and one connection, waited for this long (seconds), brings less than this (bytes a second): then
 #: the server caps each connection. On a line that is fast anyway, several would only cost more.
 SPLIT_AFTER = 1.0
 SPLIT_BELOW = 100e6
 SPLIT_CONNECTIONS = 8
-#: Bytes in one range; as many are in memory as there are connections.
-SPLIT_SIZE = 4 << 20
+#: Bytes in one range, and in each buffer: one for every connection, and some on their way to disk and digest.
+SPLIT_SIZE = 3 << 20
+SPLIT_BUFFERS = SPLIT_CONNECTIONS + 3
+
+_Chunk = TypeVar("_Chunk", bytes, bytes | memoryview)
 
 # A signed URL is a lease: these say that it ran out, and a fresh one may work.
 _LEASE_OVER = frozenset({403, 404, 410})
@@ -134,13 +137,15 @@ class _Progress:
         self.validator: str | None = None
         self.content_type = ""
         self.splittable = True
+        #: Buffers that were digested, and can be filled again.
+        self.spent: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._sha256 = hashlib.sha256()
-        self._chunks: queue.Queue[bytes | None] = queue.Queue(maxsize=8)
+        self._chunks: queue.Queue[bytes | memoryview | None] = queue.Queue(maxsize=8)
         self._hasher = threading.Thread(target=self._hash, daemon=True, name="sha256")
         self._hasher.start()
 
-    def took(self, chunk: bytes) -> None:
-        """Count a chunk that was written."""
+    def took(self, chunk: bytes | memoryview) -> None:
+        """Count a chunk that was written; a view of a buffer must not change until that is spent."""
         self._chunks.put(chunk)
         self.received += len(chunk)
 
@@ -162,6 +167,8 @@ class _Progress:
     def _hash(self) -> None:
         while (chunk := self._chunks.get()) is not None:
             self._sha256.update(chunk)
+            if isinstance(chunk, memoryview):
+                self.spent.put(chunk.obj)
             self._chunks.task_done()
 
 
@@ -257,40 +264,47 @@ def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _pour(chunks: Iterator[bytes], target: _Target, progress: _Progress, *, may_split: bool) -> bool:
+def _pour(
+    chunks: Iterator[bytes | memoryview], target: _Target, progress: _Progress, *, may_split: bool
+) -> bool:
     """Write what comes; return True when what is left should rather come in several ranges."""
-    began, start = time.monotonic(), progress.received
-    doing = f"Downloading {target.stem}"
-    for chunk in _reported(chunks, doing, progress.total, start):
+    waited, start = 0.0, progress.received
+    since = time.monotonic()
+    for chunk in _reported(chunks, f"Downloading {target.stem}", progress.total, start):
+        waited += time.monotonic() - since
         target.landing.write(chunk)
         progress.took(chunk)
-        if may_split and _is_slow(progress, progress.received - start, time.monotonic() - began):
+        if may_split and _is_slow(progress, progress.received - start, waited):
             return True
+        since = time.monotonic()
     return False
 
 
-def _is_slow(progress: _Progress, brought: int, seconds: float) -> bool:
+def _is_slow(progress: _Progress, brought: int, waited: float) -> bool:
+    """Whether the connection is what is waited for: several don't make a slow disk faster."""
     return (
-        seconds >= SPLIT_AFTER
+        waited >= SPLIT_AFTER
         and progress.splittable
         and progress.validator is not None
         and (progress.total or 0) - progress.received >= SPLIT_ABOVE
-        and brought / seconds < SPLIT_BELOW
+        and brought / waited < SPLIT_BELOW
     )
 
 
-def _in_ranges(streams: Streams, fetch: Fetch, progress: _Progress) -> Generator[bytes, None, None]:
+def _in_ranges(streams: Streams, fetch: Fetch, progress: _Progress) -> Generator[memoryview, None, None]:
     """Yield the rest of the file in order, several ranges of it under way at any time."""
     assert progress.total is not None
     starts = iter(range(progress.received, progress.total, SPLIT_SIZE))
+    for _ in range(SPLIT_BUFFERS):
+        progress.spent.put(bytearray(SPLIT_SIZE))
     with ThreadPoolExecutor(SPLIT_CONNECTIONS, thread_name_prefix="range") as pool:
-        under_way: deque[Future[bytes]] = deque()
+        under_way: deque[Future[memoryview]] = deque()
 
         def begin() -> None:
             if (start := next(starts, None)) is not None:
-                end = min(start + SPLIT_SIZE, progress.total or 0)
+                room = memoryview(progress.spent.get())[: (progress.total or 0) - start]
                 under_way.append(
-                    pool.submit(_one_range, streams, fetch, progress.validator or "", start, end)
+                    pool.submit(_one_range, streams, fetch, progress.validator or "", start, room)
                 )
 
         try:
@@ -308,15 +322,15 @@ def _in_ranges(streams: Streams, fetch: Fetch, progress: _Progress) -> Generator
                 future.cancel()
 
 
-def _one_range(streams: Streams, fetch: Fetch, validator: str, start: int, end: int) -> bytes:
-    headers = {"Range": f"bytes={start}-{end - 1}", "If-Range": validator}
+def _one_range(streams: Streams, fetch: Fetch, validator: str, start: int, room: memoryview) -> memoryview:
+    headers = {"Range": f"bytes={start}-{start + len(room) - 1}", "If-Range": validator}
     with streams.get(fetch, headers) as stream:
         if stream.status != 206 or _first_byte(stream) != start:
             raise Interrupted(f"HTTP {stream.status} to a range")
-        body = stream.first(end - start)
-    if len(body) != end - start:
-        raise Interrupted(f"a range ended after {len(body)} of {end - start} bytes")
-    return body
+        came = stream.fill(room)
+    if came != len(room):
+        raise Interrupted(f"a range ended after {came} of {len(room)} bytes")
+    return room
 
 
 def _landed(target: Landing, progress: _Progress) -> dict[str, Any]:
@@ -341,7 +355,7 @@ def _landed(target: Landing, progress: _Progress) -> dict[str, Any]:
     return landed
 
 
-def _reported(chunks: Iterator[bytes], doing: str, total: int | None, done: int = 0) -> Iterator[bytes]:
+def _reported(chunks: Iterator[_Chunk], doing: str, total: int | None, done: int = 0) -> Iterator[_Chunk]:
     """Pass ``chunks`` on, with a line in the log now and then."""
     told = time.monotonic()
     for chunk in chunks:
