@@ -383,7 +383,7 @@ def test_a_job_that_is_not_rendered_cannot_be_downloaded(reel: dict, tmp_path: P
             lambda folder: _write(folder / "a.txt", b"x"),
             ["known extensions are", "mp4", "jpg", "or set media_type"],
         ),
-        (lambda folder: "s3://bucket/a.mp4", ["Install the Airflow provider", "amazon"]),
+        (lambda folder: "gs://bucket/a.mp4", ["Install the Airflow provider", "amazon"]),
     ],
     ids=["missing", "directory", "unreadable", "no extension", "empty", "other extension", "no filesystem"],
 )
@@ -435,7 +435,7 @@ def test_footage_that_the_vendor_does_not_have_is_refused(reel_of: Any, control:
     assert control.purchases() == []
 
 
-@pytest.mark.parametrize("destination", ["s3://bucket/out/", "nosuch://x/"])
+@pytest.mark.parametrize("destination", ["gs://bucket/out/", "nosuch://x/"])
 def test_a_destination_that_can_never_be_written_fails_for_good(
     reel: dict, render_of: Any, destination: str
 ) -> None:
@@ -447,7 +447,7 @@ def test_a_destination_that_is_a_directory_is_explained(reel: dict, render_of: A
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("destination", ["s3://bucket/out/", "nosuch://x/"])
+@pytest.mark.parametrize("destination", ["gs://bucket/out/", "nosuch://x/"])
 def test_a_destination_that_can_never_be_written_is_refused_before_anything_is_bought(
     reel: dict, render_of: Any, control: Control, destination: str
 ) -> None:
