@@ -20,7 +20,8 @@ from airflow_provider_vidai.errors import InputError, TransferError
 CHUNK = 1 << 20
 
 #: The pieces in which object stores are read and written, in bytes: S3 takes 10,000 of at least 5 MiB.
-BLOCK = 8 << 20
+#: A store's client holds several copies of a piece.
+BLOCK = 5 << 20
 
 _LOCAL = ("", "file", "local")
 
@@ -44,8 +45,7 @@ class Source:
     def open(self) -> Iterator[IO[bytes]]:
         """Open the file; what goes wrong becomes an error that names it."""
         try:
-            # Opened at the filesystem, as when landing; its own blocks are up to 50 MiB.
-            with self.path.fs.open(self.path.path, "rb", block_size=BLOCK) as file:
+            with reading(self.path) as file:
                 yield file
         except PermissionError as error:
             raise InputError(f"{self.path}: may not be read ({error}). Nothing was sent.") from None
@@ -55,6 +55,12 @@ class Source:
         with self.open() as file:
             while chunk := file.read(CHUNK):
                 yield chunk
+
+
+def reading(path: ObjectStoragePath) -> contextlib.AbstractContextManager[IO[bytes]]:
+    """Open a file to read; at the filesystem, as when landing, because its own blocks are up to 50 MiB."""
+    file: contextlib.AbstractContextManager[IO[bytes]] = path.fs.open(path.path, "rb", block_size=BLOCK)
+    return file
 
 
 def storage_path(uri: str | ObjectStoragePath) -> ObjectStoragePath:

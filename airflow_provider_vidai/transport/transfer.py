@@ -17,7 +17,14 @@ from airflow_provider_vidai.errors import TransferError
 from airflow_provider_vidai.models import Fetch, Put
 from airflow_provider_vidai.transport.account import Account
 from airflow_provider_vidai.transport.probe import HEAD, Media, looks_like, probe, suffix_of
-from airflow_provider_vidai.transport.storage import Landing, Source, destination_path, landing, public_uri
+from airflow_provider_vidai.transport.storage import (
+    Landing,
+    Source,
+    destination_path,
+    landing,
+    public_uri,
+    reading,
+)
 from airflow_provider_vidai.transport.stream import Interrupted, Stream, Streams
 
 log = logging.getLogger(__name__)
@@ -35,7 +42,7 @@ SPLIT_AFTER = 1.0
 SPLIT_BELOW = 100e6
 SPLIT_CONNECTIONS = 8
 #: Bytes in one range, and in each buffer: one for every connection, and some on their way to disk and digest.
-SPLIT_SIZE = 3 << 20
+SPLIT_SIZE = 2 << 20
 SPLIT_BUFFERS = SPLIT_CONNECTIONS + 3
 
 _Chunk = TypeVar("_Chunk", bytes, bytes | memoryview)
@@ -140,7 +147,7 @@ class _Progress:
         #: Buffers that were digested, and can be filled again.
         self.spent: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._sha256 = hashlib.sha256()
-        self._chunks: queue.Queue[bytes | memoryview | None] = queue.Queue(maxsize=8)
+        self._chunks: queue.Queue[bytes | memoryview | None] = queue.Queue(maxsize=4)
         self._hasher = threading.Thread(target=self._hash, daemon=True, name="sha256")
         self._hasher.start()
 
@@ -335,7 +342,7 @@ def _one_range(streams: Streams, fetch: Fetch, validator: str, start: int, room:
 
 def _landed(target: Landing, progress: _Progress) -> dict[str, Any]:
     try:
-        with target.path.open("rb") as file:  # type: ignore[no-untyped-call]
+        with reading(target.path) as file:
             media = probe(file)
     except Exception as error:  # noqa: BLE001 - the file is there, whole; nothing may fail it now
         log.warning("%s was landed whole, but could not be probed: %s", target.path, error)
