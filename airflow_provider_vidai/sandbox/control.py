@@ -2,13 +2,14 @@
 
 import html
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from airflow_provider_vidai.sandbox.accounts import Refusal
+from airflow_provider_vidai.sandbox.accounts import Refusal, account_of
 from airflow_provider_vidai.sandbox.wire import JSON
 from airflow_provider_vidai.sandbox.world import World
 
@@ -58,6 +59,7 @@ def routes(world: World, vendors: Mapping[str, Collection[str]]) -> list[BaseRou
         ("DELETE", "/faults/{id}", side.remove_fault),
         ("POST", "/faults/{id}/release", side.release_fault),
         ("POST", "/accounts", side.account),
+        ("POST", "/balance", side.balance),
         ("POST", "/reset", side.reset),
     ]
     return [
@@ -95,11 +97,11 @@ class _Control:
         return {"calls": self._world.calls.as_json()}
 
     async def settings(self, _: Request, __: dict[str, Any]) -> Any:
-        return vars(self._world.settings)
+        return asdict(self._world.settings)
 
     async def change_settings(self, _: Request, body: dict[str, Any]) -> Any:
         self._world.change(body)
-        return vars(self._world.settings)
+        return asdict(self._world.settings)
 
     async def advance(self, _: Request, body: dict[str, Any]) -> Any:
         self._world.clock.advance(float(body.get("advance", 0)))
@@ -146,6 +148,14 @@ class _Control:
         else:
             raise ValueError("either key (with answer) or only must be given")
         return {}
+
+    async def balance(self, _: Request, body: dict[str, Any]) -> Any:
+        vendor, key, amount = body.get("vendor"), body.get("key"), body.get("amount")
+        if not isinstance(vendor, str) or not isinstance(key, str):
+            raise ValueError("vendor and key must be given")
+        if amount is not None:
+            self._world.set_balance(vendor, account_of(key), float(amount))
+        return {"balance": self._world.balance(vendor, account_of(key))}
 
     async def reset(self, _: Request, __: dict[str, Any]) -> Any:
         await self._world.reset()

@@ -131,7 +131,10 @@ class Endpoint:
 
 def _line(vendor: str, call: str, request: Request) -> Line:
     names = sorted(request.headers.keys())
-    return Line(vendor, call, request.method, request.url.path, names, bool(KEY_HEADERS.intersection(names)))
+    path = request.url.path
+    if "token" in request.path_params:  # whoever knows it may download
+        path = path.replace(request.path_params["token"], "…")
+    return Line(vendor, call, request.method, path, names, bool(KEY_HEADERS.intersection(names)))
 
 
 async def _upset(scope: Scope, faults: dict[str, Fault], when: str) -> None:
@@ -224,7 +227,9 @@ class _Sender:
 def _cut_after(truncate: Fault, headers: dict[bytes, bytes]) -> int:
     """Return how many bytes of the body are sent."""
     after: int | None = truncate.options["after_bytes"]
-    return int(int(headers[b"content-length"]) * truncate.options["fraction"]) if after is None else after
+    return (
+        int(int(headers.get(b"content-length", 0)) * truncate.options["fraction"]) if after is None else after
+    )
 
 
 def cut(scope: Scope) -> None:

@@ -89,7 +89,7 @@ def test_neither_keys_nor_signatures_are_kept(sandbox, vidio, key):
 
 def test_settings_can_be_read_and_changed(sandbox):
     before = sandbox.control.settings()
-    assert set(before) == {"speed", "url_ttl", "ranges", "refund_failed", "media_fps"}
+    assert set(before) == {"speed", "url_ttl", "ranges", "refund_failed", "media_fps", "venice"}
     assert sandbox.control.settings(speed=3, ranges=False) == {**before, "speed": 3.0, "ranges": False}
     assert sandbox.control.settings() == {**before, "speed": 3.0, "ranges": False}
 
