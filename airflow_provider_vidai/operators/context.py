@@ -63,12 +63,13 @@ def store_of(context: Context, log: Log) -> Store:
     return MemoryStore()
 
 
-def land_outlets(context: Context, outlets: Sequence[Any], files: Iterable[Any]) -> None:
-    """Tell the task's asset outlets which files were landed."""
+def land_outlets(context: Context, outlets: Sequence[Any], files: Iterable[Any], cost: Any = None) -> None:
+    """Tell the task's asset outlets which files were landed, and what their job cost, if known."""
     landed = list(files)
+    paid = {} if cost is None else {"cost": cost}
     for outlet in outlets:
         if isinstance(outlet, Asset):
-            context["outlet_events"][outlet].extra.update({"files": landed})
+            context["outlet_events"][outlet].extra.update({"files": landed, **paid})
         elif isinstance(outlet, AssetAlias):
             for file in landed:
-                context["outlet_events"][outlet].add(Asset(uri=file["uri"]), extra=file)
+                context["outlet_events"][outlet].add(Asset(uri=file["uri"]), extra={**file, **paid})
