@@ -22,7 +22,7 @@ from airflow_provider_vidai.sandbox.venice_values import (
     one_of,
     unknown_keys,
 )
-from airflow_provider_vidai.sandbox.venice_wire import Asked, Refused, error
+from airflow_provider_vidai.sandbox.venice_wire import Asked, Refused, error, no_credential
 from airflow_provider_vidai.sandbox.wire import JSON
 
 TRANSCRIPTION_USD = 0.02
@@ -38,6 +38,8 @@ async def transcribe(asked: Asked) -> Response:
     if asked.exchange.world.settings.venice.transcriptions == "retired":
         text = "This endpoint has been retired. Use /api/v1/chat/completions with a video_url part."
         raise Refused(410, {"error": text}, RETIRED)
+    if asked.account is None:
+        raise no_credential()
     extra = [name for name in asked.body if name not in ("url", "response_format")]
     issues = [unknown_keys(extra)] if extra else []
     issues += media(asked.body["url"], "url") if "url" in asked.body else [missing("url", "string")]

@@ -65,6 +65,12 @@ def error(status: int, message: str) -> Refused:
     return Refused(status, {"error": message})
 
 
+def no_credential() -> Refused:
+    """Return the refusal of a call without any key: an offer to pay from a wallet."""
+    told = base64.b64encode(json.dumps(PAYMENT).encode()).decode()
+    return Refused(402, PAYMENT, {"payment-required": told})
+
+
 def call(handler: Answering, keyless: bool = False, limit: str | None = None, reads: bool = True) -> Handler:
     """Return what answers a call.
 
@@ -86,6 +92,7 @@ def call(handler: Answering, keyless: bool = False, limit: str | None = None, re
             response = await handler(asked)
         except Refused as refused:
             response = refused.answer
+        response.headers.update(_always())
         if asked:
             _count_error(asked, response.status_code)
             response.headers.update(_headers(asked, quota, balance))
@@ -99,8 +106,7 @@ def _account(exchange: Exchange, keyless: bool) -> str | None:
     if header is None and keyless:
         return None
     if header is None:
-        told = base64.b64encode(json.dumps(PAYMENT).encode()).decode()
-        raise Refused(402, PAYMENT, {"payment-required": told})
+        raise no_credential()
     scheme, _, key = header.partition(" ")
     account = account_of(key.strip())
     refusal = exchange.world.accounts.refusal(VENDOR, account)
@@ -194,12 +200,17 @@ def _count_error(asked: Asked, status: int) -> None:
             world.windows.block(name, BLOCK_SECONDS)
 
 
-def _headers(asked: Asked, quota: Quota | None, balance: float) -> dict[str, str]:
-    """Return what every answer carries.
+def _always() -> dict[str, str]:
+    """Return what every answer carries."""
+    return {"x-venice-version": VERSION, "cf-ray": f"{time.time_ns() & 0xFFFFFFFFFFFFFFFF:016x}-FRA"}
 
-    :param balance: what the account could spend before the call.
+
+def _headers(asked: Asked, quota: Quota | None, balance: float) -> dict[str, str]:
+    """Return what the answer to a known account carries.
+
+    :param balance: what it could spend before the call.
     """
-    headers = {"x-venice-version": VERSION, "cf-ray": f"{time.time_ns() & 0xFFFFFFFFFFFFFFFF:016x}-FRA"}
+    headers: dict[str, str] = {}
     if asked.account:
         headers["x-venice-balance-usd"] = f"{balance:.2f}"
         headers["x-venice-balance-diem"] = "0"
