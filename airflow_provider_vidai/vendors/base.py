@@ -121,7 +121,8 @@ class Vendor(ABC):
 
         :param doing: the call's name.
         """
-        said = f"{self.label} answered HTTP {answer.status} to '{doing}': {self.error_words(answer)}"
+        words = self.error_words(answer).rstrip(". ")
+        said = f"{self.label} answered HTTP {answer.status} to '{doing}': {words}"
         wait = self.retry_after(answer)
         if self.account_error(answer):
             remedy = _REMEDIES.get(answer.status, "Check the key and the account")
