@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from starlette.responses import Response
 
-from airflow_provider_vidai.sandbox.storage import CHUNK, Stream, asked_range
+from airflow_provider_vidai.sandbox.storage import Stream, asked_range
 from airflow_provider_vidai.sandbox.venice_jobs import VENDOR, Job
 from airflow_provider_vidai.sandbox.wire import (
     HTML_PAGE,
@@ -17,6 +17,8 @@ from airflow_provider_vidai.sandbox.wire import (
     cut_after_delivery,
 )
 
+#: Small, because most of those who poll hang up once they have seen that a film begins.
+CHUNK = 64 << 10
 SHARE = "/storage/private-share/v1/share/read/"
 #: Another name of the host that was asked, so that a client can tell the two apart, as it can in life.
 OTHER_NAMES = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}

@@ -531,3 +531,17 @@ def test_limits_are_told_in_either_unit(sandbox, venice, unit, factor):
     assert headers["x-ratelimit-limit-requests"] == "40"
     assert headers["x-ratelimit-remaining-requests"] == "39"
     assert int(headers["x-ratelimit-reset-requests"]) / factor == pytest.approx(time.time() + 60, abs=2)
+
+
+def test_who_hangs_up_once_the_film_has_begun_is_sent_little_of_it(sandbox, venice):
+    sandbox.control.settings(venice={"media_bytes": 50_000_000})
+    job = venice.bought()
+    deadline = time.monotonic() + 20
+    kind = ""
+    while kind != "video/mp4":
+        assert time.monotonic() < deadline
+        with venice.http.stream("POST", "/video/retrieve", json=job) as answer:
+            kind = answer.headers["content-type"]
+            assert b"ftyp" in next(answer.iter_raw(64)) or kind != "video/mp4"
+    time.sleep(0.1)
+    assert sandbox.control.calls("venice", "retrieve")[-1]["bytes"] < 2_000_000
