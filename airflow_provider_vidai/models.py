@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from airflow_provider_vidai.errors import Charged, InputError
+from airflow_provider_vidai.redaction import redacted
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -318,42 +318,6 @@ class Put:
 
 
 # --- helpers that belong to the vocabulary -------------------------------------------------
-
-_URL = re.compile(r"""https?:(?:\\?/){2}[^\s"'<>]*""", re.IGNORECASE)
-_DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*,[\w+/=%.~-]*", re.IGNORECASE)
-
-
-def redacted(text: str) -> str:
-    """Return ``text`` without the http(s) URLs and the files in it.
-
-    A URL may be signed, and then it is a secret; a data URI is a whole file.
-    """
-    return _DATA_URI.sub(lambda found: f"({found[1] or 'data'})", _URL.sub("(URL)", text))
-
-
-def shown_media(value: Any) -> Any:
-    """Return ``value`` as it may be shown: URLs without what signs them, files without their bytes."""
-    if isinstance(value, Mapping):
-        return {key: shown_media(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [shown_media(item) for item in value]
-    if isinstance(value, (bytes, bytearray)):
-        return f"({len(value)} bytes)"
-    if not isinstance(value, str):
-        return value
-    return _DATA_URI.sub(
-        lambda found: f"data:{found[1] or ''},({len(found[0])} characters)", _unsigned(value)
-    )
-
-
-def _unsigned(text: str) -> str:
-    def bare(found: re.Match[str]) -> str:
-        front, mark, _ = found[0].partition("?")
-        scheme, _, rest = front.partition("//")
-        host, slash, path = rest.partition("/")
-        return f"{scheme}//{host.rpartition('@')[2]}{slash}{path}{mark and '?(hidden)'}"
-
-    return _URL.sub(bare, text)
 
 
 def literal(value: Any) -> Any:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseOperator, Context
 
 from airflow_provider_vidai.hooks.base import VidaiHook
-from airflow_provider_vidai.models import literal, shown_media
+from airflow_provider_vidai.models import literal
+from airflow_provider_vidai.redaction import shown_media
 
 
 class VendorOperator(BaseOperator):

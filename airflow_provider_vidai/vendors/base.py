@@ -21,8 +21,8 @@ from airflow_provider_vidai.models import (
     JobStatus,
     Output,
     VendorName,
-    redacted,
 )
+from airflow_provider_vidai.redaction import redacted
 
 R = TypeVar("R", bound=BaseModel)
 

@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from airflow_provider_vidai.errors import Charged
-from airflow_provider_vidai.models import Answer, JobState, JobStatus, Output, redacted
+from airflow_provider_vidai.models import Answer, JobState, JobStatus, Output
+from airflow_provider_vidai.redaction import redacted
 from airflow_provider_vidai.vendors.base import retry_after
 from airflow_provider_vidai.vendors.odd import OddBool, OddFloat, OddStr
 

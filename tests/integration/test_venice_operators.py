@@ -181,8 +181,13 @@ def test_a_kept_request_is_recognised_whatever_is_inlined(
 
 
 def test_numbers_and_truths_may_come_as_text(video_of: Any, control: Control) -> None:
-    video_of(duration="10 seconds", audio="False", max_cost_usd="5", options="{'resolution': '1080P'}",
-             resolution=None).run()  # fmt: skip
+    video_of(
+        duration="10 seconds",
+        audio="False",
+        max_cost_usd="5",
+        options="{'resolution': '1080P'}",
+        resolution=None,
+    ).run()
     (entry,) = control.purchases("venice")
     assert {name: entry["request"][name] for name in ("duration", "audio", "resolution")} == {
         "duration": "10s",
