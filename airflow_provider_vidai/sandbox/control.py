@@ -14,6 +14,8 @@ from airflow_provider_vidai.sandbox.wire import JSON
 from airflow_provider_vidai.sandbox.world import World
 
 SHOWN_CALLS = 20
+#: What a connection's host is below the sandbox's, where it is more than the vendor's name.
+HOSTS = {"venice": "venice/api/v1"}
 PAGE = """<!DOCTYPE html>
 <html><head><title>Sandbox</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; }}
@@ -166,7 +168,7 @@ class _Control:
         columns = ("at", "vendor", "call", "path", "status", "bytes")
         calls = (_row(*(line[column] for column in columns)) for line in lines)
         base = str(request.base_url)
-        hosts = "".join(_row(vendor, base + vendor) for vendor in self._vendors)
+        hosts = "".join(_row(vendor, base + HOSTS.get(vendor, vendor)) for vendor in self._vendors)
         totals = self._world.book.as_json()["totals"]
         return HTMLResponse(
             PAGE.format(

@@ -211,7 +211,9 @@ async def retrieve(asked: Asked) -> Response:
     if job.delivery == "url":
         ttl = asked.exchange.world.settings.url_ttl
         expires = datetime.fromtimestamp(time.time() + ttl, timezone.utc).isoformat(timespec="seconds")
-        answer |= {"url": asked.exchange.sign("GET", job.film.key), "expires_at": expires}
+        expired = asked.exchange.fault("expired_url")
+        url = asked.exchange.sign("GET", job.film.key, ttl=0 if expired else None)
+        answer |= {"url": url, "expires_at": expires}
     return JSON(
         {**answer, **(_times(asked, job) if asked.exchange.world.settings.venice.completed_times else {})}
     )

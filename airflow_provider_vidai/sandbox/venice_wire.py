@@ -152,7 +152,10 @@ def _within_limits(exchange: Exchange, account: str | None, limit: str | None) -
         raise _too_often(exchange, Quota(False, 0, ordered.options["seconds"]), limit)
     if limit is None or account is None:
         return None
-    quota = exchange.world.windows.take((VENDOR, account, limit), _most(exchange, limit))
+    most = _most(exchange, limit)
+    if not most:
+        return None  # and no header tells of a limit
+    quota = exchange.world.windows.take((VENDOR, account, limit), most)
     if not quota.allowed:
         raise _too_often(exchange, quota, limit)
     return quota

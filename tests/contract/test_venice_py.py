@@ -59,6 +59,16 @@ def test_the_client_reads_the_catalogue_and_prices_it(sandbox):
     assert all(quote > 0 for quote in quotes.values())
 
 
+def test_the_client_chooses_models_by_itself(sandbox):
+    async def talk(client):
+        assert await client.models.resolve_video()
+        cheapest = await client.models.resolve_cheapest_video()
+        assert cheapest.quote_usd == min(cheapest.all_quotes.values())
+        return await client.models.resolve_video_upscale()
+
+    assert asked(sandbox, talk) == "topaz-video-upscale"
+
+
 @pytest.mark.parametrize("delivery", ["inline", "link", "url"])
 def test_the_client_gets_from_words_to_a_film_that_plays_however_it_is_delivered(sandbox, tmp_path, delivery):
     sandbox.control.settings(venice={"delivery": delivery})

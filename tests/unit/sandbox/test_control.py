@@ -144,7 +144,8 @@ def test_the_page_explains_itself_to_a_person(sandbox, vidio):
     vidio.status("<script>")
     page = httpx.get(sandbox.url + "/sandbox")
     assert page.headers["content-type"].startswith("text/html")
-    assert f"{sandbox.url}/vidio" in page.text
+    assert f"{sandbox.url}/vidio<" in page.text
+    assert f"{sandbox.url}/venice/api/v1<" in page.text
     assert "curl -X POST" in page.text
     assert "<script>" not in page.text
 

@@ -276,11 +276,11 @@ def test_the_book_keeps_neither_media_nor_signatures(sandbox, venice):
         aspect_ratio=...,
         resolution=...,
         image_url="data:image/png;base64,AAAA",
-        end_image_url="https://example.com/a.png?signature=secret",
+        end_image_url="http://127.0.0.1:1/a.png?signature=secret",
     )
     (entry,) = sandbox.control.purchases()
     assert entry["request"]["image_url"] == "data:image/png;base64,… (26 characters)"
-    assert entry["request"]["end_image_url"] == "https://example.com/a.png"
+    assert entry["request"]["end_image_url"] == "http://127.0.0.1:1/a.png"
 
 
 def test_links_are_not_in_the_log(sandbox, venice):
@@ -516,12 +516,25 @@ def test_a_link_serves_ranges_only_if_told(sandbox, venice):
     assert (answer.status_code, answer.content) == (206, b"ftyp")
 
 
+def test_a_url_can_be_expired_as_it_is_told(sandbox, venice):
+    sandbox.control.settings(venice={"delivery": "url"})
+    job = venice.bought()
+    venice.settled(job)
+    sandbox.control.fault("venice", "retrieve", "expired_url")
+    urls = [venice.retrieve(job).json()["url"] for _ in range(2)]
+    assert [httpx.get(url).status_code for url in urls] == [403, 200]
+
+
 # --- what every answer tells
 
 
 def test_every_answer_tells_version_and_ray(venice):
     for answer in (venice.http.get("/models"), venice.queue(), venice.queue(model="x")):
         assert {"x-venice-version", "cf-ray"} <= set(answer.headers)
+
+
+def test_without_a_limit_no_header_tells_of_one(venice):
+    assert not [name for name in venice.queue().headers if name.startswith("x-ratelimit")]
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("ms", 1000), ("s", 1)])
