@@ -17,7 +17,7 @@ from airflow_provider_vidai.sandbox.venice_catalog import MODELS, Footage, Model
 from airflow_provider_vidai.sandbox.venice_chat import INSUFFICIENT, brief, complete_chat, transcribe
 from airflow_provider_vidai.sandbox.venice_delivery import deliver, share_url
 from airflow_provider_vidai.sandbox.venice_jobs import VENDOR, Job, measured, start
-from airflow_provider_vidai.sandbox.venice_rules import queue_issues, quote_issues
+from airflow_provider_vidai.sandbox.venice_rules import LONGEST_SOURCE, queue_issues, quote_issues, supports
 from airflow_provider_vidai.sandbox.venice_values import Issue, complaint, missing, of_type, unknown_keys
 from airflow_provider_vidai.sandbox.venice_wire import Asked, Refused, call, error
 from airflow_provider_vidai.sandbox.wire import JSON, Calls
@@ -121,14 +121,21 @@ async def queue(asked: Asked) -> Response:
         raise error(503, OFFLINE)
     sources, _ = await _measured(asked, model, ("video_url",))
     _, clips = await _measured(asked, model, ("reference_video_urls",))
-    if clips > model.clips or any(one.seconds > 300 for one in sources):
+    if clips > model.clips or any(one.seconds > LONGEST_SOURCE for one in sources):
         raise Refused(422, {"error": "The video is too long.", "code": "VIDEO_DURATION_TOO_LONG"})
-    amount = price(model, asked.body, sources[0] if sources else None, clips)
+    request = {name: value for name, value in asked.body.items() if supports(model, name)}
+    amount = price(model, request, sources[0] if sources else None, clips)
     if world.balance(VENDOR, asked.account or "") < amount:
         raise error(402, INSUFFICIENT)
-    failing = asked.exchange.fault("reject_job") or asked.exchange.fault("fail_job")
-    linked = not asked.exchange.fault("missing_output_url")
-    job = start(world, asked.account or "", model, asked.body, failing, linked)
+    return _sold(asked, model, request, amount)
+
+
+def _sold(asked: Asked, model: Model, request: dict[str, Any], amount: float) -> Response:
+    """Start the job, and write down what it costs."""
+    exchange, world = asked.exchange, asked.exchange.world
+    failing = exchange.fault("reject_job") or exchange.fault("fail_job")
+    linked = not exchange.fault("missing_output_url")
+    job = start(world, asked.account or "", model, request, failing, linked)
     world.jobs[VENDOR][job.id] = job
     world.book.purchase(
         vendor=VENDOR,
@@ -143,8 +150,8 @@ async def queue(asked: Asked) -> Response:
     )
     answer = {"model": model.id, "queue_id": job.id}
     if job.share:
-        job.deleted = asked.exchange.fault("expired_url") is not None
-        answer["download_url"] = share_url(asked.exchange, job)
+        job.deleted = exchange.fault("expired_url") is not None
+        answer["download_url"] = share_url(exchange, job)
     return JSON(answer)
 
 

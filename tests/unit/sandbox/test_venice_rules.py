@@ -182,7 +182,8 @@ def test_unknown_fields_are_refused_together_unless_it_is_lax(sandbox, venice):
         "keys": ["seed", "fps"],
     }
     sandbox.control.settings(venice={"strict": False})
-    assert venice.queue(seed=1, fps=24, end_image_url=IMAGE).status_code == 200
+    job = venice.bought(seed=1, fps=24, end_image_url=IMAGE, reference_image_urls=5, upscale_factor=2)
+    assert venice.settled(job).headers["content-type"] == "video/mp4"
 
 
 @pytest.mark.parametrize(
