@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import ApiError, InputError, JobError, VidaiError
+from airflow_provider_vidai.errors import InputError, JobError, VidaiError
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.models import (
     Bought,
@@ -158,7 +158,7 @@ class VeniceHook(VidaiHook):
             )
         )
         assert receipt.ref is not None
-        status = JobStatus(state=JobState.RUNNING, vendor_status=receipt.vendor_status or "QUEUED")
+        status = JobStatus(state=JobState.RUNNING, vendor_status="QUEUED")
         return job_result(receipt.ref, status, receipt.cost, receipt.secret)
 
     def complete(
@@ -314,7 +314,7 @@ class VeniceHook(VidaiHook):
         """Hold a request against the catalogue, as far as that can be read and says something."""
         try:
             row = catalogue_row(self._catalogue, request.model)
-        except ApiError as error:
+        except VidaiError as error:
             log.warning("The catalogue can't be read, so nothing is checked against it: %s", error)
             return request
         if row is None or row.model_spec is None:
@@ -366,10 +366,9 @@ class VeniceHook(VidaiHook):
     def _revoked(self, sealed_url: str) -> Released:
         link = VENICE.link(self.seal.open(sealed_url), self.account.base_url)
         status = status_of(self.account, replace(link, method="DELETE"))
-        if status in _REVOKED:
-            return "revoked"
-        log.warning("Venice's share host answered HTTP %d to the revocation of a video's URL.", status)
-        return "expires"
+        if status not in _REVOKED:
+            log.warning("Venice's share host answered HTTP %d to the revocation of a URL.", status)
+        return "revoked" if status in _REVOKED else "expires"
 
     def _deleted(self, ref: JobRef) -> Released:
         """Delete by one more retrieval of which nothing but the headers is read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from airflow_provider_vidai.models import OutputKind
 
@@ -35,7 +35,11 @@ def probe(file: IO[bytes]) -> Media:
     import av  # heavy, and needed only here
 
     try:
-        with av.open(file, mode="r", metadata_errors="replace") as container:
+        # What a file says about itself may be in any encoding; from PyAV 19 on that is nobody's concern.
+        lenient: dict[str, Any] = (
+            {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+        )
+        with av.open(file, mode="r", **lenient) as container:
             video = next(iter(container.streams.video), None)
             duration = container.duration / av.time_base if container.duration else None
             if duration is None and video is not None and video.duration and video.time_base:

@@ -540,3 +540,8 @@ def test_neither_key_nor_link_gets_out(
     assert "Landed" in everything
     for secret in (KEY, "private-share", "/share/read/"):
         assert secret not in everything
+
+
+def test_a_catalogue_that_cannot_be_read_keeps_nobody_from_buying(video_of: Any, control: Control) -> None:
+    control.fault("venice", "models", "status", status=404, times=10)
+    assert video_of().run()["state"] == "ready"

@@ -34,7 +34,9 @@ def control(examples: Stack) -> Control:
 def asked(run: Run) -> dict[str, Any]:
     """Wait until the run waits for a person, and return what they are shown."""
     run.wait_for_task("approve", ("awaiting_input", "deferred"), 90)
-    time.sleep(3)  # Airflow can miss an answer that is given the moment it is asked for; nobody is so quick
+    # The process that parked the task takes seconds to end. An answer before that makes the scheduler take
+    # its end for the task's (apache/airflow#66374), and the person is asked again by the next try.
+    time.sleep(12)
     return dict(run.api.call("GET", f"{run._task('approve', -1)}/-1/hitlDetails"))
 
 
