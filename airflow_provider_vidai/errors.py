@@ -42,6 +42,7 @@ class ApiError(VidaiError):
     :param processed: whether the vendor can have acted on the request: "no" only when that is
         proved (the connection never opened, or the vendor said it refused the request).
     :param account: the answer speaks of the key or the account (401, 402, 403), not of the call.
+    :param everybody: ``retry_after`` holds for all calls of the account, not only for such a one.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ApiError(VidaiError):
         retry_after: float | None = None,
         processed: Literal["no", "maybe"] = "maybe",
         account: bool = False,
+        everybody: bool = True,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -60,6 +62,7 @@ class ApiError(VidaiError):
         self.retry_after = retry_after
         self.processed = processed
         self.account = account
+        self.everybody = everybody
 
 
 class TransferError(VidaiError):

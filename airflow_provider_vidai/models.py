@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from airflow_provider_vidai.errors import Charged, InputError
+from airflow_provider_vidai.redaction import redacted
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -127,6 +127,8 @@ class JobStatus(BaseModel):
     :param look_in: the vendor's hint, in seconds, for when the job may be ready.
     :param ready_after: RUNNING counts as READY once this many seconds have passed since the
         purchase: the answer shows a finished result, but perhaps an earlier job's.
+    :param believed_after: how often in a row answers of this kind must come before this one counts;
+        until then the job is taken to be running, because it is paid for.
     :param proven: False when this answer would look the same had the purchase never arrived.
     :param ref_params: what to add to the ref, learnt from this answer.
     :param answer: the vendor's whole answer as its own record; never serialised or shown.
@@ -145,6 +147,7 @@ class JobStatus(BaseModel):
     cost: dict[str, JsonValue] | None = None
     look_in: float | None = None
     ready_after: float | None = None
+    believed_after: int = 1
     proven: bool = True
     ref_params: dict[str, JsonValue] = Field(default_factory=dict)
     answer: Any = Field(default=None, exclude=True, repr=False)
@@ -153,18 +156,52 @@ class JobStatus(BaseModel):
         """Return ``ref`` with what this answer taught about it."""
         return ref.with_params(**self.ref_params) if self.ref_params else ref
 
+    @property
+    def repeats_needed(self) -> int:
+        """How often in a row it must be heard: a paid job is not given up for one "it isn't there"."""
+        return max(self.believed_after, 2 if self.state is JobState.GONE else 1)
+
 
 def job_result(
-    ref: JobRef, status: JobStatus, cost: dict[str, JsonValue] | None = None
+    ref: JobRef,
+    status: JobStatus,
+    cost: dict[str, JsonValue] | None = None,
+    sealed_url: str | None = None,
 ) -> dict[str, JsonValue]:
-    """Return what a task gives to the next one about a READY job: the ref's fields and how it ended."""
-    return {
+    """Return what a task gives to the next one about a READY job: the ref's fields and how it ended.
+
+    :param sealed_url: where its file is, sealed, when that came only with the purchase.
+    """
+    result: dict[str, JsonValue] = {
         **ref.model_dump(mode="json"),
         "state": status.state.value,
         "vendor_status": status.vendor_status,
         "outputs": [output.model_dump(mode="json") for output in status.outputs],
         "cost": status.cost or cost,
     }
+    return result if sealed_url is None else {**result, "sealed_url": sealed_url}
+
+
+class Bought(BaseModel):
+    """What a job's dict says beside its ref: what went with the purchase.
+
+    :param cost: what it cost, if told.
+    :param sealed_url: where its file is, sealed, when that came only with the purchase.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    cost: dict[str, JsonValue] | None = None
+    sealed_url: str | None = None
+
+    @classmethod
+    def read(cls, value: Any) -> Bought:
+        """Return what an operator's ``job`` argument says; a bare id says nothing."""
+        value = literal(value)
+        try:
+            return cls.model_validate(dict(value) if isinstance(value, Mapping) else {})
+        except ValidationError:
+            return cls()
 
 
 class Receipt(BaseModel):
@@ -256,17 +293,20 @@ class Call(Generic[T]):
 class Fetch:
     """A file to stream out.
 
-    :param url: absolute; it may be signed, so it is never shown.
-    :param with_key: send the account's key: only ever true for the API's own host.
+    :param url: it may be signed, so it is never shown. With the key it is a path below the account's
+        base URL, so that a key can go nowhere else; without, it is absolute.
+    :param with_key: send the account's key.
     :param kind: what the file must turn out to be.
+    :param same_host: follow redirects on the URL's own host only.
     """
 
     url: str = field(repr=False)
     kind: OutputKind
-    method: Literal["GET", "POST"] = "GET"
+    method: Literal["GET", "POST", "DELETE"] = "GET"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: dict[str, JsonValue] | None = field(default=None, repr=False)
     with_key: bool = False
+    same_host: bool = False
 
 
 @dataclass(frozen=True)
@@ -278,13 +318,6 @@ class Put:
 
 
 # --- helpers that belong to the vocabulary -------------------------------------------------
-
-_URL = re.compile(r"""https?:(?:\\?/){2}[^\s"'<>]*""", re.IGNORECASE)
-
-
-def redacted(text: str) -> str:
-    """Return ``text`` without the http(s) URLs in it: one may be signed, and then it is a secret."""
-    return _URL.sub("(URL)", text)
 
 
 def literal(value: Any) -> Any:

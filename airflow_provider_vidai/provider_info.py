@@ -6,6 +6,16 @@ from typing import Any
 
 from airflow_provider_vidai import __version__
 
+#: Connection type, name, base URL.
+_VENDORS = (
+    ("vidio", "VIDIO", "https://api.vidio.ai"),
+    ("venice", "Venice", "https://api.venice.ai/api/v1"),
+)
+_DOCS = {
+    "VIDIO": "https://www.vidio.ai/docs/api-reference",
+    "Venice": "https://docs.venice.ai/guides/media/video-generation",
+}
+
 _NUMBER = {"type": ["number", "null"], "exclusiveMinimum": 0}
 
 #: The extras of every connection of this package, as typed form fields.
@@ -63,7 +73,7 @@ def get_provider_info() -> dict[str, Any]:
         "name": "AI video (VIDIO, Venice, Vizard, Vidgo)",
         "description": "Hooks, operators, sensors and a trigger for paid, asynchronous AI video APIs.",
         "versions": [__version__],
-        "connection-types": [_connection("vidio", "VIDIO", "https://api.vidio.ai")],
+        "connection-types": [_connection(*vendor) for vendor in _VENDORS],
         "config": {
             "vidai": {
                 "description": "Paid AI video jobs.",
@@ -83,20 +93,21 @@ def get_provider_info() -> dict[str, Any]:
             }
         },
         "integrations": [
-            {
-                "integration-name": "VIDIO",
-                "external-doc-url": "https://www.vidio.ai/docs/api-reference",
-                "tags": ["service"],
-            }
+            {"integration-name": label, "external-doc-url": docs, "tags": ["service"]}
+            for label, docs in _DOCS.items()
         ],
-        "hooks": [{"integration-name": "VIDIO", "python-modules": ["airflow_provider_vidai.hooks.vidio"]}],
-        "operators": [
-            {"integration-name": "VIDIO", "python-modules": ["airflow_provider_vidai.operators.vidio"]}
-        ],
-        "sensors": [
-            {"integration-name": "VIDIO", "python-modules": ["airflow_provider_vidai.sensors.vidio"]}
-        ],
+        "hooks": _modules("hooks"),
+        "operators": _modules("operators"),
+        "sensors": _modules("sensors"),
+        # The one trigger serves all vendors.
         "triggers": [
             {"integration-name": "VIDIO", "python-modules": ["airflow_provider_vidai.triggers.job"]}
         ],
     }
+
+
+def _modules(kind: str) -> list[dict[str, Any]]:
+    return [
+        {"integration-name": label, "python-modules": [f"airflow_provider_vidai.{kind}.{vendor}"]}
+        for vendor, label, _ in _VENDORS
+    ]

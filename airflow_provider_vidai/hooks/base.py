@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 import time
@@ -16,14 +15,24 @@ from airflow.sdk import BaseHook, Connection
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from airflow_provider_vidai.errors import InputError, JobError, VidaiError
-from airflow_provider_vidai.lifecycle.poll import SOONEST, AccountBroken, DeadlinePassed, Finished, Watch
+from airflow_provider_vidai.lifecycle.poll import AccountBroken, DeadlinePassed, Finished, Watch, confirmed
+from airflow_provider_vidai.lifecycle.seal import Seal
 from airflow_provider_vidai.lifecycle.verdict import account_broken, timed_out, unless_ready
-from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Output, VendorName, validated
+from airflow_provider_vidai.models import (
+    Call,
+    Fetch,
+    JobRef,
+    JobState,
+    JobStatus,
+    Output,
+    VendorName,
+    validated,
+)
 from airflow_provider_vidai.transport.account import Account
 from airflow_provider_vidai.transport.http import Client
 from airflow_provider_vidai.transport.transfer import download
 from airflow_provider_vidai.vendors import VENDORS
-from airflow_provider_vidai.vendors.base import Vendor
+from airflow_provider_vidai.vendors.base import Vendor, is_loopback
 
 T = TypeVar("T")
 
@@ -156,22 +165,22 @@ class VidaiHook(BaseHook):
         return self.client.send(self.vendor.status(ref), attempts=1)
 
     def confirmed(self, ref: JobRef) -> JobStatus:
-        """Ask how ``ref`` is; that it is gone must be said twice, because it may be paid for.
+        """Ask how ``ref`` is; an end that is not to be believed at once must be said again.
 
         :raises VidaiError: when there is no usable answer; that says nothing about the job.
         """
-        status = self.look(ref)
-        if status.state is JobState.GONE:
-            time.sleep(SOONEST)
-            status = self.look(ref)
-        return status
+        return confirmed(lambda: self.look(ref), time.sleep)
 
     def ready(self, ref: JobRef) -> JobStatus:
         """Return the status of a READY job.
 
         :raises JobError: when it failed, is gone, or is not ready yet.
         """
-        status = self.send(self.vendor.status(ref))
+        call = self.vendor.status(ref)
+        # That it is gone is taken at its word here: nothing is bought or given up for it.
+        status = self.send(call)
+        if status.state is not JobState.GONE and status.repeats_needed > 1:
+            status = confirmed(lambda: self.send(call), time.sleep)
         unless_ready(ref, status)
         if status.state is JobState.RUNNING and not status.ready_after:
             raise JobError(
@@ -226,16 +235,27 @@ class VidaiHook(BaseHook):
                 on_status(status)
             step = watch.saw(status, time.time())
 
-    def land(self, ref: JobRef, output: Output, destination: str) -> dict[str, Any]:
+    @cached_property
+    def seal(self) -> Seal:
+        """What keeps a secret of this account where others may read: made from the account's key."""
+        return Seal("\0".join(self.account.key_headers.values()))
+
+    def land(
+        self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
+    ) -> dict[str, Any]:
         """Download one output of a READY job.
 
         :param destination: a storage URI or path; ending in ``/`` it is a folder.
+        :param sealed_url: where the file is, sealed, when that came only with the purchase.
         :returns: the landed file, see :func:`airflow_provider_vidai.transport.transfer.download`.
+        :raises SealBroken: when ``sealed_url`` was sealed with another key.
         """
-        call = self.vendor.fetch(ref, output)
-        return download(
-            self.account, lambda: self.send(call), destination, self.vendor.file_stem(ref, output)
-        )
+        url = None if sealed_url is None else self.seal.open(sealed_url)
+        found = self.vendor.fetch(ref, output, url=url, base_url=self.account.base_url)
+        stem = self.vendor.file_stem(ref, output)
+        if isinstance(found, Fetch):
+            return download(self.account, lambda: found, destination, stem)
+        return download(self.account, lambda: self.send(found), destination, stem)
 
     def test_connection(self) -> tuple[bool, str]:
         """Prove the connection by a call that costs nothing."""
@@ -266,13 +286,6 @@ def _base_url(connection: Connection, vendor: Vendor) -> str:
         raise InputError(f"Connection {conn_id!r}: host must be the API's whole http(s) URL, not {host!r}.")
     if connection.port and not port:
         parts = parts._replace(netloc=f"{parts.netloc}:{connection.port}")
-    if parts.scheme == "http" and not _loopback(str(parts.hostname)):
+    if parts.scheme == "http" and not is_loopback(str(parts.hostname)):
         log.warning("Connection %r sends its API key unencrypted: its host is an http:// URL.", conn_id)
     return parts.geturl().rstrip("/")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -63,6 +63,23 @@ class AccountBroken:
 Step = Wait | Finished | DeadlinePassed | AccountBroken
 
 
+def doubt(times: int) -> float:
+    """Return the seconds until an end that is not believed yet is looked at again.
+
+    :param times: how often in a row it was heard.
+    """
+    return min(SOONEST * 2.0 ** (times - 1), LATEST)
+
+
+def confirmed(look: Callable[[], JobStatus], sleep: Callable[[float], None]) -> JobStatus:
+    """Look until an answer has come as often as it needs to be believed."""
+    status, times = look(), 1
+    while times < status.repeats_needed:
+        sleep(doubt(times))
+        status, times = look(), times + 1
+    return status
+
+
 class Watch:
     """The waiting for one job.
 
@@ -88,7 +105,7 @@ class Watch:
         self._jitter = jitter
         self._failures = 0
         self._refusals = 0
-        self._gone_before = False
+        self._doubted = 0
         self._last = "not looked at yet"
 
     def first(self, now: float) -> Step:
@@ -104,11 +121,10 @@ class Watch:
         """Take an answer."""
         self._failures = self._refusals = 0
         self._last = status.vendor_status
-        if status.state is JobState.GONE and not self._gone_before:
-            # A paid job is not given up for one answer that says it isn't there.
-            self._gone_before = True
-            return self._wait(now, SOONEST)
-        self._gone_before = False
+        needed = status.repeats_needed
+        self._doubted = self._doubted + 1 if needed > 1 else 0
+        if self._doubted < needed and needed > 1:
+            return self._wait(now, doubt(self._doubted))
         if status.state is not JobState.RUNNING:
             return Finished(status)
         if status.ready_after is not None and now - self._since >= status.ready_after:
@@ -126,7 +142,8 @@ class Watch:
         asked = error.retry_after if isinstance(error, ApiError) else None
         backoff = min(SOONEST * 2.0 ** min(self._failures - 1, 10), LATEST)
         pause = min(asked, LONGEST_PAUSE) if asked is not None else 0.0
-        return self._wait(now, max(self._pace(now), backoff, pause), pause_account=bool(pause))
+        everybody = bool(pause) and isinstance(error, ApiError) and error.everybody
+        return self._wait(now, max(self._pace(now), backoff, pause), pause_account=everybody)
 
     def _pace(self, now: float, hint: float | None = None) -> float:
         if self._interval is not None:

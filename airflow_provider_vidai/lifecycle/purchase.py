@@ -18,7 +18,7 @@ from airflow_provider_vidai.errors import (
 )
 from airflow_provider_vidai.lifecycle.decide import Action, Found, Occasion, Policy, decide, found, occasion
 from airflow_provider_vidai.lifecycle.ledger import Ledger, Record
-from airflow_provider_vidai.lifecycle.poll import SOONEST
+from airflow_provider_vidai.lifecycle.poll import confirmed
 from airflow_provider_vidai.lifecycle.verdict import unless_ready
 from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Receipt
 
@@ -203,12 +203,8 @@ class Purchase:
             return None, None
         ref = record.receipt.ref
         try:
-            status = self._counter.look(ref)
-            if status.state is JobState.GONE:
-                # A paid job is not given up, let alone bought again, for one answer that it isn't there.
-                self._sleep(SOONEST)
-                status = self._counter.look(ref)
-            return status, None
+            # A paid job is not given up, let alone bought again, for one answer that it isn't there.
+            return confirmed(lambda: self._counter.look(ref), self._sleep), None
         except VidaiError as error:
             self._log.warning("The status of %s cannot be read now: %s", record.receipt.ref, error)
             return None, error

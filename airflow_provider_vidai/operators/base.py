@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import conf
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import InputError, JobError, LedgerError
@@ -19,6 +18,7 @@ from airflow_provider_vidai.lifecycle.decide import Policy
 from airflow_provider_vidai.lifecycle.ledger import Ledger, Record
 from airflow_provider_vidai.lifecycle.purchase import Counter, Offer, Purchase, RateWait, Settled, finished
 from airflow_provider_vidai.models import (
+    Bought,
     JobRef,
     JobState,
     JobStatus,
@@ -30,27 +30,12 @@ from airflow_provider_vidai.models import (
 )
 from airflow_provider_vidai.operators.context import land_outlets, try_of
 from airflow_provider_vidai.operators.stores import store_of
+from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.transport.storage import storage_path
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
 #: Airflow's own deferral timeout is only a backstop behind the trigger's deadline.
 BACKSTOP_SECONDS = 60.0
-
-
-class VendorOperator(BaseOperator):
-    """An operator that talks to one vendor through one connection."""
-
-    hook_class: ClassVar[type[VidaiHook]]
-    ui_color = "#d9ecff"
-
-    def conn_id(self) -> str:
-        """Return the connection named by the ``<vendor>_conn_id`` argument."""
-        return str(getattr(self, f"{self.hook_class.vendor_name}_conn_id"))
-
-    @cached_property
-    def hook(self) -> VidaiHook:
-        """The vendor's hook on this operator's connection."""
-        return self.hook_class(self.conn_id())
 
 
 class PaidOperator(VendorOperator):
@@ -77,7 +62,7 @@ class PaidOperator(VendorOperator):
 
     def asked(self) -> dict[str, Any]:
         """Return the request as it was given, by which a changed one is recognised."""
-        return {name: literal(getattr(self, name)) for name in self.request_fields}
+        return {name: literal(self.given(name)) for name in self.request_fields}
 
     def offer(self) -> Offer:
         """Validate the request and return the purchase; called only when something is to be bought."""
@@ -104,25 +89,21 @@ class PaidOperator(VendorOperator):
         )
         return purchase.settle()
 
-    def conclude(self, context: Context, ref: JobRef | None = None) -> Receipt | None:
+    def conclude(self, context: Context, ref: JobRef | None = None) -> None:
         """Write down that the task is about to return its result.
 
         :param ref: the job as it is known now.
-        :returns: what the vendor said to the purchase, if it is still on record.
         """
         ledger = self.ledger(context)
         try:
             record = ledger.read()
             # Without a receipt, writing it down failed after the purchase; what came of it is known now.
             if record is not None and (record.receipt is not None or ref is not None):
-                record = _done(record, ref)
-                ledger.write(record)
-            return record.receipt if record else None
+                ledger.write(_done(record, ref))
         except LedgerError as error:
             self.log.warning(
                 "%s. The result stands; clearing this task would reuse it and not buy afresh.", error
             )
-            return None
 
     def _check_policy(self) -> None:
         allowed = {"on_lost_submit": ("fail", "resubmit"), "on_clear": ("fresh", "reuse")}
@@ -186,12 +167,18 @@ class JobOperator(PaidOperator):
         with airflow_failures():
             return self._run(context, deadline or self._deadline())
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, JsonValue]:
-        """Take the job from the trigger's event."""
+    def execute_complete(
+        self, context: Context, event: Any = None, bought: dict[str, Any] | None = None
+    ) -> dict[str, JsonValue]:
+        """Take the job from the trigger's event.
+
+        :param bought: what went with the purchase, as the deferred try knew it.
+        """
         with airflow_failures():
             told = read_event(event)
             self._job = told.ref
-            return self._finish(context, told.ref, told.ready())
+            status = told.ready()
+            return self._finish(context, told.ref, status, Bought.read(bought) if bought else None)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral; when the trigger itself failed, say what becomes of the job."""
@@ -223,12 +210,13 @@ class JobOperator(PaidOperator):
         ref = settled.receipt.ref
         assert ref is not None, "a job operator's purchase makes a job"
         self._job = ref
+        bought = _bought(settled.receipt)
         context["ti"].xcom_push(key="job_id", value=ref.job_id)
         status = settled.status
         if status is None or status.state is not JobState.READY:
             since = settled.record.bought_at
             if self.deferrable:
-                self._defer_to_job(ref, since, deadline, poll_interval)
+                self._defer_to_job(ref, since, deadline, poll_interval, bought)
             status = self.hook.wait(
                 ref,
                 deadline=deadline,
@@ -236,7 +224,7 @@ class JobOperator(PaidOperator):
                 poll_interval=poll_interval,
                 on_status=lambda seen: self.log.info("%s: %s", ref, describe(seen)),
             )
-        return self._finish(context, ref, status)
+        return self._finish(context, ref, status, bought)
 
     def _settled(self, context: Context, deadline: float) -> Settled:
         while True:
@@ -252,19 +240,29 @@ class JobOperator(PaidOperator):
                     self._defer_on_timer(wait.seconds, deadline)
                 time.sleep(wait.seconds)
 
-    def _finish(self, context: Context, ref: JobRef, status: JobStatus) -> dict[str, JsonValue]:
+    def _finish(
+        self, context: Context, ref: JobRef, status: JobStatus, bought: Bought | None
+    ) -> dict[str, JsonValue]:
         ref = status.of(ref)
-        files: list[JsonValue] = []
+        if bought is None:  # Airflow's dag.test() loses what a deferral takes along
+            record = self.ledger(context).read()
+            bought = _bought(record.receipt) if record and record.receipt else Bought()
+        result = job_result(ref, status, bought.cost, bought.sealed_url)
         if self.download_to:
-            files = land_all(self.hook, ref, status.outputs, self.download_to)
-            land_outlets(context, self.outlets, files)
-        receipt = self.conclude(context, ref)
+            files = land_all(self.hook, ref, status.outputs, self.download_to, bought.sealed_url)
+            land_outlets(context, self.outlets, files, result["cost"])
+            result["files"] = files
+        self.conclude(context, ref)
         self.log.info("%s is ready (%s).", ref, describe(status))
-        result = job_result(ref, status, receipt.cost if receipt else None)
-        return {**result, "files": files} if self.download_to else result
+        return result
 
     def _defer_to_job(
-        self, ref: JobRef, since: float | None, deadline: float, poll_interval: float | None
+        self,
+        ref: JobRef,
+        since: float | None,
+        deadline: float,
+        poll_interval: float | None,
+        bought: Bought,
     ) -> None:
         self.log.info("%s: waiting in the triggerer, until %s at most.", ref, _utc(deadline))
         self.defer(
@@ -275,6 +273,7 @@ class JobOperator(PaidOperator):
                 poll_interval=poll_interval,
             ),
             method_name="execute_complete",
+            kwargs={"bought": bought.model_dump(mode="json")},
             timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + BACKSTOP_SECONDS),
         )
 
@@ -338,27 +337,44 @@ class DownloadOperator(VendorOperator):
             ref = self.ref()
             hook = self.hook_class(ref.conn_id)
             status = hook.ready(ref)
-            files = land_all(hook, ref, status.outputs, self.destination)
-            land_outlets(context, self.outlets, files)
+            bought = Bought.read(self.job)
+            files = land_all(hook, ref, status.outputs, self.destination, bought.sealed_url)
+            files = self.landed(hook, ref, files)
+            land_outlets(context, self.outlets, files, bought.cost)
             return files
 
+    def landed(self, hook: VidaiHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
+        """Do what is left to do once all files are landed and checked; return them."""
+        return files
 
-def land_all(hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], destination: str) -> list[JsonValue]:
+
+def land_all(
+    hook: VidaiHook,
+    ref: JobRef,
+    outputs: Sequence[Output],
+    destination: str,
+    sealed_url: str | None = None,
+) -> list[JsonValue]:
     """Download every output of a job.
 
+    :param sealed_url: where its file is, sealed, when that came only with the purchase.
     :raises InputError: when there are several and ``destination`` is one file.
     """
     if len(outputs) > 1 and not str(destination).endswith("/"):
         raise InputError(
             f"{ref} has {len(outputs)} files, but {destination} is one: end it with '/' for a folder."
         )
-    return [hook.land(ref, output, str(destination)) for output in outputs]
+    return [hook.land(ref, output, str(destination), sealed_url=sealed_url) for output in outputs]
 
 
 def _done(record: Record, ref: JobRef | None) -> Record:
     receipt = record.receipt or Receipt()
     receipt = receipt if ref is None else receipt.model_copy(update={"ref": ref})
     return finished(record, receipt)
+
+
+def _bought(receipt: Receipt) -> Bought:
+    return Bought(cost=receipt.cost, sealed_url=receipt.secret)
 
 
 def _utc(moment: float) -> str:

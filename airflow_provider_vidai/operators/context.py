@@ -28,12 +28,13 @@ def try_of(context: Context) -> Try:
     return Try(str(instance.id), instance.try_number, instance.max_tries)
 
 
-def land_outlets(context: Context, outlets: Sequence[Any], files: Iterable[Any]) -> None:
-    """Tell the task's asset outlets which files were landed."""
+def land_outlets(context: Context, outlets: Sequence[Any], files: Iterable[Any], cost: Any = None) -> None:
+    """Tell the task's asset outlets which files were landed, and what their job cost, if known."""
     landed = list(files)
+    paid = {} if cost is None else {"cost": cost}
     for outlet in outlets:
         if isinstance(outlet, Asset):
-            context["outlet_events"][outlet].extra.update({"files": landed})
+            context["outlet_events"][outlet].extra.update({"files": landed, **paid})
         elif isinstance(outlet, AssetAlias):
             for file in landed:
-                context["outlet_events"][outlet].add(Asset(uri=file["uri"]), extra=file)
+                context["outlet_events"][outlet].add(Asset(uri=file["uri"]), extra={**file, **paid})

@@ -8,11 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from airflow_provider_vidai.sandbox import control, storage, vidio
+from airflow_provider_vidai.sandbox import control, storage, venice, vidio
+from airflow_provider_vidai.sandbox.venice_delivery import SHARE_CALLS
 from airflow_provider_vidai.sandbox.wire import JSON, Calls, Endpoint, Exchange
 from airflow_provider_vidai.sandbox.world import World
 
-VENDORS = {"vidio": vidio.CALLS}
+VENDORS = {"vidio": vidio.CALLS, "venice": venice.CALLS}
+#: Calls on hosts that are not the vendor's API.
+ELSEWHERE: dict[str, Calls] = {"venice": SHARE_CALLS}
 #: The calls that every vendor's storage answers.
 STORAGE_CALLS = {"put": storage.put, "file": storage.get}
 UNKNOWN = "unknown"
@@ -28,20 +31,29 @@ def make_app(world: World) -> Starlette:
 
     routes: list[BaseRoute] = [
         *(Mount(f"/{vendor}", routes=_routes(world, vendor, calls)) for vendor, calls in VENDORS.items()),
+        *(route for vendor, calls in ELSEWHERE.items() for route in _calls(world, vendor, calls)),
         _storage(world),
         *control.routes(
-            world, {vendor: [*calls, *STORAGE_CALLS, UNKNOWN] for vendor, calls in VENDORS.items()}
+            world,
+            {
+                vendor: [*calls, *ELSEWHERE.get(vendor, ()), *STORAGE_CALLS, UNKNOWN]
+                for vendor, calls in VENDORS.items()
+            },
         ),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
 
 
 def _routes(world: World, vendor: str, calls: Calls) -> list[BaseRoute]:
-    routes: list[BaseRoute] = [
+    unknown = Route("/{path:path}", Endpoint(world, vendor, UNKNOWN, _no_such_call))
+    return [*_calls(world, vendor, calls), unknown]
+
+
+def _calls(world: World, vendor: str, calls: Calls) -> list[BaseRoute]:
+    return [
         Route(path, Endpoint(world, vendor, call, handler), methods=[method])
         for call, (method, path, handler) in calls.items()
     ]
-    return [*routes, Route("/{path:path}", Endpoint(world, vendor, UNKNOWN, _no_such_call))]
 
 
 async def _no_such_call(exchange: Exchange) -> JSON:

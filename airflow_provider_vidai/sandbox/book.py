@@ -62,6 +62,11 @@ class Book:
         """Write down a purchase; ``facts`` are the fields of :class:`Entry`."""
         self._entries.append(Entry(id=len(self._entries) + 1, **facts))
 
+    def spent(self, vendor: str, account: str) -> float:
+        """Return what an account has spent at a vendor, without what it got back."""
+        mine = (one for one in self._entries if (one.vendor, one.account) == (vendor, account))
+        return sum(one.amount for one in mine if not one.refunded)
+
     def as_json(self) -> dict[str, Any]:
         """Return ``{"entries": […], "totals": {"purchases", "charged", "refunded"}}``."""
         entries = [entry.as_json() for entry in self._entries]

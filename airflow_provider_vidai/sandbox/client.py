@@ -35,7 +35,7 @@ class Control:
         return [line for line in calls if vendor in (None, line["vendor"]) and call in (None, line["call"])]
 
     def settings(self, **changes: Any) -> dict[str, Any]:
-        """Change settings, and return them all."""
+        """Change settings (a vendor's own: ``venice={…}``), and return them all."""
         settings: dict[str, Any] = self._ask("PATCH", "/settings", changes)
         return settings
 
@@ -94,6 +94,12 @@ class Control:
     def accept_only(self, vendor: str, keys: list[str] | None) -> None:
         """Know no other keys than these; None makes any key good again."""
         self._ask("POST", "/accounts", {"vendor": vendor, "only": keys})
+
+    def balance(self, vendor: str, key: str, amount: float | None = None) -> float:
+        """Return what an account has left to spend, in the vendor's own currency; ``amount`` sets it."""
+        return float(
+            self._ask("POST", "/balance", {"vendor": vendor, "key": key, "amount": amount})["balance"]
+        )
 
     def reset(self) -> None:
         """Begin anew, as freshly started."""

@@ -13,6 +13,7 @@ class Clock:
     def __init__(self, speed: float) -> None:
         self._speed = speed
         self._seconds = 0.0
+        self._jumped = 0.0
         self._read_at = time.monotonic()
 
     def now(self) -> float:
@@ -22,6 +23,14 @@ class Clock:
         self._read_at = real
         return self._seconds
 
+    def wall(self) -> float:
+        """Return the time of day in seconds, as it would be had no jump been needed: speed does not count."""
+        return time.time() + self._jumped
+
+    def lasting(self, seconds: float) -> float:
+        """Return how long virtual seconds last for a client; those of a standing clock last as if it ran."""
+        return seconds / (self._speed or 1.0)
+
     def run_at(self, speed: float) -> None:
         """Change the speed from now on."""
         self.now()
@@ -30,6 +39,7 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Jump ahead."""
         self._seconds += seconds
+        self._jumped += seconds
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 import html
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from airflow_provider_vidai.sandbox.accounts import Refusal
+from airflow_provider_vidai.sandbox.accounts import Refusal, account_of
 from airflow_provider_vidai.sandbox.wire import JSON
 from airflow_provider_vidai.sandbox.world import World
 
 SHOWN_CALLS = 20
+#: What a connection's host is below the sandbox's, where it is more than the vendor's name.
+HOSTS = {"venice": "venice/api/v1"}
 PAGE = """<!DOCTYPE html>
 <html><head><title>Sandbox</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; }}
@@ -58,6 +61,7 @@ def routes(world: World, vendors: Mapping[str, Collection[str]]) -> list[BaseRou
         ("DELETE", "/faults/{id}", side.remove_fault),
         ("POST", "/faults/{id}/release", side.release_fault),
         ("POST", "/accounts", side.account),
+        ("POST", "/balance", side.balance),
         ("POST", "/reset", side.reset),
     ]
     return [
@@ -95,11 +99,11 @@ class _Control:
         return {"calls": self._world.calls.as_json()}
 
     async def settings(self, _: Request, __: dict[str, Any]) -> Any:
-        return vars(self._world.settings)
+        return asdict(self._world.settings)
 
     async def change_settings(self, _: Request, body: dict[str, Any]) -> Any:
         self._world.change(body)
-        return vars(self._world.settings)
+        return asdict(self._world.settings)
 
     async def advance(self, _: Request, body: dict[str, Any]) -> Any:
         self._world.clock.advance(float(body.get("advance", 0)))
@@ -147,6 +151,14 @@ class _Control:
             raise ValueError("either key (with answer) or only must be given")
         return {}
 
+    async def balance(self, _: Request, body: dict[str, Any]) -> Any:
+        vendor, key, amount = body.get("vendor"), body.get("key"), body.get("amount")
+        if not isinstance(vendor, str) or not isinstance(key, str):
+            raise ValueError("vendor and key must be given")
+        if amount is not None:
+            self._world.set_balance(vendor, account_of(key), float(amount))
+        return {"balance": self._world.balance(vendor, account_of(key))}
+
     async def reset(self, _: Request, __: dict[str, Any]) -> Any:
         await self._world.reset()
         return {}
@@ -156,7 +168,7 @@ class _Control:
         columns = ("at", "vendor", "call", "path", "status", "bytes")
         calls = (_row(*(line[column] for column in columns)) for line in lines)
         base = str(request.base_url)
-        hosts = "".join(_row(vendor, base + vendor) for vendor in self._vendors)
+        hosts = "".join(_row(vendor, base + HOSTS.get(vendor, vendor)) for vendor in self._vendors)
         totals = self._world.book.as_json()["totals"]
         return HTMLResponse(
             PAGE.format(

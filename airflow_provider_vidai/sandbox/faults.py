@@ -24,9 +24,17 @@ KINDS: dict[str, dict[str, Any]] = {
     "expired_url": {"after_bytes": None},  # a signed URL expires at once, or after some bytes of download
     "vendor_status": {"word": ...},
     "fail_job": {"word": "failed"},
+    "reject_job": {"status": 422, "body": None, "refunded": None, "after": None},  # after: virtual seconds
+    "spoil_media": {"how": ...},  # at the next delivery, however many polls later that is
+    "limited": {"by": "quota", "seconds": 30.0},
     "stale_rendered": {},
     "missing_output_url": {},
     "no_range": {},
+}
+#: What some options may be.
+CHOICES = {
+    "how": ("truncated", "cut", "empty", "html", "octet_stream", "bad_gateway"),
+    "by": ("quota", "overloaded", "errors"),
 }
 #: Answers made up before the vendor hears of the call, unless told otherwise.
 MADE_UP = ("status", "html", "empty", "garbage", "redirect")
@@ -180,6 +188,9 @@ def _options(kind: str, given: dict[str, Any]) -> dict[str, Any]:
     options = {**known, **given}
     if options.get("bytes_per_second", 1) <= 0:
         raise ValueError("bytes_per_second must be more than 0")
+    for name in CHOICES.keys() & options.keys():
+        if options[name] is not ... and options[name] not in CHOICES[name]:
+            raise ValueError(f"{name} must be one of {', '.join(CHOICES[name])}")
     missing = [name for name, value in options.items() if value is ...]
     if missing:
         raise ValueError(f"{kind} needs {', '.join(missing)}")

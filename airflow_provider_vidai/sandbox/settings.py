@@ -1,8 +1,11 @@
 """What can be tuned while the sandbox runs."""
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any, get_args, get_type_hints
+
+from airflow_provider_vidai.sandbox.venice_settings import VeniceSettings
 
 
 @dataclass
@@ -12,8 +15,9 @@ class Settings:
     :param speed: how many times faster than life jobs go; 0 stops them.
     :param url_ttl: seconds that a signed URL is good for.
     :param ranges: whether files are served in ranges.
-    :param refund_failed: whether jobs bought from now on are refunded if they fail.
+    :param refund_failed: whether jobs bought from now on are refunded if they fail (Venice has its own).
     :param media_fps: how many times per second of footage motion and sound are measured.
+    :param venice: settings of one vendor.
     """
 
     speed: float = 1.0
@@ -21,22 +25,46 @@ class Settings:
     ranges: bool = True
     refund_failed: bool = False
     media_fps: float = 5.0
+    venice: VeniceSettings = field(default_factory=VeniceSettings)
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Take over ``changes``.
+        """Take over ``changes``; a vendor's own are an object in them.
 
         :raises ValueError: naming an unknown setting or a value of the wrong kind; nothing is changed then.
         """
-        kinds: dict[str, type] = {setting.name: type(setting.default) for setting in fields(self)}
-        for name, value in changes.items():
-            if name not in kinds:
-                raise ValueError(f"unknown setting {name!r}; there are: {', '.join(kinds)}")
-            if kinds[name] is bool and not isinstance(value, bool):
-                raise ValueError(f"{name} must be true or false")
-            if kinds[name] is float and not _is_measure(value, zero=name != "media_fps"):
-                raise ValueError(f"{name} must be a number, and not negative or (media_fps) zero")
-        for name, value in changes.items():
-            setattr(self, name, kinds[name](value))
+        for part, name, value in list(_checked(self, changes)):
+            setattr(part, name, value)
+
+
+def _checked(part: Any, changes: Any) -> Iterator[tuple[Any, str, Any]]:
+    """Yield what is to be set where."""
+    if not isinstance(changes, dict):
+        raise ValueError("settings must be an object")
+    kinds = get_type_hints(type(part))
+    for name, value in changes.items():
+        if name not in kinds:
+            raise ValueError(f"unknown setting {name!r}; there are: {', '.join(kinds)}")
+        kind = kinds[name]
+        if is_dataclass(kind):
+            yield from _checked(getattr(part, name), value)
+            continue
+        problem = _problem(name, kind, value)
+        if problem:
+            raise ValueError(f"{name} must be {problem}")
+        yield part, name, kind(value) if isinstance(kind, type) else value
+
+
+def _problem(name: str, kind: Any, value: Any) -> str | None:
+    """Return what the value must be, if it is not."""
+    if get_args(kind):
+        return None if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
+    if kind is bool:
+        return None if isinstance(value, bool) else "true or false"
+    if kind is int:
+        good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        return None if good else "a whole number, and not negative"
+    good = _is_measure(value, zero=name != "media_fps")
+    return None if good else "a number, and not negative or (media_fps) zero"
 
 
 def _is_measure(value: Any, zero: bool) -> bool:

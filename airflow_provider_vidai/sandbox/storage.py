@@ -199,7 +199,7 @@ async def get(exchange: Exchange) -> Response:
     span = None
     if exchange.world.settings.ranges and not exchange.fault("no_range"):
         headers["accept-ranges"] = "bytes"
-        span = _asked_range(request, blob.etag, size)
+        span = asked_range(request, blob.etag, size)
     if span and span[0] >= span[1]:
         response = complaint(416, "InvalidRange", "The requested range is not satisfiable")
         response.headers["content-range"] = f"bytes */{size}"
@@ -208,10 +208,10 @@ async def get(exchange: Exchange) -> Response:
     headers["content-length"] = str(end - first)
     if span:
         headers["content-range"] = f"bytes {first}-{end - 1}/{size}"
-    return _Stream(_read(exchange, blob.path, first, end), 206 if span else 200, headers)
+    return Stream(_read(exchange, blob.path, first, end), 206 if span else 200, headers)
 
 
-def _asked_range(request: Request, etag: str, size: int) -> tuple[int, int] | None:
+def asked_range(request: Request, etag: str, size: int) -> tuple[int, int] | None:
     """Return first byte and end of the single range asked for; empty if it cannot be; None for the whole."""
     if request.headers.get("if-range", etag) != etag:
         return None
@@ -224,10 +224,11 @@ def _asked_range(request: Request, etag: str, size: int) -> tuple[int, int] | No
     return int(first), min(size, int(last) + 1) if last else size
 
 
-class _Stream(StreamingResponse):
+class Stream(StreamingResponse):
     """A streamed answer whose source is closed even when the connection is cut."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
         try:
             await super().__call__(scope, receive, send)
         finally:

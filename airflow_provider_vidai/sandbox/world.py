@@ -12,6 +12,7 @@ from airflow_provider_vidai.sandbox.book import Book
 from airflow_provider_vidai.sandbox.calls import Calls
 from airflow_provider_vidai.sandbox.clock import Clock
 from airflow_provider_vidai.sandbox.faults import Faults
+from airflow_provider_vidai.sandbox.limits import Windows
 from airflow_provider_vidai.sandbox.settings import Settings
 from airflow_provider_vidai.sandbox.storage import Storage
 from airflow_provider_vidai.sandbox.studio import Studio
@@ -31,7 +32,7 @@ class World:
         self._begin()
 
     def _begin(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="vidai-sandbox-", dir=self._data))
+        self.folder = Path(tempfile.mkdtemp(prefix="vidai-sandbox-", dir=self._data))
         self.settings = Settings()
         self.clock = Clock(self.settings.speed)
         self.change({"speed": self._speed})
@@ -39,8 +40,10 @@ class World:
         self.accounts = Accounts()
         self.faults = Faults()
         self.calls = Calls()
-        self.storage = Storage(self._folder)
+        self.storage = Storage(self.folder)
         self.studio = Studio()
+        self.windows = Windows(self.clock)
+        self._granted: dict[tuple[str, str], float] = {}
         #: Each vendor's jobs by id.
         self.jobs: defaultdict[str, dict[str, Any]] = defaultdict(dict)
 
@@ -52,10 +55,30 @@ class World:
         self.settings.change(settings)
         self.clock.run_at(self.settings.speed)
 
+    def balance(self, vendor: str, account: str) -> float:
+        """Return what an account has left to spend at a vendor.
+
+        :raises ValueError: if the vendor knows no balance.
+        """
+        granted = self._granted.get((vendor, account))
+        if granted is None:
+            granted = getattr(getattr(self.settings, vendor, None), "balance", None)
+        if granted is None:
+            raise ValueError(f"{vendor} has no balance")
+        return round(granted - self.book.spent(vendor, account), 6)
+
+    def set_balance(self, vendor: str, account: str, amount: float) -> None:
+        """Let an account have this much left to spend.
+
+        :raises ValueError: if the vendor knows no balance.
+        """
+        self.balance(vendor, account)
+        self._granted[vendor, account] = amount + self.book.spent(vendor, account)
+
     async def reset(self) -> None:
         """Begin anew, as freshly started; what is held is cut, and files go in any case."""
         self.faults.clear(drop=True)
-        studio, folder = self.studio, self._folder
+        studio, folder = self.studio, self.folder
         self._begin()
         await asyncio.to_thread(studio.close)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -64,4 +87,4 @@ class World:
         """Stop what runs, and delete a temporary folder."""
         await asyncio.to_thread(self.studio.close)
         if self._data is None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)

@@ -20,7 +20,7 @@ from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.lifecycle.verdict import account_broken, unless_ready
-from airflow_provider_vidai.models import JobRef, JobState, job_result
+from airflow_provider_vidai.models import Bought, JobRef, JobState, JobStatus, job_result
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
 #: Between looks when not deferrable, in seconds; Airflow's own default.
@@ -57,6 +57,11 @@ class JobSensor(BaseSensorOperator):
         """Return the job to wait for."""
         raise NotImplementedError
 
+    def result(self, ref: JobRef, status: JobStatus) -> dict[str, JsonValue]:
+        """Return the job, with what its purchase told if that was passed on."""
+        bought = Bought.read(self.job)
+        return job_result(status.of(ref), status, bought.cost, bought.sealed_url)
+
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; an unanswered look is no failure."""
         with airflow_failures():
@@ -72,7 +77,7 @@ class JobSensor(BaseSensorOperator):
             if status.state is JobState.RUNNING:
                 return PokeReturnValue(is_done=False)
             unless_ready(ref, status)
-            return PokeReturnValue(is_done=True, xcom_value=job_result(status.of(ref), status))
+            return PokeReturnValue(is_done=True, xcom_value=self.result(ref, status))
 
     def execute(self, context: Context) -> Any:
         """Look at once; then wait, in the triggerer if deferrable."""
@@ -104,4 +109,4 @@ class JobSensor(BaseSensorOperator):
             if told.end == "deadline":
                 raise AirflowSensorTimeout(f"{told.ref} is not ready yet (last seen: {told.message}).")
             status = told.ready()
-            return job_result(status.of(told.ref), status)
+            return self.result(told.ref, status)

@@ -100,14 +100,14 @@ class Streams:
             sent["Content-Type"] = "application/json"
         if fetch.with_key:
             sent |= self._account.key_headers
-        url = fetch.url
+        url = self._account.base_url + fetch.url if fetch.with_key else fetch.url
         for _ in range(_MOST_REDIRECTS + 1):
             response = self._send(fetch.method, url, sent, body)
             try:
                 if fetch.with_key or response.status not in _REDIRECTS:
                     yield Stream(self._account.label, response)
                     return
-                url = self._redirected(url, response.headers.get("Location", ""))
+                url = self._redirected(url, response.headers.get("Location", ""), fetch.same_host)
             finally:
                 response.close()
         raise TransferError(f"{self._account.label}'s storage redirects in circles. Nothing was landed.")
@@ -128,12 +128,15 @@ class Streams:
                 method, url, headers=headers, body=body, redirect=False, retries=False, preload_content=False
             )
 
-    def _redirected(self, url: str, location: str) -> str:
+    def _redirected(self, url: str, location: str, same_host: bool) -> str:
         target = urljoin(url, location)
         scheme = urlsplit(target).scheme
-        if not location or scheme not in ("http", "https") or (url.startswith("https:") and scheme == "http"):
+        elsewhere = same_host and urlsplit(target).netloc != urlsplit(url).netloc
+        downgraded = url.startswith("https:") and scheme == "http"
+        if not location or scheme not in ("http", "https") or downgraded or elsewhere:
+            where = "another host" if elsewhere else scheme or "nowhere"
             raise TransferError(
-                f"{self._account.label}'s storage redirects to {scheme or 'nowhere'}, which is not followed. "
+                f"{self._account.label}'s storage redirects to {where}, which is not followed. "
                 "Nothing was landed.",
                 retryable=False,
             )

@@ -131,6 +131,18 @@ def download(account: Account, locate: Callable[[], Fetch], destination: str, st
         return _landed(target.landing, progress)
 
 
+def status_of(account: Account, fetch: Fetch) -> int:
+    """Send ``fetch`` once and return only the status of its answer.
+
+    :raises TransferError: when there was none.
+    """
+    try:
+        with Streams(account) as streams, streams.get(fetch, {}) as stream:
+            return stream.status
+    except Interrupted as why:
+        raise TransferError(f"{str(why).capitalize()}.") from None
+
+
 class _Progress:
     """How far a download has come, and what must stay the same for it to be resumed.
 

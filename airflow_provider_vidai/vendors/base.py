@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -20,8 +21,8 @@ from airflow_provider_vidai.models import (
     JobStatus,
     Output,
     VendorName,
-    redacted,
 )
+from airflow_provider_vidai.redaction import redacted
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -66,8 +67,15 @@ class Vendor(ABC):
         """Return the call that asks how ``ref`` is."""
 
     @abstractmethod
-    def fetch(self, ref: JobRef, output: Output) -> Call[Fetch]:
-        """Return the call that yields a fresh way to the file of ``output``."""
+    def fetch(
+        self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
+    ) -> Call[Fetch] | Fetch:
+        """Return the way to the file of ``output``, or the call that yields a fresh one.
+
+        :param url: the secret that came only with the purchase, where there was one.
+        :param base_url: the account's, for a vendor that must tell its own hosts from others.
+        :raises VidaiError: when there is no way.
+        """
 
     @abstractmethod
     def check(self) -> Call[str]:
@@ -89,6 +97,14 @@ class Vendor(ABC):
         """Whether the answer speaks of the key or the account and not of this call."""
         return answer.status in ACCOUNT
 
+    def retry_after(self, answer: Answer) -> float | None:
+        """Return the seconds that the vendor asks to wait, if it does."""
+        return retry_after(answer)
+
+    def concerns_everybody(self, answer: Answer) -> bool:
+        """Whether a wait that is asked for holds for the whole account, not only for such calls."""
+        return True
+
     def error_words(self, answer: Answer) -> str:
         """Return the vendor's explanation from an error answer."""
         try:
@@ -105,14 +121,20 @@ class Vendor(ABC):
 
         :param doing: the call's name.
         """
-        said = f"{self.label} answered HTTP {answer.status} to '{doing}': {self.error_words(answer)}"
-        wait = retry_after(answer)
+        words = self.error_words(answer).rstrip(". ")
+        said = f"{self.label} answered HTTP {answer.status} to '{doing}': {words}"
+        wait = self.retry_after(answer)
         if self.account_error(answer):
             remedy = _REMEDIES.get(answer.status, "Check the key and the account")
             return ApiError(f"{said}. {remedy}.", status=answer.status, processed="no", account=True)
         if self.not_processed(answer):
             return ApiError(
-                f"{said}.", status=answer.status, processed="no", retryable=True, retry_after=wait
+                f"{said}.",
+                status=answer.status,
+                processed="no",
+                retryable=True,
+                retry_after=wait,
+                everybody=self.concerns_everybody(answer),
             )
         if answer.status in REFUSED:
             return InputError(f"{said}. Correct the request; nothing was charged for it.")
@@ -152,6 +174,14 @@ class Vendor(ABC):
             status=answer.status,
             retryable=True,
         )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, as a sandbox's is."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def retry_after(answer: Answer) -> float | None:

@@ -212,7 +212,9 @@ class Vidio(Vendor):
         }
         return Call(doing, "POST", path, parse, repeat=Repeat.ONCE, body=body)
 
-    def fetch(self, ref: JobRef, output: Output) -> Call[Fetch]:
+    def fetch(
+        self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
+    ) -> Call[Fetch]:
         """Read the job again for a fresh ``output_url``: it may be signed and short-lived."""
         status = self.status(self.render_of(ref))
 

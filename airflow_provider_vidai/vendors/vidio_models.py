@@ -14,14 +14,12 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
 )
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.models import literal
+from airflow_provider_vidai.vendors.odd import OddFloat, OddInt, OddStr
 
 VideoCategory = Literal[
     "podcast", "ball-sports", "non-ball-sports", "beauty-product-demo", "wedding", "travel", "others"
@@ -173,23 +171,9 @@ def media_type_of(file_name: str) -> MediaType:
     return known
 
 
-def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return read(value)
-    except ValidationError:
-        return None
-
-
 def _objects(value: Any) -> list[Any]:
     # What is no object stays in its place as an empty one: outputs are known by their index.
     return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
-
-
-# A paid job must not become unreadable for one odd field that nothing depends on.
-_Odd = WrapValidator(_or_none)
-_Int = Annotated[int | None, _Odd]
-_Float = Annotated[float | None, _Odd]
-_Str = Annotated[str | None, _Odd]
 
 
 class _Told(BaseModel):
@@ -210,15 +194,15 @@ class VidioOverlay(_Told):
     :param videoStartTime: where in the footage it starts; the vendor does not say in what unit.
     """
 
-    id: _Int = None
-    fileID: _Str = None
-    originalFileName: _Str = None
-    from_: _Int = Field(default=None, alias="from")
-    content: _Str = Field(default=None, repr=False)
-    durationInFrames: _Float = None
-    type: _Str = None
-    src: _Str = Field(default=None, repr=False)
-    videoStartTime: _Float = None
+    id: OddInt = None
+    fileID: OddStr = None
+    originalFileName: OddStr = None
+    from_: OddInt = Field(default=None, alias="from")
+    content: OddStr = Field(default=None, repr=False)
+    durationInFrames: OddFloat = None
+    type: OddStr = None
+    src: OddStr = Field(default=None, repr=False)
+    videoStartTime: OddFloat = None
 
 
 class VidioOutput(_Told):
@@ -229,21 +213,21 @@ class VidioOutput(_Told):
     :param duration: seconds.
     """
 
-    start: _Float = None
-    end: _Float = None
-    thumbnail: _Str = None
-    duration: _Float = None
-    fps: _Float = None
+    start: OddFloat = None
+    end: OddFloat = None
+    thumbnail: OddStr = None
+    duration: OddFloat = None
+    fps: OddFloat = None
     overlays: Annotated[list[VidioOverlay], BeforeValidator(_objects)] = Field(default_factory=list)
 
 
 class VidioJob(_Told):
     """A job as ``get_job`` tells it; one resource carries the reel and its last render."""
 
-    job_id: _Str = None
+    job_id: OddStr = None
     status: str
     outputs: Annotated[list[VidioOutput], BeforeValidator(_objects)] = Field(default_factory=list)
-    output_url: _Str = Field(default=None, repr=False)
+    output_url: OddStr = Field(default=None, repr=False)
 
     @field_validator("output_url")
     @classmethod
@@ -265,4 +249,4 @@ class CreatedAnswer(BaseModel):
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
     job_id: str = Field(min_length=1)
-    status: _Str = None
+    status: OddStr = None

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_vidai.hooks.venice import VeniceHook
 from airflow_provider_vidai.hooks.vidio import VidioHook
+from airflow_provider_vidai.operators.venice import VeniceVideoOperator
 from airflow_provider_vidai.operators.vidio import VidioHighlightReelOperator, VidioRenderOperator
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sandbox.server import Sandbox, serve
@@ -18,6 +20,14 @@ from tests.support.films import film
 from tests.support.task import Task
 
 KEY = "sandbox-key-4f9d1c"
+#: A video that is delivered as the answer of the poll, and one that is delivered by a link.
+VIDEO = {
+    "model": "wan-2.6-text-to-video",
+    "prompt": "a sunset over the ocean",
+    "duration": 5,
+    "resolution": "720p",
+    "aspect_ratio": "16:9",
+}
 #: A job is through in a few real milliseconds, and the media work it really needs.
 SPEED = 3000.0
 
@@ -62,6 +72,30 @@ def ended(control: Control) -> Callable[[], None]:
 def vidio(sandbox: Sandbox, connect: Any) -> VidioHook:
     """A hook on a connection to the sandbox; the connection's calls may take long in a fast event loop."""
     return VidioHook(connect(host=f"{sandbox.url}/vidio", password=KEY, extra={"timeout": 600}))
+
+
+@pytest.fixture
+def venice(sandbox: Sandbox, connect: Any) -> VeniceHook:
+    """A hook on a connection to the sandbox, which makes small films and counts no calls per minute.
+
+    Its limits run in real time, and the event loop of these tests is faster.
+    """
+    free = {"queue_per_minute": 0, "retrieve_per_minute": 0, "share_per_minute": 0, "error_budget": 0}
+    sandbox.control.settings(venice={**free, "short_side": 64})
+    host = f"{sandbox.url}/venice/api/v1"
+    extra = {"timeout": 600, "polls_per_minute": 6000}
+    return VeniceHook(connect("venice_default", conn_type="venice", host=host, password=KEY, extra=extra))
+
+
+@pytest.fixture
+def video_of() -> Any:
+    """Make the task that buys a video."""
+
+    def make(**changes: Any) -> Task:
+        told = {"task_id": "video", **VIDEO, "poll_interval": 0.05, "deferrable": False, **changes}
+        return Task(lambda: VeniceVideoOperator(**told))
+
+    return make
 
 
 @pytest.fixture(scope="session")

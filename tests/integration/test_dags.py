@@ -10,13 +10,22 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseOperator, task
 
-from airflow_provider_vidai.operators import vidio as operators
+from airflow_provider_vidai.operators import venice, vidio
+from airflow_provider_vidai.operators.base import JobOperator
+from airflow_provider_vidai.operators.venice import (
+    VeniceDownloadOperator,
+    VeniceQuoteOperator,
+    VeniceReleaseOperator,
+    VeniceTranscribeOperator,
+    VeniceVideoOperator,
+)
 from airflow_provider_vidai.operators.vidio import (
     VidioDownloadOperator,
     VidioHighlightReelOperator,
     VidioRenderOperator,
     VidioUploadOperator,
 )
+from airflow_provider_vidai.sensors.venice import VeniceVideoSensor
 from airflow_provider_vidai.sensors.vidio import VidioJobSensor
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -33,19 +42,32 @@ REQUIRED: dict[type[BaseOperator], dict[str, Any]] = {
     VidioRenderOperator: {"job": "no such job"},
     VidioDownloadOperator: {"job": "no such job", "destination": "nosuch://x/"},
     VidioJobSensor: {"job": "no such job"},
+    VeniceQuoteOperator: {"model": "no such model"},
+    VeniceVideoOperator: {"model": "no such model", "duration": -5, "image_url": "nosuch://x"},
+    VeniceDownloadOperator: {"job": "no such job", "destination": "nosuch://x/"},
+    VeniceReleaseOperator: {"job": "no such job"},
+    VeniceTranscribeOperator: {"url": "nosuch://x"},
+    VeniceVideoSensor: {"job": "no such job"},
 }
+SENSORS = {VidioJobSensor, VeniceVideoSensor}
 each = pytest.mark.parametrize("kind", REQUIRED, ids=lambda kind: kind.__name__)
+
+
+def conn_id_of(kind: Any) -> str:
+    return f"{kind.hook_class.vendor_name}_conn_id"
 
 
 def test_every_public_operator_is_examined_here() -> None:
     public = {
         thing
-        for thing in vars(operators).values()
+        for module in (vidio, venice)
+        for name, thing in vars(module).items()
         if isinstance(thing, type)
         and issubclass(thing, BaseOperator)
-        and thing.__module__ == operators.__name__
+        and thing.__module__ == module.__name__
+        and not name.startswith("_")
     }
-    assert public == set(REQUIRED) - {VidioJobSensor}
+    assert public == set(REQUIRED) - SENSORS
 
 
 @each
@@ -68,7 +90,8 @@ def test_what_a_user_sets_for_the_vendor_is_a_template_field(kind: type[BaseOper
 @each
 def test_a_constructor_does_no_work(kind: type[BaseOperator], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_VIDIO_DEFAULT", raising=False)
-    operator = kind(task_id="t", vidio_conn_id="no_such_connection", **REQUIRED[kind])
+    monkeypatch.delenv("AIRFLOW_CONN_VENICE_DEFAULT", raising=False)
+    operator = kind(task_id="t", **{conn_id_of(kind): "no_such_connection"}, **REQUIRED[kind])
     for name, value in REQUIRED[kind].items():
         assert getattr(operator, name) is value
 
@@ -84,9 +107,9 @@ def test_arguments_are_by_keyword_only_and_unknown_ones_refused(kind: type[BaseO
 @each
 def test_templates_are_rendered(kind: type[BaseOperator]) -> None:
     with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)):
-        operator = kind(task_id="t", **{**REQUIRED[kind], "vidio_conn_id": "team_{{ team }}"})
+        operator = kind(task_id="t", **{**REQUIRED[kind], conn_id_of(kind): "team_{{ team }}"})
     operator.render_template_fields({"team": "b"})
-    assert operator.vidio_conn_id == "team_b"  # type: ignore[attr-defined]
+    assert getattr(operator, conn_id_of(kind)) == "team_b"
 
 
 @each
@@ -145,7 +168,7 @@ def test_the_example_dags_are_explained_and_wait_in_the_triggerer(bag: Any) -> N
     for dag in bag.dags.values():
         assert dag.doc_md
         assert dag.tags
-        buyers = [one for one in dag.tasks if issubclass(_class(one), operators.JobOperator)]
+        buyers = [one for one in dag.tasks if issubclass(_class(one), JobOperator)]
         assert buyers
         for one in buyers:
             given = one.partial_kwargs if hasattr(one, "partial_kwargs") else vars(one)

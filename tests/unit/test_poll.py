@@ -19,6 +19,7 @@ from airflow_provider_vidai.lifecycle.poll import (
     Step,
     Wait,
     Watch,
+    confirmed,
 )
 from airflow_provider_vidai.models import JobState, JobStatus
 
@@ -375,3 +376,45 @@ def test_a_key_that_was_rotated_is_found_at_the_second_look():
 
 def test_no_account_is_broken_after_the_deadline_at_its_first_refusal():
     assert watch(deadline=START + 10).missed(refusal(), START + 10) == DeadlinePassed("HTTP 401")
+
+
+# --- ends that are not believed at once -----------------------------------------------------------
+
+DOUBTED = JobStatus(state=JobState.FAILED, vendor_status="500", believed_after=4)
+
+
+def test_an_end_that_needs_to_be_heard_often_is_looked_at_again_with_growing_patience():
+    story = Story(watch(), lambda _: DOUBTED)
+    assert story.end == Finished(DOUBTED)
+    assert [wait.seconds for wait in story.waits[1:]] == [SOONEST, 2 * SOONEST, 4 * SOONEST]
+
+
+def test_an_end_that_was_not_heard_often_enough_in_a_row_ends_nothing():
+    answers = iter([DOUBTED, DOUBTED, DOUBTED, RUNNING, DOUBTED, DOUBTED, READY])
+    assert Story(watch(), lambda _: next(answers)).end == Finished(READY)
+
+
+def test_two_kinds_of_end_that_are_not_believed_make_one_that_is():
+    answers = iter([GONE, DOUBTED, DOUBTED, DOUBTED])
+    assert Story(watch(), lambda _: next(answers)).end == Finished(DOUBTED)
+
+
+def test_an_end_that_needs_no_repeating_is_believed_at_once():
+    failed = JobStatus(state=JobState.FAILED, vendor_status="failed")
+    assert watch().saw(failed, START) == Finished(failed)
+
+
+def test_looking_until_it_is_believed_takes_as_long_as_waiting_does():
+    slept: list[float] = []
+    answers = iter([DOUBTED] * 4)
+    assert confirmed(lambda: next(answers), slept.append) == DOUBTED
+    assert slept == [SOONEST, 2 * SOONEST, 4 * SOONEST]
+    answers = iter([GONE, RUNNING])
+    assert confirmed(lambda: next(answers), slept.append) == RUNNING
+
+
+def test_a_wait_that_is_not_everybodys_pauses_only_its_own_job():
+    error = ApiError("model overloaded", retryable=True, retry_after=30, everybody=False)
+    step = watch().missed(error, START)
+    assert isinstance(step, Wait)
+    assert (step.seconds >= 30, step.pause_account) == (True, False)

@@ -139,6 +139,80 @@ def other(sandbox: Sandbox) -> Iterator[Vidio]:
     other.http.close()
 
 
+class Venice:
+    """Raw calls to the sandbox's Venice."""
+
+    MODEL = "wan-2.6-text-to-video"
+    LINKED = "grok-imagine-text-to-video-private"
+
+    def __init__(self, url: str, key: str = "a-key") -> None:
+        self.url = url
+        self.http = httpx.Client(
+            base_url=url + "/venice/api/v1", headers={"authorization": f"Bearer {key}"}, timeout=20
+        )
+
+    def order(self, **changes: Any) -> dict[str, Any]:
+        order = {
+            "model": self.MODEL,
+            "prompt": "A cat playing the piano",
+            "duration": "5s",
+            "resolution": "720p",
+            "aspect_ratio": "16:9",
+        }
+        return {name: value for name, value in {**order, **changes}.items() if value is not ...}
+
+    def quote(self, **changes: Any) -> httpx.Response:
+        return self.http.post("/video/quote", json=self.order(**changes))
+
+    def queue(self, **changes: Any) -> httpx.Response:
+        return self.http.post("/video/queue", json=self.order(**changes))
+
+    def bought(self, **changes: Any) -> dict[str, Any]:
+        job: dict[str, Any] = self.queue(**changes).raise_for_status().json()
+        return job
+
+    def retrieve(self, job: dict[str, Any], **more: Any) -> httpx.Response:
+        wish = {"model": job["model"], "queue_id": job["queue_id"], **more}
+        return self.http.post("/video/retrieve", json=wish)
+
+    def complete(self, job: dict[str, Any]) -> httpx.Response:
+        return self.http.post("/video/complete", json={"model": job["model"], "queue_id": job["queue_id"]})
+
+    def settled(self, job: dict[str, Any], seconds: float = 30) -> httpx.Response:
+        """Return the first answer that does not say PROCESSING."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = self.retrieve(job)
+            if b'"PROCESSING"' not in answer.content[:30]:
+                return answer
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.01)
+
+    def filmed(self, path: Path, **changes: Any) -> Path:
+        """Buy a film, wait for it, and keep it."""
+        answer = self.settled(self.bought(**changes))
+        assert answer.headers["content-type"] == "video/mp4", answer.text
+        path.write_bytes(answer.content)
+        return path
+
+
+@pytest.fixture
+def venice(sandbox: Sandbox) -> Iterator[Venice]:
+    """Venice with small films, and without limits to how often it may be asked."""
+    sandbox.control.settings(venice={"short_side": 90, "retrieve_per_minute": 0, "queue_per_minute": 0})
+    venice = Venice(sandbox.url)
+    yield venice
+    venice.http.close()
+
+
+@pytest.fixture
+def other_venice(sandbox: Sandbox) -> Iterator[Venice]:
+    """Another account."""
+    other = Venice(sandbox.url, "another-key")
+    yield other
+    other.http.close()
+
+
 @pytest.fixture
 def key(vidio: Vidio, clip: Path) -> str:
     """The clip, uploaded."""

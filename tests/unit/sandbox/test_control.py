@@ -89,7 +89,7 @@ def test_neither_keys_nor_signatures_are_kept(sandbox, vidio, key):
 
 def test_settings_can_be_read_and_changed(sandbox):
     before = sandbox.control.settings()
-    assert set(before) == {"speed", "url_ttl", "ranges", "refund_failed", "media_fps"}
+    assert set(before) == {"speed", "url_ttl", "ranges", "refund_failed", "media_fps", "venice"}
     assert sandbox.control.settings(speed=3, ranges=False) == {**before, "speed": 3.0, "ranges": False}
     assert sandbox.control.settings() == {**before, "speed": 3.0, "ranges": False}
 
@@ -144,7 +144,8 @@ def test_the_page_explains_itself_to_a_person(sandbox, vidio):
     vidio.status("<script>")
     page = httpx.get(sandbox.url + "/sandbox")
     assert page.headers["content-type"].startswith("text/html")
-    assert f"{sandbox.url}/vidio" in page.text
+    assert f"{sandbox.url}/vidio<" in page.text
+    assert f"{sandbox.url}/venice/api/v1<" in page.text
     assert "curl -X POST" in page.text
     assert "<script>" not in page.text
 

@@ -1,0 +1,400 @@
+"""The Venice hook: what the vendor's two Python clients do, method by method, on an Airflow connection."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import JsonValue
+
+from airflow_provider_vidai.errors import InputError, JobError, VidaiError
+from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
+from airflow_provider_vidai.models import (
+    Bought,
+    Call,
+    JobRef,
+    JobState,
+    JobStatus,
+    Receipt,
+    job_result,
+    validated,
+)
+from airflow_provider_vidai.transport.inline import Inliner, seconds_of
+from airflow_provider_vidai.transport.transfer import status_of
+from airflow_provider_vidai.vendors import venice_speech as speech
+from airflow_provider_vidai.vendors.venice import BODY_LIMIT, VENICE, catalogue_row, model_of
+from airflow_provider_vidai.vendors.venice_catalogue import Constraints, fitted
+from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, MEDIA, VideoRequest
+
+#: How long ``wait_for_completion`` waits when not told, in seconds.
+TIMEOUT = 1800.0
+
+#: What became of a finished video at the vendor: deleted now, its URL revoked now, or left to go by
+#: itself within 24 hours.
+Released = Literal["deleted", "revoked", "expires"]
+
+# How the host of a delivery URL says that the URL is no longer good.
+_REVOKED = frozenset({200, 202, 204, 404, 410})
+
+log = logging.getLogger(__name__)
+
+
+class VeniceHook(VidaiHook):
+    """Talk to Venice: text, images and video to video.
+
+    :param venice_conn_id: a connection of type ``venice`` with the API key as its password.
+    """
+
+    conn_name_attr: ClassVar[str] = "venice_conn_id"
+    default_conn_name: ClassVar[str] = "venice_default"
+    conn_type: ClassVar[str] = "venice"
+    hook_name: ClassVar[str] = "Venice"
+    vendor_name = "venice"
+
+    def __init__(self, venice_conn_id: str = default_conn_name) -> None:
+        super().__init__(venice_conn_id)
+        self.venice_conn_id = venice_conn_id
+
+    # --- the catalogue
+
+    def list_models(self) -> list[dict[str, JsonValue]]:
+        """Return the catalogue's video models, each as the vendor tells it."""
+        return self.send(VENICE.models())
+
+    def valid_parameters(self, model: str) -> dict[str, JsonValue]:
+        """Return what a model allows, in one call.
+
+        :returns: ``durations``, ``resolutions``, ``aspect_ratios``, ``audio``, ``audio_configurable``
+            and whatever else the catalogue says of it.
+        :raises InputError: when the catalogue does not have the model.
+        """
+        limits = self._limits(model)
+        if limits is None:
+            known = ", ".join(sorted(str(row.get("id")) for row in self._catalogue))
+            raise InputError(f"Venice's catalogue says nothing about the model {model!r}. It has: {known}.")
+        return limits.model_dump(mode="json", exclude_none=True)
+
+    # --- price
+
+    def quote(
+        self, model: str, *, reference_video_total_duration: float | None = None, **asked: Any
+    ) -> dict[str, float]:
+        """Return what a video would cost now. It is free, and binds nobody.
+
+        :param reference_video_total_duration: seconds of all reference videos; read from the files
+            where they are not URLs.
+        :param asked: the parameters of :meth:`queue`; those that a price does not depend on are ignored.
+        :returns: ``{"quote_usd"}``.
+        :raises InputError: when reference videos are URLs and their total duration isn't given: the
+            price would be too low.
+        """
+        request = validated(VideoRequest, {"model": model, **asked}, what="Video")
+        seconds = self._reference_seconds(request, reference_video_total_duration)
+        unpriced = {name: None for name in MEDIA if name not in ("video_url", "reference_image_urls")}
+        priced = request.model_copy(update={**unpriced, "elements": None, "keyframes": None})
+        if priced.video_url is not None:
+            priced = priced.model_copy(update={"video_url": Inliner(BODY_LIMIT)(priced.video_url)})
+        return {"quote_usd": self.send(VENICE.quote(priced, reference_video_total_duration=seconds))}
+
+    # --- buying
+
+    def order(
+        self,
+        asked: Mapping[str, Any],
+        *,
+        max_cost_usd: float | str | None = None,
+        reference_video_total_duration: float | None = None,
+    ) -> Call[Receipt]:
+        """Validate, price and return the purchase of a video; nothing is bought yet.
+
+        :param max_cost_usd: refuse to buy when the quote is higher, or can't be had.
+        :raises InputError: when the request is wrong, does not fit its model, is too big, or too dear.
+        """
+        limit = _positive("max_cost_usd", max_cost_usd)
+        request = validated(VideoRequest, asked, what="Video")
+        _notice(request)
+        request = self._fitted(request)
+        self.seal.test()
+        inlined = request.with_media(Inliner(BODY_LIMIT))
+        size = len(json.dumps(inlined.body()))
+        if size > BODY_LIMIT:
+            raise InputError(
+                f"The request takes {size / 1e6:.1f} MB, and Venice takes {BODY_LIMIT / 1e6:.0f} MB at most: "
+                "give public URLs instead of files. Nothing was sent."
+            )
+        cost = self._cost(request, inlined, limit, reference_video_total_duration)
+        return VENICE.queue(inlined, conn_id=self.conn_id, seal=self.seal.close, cost=cost)
+
+    def queue(
+        self,
+        model: str,
+        *,
+        max_cost_usd: float | None = None,
+        reference_video_total_duration: float | None = None,
+        **asked: Any,
+    ) -> dict[str, JsonValue]:
+        """Buy a video. This sends the purchase once and keeps no record: operators do.
+
+        :param asked: the fields of :class:`~airflow_provider_vidai.vendors.venice_models.VideoRequest`
+            (``prompt``, ``duration``, ``image_url``, ...). Files may be URLs, data URIs, bytes, storage
+            URIs or paths.
+        :param max_cost_usd: refuse to buy when the quote is higher.
+        :returns: the job, as all other methods and operators take it.
+        :raises InputError: nothing was sent or charged.
+        :raises ApiError: with ``processed="maybe"`` the video may have been bought.
+        """
+        receipt = self.send(
+            self.order(
+                {"model": model, **asked},
+                max_cost_usd=max_cost_usd,
+                reference_video_total_duration=reference_video_total_duration,
+            )
+        )
+        assert receipt.ref is not None
+        status = JobStatus(state=JobState.RUNNING, vendor_status="QUEUED")
+        return job_result(receipt.ref, status, receipt.cost, receipt.secret)
+
+    def complete(
+        self,
+        model: str,
+        *,
+        poll_interval: float | None = None,
+        timeout: float | None = None,
+        on_status: OnStatus | None = None,
+        **asked: Any,
+    ) -> dict[str, JsonValue]:
+        """Buy a video and wait for it: :meth:`queue` and :meth:`wait_for_completion` in one."""
+        job = self.queue(model, **asked)
+        return self.wait_for_completion(
+            job, poll_interval=poll_interval, timeout=timeout, on_status=on_status
+        )
+
+    # --- waiting
+
+    def retrieve(self, job: Any, model: str | None = None) -> JobStatus:
+        """Ask once how a job is; nothing of a finished video is downloaded.
+
+        :param job: what :meth:`queue` or an operator returned, or a bare id.
+        :param model: of a bare id.
+        """
+        return self.look(self.job(job, model))
+
+    def wait_for_completion(
+        self,
+        job: Any,
+        *,
+        model: str | None = None,
+        poll_interval: float | None = None,
+        timeout: float | None = None,
+        on_status: OnStatus | None = None,
+    ) -> dict[str, JsonValue]:
+        """Wait until a video is finished.
+
+        :param poll_interval: seconds between looks; None adapts them to what the vendor expects.
+        :param timeout: seconds; None waits for half an hour.
+        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every look.
+        :returns: the job, with its outputs.
+        :raises JobError: when it failed, is gone, or takes longer.
+        """
+        ref, bought = self.job(job, model), Bought.read(job)
+        deadline = time.time() + (TIMEOUT if timeout is None else timeout)
+        status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
+        return job_result(ref, status, bought.cost, bought.sealed_url)
+
+    # --- the video
+
+    def download(
+        self, job: Any, destination: str, *, model: str | None = None, delete_after: bool = False
+    ) -> dict[str, Any]:
+        """Download a finished video.
+
+        :param destination: a storage URI or path; ending in ``/`` it is a folder.
+        :param delete_after: have the vendor delete it once it is landed whole.
+        :returns: ``{uri, bytes, sha256, content_type, duration, width, height, fps, released}``.
+        :raises JobError: when it isn't finished, or is gone.
+        """
+        ref, sealed_url = self.job(job, model), Bought.read(job).sealed_url
+        (output,) = self.ready(ref).outputs
+        file = self.land(ref, output, destination, sealed_url=sealed_url)
+        return self.after_landing(ref, sealed_url, file, delete_after=delete_after)
+
+    def get_video_data(self, job: Any, *, model: str | None = None) -> bytes:
+        """Return a finished video as bytes; the whole of it is then in memory."""
+        with tempfile.TemporaryDirectory(prefix="venice-") as folder:
+            self.download(job, f"{folder}/video.mp4", model=model)
+            return (Path(folder) / "video.mp4").read_bytes()
+
+    def after_landing(
+        self, ref: JobRef, sealed_url: str | None, file: Mapping[str, Any], *, delete_after: bool
+    ) -> dict[str, Any]:
+        """Return a landed file with what became of it at the vendor."""
+        released: Released = "expires"
+        if delete_after and file.get("duration"):
+            released = self.released(ref, sealed_url)
+        elif delete_after:
+            log.warning("%s: what was landed cannot be read as a video, so Venice keeps it for now.", ref)
+        return {**file, "released": released}
+
+    def release(self, job: Any, *, model: str | None = None) -> dict[str, JsonValue]:
+        """Have the vendor delete a finished video, or revoke its URL. A running job can't be cancelled.
+
+        :returns: ``{"job_id", "released"}``: ``deleted``, ``revoked``, or ``expires`` where the vendor
+            offers nothing but to wait for the 24 hours it keeps a video.
+        """
+        ref = self.job(job, model)
+        return {"job_id": ref.job_id, "released": self.released(ref, Bought.read(job).sealed_url)}
+
+    def released(self, ref: JobRef, sealed_url: str | None) -> Released:
+        """Release what is there; what can't be released now goes by itself, so nothing is raised."""
+        try:
+            if sealed_url is not None:
+                return self._revoked(sealed_url)
+            return self._deleted(ref)
+        except VidaiError as error:
+            log.warning("%s could not be released, and expires within 24 hours: %s", ref, error)
+            return "expires"
+
+    def transcribe(
+        self, url: str, response_format: str = "json", *, model: str | None = None
+    ) -> dict[str, JsonValue] | str:
+        """Buy the transcript of a public video. This sends the purchase once and keeps no record.
+
+        :param response_format: ``json`` for ``{"transcript", "lang"}``, ``text`` for the words alone.
+        :param model: a chat model that takes video; None lets one be found.
+        """
+        asked = {"url": url, "response_format": response_format, "model": model}
+        result = self.send(self.order_transcript(asked)).result
+        assert isinstance(result, (dict, str))
+        return result
+
+    def order_transcript(self, asked: Mapping[str, Any]) -> Call[Receipt]:
+        """Return the purchase of a transcript, where it is to be had today."""
+        request = validated(speech.TranscriptRequest, asked, what="Transcript")
+        if request.model is None and self._transcribes():
+            return speech.by_endpoint(request)
+        model = request.model
+        if model is None:
+            rows = self.send(VENICE.models("text"))
+            model = speech.listening(rows)
+        if model is None:
+            raise InputError(
+                "Venice has retired its transcription endpoint, and its catalogue has no chat model that "
+                "takes video (supportsVideoInput): give model= if you know one. Nothing was sent."
+            )
+        return speech.by_chat(request, model)
+
+    # --- what these are made of
+
+    def job(self, job: Any, model: str | None = None) -> JobRef:
+        """Return the ref of a job.
+
+        :param job: a job's dict, its text, or a bare id, which needs ``model``.
+        """
+        params: dict[str, JsonValue] = {"model": model} if model else {}
+        ref = JobRef.read(job, vendor="venice", conn_id=self.conn_id, kind="generate", params=params)
+        model_of(ref)
+        return ref
+
+    @cached_property
+    def _catalogue(self) -> list[dict[str, JsonValue]]:
+        return self.list_models()
+
+    def _limits(self, model: str) -> Constraints | None:
+        row = catalogue_row(self._catalogue, model)
+        return row.model_spec.constraints if row and row.model_spec else None
+
+    def _fitted(self, request: VideoRequest) -> VideoRequest:
+        """Hold a request against the catalogue, as far as that can be read and says something."""
+        try:
+            row = catalogue_row(self._catalogue, request.model)
+        except VidaiError as error:
+            log.warning("The catalogue can't be read, so nothing is checked against it: %s", error)
+            return request
+        if row is None or row.model_spec is None:
+            log.warning("Venice's catalogue says nothing about %r: it is sent as it is.", request.model)
+            return request
+        if row.model_spec.offline:
+            raise JobError(f"{request.model} is offline at Venice now.", charged="no", retryable=True)
+        return fitted(request, row.model_spec.constraints or Constraints())
+
+    def _cost(
+        self, given: VideoRequest, inlined: VideoRequest, limit: float | None, total: float | None
+    ) -> dict[str, JsonValue] | None:
+        """Return the quote; without a limit, one that can't be had is no reason not to buy."""
+        try:
+            seconds = self._reference_seconds(given, total)
+            usd = self.send(VENICE.quote(inlined, reference_video_total_duration=seconds))
+        except VidaiError as error:
+            if limit is not None:
+                raise
+            log.warning("The price is not known: %s", error)
+            return None
+        log.info("Venice quotes %s USD.", usd)
+        if limit is not None and usd > limit:
+            raise InputError(
+                f"max_cost_usd: Venice quotes {usd:g} USD, and at most {limit:g} USD may be spent. "
+                "Nothing was bought."
+            )
+        return {"quote_usd": usd}
+
+    def _reference_seconds(self, request: VideoRequest, total: float | None) -> float | None:
+        """Return how long the reference videos are together: a quote without it is too low."""
+        told = _positive("reference_video_total_duration", total)
+        if told is not None or not request.reference_video_urls:
+            return told
+        lengths = [seconds_of(video) for video in request.reference_video_urls]
+        if None in lengths:
+            raise InputError(
+                "reference_video_total_duration: the price depends on how long the reference videos are "
+                "together, and that of a URL can't be read here: give it in seconds. Nothing was sent."
+            )
+        return round(sum(length or 0.0 for length in lengths), 3)
+
+    def _transcribes(self) -> bool:
+        try:
+            return self.client.send(speech.is_old_endpoint_alive(), attempts=1)
+        except VidaiError:
+            return False
+
+    def _revoked(self, sealed_url: str) -> Released:
+        link = VENICE.link(self.seal.open(sealed_url), self.account.base_url)
+        status = status_of(self.account, replace(link, method="DELETE"))
+        if status not in _REVOKED:
+            log.warning("Venice's share host answered HTTP %d to the revocation of a URL.", status)
+        return "revoked" if status in _REVOKED else "expires"
+
+    def _deleted(self, ref: JobRef) -> Released:
+        """Delete by one more retrieval of which nothing but the headers is read."""
+        status = self.client.send(VENICE.retrieve(model_of(ref), ref.job_id, delete=True), attempts=1)
+        if status.state is JobState.GONE:
+            return "deleted"
+        if status.state is not JobState.READY:
+            return "expires"
+        inline = any(output.details.get("delivery") == "inline" for output in status.outputs)
+        return "deleted" if inline or self.client.send(VENICE.complete(ref), attempts=1) else "expires"
+
+
+def _positive(name: str, value: float | str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number < float("inf"):
+        raise InputError(f"{name} must be a number from 0, not {value!r}. Nothing was sent.")
+    return number
+
+
+def _notice(request: VideoRequest) -> None:
+    """Say which fields are sent without being known here: a model that does not know them refuses them."""
+    for name in request.unlisted:
+        known = "no model of today's API takes it" if name in GONE_FIELDS else "it is not checked here"
+        log.warning("%s is sent as it is: %s; a refusal costs nothing.", name, known)

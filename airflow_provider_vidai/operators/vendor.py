@@ -1,0 +1,53 @@
+"""An operator and its vendor: the connection, and what of the arguments may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from airflow.sdk import BaseOperator, Context
+
+from airflow_provider_vidai.hooks.base import VidaiHook
+from airflow_provider_vidai.models import literal
+from airflow_provider_vidai.redaction import shown_media
+
+
+class VendorOperator(BaseOperator):
+    """An operator that talks to one vendor through one connection."""
+
+    hook_class: ClassVar[type[VidaiHook]]
+    #: Arguments that may hold a signed URL or a whole file: shown without them once rendered, and read
+    #: by :meth:`given`.
+    media_fields: ClassVar[Sequence[str]] = ()
+    ui_color = "#d9ecff"
+
+    def conn_id(self) -> str:
+        """Return the connection named by the ``<vendor>_conn_id`` argument."""
+        return str(getattr(self, f"{self.hook_class.vendor_name}_conn_id"))
+
+    @cached_property
+    def hook(self) -> VidaiHook:
+        """The vendor's hook on this operator's connection."""
+        return self.hook_class(self.conn_id())
+
+    def given(self, name: str) -> Any:
+        """Return an argument as it was given, whatever of it is shown."""
+        return self.__dict__.get("_given_media", {}).get(name, getattr(self, name))
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: Any,
+        seen_oids: set[int],
+    ) -> None:
+        """Render, and keep what must not be shown out of what Airflow stores and shows."""
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        if parent is not self or not self.media_fields:
+            return
+        media = {name: getattr(self, name) for name in self.media_fields}
+        self.__dict__["_given_media"] = media
+        for name, value in media.items():
+            setattr(self, name, shown_media(literal(value)))

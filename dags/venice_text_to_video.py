@@ -1,0 +1,127 @@
+"""Words in, video out, with a person who sees the price first: quote → approve → generate → download.
+
+The approval waits in the UI under *Required Actions*, with the price and the prompt; whoever approves
+may still change the prompt. Nothing is paid before, and what is bought then costs no more than what was
+shown: it is quoted again right before the purchase. *Reject* skips the rest.
+
+Needs a connection ``venice_default`` with the API key as its password.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, Param
+
+from airflow_provider_vidai.operators.venice import (
+    VeniceDownloadOperator,
+    VeniceQuoteOperator,
+    VeniceVideoOperator,
+)
+
+#: What is priced is what is bought.
+VIDEO = {
+    "model": "{{ params.model }}",
+    "duration": "{{ params.duration }}",
+    "resolution": "{{ params.resolution }}",
+    "aspect_ratio": "{{ params.aspect_ratio }}",
+    "negative_prompt": "{{ params.negative_prompt }}",
+    "audio": "{{ params.audio }}",
+}
+
+with DAG(
+    dag_id="venice_text_to_video",
+    description="Quote a video, have a person approve the price, make it, download it",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    tags=["vidai", "venice"],
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    params={
+        "prompt": Param(
+            "A sunset over the ocean with gentle waves",
+            type="string",
+            format="multiline",
+            minLength=1,
+            title="Prompt",
+        ),
+        "negative_prompt": Param(None, type=["null", "string"], title="Not to be seen"),
+        "model": Param(
+            "wan-2.6-text-to-video",
+            type="string",
+            examples=[
+                "wan-2.6-text-to-video",
+                "kling-2.6-pro-text-to-video",
+                "veo3.1-fast-text-to-video",
+                "grok-imagine-text-to-video-private",
+            ],
+            title="Model",
+            description="Any text-to-video model of the catalogue.",
+        ),
+        "duration": Param(
+            5,
+            type="integer",
+            minimum=1,
+            maximum=30,
+            title="Length",
+            description="Seconds; each model has its own.",
+        ),
+        "resolution": Param(
+            "720p", type=["null", "string"], examples=["480p", "720p", "1080p"], title="Resolution"
+        ),
+        "aspect_ratio": Param(
+            "16:9", type=["null", "string"], examples=["16:9", "9:16", "1:1"], title="Aspect"
+        ),
+        "audio": Param(
+            None,
+            type=["null", "boolean"],
+            enum=[None, True, False],
+            values_display={"null": "as the model has it", "true": "with sound", "false": "silent"},
+            title="Sound",
+        ),
+        "destination": Param(
+            "file:///data/videos/",
+            type="string",
+            minLength=1,
+            title="Destination",
+            description="A storage URI or path; ending in / it is a folder.",
+        ),
+    },
+) as dag:
+    quote = VeniceQuoteOperator(task_id="quote", **VIDEO)
+
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="{{ ti.xcom_pull(task_ids='quote').quote_usd }} USD for a video by {{ params.model }}?",
+        body="**Price:** {{ ti.xcom_pull(task_ids='quote').quote_usd }} USD\n\n"
+        "**Prompt:** {{ params.prompt }}\n\n"
+        "**Video:** {{ params.duration }} s, {{ params.resolution or 'default resolution' }}, "
+        "{{ params.aspect_ratio or 'no ratio' }}",
+        params={
+            "prompt": Param(
+                None,
+                type=["null", "string"],
+                format="multiline",
+                title="Another prompt",
+                description="Empty keeps the one above; it does not change the price.",
+            )
+        },
+        defaults="Reject",
+        response_timeout=timedelta(days=1),
+    )
+
+    generate = VeniceVideoOperator(
+        task_id="generate",
+        prompt="{{ ti.xcom_pull(task_ids='approve').params_input.get('prompt') or params.prompt }}",
+        max_cost_usd="{{ ti.xcom_pull(task_ids='quote').quote_usd }}",
+        deferrable=True,
+        **VIDEO,
+    )
+
+    download = VeniceDownloadOperator(
+        task_id="download", job=generate.output, destination="{{ params.destination }}"
+    )
+
+    quote >> approve >> generate >> download

@@ -1,0 +1,126 @@
+"""A person approves, or rejects, the price of a video, over Airflow's own REST API."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_vidai.sandbox.client import Control
+from tools.rest import Run
+from tools.stack import PROJECT, Stack
+
+PRICE = 0.55
+LINKED = {"model": "grok-imagine-text-to-video-private", "resolution": "480p", "duration": 5}
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """An Airflow with the example DAGs, whose sandbox makes small films."""
+    with Stack(tmp_path_factory.mktemp("venice"), dags=PROJECT / "dags", speed=20.0) as running:
+        Control(running.sandbox_url).settings(venice={"short_side": 64})
+        yield running
+
+
+@pytest.fixture
+def control(examples: Stack) -> Control:
+    return Control(examples.sandbox_url)
+
+
+def asked(run: Run) -> dict[str, Any]:
+    """Wait until the run waits for a person, and return what they are shown."""
+    run.wait_for_task("approve", ("awaiting_input", "deferred"), 90)
+    # The process that parked the task takes seconds to end. An answer before that makes the scheduler take
+    # its end for the task's (apache/airflow#66374), and the person is asked again by the next try.
+    time.sleep(12)
+    return dict(run.api.call("GET", f"{run._task('approve', -1)}/-1/hitlDetails"))
+
+
+def answer(run: Run, option: str, prompt: str | None = None) -> None:
+    body = {"chosen_options": [option], "params_input": {"prompt": prompt}}
+    run.api.call("PATCH", f"{run._task('approve', -1)}/-1/hitlDetails", body=body)
+
+
+def purchases(control: Control, prompt: str) -> list[dict[str, Any]]:
+    return [one for one in control.purchases("venice") if one["request"]["prompt"] == prompt]
+
+
+def test_what_a_person_approves_is_made_with_the_prompt_they_left(
+    examples: Stack, control: Control, tmp_path: Path
+) -> None:
+    run = examples.api.trigger(
+        "venice_text_to_video", {"prompt": "A quiet sea", "destination": f"{tmp_path.as_uri()}/"}
+    )
+    shown = asked(run)
+    assert str(PRICE) in shown["subject"]
+    assert str(PRICE) in shown["body"]
+    assert "A quiet sea" in shown["body"]
+    assert control.purchases("venice") == []
+    answer(run, "Approve", "A rough sea")
+
+    assert run.wait(120) == "success"
+    assert len(purchases(control, "A rough sea")) == 1
+    assert run.xcom("generate")["cost"] == {"quote_usd": PRICE}
+    (landed,) = run.xcom("download")
+    assert landed["duration"] == pytest.approx(5, abs=0.3)
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [landed["bytes"]]
+
+
+def test_what_a_person_rejects_is_not_bought(examples: Stack, control: Control) -> None:
+    run = examples.api.trigger("venice_text_to_video", {"prompt": "A burning sea"})
+    asked(run)
+    answer(run, "Reject")
+    assert run.wait(90) == "success"
+    assert {task["task_id"]: task["state"] for task in run.tasks()} == {
+        "quote": "success",
+        "approve": "success",
+        "generate": "skipped",
+        "download": "skipped",
+    }
+    assert purchases(control, "A burning sea") == []
+
+
+def test_a_link_that_came_with_the_purchase_is_nowhere_in_the_clear(
+    examples: Stack, control: Control, tmp_path: Path
+) -> None:
+    run = examples.api.trigger(
+        "venice_text_to_video",
+        {**LINKED, "prompt": "A secret sea", "destination": f"{tmp_path.as_uri()}/"},
+    )
+    asked(run)
+    answer(run, "Approve")
+    assert run.wait(120) == "success"
+    assert run.xcom("generate")["sealed_url"]
+    assert any(tmp_path.iterdir())
+    # Not in the database, nor in any log of Airflow's.
+    for path in examples.home.rglob("*"):
+        if path.is_file() and "sandbox" not in path.relative_to(examples.home).parts[0]:
+            assert b"/share/read/" not in path.read_bytes(), path
+    (database,) = examples.home.glob("*.db")
+    with sqlite3.connect(database) as connection:
+        assert "/share/read/" not in "\n".join(connection.iterdump())
+
+
+def test_every_picture_of_a_folder_becomes_a_video(examples: Stack, control: Control, tmp_path: Path) -> None:
+    from tests.support.films import picture
+
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.jpg"):
+        picture(tmp_path / "in" / name, size=(320, 240))
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    told = {
+        "pictures": (tmp_path / "in").as_uri(),
+        "destination": f"{(tmp_path / 'out').as_uri()}/",
+        "prompt": "Alive",
+    }
+    run = examples.api.trigger("venice_image_to_video", told)
+    assert run.wait(150) == "success"
+    assert len(list((tmp_path / "out").glob("*.mp4"))) == 2
+    assert len(purchases(control, "Alive")) == 2
+    fields = [task["rendered_fields"] for task in run.tasks() if task["task_id"] == "animate"]
+    assert fields
+    assert "base64" not in str(fields)

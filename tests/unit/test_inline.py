@@ -1,0 +1,113 @@
+"""Files inside a request: what they truly are, and how much fits."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.transport.inline import Inliner, seconds_of, type_of
+from tests.support.films import film, picture, sound
+from tests.support.shelf import shelf
+
+ROOM = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.png", "image/png"), ("a.jpg", "image/jpeg"), ("a.gif", "image/gif"), ("a.webp", "image/webp")],
+)
+def test_a_picture_is_what_its_bytes_say_whatever_its_name(tmp_path: Path, name: str, kind: str) -> None:
+    path = picture(tmp_path / name)
+    wrongly_named = path.rename(tmp_path / "holiday.bmp")
+    text = Inliner(ROOM)(str(wrongly_named))
+    assert text == f"data:{kind};base64,{base64.b64encode(wrongly_named.read_bytes()).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.mp4", "video/mp4"),
+        ("a.mov", "video/quicktime"),
+        ("a.webm", "video/webm"),
+        ("a.mkv", "video/x-matroska"),
+        ("a.avi", "video/x-msvideo"),
+    ],
+)
+def test_a_film_is_what_its_bytes_say(tmp_path: Path, name: str, kind: str) -> None:
+    data = film(tmp_path / name).read_bytes()
+    assert type_of(data[:64]) == kind
+    assert Inliner(ROOM)(data).startswith(f"data:{kind};base64,")
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "kind"),
+    [
+        (b"RIFF\0\0\0\0WAVE", "", "audio/wav"),
+        (b"ID3\4", "", "audio/mpeg"),
+        (b"\xff\xfb\x90", "", "audio/mpeg"),
+        (b"OggS", "", "audio/ogg"),
+        (b"fLaC", "", "audio/flac"),
+        (b"\0\0\0\x20ftypM4A ", "", "audio/mp4"),
+        (b"\0\0\0\x20ftypavif", "", "image/avif"),
+        (b"%PDF-1.7", "", "application/pdf"),
+        (b"plain words", "notes.txt", "text/plain"),
+        (b"plain words", "notes", None),
+        (b"", "", None),
+    ],
+)
+def test_the_name_counts_only_when_the_bytes_say_nothing(head: bytes, name: str, kind: str | None) -> None:
+    assert type_of(head, name) == kind
+
+
+@pytest.mark.parametrize(
+    "value", ["https://example.com/a.png?sig=1", "HTTP://example.com/a", "data:image/png;base64,AAAA"]
+)
+def test_what_the_vendor_can_read_by_itself_is_left_alone(value: str) -> None:
+    assert Inliner(ROOM)(value) == value
+
+
+def test_files_come_from_object_storage_too(tmp_path: Path) -> None:
+    with shelf() as (store, bucket):
+        store.files["bucket/a.png"] = picture(tmp_path / "a.png").read_bytes()
+        assert Inliner(ROOM)(f"{bucket}/a.png").startswith("data:image/png;base64,")
+
+
+def test_all_files_of_a_request_have_to_fit_together() -> None:
+    inline = Inliner(1000)
+    data = b"\x89PNG" + bytes(300)
+    inline(data)
+    inline(data)
+    with pytest.raises(InputError, match=r"holds .* in all.*public URL.*Nothing was sent"):
+        inline(data)
+
+
+def test_a_file_that_is_too_big_is_not_even_read(tmp_path: Path) -> None:
+    with shelf() as (store, bucket):
+        store.files["bucket/a.png"] = bytes(1000)
+        store.open = None  # type: ignore[assignment, method-assign]
+        with pytest.raises(InputError, match=r"takes 0\.0 MB inside"):
+            Inliner(1000)(f"{bucket}/a.png")
+
+
+@pytest.mark.parametrize("value", ["/no/such/file.png", "nosuch://bucket/a.png", b"nobody knows"])
+def test_what_cannot_be_inlined_is_an_input_error(value: str | bytes) -> None:
+    with pytest.raises(InputError, match="Nothing was sent"):
+        Inliner(ROOM)(value)
+
+
+def test_a_file_tells_how_long_it_is_however_it_is_given(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", seconds=2)
+    data = path.read_bytes()
+    for value in (str(path), data, Inliner(ROOM)(data)):
+        assert seconds_of(value) == pytest.approx(2, abs=0.1)
+    assert seconds_of(str(sound(tmp_path / "a.wav", seconds=1.5))) == pytest.approx(1.5)
+    assert seconds_of("https://example.com/a.mp4") is None
+
+
+@pytest.mark.parametrize("value", [b"no film", "data:video/mp4;base64,AAAA", "data:video/mp4;base64,A"])
+def test_what_does_not_tell_how_long_it_is_is_an_input_error(value: str | bytes) -> None:
+    with pytest.raises(InputError, match="Nothing was sent"):
+        seconds_of(value)
