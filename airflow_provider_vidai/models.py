@@ -25,8 +25,9 @@ M = TypeVar("M", bound=BaseModel)
 VendorName = Literal["vidio", "venice", "vizard", "vidgo"]
 OutputKind = Literal["video", "image", "audio", "text"]
 
-#: The longest JSON answer that is read, in bytes. No vendor's real answer comes near it.
-MAX_ANSWER = 1 << 20
+#: The longest JSON answer that is read, in bytes. The longest real one is Vizard's about a project: 100 clips
+#: of 3 minutes with all that is said in them, which takes some 2 MB where letters are written as escapes.
+MAX_ANSWER = 4 << 20
 
 
 class JobState(str, Enum):
@@ -101,6 +102,8 @@ class JobRef(BaseModel):
 class Output(BaseModel):
     """One deliverable of a job. It never holds a file's URL: a fresh one is asked for at download.
 
+    Words that a job delivers are here themselves, as ``details["text"]``.
+
     :param duration: seconds.
     :param details: everything else the vendor tells about it (start, end, fps, thumbnail, score, ...).
     """
@@ -124,7 +127,7 @@ class JobStatus(BaseModel):
     :param error: the vendor's words about a failure.
     :param charged: what is known about the charge for a FAILED or GONE job.
     :param blame: whose fault a failure is. Only "vendor" lets a retry buy again.
-    :param look_in: the vendor's hint, in seconds, for when the job may be ready.
+    :param expected: the seconds that such a job takes, by what the vendor tells of it.
     :param ready_after: RUNNING counts as READY once this many seconds have passed since the
         purchase: the answer shows a finished result, but perhaps an earlier job's.
     :param believed_after: how often in a row answers of this kind must come before this one counts;
@@ -145,7 +148,7 @@ class JobStatus(BaseModel):
     charged: Charged = "maybe"
     blame: Literal["input", "policy", "vendor", "unknown"] = "unknown"
     cost: dict[str, JsonValue] | None = None
-    look_in: float | None = None
+    expected: float | None = None
     ready_after: float | None = None
     believed_after: int = 1
     proven: bool = True
@@ -228,7 +231,7 @@ class Receipt(BaseModel):
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer as far as it matters: status, headers (lower case), at most 1 MiB of body.
+    """An HTTP answer as far as it matters: status, headers (lower case), at most ``MAX_ANSWER`` of body.
 
     :param whole: False when the body was longer than was read, or is media of which only the
         first bytes were looked at.

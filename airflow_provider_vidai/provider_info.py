@@ -10,10 +10,14 @@ from airflow_provider_vidai import __version__
 _VENDORS = (
     ("vidio", "VIDIO", "https://api.vidio.ai"),
     ("venice", "Venice", "https://api.venice.ai/api/v1"),
+    ("vizard", "Vizard", "https://elb-api.vizard.ai/hvizard-server-front/open-api/v1"),
+    ("vidgo", "Vidgo", "https://api.vidgo.ai"),
 )
 _DOCS = {
     "VIDIO": "https://www.vidio.ai/docs/api-reference",
     "Venice": "https://docs.venice.ai/guides/media/video-generation",
+    "Vizard": "https://docs.vizard.ai/docs/quickstart",
+    "Vidgo": "https://docs.vidgo.ai",
 }
 
 _NUMBER = {"type": ["number", "null"], "exclusiveMinimum": 0}

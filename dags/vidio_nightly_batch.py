@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, ObjectStoragePath, Variable, task
+from airflow.sdk import DAG, Asset, ObjectStoragePath, Variable, task
+from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_vidai.operators.vidio import (
     VidioHighlightReelOperator,

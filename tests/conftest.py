@@ -73,11 +73,12 @@ class _Pause:
     def __init__(self) -> None:
         self._sleep = time.sleep
         self.asked: list[float] | None = None
+        self.faster = 50
 
     def __call__(self, seconds: float) -> None:
         if self.asked is not None:
             self.asked.append(seconds)
-            seconds = min(seconds, 30.0) / 50
+            seconds = min(seconds, 30.0) / self.faster
         self._sleep(seconds)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import json
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from tools.watch import Watcher
 
 CLIP = PROJECT / "tests" / "media" / "big_buck_bunny_5s.mp4"
 CLIP_LENGTH = 3
+POOL_SLOTS = 10
 # A VIDIO reel of a minute and a half takes 13 s at this speed: long enough to be waited for.
 SPEED = 7.0
 # The option of this command for each param of the DAGs.
@@ -48,9 +53,12 @@ def main() -> int:
     try:
         footage = _footage(options.video)
         say("starting Airflow and the sandbox")
-        with Stack(options.home, speed=options.speed) as stack:
+        folder = options.home.resolve() / "demo" / f"{datetime.now():%Y%m%d-%H%M%S}"
+        with Stack(options.home, speed=options.speed) as stack, _shared(folder) as url:
             say(f"ready: Airflow at {stack.url}, the sandbox at {stack.sandbox_url}/sandbox")
-            run = stack.api.trigger(options.dag, _conf(stack, options, footage))
+            conf = _conf(stack, options, footage, folder, url)
+            _provide_pools(stack, options.dag)
+            run = stack.api.trigger(options.dag, conf)
             say(f"triggered {options.dag}, run {run.run_id}")
             good = _follow(stack, run, options.timeout, say)
         print(f"\nWall time: {time.monotonic() - started:.0f} s, start and stop of Airflow included")
@@ -97,7 +105,30 @@ def _footage(video: str) -> str:
     return str(path.resolve())
 
 
-def _conf(stack: Stack, options: argparse.Namespace, footage: str) -> dict[str, Any]:
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the demo's own lines are what is to be read."""
+
+
+@contextlib.contextmanager
+def _shared(folder: Path) -> Iterator[str]:
+    """Serve a folder on this machine, as a web server does for a destination that cannot sign URLs."""
+    folder.mkdir(parents=True)
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+def _provide_pools(stack: Stack, dag_id: str) -> None:
+    """Make the pools that a DAG's tasks are in; they count tasks that wait in the triggerer."""
+    there = {pool["name"] for pool in stack.api.collect("pools", "pools")}
+    tasks = stack.api.call("GET", f"dags/{dag_id}/tasks")["tasks"]
+    for name in {task["pool"] for task in tasks} - there:
+        stack.api.call("POST", "pools", body={"name": name, "slots": POOL_SLOTS, "include_deferred": True})
+
+
+def _conf(stack: Stack, options: argparse.Namespace, footage: str, folder: Path, url: str) -> dict[str, Any]:
     """Return the run's conf: what was asked for, and where the DAG takes footage and leaves files."""
     params = stack.api.wait_for_dag(options.dag)["params"]
     asked = {param: value for name, param in PARAMS.items() if (value := getattr(options, name))}
@@ -109,7 +140,8 @@ def _conf(stack: Stack, options: argparse.Namespace, footage: str) -> dict[str, 
     defaults = {
         "footage": [footage],
         "output_length": CLIP_LENGTH,
-        "destination": f"{stack.home}/demo/{datetime.now():%Y%m%d-%H%M%S}/",
+        "destination": f"{folder}/",
+        "public_url": url,
     }
     if options.video:
         # For the shipped clip the DAG's default would be longer than the footage.

@@ -17,10 +17,11 @@ _COLUMNS, _ROWS, _THUMB_WIDTH, _GAP = 4, 3, 320, 6
 
 
 def landed_files(run: Run) -> list[dict[str, Any]]:
-    """Return what the download tasks returned: ``{uri, bytes, sha256, duration, width, height, ...}``."""
+    """Return what tasks landed: ``{uri, bytes, sha256, duration, width, height, ...}``."""
     files = []
     for entry in run.xcoms():
         value = run.xcom(entry["task_id"], entry["key"], entry["map_index"])
+        value = value.get("files", value) if isinstance(value, dict) else value
         candidates = value if isinstance(value, list) else [value]
         files += [c for c in candidates if isinstance(c, dict) and {"uri", "sha256"} <= c.keys()]
     return list({file["uri"]: file for file in files}.values())

@@ -58,7 +58,7 @@ class AirflowApi:
 
     def call(self, method: str, path: str, *, body: Any = None, **query: Any) -> Any:
         """Send one request and return its JSON; raise `RestError` when it is refused or not answered."""
-        for pause in (*(_PAUSES if method == "GET" else ()), None):
+        for pause in (*(_PAUSES if method in ("GET", "PATCH") else ()), None):
             try:
                 answer = self._client.request(method, path, json=body, params=query)
                 status, words = answer.status_code, answer.text

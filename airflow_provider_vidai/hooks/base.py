@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook, Connection
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from airflow_provider_vidai.errors import InputError, JobError, VidaiError
 from airflow_provider_vidai.lifecycle.poll import AccountBroken, DeadlinePassed, Finished, Watch, confirmed
@@ -30,6 +30,7 @@ from airflow_provider_vidai.models import (
 )
 from airflow_provider_vidai.transport.account import Account
 from airflow_provider_vidai.transport.http import Client
+from airflow_provider_vidai.transport.storage import write_text
 from airflow_provider_vidai.transport.transfer import download
 from airflow_provider_vidai.vendors import VENDORS
 from airflow_provider_vidai.vendors.base import Vendor, is_loopback
@@ -198,6 +199,7 @@ class VidaiHook(BaseHook):
         since: float | None = None,
         poll_interval: float | None = None,
         on_status: OnStatus | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> JobStatus:
         """Wait in this process until ``ref`` is READY.
 
@@ -205,6 +207,7 @@ class VidaiHook(BaseHook):
         :param since: when it was bought; None when unknown, or long ago.
         :param poll_interval: seconds between looks; None adapts them.
         :param on_status: called with every answer.
+        :param sleep: sleeps for so many seconds, or raises to end the waiting.
         :raises JobError: when it failed, is gone, or was still running at the deadline.
         """
         watch = Watch(
@@ -222,7 +225,7 @@ class VidaiHook(BaseHook):
                 raise timed_out(ref, step.last)
             if isinstance(step, AccountBroken):
                 raise account_broken(ref, step.error)
-            time.sleep(step.seconds)
+            sleep(step.seconds)
             if step.reconnect:
                 self.reconnect()
             try:
@@ -250,12 +253,27 @@ class VidaiHook(BaseHook):
         :returns: the landed file, see :func:`airflow_provider_vidai.transport.transfer.download`.
         :raises SealBroken: when ``sealed_url`` was sealed with another key.
         """
+        stem = self.vendor.file_stem(ref, output)
+        if output.kind == "text":
+            return write_text(str(output.details.get("text", "")), destination, stem)
         url = None if sealed_url is None else self.seal.open(sealed_url)
         found = self.vendor.fetch(ref, output, url=url, base_url=self.account.base_url)
-        stem = self.vendor.file_stem(ref, output)
         if isinstance(found, Fetch):
             return download(self.account, lambda: found, destination, stem)
         return download(self.account, lambda: self.send(found), destination, stem)
+
+    def land_all(
+        self, ref: JobRef, outputs: Sequence[Output], destination: str, *, sealed_url: str | None = None
+    ) -> list[JsonValue]:
+        """Download every output of a READY job; see :meth:`land`.
+
+        :raises InputError: when there are several and ``destination`` is one file.
+        """
+        if len(outputs) > 1 and not str(destination).endswith("/"):
+            raise InputError(
+                f"{ref} has {len(outputs)} files, but {destination} is one: end it with '/' for a folder."
+            )
+        return [self.land(ref, output, str(destination), sealed_url=sealed_url) for output in outputs]
 
     def test_connection(self) -> tuple[bool, str]:
         """Prove the connection by a call that costs nothing."""

@@ -12,16 +12,24 @@ from dataclasses import dataclass
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.models import JobState, JobStatus
 
-#: Seconds between looks, at least: no vendor asks for less, and a trigger that fires within a
-#: second or two of its deferral can get its task failed by a stale executor event.
+#: Seconds between looks, at least: no vendor asks for less.
 SOONEST = 5.0
+#: Seconds before the first look, at least: Airflow may notice the end of a deferred task's process
+#: six seconds late, and takes that for the end of the task when its trigger has fired by then.
+FIRST = 8.0
+#: Seconds between looks, at least, at a job of which nobody says how long it may take: from eighty
+#: seconds on the share below is more, and shorter jobs are not worth twice the looks.
+UNTOLD = 8.0
 #: Seconds between looks, at most.
 LATEST = 120.0
 #: A job is looked at again after this share of the time it has taken by now, so that waiting adds
 #: no more than this share to it, however long it takes.
 SHARE = 0.1
-#: The first look comes after this share of a kind's typical duration.
+#: Looks begin after this share of the time that a job is expected to take: few take less.
 HEAD_START = 0.5
+#: Progress below this counts as this much: the first per cents tell little about the rest, and a
+#: job must not be left alone for long because of them.
+LEAST_PROGRESS = 0.25
 #: The longest pause taken from a vendor's Retry-After, in seconds.
 LONGEST_PAUSE = 900.0
 
@@ -110,7 +118,7 @@ class Watch:
 
     def first(self, now: float) -> Step:
         """Return when to look for the first time at a job that was bought just now."""
-        return self._wait(now, max(self._pace(now), SOONEST))
+        return self._wait(now, max(self._pace(now), FIRST))
 
     @staticmethod
     def at_once() -> Step:
@@ -124,12 +132,14 @@ class Watch:
         needed = status.repeats_needed
         self._doubted = self._doubted + 1 if needed > 1 else 0
         if self._doubted < needed and needed > 1:
-            return self._wait(now, doubt(self._doubted))
+            # A job may be "not there" because the connection led to another account when it was read.
+            anew = status.state is JobState.GONE and self._doubted == 1
+            return self._wait(now, doubt(self._doubted), reconnect=anew)
         if status.state is not JobState.RUNNING:
             return Finished(status)
         if status.ready_after is not None and now - self._since >= status.ready_after:
             return Finished(status.model_copy(update={"state": JobState.READY}))
-        return self._wait(now, self._pace(now, status.look_in))
+        return self._wait(now, self._pace(now, status))
 
     def missed(self, error: VidaiError, now: float) -> Step:
         """Take a failed look. The job is not failed by it; only a broken account ends the waiting."""
@@ -145,16 +155,24 @@ class Watch:
         everybody = bool(pause) and isinstance(error, ApiError) and error.everybody
         return self._wait(now, max(self._pace(now), backoff, pause), pause_account=everybody)
 
-    def _pace(self, now: float, hint: float | None = None) -> float:
+    def _pace(self, now: float, status: JobStatus | None = None) -> float:
         if self._interval is not None:
             return self._interval
         elapsed = max(now - self._since, 0.0)
-        pace = elapsed * SHARE
-        if hint is not None:
-            pace = hint
-        elif self._typical is not None:
-            pace = max(pace, self._typical * HEAD_START - elapsed)
-        return max(min(max(pace, SOONEST), LATEST) * (0.95 + 0.1 * self._jitter()), SOONEST)
+        begin, soonest = self._begin_in(elapsed, status), SOONEST
+        if begin is None:
+            begin, soonest = 0.0, UNTOLD
+        pace = max(elapsed * SHARE, begin, soonest)
+        return max(min(pace, LATEST) * (0.95 + 0.1 * self._jitter()), SOONEST)
+
+    def _begin_in(self, elapsed: float, status: JobStatus | None) -> float | None:
+        """Return in how many seconds looks begin to be worth it: by the vendor's word before a table's."""
+        expected = self._typical
+        if status is not None and status.expected is not None:
+            expected = status.expected
+        elif status is not None and status.progress:
+            expected = elapsed / max(status.progress, LEAST_PROGRESS)
+        return None if expected is None else HEAD_START * expected - elapsed
 
     def _wait(
         self, now: float, seconds: float, *, reconnect: bool = False, pause_account: bool = False

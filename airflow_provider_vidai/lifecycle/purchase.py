@@ -26,6 +26,11 @@ from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Rec
 SHORT_WAIT = 60.0
 #: How often a purchase that the vendor refuses to look at is sent within one try.
 RESENDS = 5
+#: How much longer a limit is waited for each time that the wait was in vain, at most how long (seconds), and
+#: by what share at random: tasks that were refused together must not come back together for ever.
+LIMIT_GROWTH = 1.25
+LONGEST_LIMIT_WAIT = 600.0
+LIMIT_JITTER = 0.5
 #: How long a purchase with an unknown outcome is looked for, where the vendor allows it, in seconds.
 LOOKUP_SECONDS = 60.0
 LOOKUP_EVERY = 5.0
@@ -50,6 +55,20 @@ class RateWait(VidaiError):
     def __init__(self, seconds: float, why: str) -> None:
         super().__init__(why)
         self.seconds = seconds
+
+
+def limit_pause(asked: float, waited: int, left: float, jitter: float) -> float:
+    """Return the seconds to wait for a rate limit: as asked, and longer each time that was not enough.
+
+    :param asked: seconds that the vendor asks for.
+    :param waited: how often this try has waited already.
+    :param left: seconds until the task's deadline.
+    :param jitter: 0 to 1, at random.
+    """
+    if not waited:
+        return asked
+    longer = min(asked * LIMIT_GROWTH**waited, max(LONGEST_LIMIT_WAIT, asked)) * (1 + LIMIT_JITTER * jitter)
+    return max(asked, min(longer, left - 1.0))
 
 
 @dataclass(frozen=True)

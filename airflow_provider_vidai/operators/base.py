@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
@@ -16,7 +17,15 @@ from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.lifecycle.decide import Policy
 from airflow_provider_vidai.lifecycle.ledger import Ledger, Record
-from airflow_provider_vidai.lifecycle.purchase import Counter, Offer, Purchase, RateWait, Settled, finished
+from airflow_provider_vidai.lifecycle.purchase import (
+    Counter,
+    Offer,
+    Purchase,
+    RateWait,
+    Settled,
+    finished,
+    limit_pause,
+)
 from airflow_provider_vidai.models import (
     Bought,
     JobRef,
@@ -34,6 +43,9 @@ from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.transport.storage import storage_path
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
+#: Seconds that a synchronous wait sleeps through at most: Airflow kills a task five seconds after it has
+#: asked it to end, and until then it would stand in the way of the next try.
+LONGEST_SLEEP = 2.0
 #: Airflow's own deferral timeout is only a backstop behind the trigger's deadline.
 BACKSTOP_SECONDS = 60.0
 
@@ -154,6 +166,7 @@ class JobOperator(PaidOperator):
         self.poll_interval = poll_interval
         self.download_to = download_to
         self._job: JobRef | None = None
+        self._killed = False
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Buy or re-attach, wait, and return the ref with what the job delivered."""
@@ -161,11 +174,11 @@ class JobOperator(PaidOperator):
             return self._run(context, self._deadline())
 
     def execute_after_wait(
-        self, context: Context, event: Any = None, deadline: float | None = None
+        self, context: Context, event: Any = None, deadline: float | None = None, waited: int = 0
     ) -> dict[str, JsonValue]:
-        """Come back to the decision when the vendor's rate limit has passed."""
+        """Come back to the decision when the vendor's rate limit has passed, for the ``waited``-th time."""
         with airflow_failures():
-            return self._run(context, deadline or self._deadline())
+            return self._run(context, deadline or self._deadline(), waited)
 
     def execute_complete(
         self, context: Context, event: Any = None, bought: dict[str, Any] | None = None
@@ -196,7 +209,8 @@ class JobOperator(PaidOperator):
         return super().offer_checked()
 
     def on_kill(self) -> None:
-        """Say what becomes of the job: no vendor can cancel one."""
+        """Say what becomes of the job, which no vendor can cancel, and end the waiting for it."""
+        self._killed = True
         if self._job is not None:
             self.log.warning(
                 "%s is still running at the vendor, and is billed. A retry of this task waits for it "
@@ -204,9 +218,9 @@ class JobOperator(PaidOperator):
                 self._job,
             )
 
-    def _run(self, context: Context, deadline: float) -> dict[str, JsonValue]:
+    def _run(self, context: Context, deadline: float, waited: int = 0) -> dict[str, JsonValue]:
         poll_interval = self._seconds("poll_interval")
-        settled = self._settled(context, deadline)
+        settled = self._settled(context, deadline, waited)
         ref = settled.receipt.ref
         assert ref is not None, "a job operator's purchase makes a job"
         self._job = ref
@@ -223,22 +237,33 @@ class JobOperator(PaidOperator):
                 since=since,
                 poll_interval=poll_interval,
                 on_status=lambda seen: self.log.info("%s: %s", ref, describe(seen)),
+                sleep=self._sleep,
             )
         return self._finish(context, ref, status, bought)
 
-    def _settled(self, context: Context, deadline: float) -> Settled:
+    def _settled(self, context: Context, deadline: float, waited: int) -> Settled:
         while True:
             try:
                 return self.settle(context)
             except RateWait as wait:
-                if time.time() + wait.seconds >= deadline:
-                    raise JobError(
-                        f"{wait} That is past this task's deadline.", charged="no", retryable=True
-                    ) from None
-                self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, wait.seconds)
+                left = deadline - time.time()
+                if wait.seconds >= left:
+                    why = f"{wait} That is past this task's deadline."
+                    raise JobError(why, charged="no", retryable=True) from None
+                seconds = limit_pause(wait.seconds, waited, left, random.random())  # noqa: S311
+                self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, seconds)
+                waited += 1
                 if self.deferrable:
-                    self._defer_on_timer(wait.seconds, deadline)
-                time.sleep(wait.seconds)
+                    self._defer_on_timer(seconds, deadline, waited)
+                time.sleep(seconds)
+
+    def _sleep(self, seconds: float) -> None:
+        # Airflow calls on_kill() from a signal's handler, and lets the task go on where it was.
+        while seconds > 0:
+            if self._killed:
+                raise JobError("The task was told to end.", charged="yes", retryable=True)
+            time.sleep(min(seconds, LONGEST_SLEEP))
+            seconds -= LONGEST_SLEEP
 
     def _finish(
         self, context: Context, ref: JobRef, status: JobStatus, bought: Bought | None
@@ -249,7 +274,7 @@ class JobOperator(PaidOperator):
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         result = job_result(ref, status, bought.cost, bought.sealed_url)
         if self.download_to:
-            files = land_all(self.hook, ref, status.outputs, self.download_to, bought.sealed_url)
+            files = self.hook.land_all(ref, status.outputs, self.download_to, sealed_url=bought.sealed_url)
             land_outlets(context, self.outlets, files, result["cost"])
             result["files"] = files
         self.conclude(context, ref)
@@ -277,14 +302,14 @@ class JobOperator(PaidOperator):
             timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + BACKSTOP_SECONDS),
         )
 
-    def _defer_on_timer(self, seconds: float, deadline: float) -> None:
+    def _defer_on_timer(self, seconds: float, deadline: float, waited: int) -> None:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
         moment = datetime.now(timezone.utc) + timedelta(seconds=seconds)
         self.defer(
             trigger=DateTimeTrigger(moment=moment),
             method_name="execute_after_wait",
-            kwargs={"deadline": deadline},
+            kwargs={"deadline": deadline, "waited": waited},
             timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),
         )
 
@@ -338,33 +363,20 @@ class DownloadOperator(VendorOperator):
             hook = self.hook_class(ref.conn_id)
             status = hook.ready(ref)
             bought = Bought.read(self.job)
-            files = land_all(hook, ref, status.outputs, self.destination, bought.sealed_url)
+            files = self.land(hook, ref, status.outputs, bought.sealed_url)
             files = self.landed(hook, ref, files)
             land_outlets(context, self.outlets, files, bought.cost)
             return files
 
+    def land(
+        self, hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
+    ) -> list[JsonValue]:
+        """Land what is wanted of a job's outputs."""
+        return hook.land_all(ref, outputs, self.destination, sealed_url=sealed_url)
+
     def landed(self, hook: VidaiHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
         """Do what is left to do once all files are landed and checked; return them."""
         return files
-
-
-def land_all(
-    hook: VidaiHook,
-    ref: JobRef,
-    outputs: Sequence[Output],
-    destination: str,
-    sealed_url: str | None = None,
-) -> list[JsonValue]:
-    """Download every output of a job.
-
-    :param sealed_url: where its file is, sealed, when that came only with the purchase.
-    :raises InputError: when there are several and ``destination`` is one file.
-    """
-    if len(outputs) > 1 and not str(destination).endswith("/"):
-        raise InputError(
-            f"{ref} has {len(outputs)} files, but {destination} is one: end it with '/' for a folder."
-        )
-    return [hook.land(ref, output, str(destination), sealed_url=sealed_url) for output in outputs]
 
 
 def _done(record: Record, ref: JobRef | None) -> Record:

@@ -15,7 +15,7 @@ from airflow_provider_vidai.hooks.venice import TIMEOUT, VeniceHook
 from airflow_provider_vidai.lifecycle.purchase import Offer
 from airflow_provider_vidai.models import Bought, JobRef, literal
 from airflow_provider_vidai.operators.base import DownloadOperator, JobOperator, PaidOperator
-from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.operators.vendor import VendorOperator, present, truth
 from airflow_provider_vidai.vendors.venice_models import MEDIA
 
 _ARGUMENTS = (
@@ -108,7 +108,7 @@ class _VideoArguments(VendorOperator):
 
         :raises InputError: when ``options`` is no dict, or repeats an argument.
         """
-        given = {name: _present(self.given(name)) for name in _ARGUMENTS}
+        given = {name: present(self.given(name)) for name in _ARGUMENTS}
         options = literal(given.pop("options")) or {}
         if not isinstance(options, dict):
             raise InputError(f"options: must be a dict of fields, not {options!r}. Nothing was sent.")
@@ -134,7 +134,7 @@ class VeniceQuoteOperator(_VideoArguments):
         with airflow_failures():
             quote = self.venice.quote(
                 **self.described(),
-                reference_video_total_duration=_present(self.reference_video_total_duration),
+                reference_video_total_duration=present(self.reference_video_total_duration),
             )
         self.log.info("Venice quotes %s USD.", quote["quote_usd"])
         return quote
@@ -165,8 +165,8 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
         """Return the purchase of the video, checked and priced."""
         order = self.venice.order(
             self.described(),
-            max_cost_usd=_present(self.max_cost_usd),
-            reference_video_total_duration=_present(self.reference_video_total_duration),
+            max_cost_usd=present(self.max_cost_usd),
+            reference_video_total_duration=present(self.reference_video_total_duration),
         )
         return Offer(order)
 
@@ -209,7 +209,7 @@ class VeniceDownloadOperator(DownloadOperator):
     def landed(self, hook: VidaiHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
         """Let the vendor delete what is landed, if asked to."""
         assert isinstance(hook, VeniceHook)
-        delete_after = _truth("delete_after", self.delete_after)
+        delete_after = truth("delete_after", self.delete_after)
         sealed_url = Bought.read(self.job).sealed_url
         return [
             hook.after_landing(ref, sealed_url, file, delete_after=delete_after)
@@ -247,7 +247,7 @@ class VeniceReleaseOperator(VendorOperator):
 
     def execute(self, context: Context) -> dict[str, JsonValue] | None:
         """Release the video."""
-        if _present(self.job) is None:
+        if present(self.job) is None:
             self.log.info("The task before bought no video: there is nothing to release.")
             return None
         with airflow_failures():
@@ -290,7 +290,7 @@ class VeniceTranscribeOperator(PaidOperator):
     def offer(self) -> Offer:
         """Return the purchase of the transcript."""
         assert isinstance(self.hook, VeniceHook)
-        asked = {name: _present(self.given(name)) for name in self.request_fields}
+        asked = {name: present(self.given(name)) for name in self.request_fields}
         return Offer(self.hook.order_transcript(asked))
 
     def execute(self, context: Context) -> JsonValue:
@@ -299,18 +299,3 @@ class VeniceTranscribeOperator(PaidOperator):
             settled = self.settle(context)
             self.conclude(context)
         return settled.receipt.result
-
-
-def _present(value: Any) -> Any:
-    """Return an argument; a template that renders to nothing is one that was left out."""
-    return None if isinstance(value, str) and value.strip() in ("", "None", "null") else value
-
-
-def _truth(name: str, value: bool | str) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False}
-    found = words.get(str(value).strip().lower())
-    if found is None:
-        raise InputError(f"{name} must be true or false, not {value!r}. Nothing was sent.")
-    return found

@@ -8,12 +8,12 @@ from typing import Any
 from airflow_provider_vidai.sandbox.clock import Walk
 
 
-@dataclass(frozen=True)
+@dataclass
 class Entry:
     """One purchase.
 
     :param account: a hash of the key that bought.
-    :param amount: what it cost, in the vendor's own ``currency``.
+    :param amount: what it cost, in the vendor's own ``currency``; some know it only once the job has begun.
     :param refundable: whether the vendor gives the amount back if the job fails.
     """
 
@@ -58,9 +58,11 @@ class Book:
     def __init__(self) -> None:
         self._entries: list[Entry] = []
 
-    def purchase(self, **facts: Any) -> None:
+    def purchase(self, **facts: Any) -> Entry:
         """Write down a purchase; ``facts`` are the fields of :class:`Entry`."""
-        self._entries.append(Entry(id=len(self._entries) + 1, **facts))
+        entry = Entry(id=len(self._entries) + 1, **facts)
+        self._entries.append(entry)
+        return entry
 
     def spent(self, vendor: str, account: str) -> float:
         """Return what an account has spent at a vendor, without what it got back."""

@@ -15,7 +15,7 @@ from airflow_provider_vidai.sandbox.world import World
 
 SHOWN_CALLS = 20
 #: What a connection's host is below the sandbox's, where it is more than the vendor's name.
-HOSTS = {"venice": "venice/api/v1"}
+HOSTS = {"venice": "venice/api/v1", "vizard": "vizard/hvizard-server-front/open-api/v1"}
 PAGE = """<!DOCTYPE html>
 <html><head><title>Sandbox</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; }}

@@ -23,7 +23,8 @@ KINDS: dict[str, dict[str, Any]] = {
     # the vendor
     "expired_url": {"after_bytes": None},  # a signed URL expires at once, or after some bytes of download
     "vendor_status": {"word": ...},
-    "fail_job": {"word": "failed"},
+    "code": {"code": ..., "message": ""},  # a business code (Vizard), in an answer with HTTP 200
+    "fail_job": {"word": "failed", "message": None},
     "reject_job": {"status": 422, "body": None, "refunded": None, "after": None},  # after: virtual seconds
     "spoil_media": {"how": ...},  # at the next delivery, however many polls later that is
     "limited": {"by": "quota", "seconds": 30.0},

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 from airflow_provider_vidai.sandbox.venice_settings import VeniceSettings
+from airflow_provider_vidai.sandbox.vidgo_settings import VidgoSettings
+from airflow_provider_vidai.sandbox.vizard_settings import VizardSettings
 
 
 @dataclass
@@ -17,7 +19,7 @@ class Settings:
     :param ranges: whether files are served in ranges.
     :param refund_failed: whether jobs bought from now on are refunded if they fail (Venice has its own).
     :param media_fps: how many times per second of footage motion and sound are measured.
-    :param venice: settings of one vendor.
+    :param venice: settings of one vendor; likewise ``vizard`` and ``vidgo``.
     """
 
     speed: float = 1.0
@@ -26,6 +28,8 @@ class Settings:
     refund_failed: bool = False
     media_fps: float = 5.0
     venice: VeniceSettings = field(default_factory=VeniceSettings)
+    vizard: VizardSettings = field(default_factory=VizardSettings)
+    vidgo: VidgoSettings = field(default_factory=VidgoSettings)
 
     def change(self, changes: dict[str, Any]) -> None:
         """Take over ``changes``; a vendor's own are an object in them.
@@ -60,6 +64,8 @@ def _problem(name: str, kind: Any, value: Any) -> str | None:
         return None if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
     if kind is bool:
         return None if isinstance(value, bool) else "true or false"
+    if kind is str:
+        return None if isinstance(value, str) else "text"
     if kind is int:
         good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         return None if good else "a whole number, and not negative"

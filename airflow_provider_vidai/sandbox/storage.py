@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections.abc import AsyncGenerator
@@ -27,6 +28,7 @@ class Blob:
     :param account: who owns it; None if it is the vendor's own.
     :param types: the content types that an upload may have.
     :param public: whether it can be had without a signature.
+    :param until: the virtual second from which on it is gone, if it ever is.
     """
 
     key: str
@@ -36,6 +38,7 @@ class Blob:
     types: tuple[str, ...]
     public: bool = False
     etag: str | None = None
+    until: float = math.inf
 
     def fill(self, content: bytes) -> None:
         """Keep ``content`` here."""
@@ -192,7 +195,7 @@ async def get(exchange: Exchange) -> Response:
     refusal = storage.refusal(request, blob)
     if refusal:
         return refusal
-    if blob is None or blob.etag is None:
+    if blob is None or blob.etag is None or exchange.world.clock.now() >= blob.until:
         return complaint(404, "NoSuchKey", "The specified key does not exist.")
     size = blob.path.stat().st_size
     headers = {"etag": blob.etag, "content-type": blob.types[0]}

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections import defaultdict
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,19 @@ class World:
         self.calls = Calls()
         self.storage = Storage(self.folder)
         self.studio = Studio()
-        self.windows = Windows(self.clock)
+        self.windows = Windows(self.clock.wall)
+        #: The same for limits that pass at the jobs' speed.
+        self.fast_windows = Windows(self.clock.now)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._granted: dict[tuple[str, str], float] = {}
         #: Each vendor's jobs by id.
         self.jobs: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` beside the calls, until it is done or the sandbox ends or begins anew."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def change(self, settings: dict[str, Any]) -> None:
         """Change settings.
@@ -78,13 +88,20 @@ class World:
     async def reset(self) -> None:
         """Begin anew, as freshly started; what is held is cut, and files go in any case."""
         self.faults.clear(drop=True)
-        studio, folder = self.studio, self.folder
+        self._stop_tasks()
+        # Before the rest: work that still ran would put its files into the new folder.
+        await asyncio.to_thread(self.studio.close)
+        folder = self.folder
         self._begin()
-        await asyncio.to_thread(studio.close)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def close(self) -> None:
         """Stop what runs, and delete a temporary folder."""
+        self._stop_tasks()
         await asyncio.to_thread(self.studio.close)
         if self._data is None:
             await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def _stop_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()

@@ -7,6 +7,13 @@ import heapq
 import itertools
 import time
 
+#: The part of what a vendor allows that is used: it counts arrivals, in any minute, and what was sent
+#: evenly may arrive up to three seconds late, with the next ones at its heels.
+USED = 0.95
+#: What has queued during a pause is dealt out over as long again as the pause, but over no more
+#: seconds than this.
+LONGEST_SPREAD = 60.0
+
 
 class Budget:
     """One account's status calls in one process: at most so many a minute, the earliest due first.
@@ -18,8 +25,9 @@ class Budget:
     """
 
     def __init__(self, per_minute: float | None) -> None:
-        self._gap = 60.0 / per_minute if per_minute else 0.0
+        self._gap = 60.0 / (USED * per_minute) if per_minute else 0.0
         self._free_at = 0.0
+        self._paused = 0.0
         self._queue: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._dealer: asyncio.Task[None] | None = None
@@ -38,15 +46,22 @@ class Budget:
 
     def pause(self, seconds: float) -> None:
         """Let nobody look for ``seconds``: the vendor asked for it."""
-        self._free_at = max(self._free_at, time.monotonic() + seconds)
+        until = time.monotonic() + seconds
+        if until > self._free_at:
+            self._free_at, self._paused = until, seconds
 
     async def _deal(self) -> None:
+        gap = self._gap
         while self._queue:
             wait = self._free_at - time.monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
                 continue
+            if self._paused:
+                # All at once would only be refused again.
+                gap = max(self._gap, min(self._paused, LONGEST_SPREAD) / len(self._queue))
+                self._paused = 0.0
             _, _, future = heapq.heappop(self._queue)
             if not future.done():
-                self._free_at = time.monotonic() + self._gap
+                self._free_at = time.monotonic() + gap
                 future.set_result(None)

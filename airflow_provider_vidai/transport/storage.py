@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import logging
 import os
 import re
 import uuid
@@ -14,7 +16,9 @@ from typing import IO, Any
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_vidai.errors import InputError, TransferError
+from airflow_provider_vidai.errors import InputError, TransferError, VidaiError
+
+log = logging.getLogger(__name__)
 
 #: How much is read or written at a time, in bytes.
 CHUNK = 1 << 20
@@ -22,6 +26,10 @@ CHUNK = 1 << 20
 #: The pieces in which object stores are read and written, in bytes: S3 takes 10,000 of at least 5 MiB.
 #: A store's client holds several copies of a piece.
 BLOCK = 5 << 20
+
+#: So many bytes at a time are sent on their way to a local disk while more arrive: otherwise all of a
+#: file would be in memory when it is committed, and the commit would wait for the disk alone.
+WRITE_BACK = 32 << 20
 
 _LOCAL = ("", "file", "local")
 
@@ -69,6 +77,8 @@ def storage_path(uri: str | ObjectStoragePath) -> ObjectStoragePath:
     :raises InputError: when no filesystem for it is installed.
     """
     try:
+        if isinstance(uri, str) and uri and "://" not in uri:
+            uri = str(Path(uri).absolute())  # Airflow 3.1 takes a relative one as if it began at the root
         path = ObjectStoragePath(uri)
         path.fs  # noqa: B018 - resolved lazily, and this is where a missing filesystem shows
     except TypeError:
@@ -95,9 +105,43 @@ def source(uri: str | ObjectStoragePath) -> Source:
         size = path.stat().st_size
     except PermissionError as error:
         raise InputError(f"{uri}: may not be read ({error}). Nothing was sent.") from None
+    except VidaiError:
+        raise
+    except Exception as error:  # a store's own errors are of any kind
+        raise TransferError(f"{uri}: its storage cannot be read: {error}. Nothing was sent.") from error
     if not size:
         raise InputError(f"{uri}: is empty. Nothing was sent.")
     return Source(path, size)
+
+
+def signed_url(file: Source, seconds: int) -> str:
+    """Return a URL by which anybody can read the file for a while: a secret.
+
+    :raises InputError: when its storage has no such URLs.
+    :raises TransferError: when it could not make one now.
+    """
+    try:
+        url = str(file.path.sign(expiration=seconds))
+    except NotImplementedError:
+        url = ""
+    except Exception as error:  # a store's own errors are of any kind
+        raise TransferError(f"{file.path}: no URL could be signed: {error}. Nothing was sent.") from error
+    if not url.startswith(("http://", "https://")):
+        raise InputError(
+            f"{file.path}: its storage can't sign a URL by which others read the file: put it into an object "
+            "storage that can (S3, GCS, Azure), or give a public URL. Nothing was sent."
+        )
+    return url
+
+
+def write_whole(path: ObjectStoragePath, content: bytes) -> None:
+    """Write a small file, whole or not at all.
+
+    :raises TransferError: when it could not be written.
+    """
+    with landing(path) as target:
+        target.write(content)
+        target.commit()
 
 
 def destination_path(uri: str, stem: str, suffix: str) -> ObjectStoragePath:
@@ -128,6 +172,23 @@ def file_name(title: str, limit: int = 200) -> str:
     return safe.encode()[:limit].decode(errors="ignore").strip(" _") or "file"
 
 
+def write_text(text: str, destination: str, stem: str) -> dict[str, Any]:
+    """Land words as a file, and return what was landed: ``{uri, bytes, sha256, content_type}``.
+
+    :param destination: the exact file, or a folder when it ends in ``/``.
+    :raises TransferError: nothing was landed.
+    """
+    path, data = destination_path(destination, stem, ".txt"), text.encode()
+    write_whole(path, data)
+    log.info("Landed %s, %d bytes of text", public_uri(path), len(data))
+    return {
+        "uri": public_uri(path),
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "content_type": "text/plain",
+    }
+
+
 class Landing:
     """A file being written that nobody sees until it is whole.
 
@@ -140,26 +201,45 @@ class Landing:
         self._final = Path(path.path) if is_local(path) else None
         self._part: Path | None = None
         self._file: Any = None
+        self._on_disk = 0
 
     def open(self) -> None:
         """Begin, or begin again from nothing."""
         self.discard()
+        with _writing(self.path):
+            self._open()
+
+    def _open(self) -> None:
         if self._final is not None:
             self._final.parent.mkdir(parents=True, exist_ok=True)
             if self._final.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "is a directory; end it with '/' to land files in it")
             self._part = self._final.with_name(f".{uuid.uuid4().hex}.part")
             self._file = self._part.open("xb")
+            self._on_disk = 0
         else:
             # Opened at the filesystem: Airflow's wrapper reports every single write to its lineage.
             self._file = self.path.fs.open(self.path.path, "wb", autocommit=False, block_size=BLOCK)
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append ``chunk``."""
-        self._file.write(chunk)
+        with _writing(self.path):
+            self._file.write(chunk)
+            if self._part is not None and self._file.tell() - self._on_disk >= WRITE_BACK:
+                self._write_back()
+
+    def _write_back(self) -> None:
+        if hasattr(os, "posix_fadvise"):  # Linux begins to write, and does not wait for it
+            size = self._file.tell() - self._on_disk
+            os.posix_fadvise(self._file.fileno(), self._on_disk, size, os.POSIX_FADV_DONTNEED)
+            self._on_disk += size
 
     def commit(self) -> None:
         """Make the file appear, whole, in place of one that was there before."""
+        with _writing(self.path):
+            self._commit()
+
+    def _commit(self) -> None:
         if self._part is not None and self._final is not None:
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -194,17 +274,30 @@ def landing(path: ObjectStoragePath) -> Iterator[Landing]:
     try:
         target.open()
         yield target
-    except OSError as error:
-        raise storage_error(path, error) from error
     finally:
-        target.discard()
+        try:
+            target.discard()
+        except Exception as error:  # noqa: BLE001 - what went wrong before is what must be heard
+            log.warning("%s: what was written of it could not be removed: %s", public_uri(path), error)
 
 
-def storage_error(path: ObjectStoragePath, error: OSError) -> TransferError:
+@contextlib.contextmanager
+def _writing(path: ObjectStoragePath) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a store's own errors are of any kind
+        raise storage_error(path, error) from error
+
+
+_FOR_GOOD = (errno.EROFS, errno.EISDIR, errno.ENOTDIR)
+
+
+def storage_error(path: ObjectStoragePath, error: Exception) -> TransferError:
     """Return what a failed write means, in words that say what to do."""
-    if error.errno == errno.ENOSPC:
+    number = getattr(error, "errno", None)
+    if number == errno.ENOSPC:
         return TransferError(f"{path}: no space left on the destination. Nothing was left there.")
-    if isinstance(error, PermissionError) or error.errno in (errno.EROFS, errno.EISDIR, errno.ENOTDIR):
-        why = error.strerror or str(error)
+    if isinstance(error, PermissionError) or number in _FOR_GOOD:
+        why = getattr(error, "strerror", None) or str(error)
         return TransferError(f"{path}: cannot be written: {why}. Nothing was left there.", retryable=False)
     return TransferError(f"{path}: writing failed: {error}. Nothing was left there.")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from airflow_provider_vidai.errors import TransferError
+from airflow_provider_vidai.errors import TransferError, VidaiError
 from airflow_provider_vidai.models import Fetch, Put
 from airflow_provider_vidai.transport.account import Account
 from airflow_provider_vidai.transport.probe import HEAD, Media, looks_like, probe, suffix_of
@@ -66,7 +66,7 @@ def upload(account: Account, locate: Callable[[], Put], source: Source) -> None:
             return _put(account, put, source)
         except Interrupted as why:
             if tries == FRUITLESS_TRIES:
-                raise TransferError(f"Uploading {source.path} failed {tries} times: {why}.") from None
+                raise _not_uploaded(source, f"failed {tries} times: {why}") from None
             log.warning("Uploading %s: %s; trying again with a fresh URL.", source.path, why)
             time.sleep(2.0 ** (tries - 1))
     return None
@@ -81,7 +81,7 @@ def _put(account: Account, put: Put, source: Source) -> None:
     said = f"the storage answered HTTP {status}"
     if status in _LEASE_OVER | _PASSING:
         raise Interrupted(said)
-    raise TransferError(f"Uploading {source.path}: {said}.", retryable=False)
+    raise _not_uploaded(source, said, retryable=False)
 
 
 def _exactly(source: Source) -> Iterator[bytes]:
@@ -93,10 +93,16 @@ def _exactly(source: Source) -> Iterator[bytes]:
             if sent > source.size:
                 break
             yield chunk
-    except OSError as error:
-        raise TransferError(f"Uploading {source.path}: it cannot be read: {error}.") from error
+    except VidaiError:
+        raise
+    except Exception as error:  # a store's own errors are of any kind
+        raise _not_uploaded(source, f"it cannot be read: {error}") from error
     if sent != source.size:
-        raise TransferError(f"Uploading {source.path}: the file changed while it was being sent.")
+        raise _not_uploaded(source, "the file changed while it was being sent")
+
+
+def _not_uploaded(source: Source, why: str, *, retryable: bool = True) -> TransferError:
+    return TransferError(f"Uploading {source.path}: {why}. Nothing was charged.", retryable=retryable)
 
 
 def download(account: Account, locate: Callable[[], Fetch], destination: str, stem: str) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from airflow_provider_vidai.lifecycle.poll import (
 )
 from airflow_provider_vidai.lifecycle.verdict import account_broken, timed_out, unless_ready
 from airflow_provider_vidai.models import JobRef, JobStatus
-from airflow_provider_vidai.transport.shared import Line, line
+from airflow_provider_vidai.transport.account import Account
+from airflow_provider_vidai.transport.shared import Line, line, read_once
 from airflow_provider_vidai.vendors import VENDORS
 
 #: The connection is read again after this many seconds, so that a rotated key reaches jobs that
@@ -101,6 +102,7 @@ class JobTrigger(BaseTrigger):
         self.since = since
         self.poll_interval = poll_interval
         self._told = ""
+        self._asked_at = 0.0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what rebuilds this trigger elsewhere; it holds no secret."""
@@ -143,13 +145,14 @@ class JobTrigger(BaseTrigger):
         """Look until the job ends, or until the connection should be read again."""
         until = time.monotonic() + CONNECTION_LASTS
         try:
-            async with line(await aaccount(VENDORS[ref.vendor], ref.conn_id)) as shared:
+            async with line(await self._account(ref, step)) as shared:
                 while isinstance(step, Wait) and time.monotonic() < until:
                     await asyncio.sleep(step.seconds)
                     step = await self._look(ref, watch, shared)
                     if isinstance(step, Wait) and step.reconnect:
                         break
         except Exception as error:  # noqa: BLE001 - whatever stops it, the job is paid for
+            self._asked_at = time.time()
             # Only what is wrong with the connection itself ends the waiting, not a blip in reading it.
             broken = isinstance(error, (InputError, AirflowNotFoundException))
             self.log.warning("Connection %r cannot be used: %s", ref.conn_id, error)
@@ -158,8 +161,19 @@ class JobTrigger(BaseTrigger):
             return watch.missed(why, time.time())
         return step
 
+    async def _account(self, ref: JobRef, step: Step) -> Account:
+        """Read the connection, or take what another trigger has read.
+
+        But not from before the purchase, when it may have led to another account, nor from before it
+        was refused.
+        """
+        since = self._asked_at if isinstance(step, Wait) and step.reconnect else self.since or 0.0
+        vendor = VENDORS[ref.vendor]
+        return await read_once((ref.vendor, ref.conn_id), lambda: aaccount(vendor, ref.conn_id), since=since)
+
     async def _look(self, ref: JobRef, watch: Watch, shared: Line) -> Step:
         await shared.budget.turn()
+        self._asked_at = time.time()
         try:
             status = await shared.client.asend(VENDORS[ref.vendor].status(ref))
         except VidaiError as error:

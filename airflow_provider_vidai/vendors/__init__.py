@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
 from typing import Final
 
 from airflow_provider_vidai.models import VendorName
 from airflow_provider_vidai.vendors.base import Vendor
-from airflow_provider_vidai.vendors.venice import VENICE
-from airflow_provider_vidai.vendors.vidio import VIDIO
 
-#: The vendors by name; the only place where a name becomes behaviour.
-VENDORS: Final[Mapping[VendorName, Vendor]] = {"vidio": VIDIO, "venice": VENICE}
+
+class _Vendors(dict[VendorName, Vendor]):
+    """The vendors by name, each imported when it is first asked for: a DAG file pays for its own only."""
+
+    def __missing__(self, name: VendorName) -> Vendor:
+        module = importlib.import_module(f"{__name__}.{name}")
+        found: Vendor = getattr(module, name.upper())
+        return self.setdefault(name, found)
+
+
+#: The only place where a name becomes behaviour: ``VENDORS["vidio"]`` is ``vendors.vidio.VIDIO``.
+VENDORS: Final = _Vendors()

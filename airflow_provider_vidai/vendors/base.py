@@ -122,7 +122,7 @@ class Vendor(ABC):
         :param doing: the call's name.
         """
         words = self.error_words(answer).rstrip(". ")
-        said = f"{self.label} answered HTTP {answer.status} to '{doing}': {words}"
+        said = f"{self.label} answered HTTP {answer.status} to '{doing}'" + (f": {words}" if words else "")
         wait = self.retry_after(answer)
         if self.account_error(answer):
             remedy = _REMEDIES.get(answer.status, "Check the key and the account")

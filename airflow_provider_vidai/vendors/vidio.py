@@ -202,7 +202,10 @@ class Vidio(Vendor):
             if answer.status == 409:
                 said = self.error_words(answer)
                 raise JobError(f"VIDIO refused to {doing} now: {said}.", charged="no", retryable=True)
-            status = self.read(answer, doing).get("status")
+            body = self.read(answer, doing)
+            if "status" not in body:  # the vendor's own client insists on it: this is no receipt
+                raise self.unreadable(answer, doing)
+            status = body["status"]
             return Receipt(ref=ref, vendor_status=status if isinstance(status, str) else None)
 
         path = f"/api/v1/jobs/{quote(ref.job_id, safe='')}/render"

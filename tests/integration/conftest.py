@@ -11,13 +11,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_vidai.hooks.venice import VeniceHook
+from airflow_provider_vidai.hooks.vidgo import VidgoHook
 from airflow_provider_vidai.hooks.vidio import VidioHook
+from airflow_provider_vidai.hooks.vizard import VizardHook
 from airflow_provider_vidai.operators.venice import VeniceVideoOperator
+from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
 from airflow_provider_vidai.operators.vidio import VidioHighlightReelOperator, VidioRenderOperator
+from airflow_provider_vidai.operators.vizard import VizardClipsOperator
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sandbox.server import Sandbox, serve
-from tests.support.films import film
+from tests.support.films import film, talk
 from tests.support.task import Task
+from tests.support.web import web
 
 KEY = "sandbox-key-4f9d1c"
 #: A video that is delivered as the answer of the poll, and one that is delivered by a link.
@@ -88,6 +93,28 @@ def venice(sandbox: Sandbox, connect: Any) -> VeniceHook:
 
 
 @pytest.fixture
+def vidgo(sandbox: Sandbox, connect: Any) -> VidgoHook:
+    """A hook on a connection to the sandbox, which makes small films and short songs."""
+    sandbox.control.settings(vidgo={"short_side": 64, "song_seconds": 2.0})
+    host = f"{sandbox.url}/vidgo"
+    return VidgoHook(
+        connect("vidgo_default", conn_type="vidgo", host=host, password=KEY, extra={"timeout": 600})
+    )
+
+
+@pytest.fixture
+def task_of() -> Any:
+    """Make the task that buys an image, a video or music of Vidgo."""
+
+    def make(model: str = "gpt-4o-image", asked: Any = None, **changes: Any) -> Task:
+        told = {"task_id": "made", "poll_interval": 0.05, "deferrable": False, **changes}
+        asked = {"prompt": "a lake", "size": "1:1"} if asked is None else asked
+        return Task(lambda: VidgoGenerateOperator(model=model, input=asked, **told))
+
+    return make
+
+
+@pytest.fixture
 def video_of() -> Any:
     """Make the task that buys a video."""
 
@@ -143,5 +170,44 @@ def render_of() -> Any:
     def make(job: Any, **changes: Any) -> Task:
         told = {"task_id": "render", "job": job, "poll_interval": 0.05, "deferrable": False, **changes}
         return Task(lambda: VidioRenderOperator(**told))
+
+    return make
+
+
+@pytest.fixture
+def vizard(sandbox: Sandbox, connect: Any) -> VizardHook:
+    """A hook on a connection to the sandbox, which lets any number of projects be created."""
+    sandbox.control.settings(vizard={"creates_per_minute": 0, "creates_per_hour": 0})
+    host = f"{sandbox.url}/vizard/hvizard-server-front/open-api/v1"
+    extra = {"timeout": 600}
+    return VizardHook(connect("vizard_default", conn_type="vizard", host=host, password=KEY, extra=extra))
+
+
+@pytest.fixture(scope="session")
+def talks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a folder with films: ``talk.mp4`` of 100 seconds, ``short.mp4`` and ``silent.mp4`` of 8."""
+    folder = tmp_path_factory.mktemp("talks")
+    talk(folder / "talk.mp4", 100)
+    talk(folder / "short.mp4", 8)
+    talk(folder / "silent.mp4", 8, quiet=True)
+    (folder / "broken.mp4").write_bytes(b"\0\0\0\x18ftypmp42 and nothing else")
+    with web(folder) as url:
+        yield url
+
+
+@pytest.fixture
+def clips_of(talks: str) -> Any:
+    """Make the task that buys clips."""
+
+    def make(**changes: Any) -> Task:
+        told = {
+            "task_id": "clips",
+            "video_url": f"{talks}/short.mp4",
+            "max_clips": 2,
+            "poll_interval": 1,
+            "deferrable": False,
+            **changes,
+        }
+        return Task(lambda: VizardClipsOperator(**told))
 
     return make

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseOperator, task
 
-from airflow_provider_vidai.operators import venice, vidio
+from airflow_provider_vidai.operators import venice, vidgo, vidio, vizard
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.venice import (
     VeniceDownloadOperator,
@@ -19,14 +19,28 @@ from airflow_provider_vidai.operators.venice import (
     VeniceTranscribeOperator,
     VeniceVideoOperator,
 )
+from airflow_provider_vidai.operators.vidgo import (
+    VidgoDownloadOperator,
+    VidgoGenerateOperator,
+    VidgoUploadImageOperator,
+)
 from airflow_provider_vidai.operators.vidio import (
     VidioDownloadOperator,
     VidioHighlightReelOperator,
     VidioRenderOperator,
     VidioUploadOperator,
 )
+from airflow_provider_vidai.operators.vizard import (
+    VizardCaptionOperator,
+    VizardClipsOperator,
+    VizardDownloadOperator,
+    VizardPublishOperator,
+)
 from airflow_provider_vidai.sensors.venice import VeniceVideoSensor
+from airflow_provider_vidai.sensors.vidgo import VidgoTaskSensor
 from airflow_provider_vidai.sensors.vidio import VidioJobSensor
+from airflow_provider_vidai.sensors.vizard import VizardProjectSensor
+from tests.support.dags import dag_bag, stored
 
 DAGS = Path(__file__).parents[2] / "dags"
 
@@ -48,8 +62,17 @@ REQUIRED: dict[type[BaseOperator], dict[str, Any]] = {
     VeniceReleaseOperator: {"job": "no such job"},
     VeniceTranscribeOperator: {"url": "nosuch://x"},
     VeniceVideoSensor: {"job": "no such job"},
+    VizardClipsOperator: {"video_url": "nosuch://x", "prefer_length": ["long"], "max_clips": -5},
+    VizardDownloadOperator: {"clip": "no such clip", "destination": "nosuch://x/"},
+    VizardCaptionOperator: {"clip": "no such clip", "tone": "loud"},
+    VizardPublishOperator: {"clip": "no such clip", "social_account_id": "none", "dry_run": "perhaps"},
+    VizardProjectSensor: {"job": "no such job"},
+    VidgoGenerateOperator: {"model": "no such model", "input": {"image_urls": ["nosuch://x"]}},
+    VidgoDownloadOperator: {"job": "no such job", "destination": "nosuch://x/"},
+    VidgoUploadImageOperator: {"source": "nosuch://x"},
+    VidgoTaskSensor: {"job": "no such job"},
 }
-SENSORS = {VidioJobSensor, VeniceVideoSensor}
+SENSORS = {VidioJobSensor, VeniceVideoSensor, VizardProjectSensor, VidgoTaskSensor}
 each = pytest.mark.parametrize("kind", REQUIRED, ids=lambda kind: kind.__name__)
 
 
@@ -60,7 +83,7 @@ def conn_id_of(kind: Any) -> str:
 def test_every_public_operator_is_examined_here() -> None:
     public = {
         thing
-        for module in (vidio, venice)
+        for module in (vidio, venice, vizard, vidgo)
         for name, thing in vars(module).items()
         if isinstance(thing, type)
         and issubclass(thing, BaseOperator)
@@ -91,6 +114,8 @@ def test_what_a_user_sets_for_the_vendor_is_a_template_field(kind: type[BaseOper
 def test_a_constructor_does_no_work(kind: type[BaseOperator], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_VIDIO_DEFAULT", raising=False)
     monkeypatch.delenv("AIRFLOW_CONN_VENICE_DEFAULT", raising=False)
+    monkeypatch.delenv("AIRFLOW_CONN_VIZARD_DEFAULT", raising=False)
+    monkeypatch.delenv("AIRFLOW_CONN_VIDGO_DEFAULT", raising=False)
     operator = kind(task_id="t", **{conn_id_of(kind): "no_such_connection"}, **REQUIRED[kind])
     for name, value in REQUIRED[kind].items():
         assert getattr(operator, name) is value
@@ -114,8 +139,6 @@ def test_templates_are_rendered(kind: type[BaseOperator]) -> None:
 
 @each
 def test_an_operator_can_be_mapped_and_the_dag_serialised(kind: type[BaseOperator]) -> None:
-    from airflow.serialization.serialized_objects import DagSerialization
-
     field, value = next(iter(REQUIRED[kind].items()))
     rest = {name: given for name, given in REQUIRED[kind].items() if name != field}
 
@@ -128,9 +151,7 @@ def test_an_operator_can_be_mapped_and_the_dag_serialised(kind: type[BaseOperato
         kind.partial(task_id="literal", retries=3, **rest).expand(**{field: [value, value]})
         kind.partial(task_id="computed", **rest).expand(**{field: values()})
         kind(task_id="plain", **REQUIRED[kind])
-    told = DagSerialization.to_dict(dag)
-    again = DagSerialization.from_dict(told)
-    assert {"literal", "computed", "plain"} <= set(again.task_dict)
+    assert {"literal", "computed", "plain"} <= set(stored(dag).task_dict)
 
 
 def test_results_go_from_operator_to_operator() -> None:
@@ -154,9 +175,7 @@ def test_results_go_from_operator_to_operator() -> None:
 
 @pytest.fixture(scope="module")
 def bag() -> Any:
-    from airflow.dag_processing.dagbag import DagBag
-
-    return DagBag(dag_folder=str(DAGS))
+    return dag_bag(DAGS)
 
 
 def test_the_example_dags_import_without_errors(bag: Any) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import (
+from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
-    TaskDeferralError,
     TaskDeferred,
 )
 from airflow.triggers.base import TriggerEvent
@@ -261,7 +261,7 @@ def test_a_trigger_first_looks_some_seconds_after_it_starts(running: Task, contr
     deferred.trigger.poll_interval = None
     began = time.monotonic()
     running.resume(deferred)
-    assert (time.monotonic() - began) * FASTER >= 4.5
+    assert (time.monotonic() - began) * FASTER >= 7.5
 
 
 def test_triggers_of_one_account_share_few_connections_and_leave_none_open(connect: Any) -> None:
@@ -386,6 +386,20 @@ def test_being_killed_says_that_the_job_goes_on(
     assert len(control.calls()) == before
 
 
+def test_a_task_that_is_told_to_end_stops_waiting_and_its_retry_takes_the_job_up(
+    reel_of: Any, control: Control
+) -> None:
+    control.settings(speed=0)
+    task = reel_of(deferrable=False, poll_interval=600)
+    threading.Timer(1.0, lambda: task.operator.on_kill()).start()
+    began = time.monotonic()
+    retryable(task.begin, "told to end", "It was charged.")
+    assert time.monotonic() - began < 5, "after which Airflow would have killed it"
+    control.settings(speed=SPEED)
+    assert task.retry().begin()["state"] == "ready"
+    assert len(control.purchases()) == 1
+
+
 def test_a_trigger_yields_once_and_ends(running: Task, control: Control) -> None:
     control.settings(speed=SPEED)
 
@@ -494,7 +508,7 @@ def test_a_sensors_event_that_is_not_understood_never_passes_for_success(running
 
 def test_a_sensor_whose_trigger_died_fails_for_now(running: Task) -> None:
     sensor = sensor_of(running.instance.xcoms["job_id"], deferrable=True)
-    with pytest.raises(TaskDeferralError):
+    with pytest.raises(AirflowException):
         sensor.make().resume_execution("__fail__", {"error": "Trigger failure"}, sensor.context())
 
 

@@ -51,3 +51,32 @@ def picture(path: Path, size: tuple[int, int] = (40, 30)) -> Path:
     else:
         image.save(path)
     return path
+
+
+def talk(path: Path, seconds: float, *, quiet: bool = False, size: tuple[int, int] = (64, 36)) -> Path:
+    """Write a film that moves and sounds more and more from each tenth of it to the next.
+
+    :param quiet: without sound.
+    """
+    random = np.random.default_rng(2)
+    fps, rate = 10, 16_000
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        audio = None if quiet else container.add_stream("aac", rate=rate, layout="mono")
+        for number in range(round(seconds * fps)):
+            level = int(1 + 10 * number / (seconds * fps))
+            picture = random.integers(0, 25 * level, (size[1], size[0], 3), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if audio is not None:
+            time = np.arange(round(seconds * rate)) / rate
+            level = np.floor(1 + 10 * time / seconds) / 12
+            wave = (level * np.sin(2 * np.pi * 440 * time)).astype(np.float32)[None, :]
+            block = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+            block.sample_rate, block.pts, block.time_base = rate, 0, Fraction(1, rate)
+            container.mux(audio.encode(block))
+            container.mux(audio.encode(None))
+    return path

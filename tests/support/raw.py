@@ -37,6 +37,7 @@ class Peer:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self.file = sock.makefile("rb")
         self.request: Request
         self.sent = 0
         self.refused = False  # the client closed the connection before it had been told everything
@@ -55,6 +56,7 @@ class Peer:
         """Close with a TCP reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
+        self.file.close()  # as long as it is open, so is the socket
 
 
 #: What a server does about one request; True keeps the connection for the next one.
@@ -122,6 +124,8 @@ class RawServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # ends the thread that waits for the next connection
         self._listener.close()
         for sock in self._open:
             with contextlib.suppress(OSError):
@@ -144,21 +148,23 @@ class RawServer:
             if self._tls:
                 sock = self._tls.wrap_socket(sock, server_side=True)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            file = sock.makefile("rb")
             peer = Peer(sock)
             self.peers.append(peer)
-            while True:
-                request = _read(file)
-                if request is None:
-                    return
-                peer.request = request
-                with self._lock:
-                    self.requests.append(request)
-                    step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
-                if not step(peer):
-                    with contextlib.suppress(OSError):
-                        sock.shutdown(socket.SHUT_WR)
-                    return
+            with contextlib.closing(peer.file), contextlib.closing(sock):
+                self._converse(peer)
+
+    def _converse(self, peer: Peer) -> None:
+        while True:
+            request = _read(peer.file)
+            if request is None:
+                return
+            peer.request = request
+            with self._lock:
+                self.requests.append(request)
+                step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
+            if not step(peer):
+                peer.sock.shutdown(socket.SHUT_WR)
+                return
 
 
 def _read(file: Any) -> Request | None:

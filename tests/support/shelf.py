@@ -6,7 +6,7 @@ import io
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from fsspec import AbstractFileSystem
 
@@ -56,6 +56,8 @@ class Shelf(AbstractFileSystem):
 
     :ivar files: what can be read.
     :ivar pending: what was begun, and neither committed nor discarded.
+    :ivar sign_at: the URL of a folder with the same names, to which signed URLs lead.
+    :ivar signed: what was signed, and for how many seconds.
     :ivar room: how many bytes a file may have before ``trouble`` is raised.
     """
 
@@ -70,6 +72,15 @@ class Shelf(AbstractFileSystem):
         self.trouble: Exception = OSError(28, "No space left on device")
         self.commit_trouble: Exception | None = None
         self.read_trouble: Exception | None = None
+        self.sign_at: str | None = None
+        self.signed: list[tuple[str, int]] = []
+
+    def sign(self, path: str, expiration: int = 100, **_: Any) -> str:
+        if self.sign_at is None:
+            raise NotImplementedError
+        path = self._strip_protocol(path)
+        self.signed.append((path, expiration))
+        return f"{self.sign_at}/{path.rpartition('/')[2]}?signature=s3cr3t"
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
@@ -114,14 +125,17 @@ class Shelf(AbstractFileSystem):
         return io.BytesIO(self.files[path])
 
 
+S = TypeVar("S", bound=Shelf)
+
+
 @contextmanager
-def shelf() -> Iterator[tuple[Shelf, str]]:
+def shelf(kind: type[S] = Shelf) -> Iterator[tuple[S, str]]:  # type: ignore[assignment]
     """Attach a fresh store to Airflow; yield it and the URI of its bucket."""
     from airflow.sdk.io import attach
     from airflow.sdk.io.store import _STORE_CACHE
 
     name = f"shelf{next(_NUMBERS)}"
-    store = Shelf()
+    store = kind()
     attach("s3", conn_id=name, fs=store)
     try:
         yield store, f"s3://{name}@bucket"

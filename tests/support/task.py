@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.triggers.base import BaseTrigger
 
@@ -175,6 +175,13 @@ class _Loop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return super().time() * FASTER
+
+
+class FastLoops(asyncio.DefaultEventLoopPolicy):
+    """Makes such event loops for whoever asks asyncio for one, as ``dag.test()`` does for its triggers."""
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return _Loop(_Selector())
 
 
 def run_fast(main: Coroutine[Any, Any, T]) -> T:

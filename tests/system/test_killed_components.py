@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
-from tests.system.conftest import SPEED, bought, eventually, in_state, messages
+from tests.system.conftest import SPEED, Order, bought, counts, each, eventually, waiting, waits
 from tools.rest import Run
 from tools.stack import Stack
 
@@ -13,14 +13,14 @@ JOBS = 50
 
 
 def deferred(run: Run) -> int:
-    return sum(task["state"] == "deferred" for task in run.tasks() if task["task_id"] == "reel")
+    return sum(task["state"] == "deferred" for task in run.tasks() if task["task_id"] == "paid")
 
 
 def test_a_triggerer_killed_with_fifty_waiting_jobs_loses_and_buys_none(
     stack: Stack, sandbox: Control, footage: str
 ) -> None:
     sandbox.settings(speed=0)
-    run = stack.api.trigger("many", {"input_key": footage, "count": JOBS})
+    run = stack.api.trigger("many", {"mark": footage, "count": JOBS})
     eventually(f"{JOBS} deferred tasks", lambda: deferred(run) == JOBS, 240)
     stack.kill("triggerer")
     stack.restart("triggerer")
@@ -28,7 +28,7 @@ def test_a_triggerer_killed_with_fifty_waiting_jobs_loses_and_buys_none(
 
     assert run.wait(300) == "success"
     assert len(bought(sandbox, footage)) == JOBS
-    jobs = {run.xcom("reel", map_index=index)["job_id"] for index in range(JOBS)}
+    jobs = {run.xcom("paid", map_index=index)["job_id"] for index in range(JOBS)}
     assert jobs == {one["job_id"] for one in bought(sandbox, footage)}
 
 
@@ -36,7 +36,7 @@ def test_triggerers_come_and_go_without_a_second_purchase(
     stack: Stack, sandbox: Control, footage: str
 ) -> None:
     sandbox.settings(speed=0)
-    run = stack.api.trigger("many", {"input_key": footage, "count": 6})
+    run = stack.api.trigger("many", {"mark": footage, "count": 6})
     eventually("6 deferred tasks", lambda: deferred(run) == 6, 120)
     second = stack.add_triggerer()
     stack.kill("triggerer")
@@ -51,15 +51,13 @@ def test_triggerers_come_and_go_without_a_second_purchase(
 @pytest.mark.parametrize("component", ["scheduler", "api-server"])
 @pytest.mark.parametrize("mode", ["sync", "deferred"])
 def test_a_restarted_component_costs_nothing(
-    stack: Stack, sandbox: Control, footage: str, mode: str, component: str
+    stack: Stack, sandbox: Control, orders: list[Order], mode: str, component: str
 ) -> None:
     sandbox.settings(speed=0)
-    run = stack.api.trigger(f"reel_{mode}", {"input_key": footage})
-    in_state(run, {"sync": "running", "deferred": "deferred"}[mode])
-    eventually("look at the job", lambda: "submitted" in messages(run, 1))
+    runs = waiting(orders, mode)
     stack.kill(component)
     stack.restart(component)
     sandbox.settings(speed=SPEED)
 
-    assert run.wait(180) == "success"
-    assert len(bought(sandbox, footage)) == 1
+    waits(runs, "success")
+    assert counts(orders) == each(orders, 1)

@@ -1,22 +1,32 @@
-"""A worker dies while money is on the table."""
+"""A worker dies while money is on the table: the same for whatever is bought."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
-from tests.system.conftest import bought, eventually, in_state, kill_task, messages
+from tests.system.conftest import (
+    SECRET_LINK,
+    SPEED,
+    Order,
+    Stop,
+    in_state,
+    kill_task,
+    messages,
+    nowhere_in_the_clear,
+    says,
+    seen,
+    waits,
+)
+from tools.rest import Run
 from tools.stack import Stack
 
-Stop = Callable[[str], dict[str, str]]
 MODES = pytest.mark.parametrize("mode", ["sync", "deferred"])
 
 #: (where the worker is killed, how the run ends, purchases, what the second try says)
 PLACES = [
-    ("before the intent", "success", 1, "Bought: vidio reel"),
+    ("before the offer", "success", 1, "Bought: {product.vendor} {product.kind}"),
+    ("before the intent", "success", 1, "Bought: {product.vendor} {product.kind}"),
     ("after the intent", "failed", 0, "It may have been charged."),
     ("before bought is on record", "failed", 1, "It may have been charged."),
     ("after bought is on record", "success", 1, "bought by try 1"),
@@ -25,103 +35,128 @@ PLACES = [
 ]
 
 
+def killed_at(place: str, orders: list[Order], stop: Stop, variant: str) -> dict[Order, Run]:
+    """Start an order each, and kill its worker at a place."""
+    runs = {order: order.start(variant, stop.at(place, order)) for order in orders}
+    for order, run in runs.items():
+        stop.reached(order)
+        kill_task(run)
+    return runs
+
+
 @MODES
-@pytest.mark.parametrize(("place", "state", "purchases", "says"), PLACES, ids=[place for place, *_ in PLACES])
+@pytest.mark.parametrize(
+    ("place", "state", "purchases", "words"), PLACES, ids=[place for place, *_ in PLACES]
+)
 def test_a_worker_killed_at_any_place_never_buys_twice(
     stack: Stack,
-    sandbox: Control,
-    footage: str,
+    orders: list[Order],
     stop: Stop,
     mode: str,
     place: str,
     state: str,
     purchases: int,
-    says: str,
+    words: str,
 ) -> None:
-    stopping = stop(place)
-    run = stack.api.trigger(f"reel_{mode}", {"input_key": footage, "stop": stopping})
-    eventually(f"stop {place}", Path(stopping["flag"]).exists)
-    kill_task(run)
-
-    assert run.wait(180) == state
-    assert len(bought(sandbox, footage)) == purchases
-    assert run.task("reel")["try_number"] == 2
-    assert says in messages(run, 2)
+    runs = killed_at(place, orders, stop, mode)
+    waits(runs, state)
+    for order, run in runs.items():
+        assert len(order.bought()) == purchases, order
+        assert run.task("paid")["try_number"] == 2, order
+        assert words.format(product=order.product) in messages(run, 2), order
+        if state == "success":
+            assert run.xcom("paid")["job_id"] == order.bought()[0]["job_id"], order
+        if state == "success" and order.product.name == "venice_video":
+            assert run.xcom("paid")["sealed_url"], "the link that came with the purchase is lost"
+    nowhere_in_the_clear(stack, SECRET_LINK)
 
 
 @pytest.mark.parametrize(("place", "purchases"), [("after the intent", 1), ("before bought is on record", 2)])
 def test_where_the_author_asked_for_it_a_lost_purchase_is_bought_again_once(
-    stack: Stack, sandbox: Control, footage: str, stop: Stop, place: str, purchases: int
+    orders: list[Order], stop: Stop, place: str, purchases: int
 ) -> None:
-    stopping = stop(place)
-    run = stack.api.trigger("reel_deferred_resubmit", {"input_key": footage, "stop": stopping})
-    eventually(f"stop {place}", Path(stopping["flag"]).exists)
-    kill_task(run)
-
-    assert run.wait(180) == "success"
-    assert len(bought(sandbox, footage)) == purchases
+    runs = killed_at(place, orders, stop, "deferred_resubmit")
+    waits(runs, "success")
+    assert {str(order): len(order.bought()) for order in orders} == dict.fromkeys(map(str, orders), purchases)
 
 
-@MODES
-def test_a_worker_killed_before_the_vendors_answer_stops_as_a_lost_purchase(
-    stack: Stack, sandbox: Control, footage: str, mode: str
+def test_a_worker_killed_during_an_upload_has_bought_nothing_and_the_retry_uploads_again(
+    sandbox: Control, orders: list[Order]
 ) -> None:
-    held = sandbox.fault("vidio", "create_highlight_reel", "hold", when="after", times=1)
-    run = stack.api.trigger(f"reel_{mode}", {"input_key": footage})
+    (order,) = [one for one in orders if one.product.name == "vidgo_picture"]
+    held = sandbox.fault("vidgo", "upload_base64", "hold", when="after", times=1)
+    run = order.start("sync")
     sandbox.wait_held(held, timeout=60)
     kill_task(run)
     sandbox.release(held, drop=True)
 
-    assert run.wait(180) == "failed"
-    assert len(bought(sandbox, footage)) == 1
-    assert run.task("reel")["try_number"] == 2, "the second try stops, and is not retried"
-    second = messages(run, 2)
-    assert "its outcome is unknown" in second
-    assert "It may have been charged." in second
-    assert "Clear the task to buy again" in second
+    waits({order: run}, "success")
+    assert len(order.bought()) == 1
+    assert "bought by try" not in messages(run, 2), "no intent was on record"
+
+
+@MODES
+def test_a_worker_killed_before_the_vendors_answer_stops_as_a_lost_purchase(
+    sandbox: Control, orders: list[Order], mode: str
+) -> None:
+    held = {order: order.fault("hold", when="after") for order in orders}
+    runs = {order: order.start(mode) for order in orders}
+    for order, run in runs.items():
+        sandbox.wait_held(held[order], timeout=60)
+        kill_task(run)
+        sandbox.release(held[order], drop=True)
+
+    waits(runs, "failed")
+    for order, run in runs.items():
+        assert len(order.bought()) == 1, order
+        assert run.task("paid")["try_number"] == 2, "the second try stops, and is not retried"
+        second = messages(run, 2)
+        assert "its outcome is unknown" in second, order
+        assert "It may have been charged." in second, order
+        assert "Clear the task to buy again" in second, order
 
 
 @pytest.mark.parametrize("worker", [False, True], ids=["task only", "with its worker"])
 def test_a_worker_killed_while_it_waits_leaves_one_purchase_and_the_retry_waits_for_it(
-    stack: Stack, sandbox: Control, footage: str, worker: bool
+    sandbox: Control, orders: list[Order], worker: bool
 ) -> None:
     sandbox.settings(speed=0)
-    run = stack.api.trigger("reel_sync", {"input_key": footage})
-    eventually("look at the job", lambda: "submitted" in messages(run, 1))
-    kill_task(run, worker=worker)
-    eventually("second try", lambda: "This try will wait for the job that is running" in messages(run, 2))
-    sandbox.settings(speed=20)
+    runs = {order: order.start("sync") for order in orders}
+    for order, run in runs.items():
+        seen(order, run)
+        kill_task(run, worker=worker)
+    says(runs, 2, "This try will wait for the job that is running")
+    sandbox.settings(speed=SPEED)
 
-    assert run.wait(180) == "success"
-    assert len(bought(sandbox, footage)) == 1
-    assert "bought by try 1" in messages(run, 2)
-
-
-def test_a_worker_killed_while_it_waits_for_the_vendors_limit_has_bought_nothing(
-    stack: Stack, sandbox: Control, footage: str
-) -> None:
-    sandbox.fault(
-        "vidio", "create_highlight_reel", "status", status=429, headers={"Retry-After": "30"}, times=1
-    )
-    run = stack.api.trigger("reel_sync", {"input_key": footage})
-    eventually("rate wait", lambda: "sending again in 30 s" in messages(run, 1))
-    kill_task(run)
-
-    assert run.wait(180) == "success"
-    assert len(bought(sandbox, footage)) == 1
-    assert "bought by try" not in messages(run, 2), "no intent was on record"
+    waits(runs, "success")
+    for order, run in runs.items():
+        assert len(order.bought()) == 1, order
+        assert "bought by try 1" in messages(run, 2), order
 
 
-def test_a_long_limit_is_waited_for_without_a_worker_and_without_a_try(
-    stack: Stack, sandbox: Control, footage: str
-) -> None:
-    sandbox.fault(
-        "vidio", "create_highlight_reel", "status", status=429, headers={"Retry-After": "61"}, times=1
-    )
-    run = stack.api.trigger("reel_deferred", {"input_key": footage})
-    in_state(run, "deferred")
-    assert bought(sandbox, footage) == []
+def test_a_worker_killed_while_it_waits_for_the_vendors_limit_has_bought_nothing(orders: list[Order]) -> None:
+    for order in orders:
+        order.fault("status", status=429, headers={"Retry-After": "30"})
+    runs = {order: order.start("sync") for order in orders}
+    says(runs, 1, "sending again in 30 s")
+    for run in runs.values():
+        kill_task(run)
 
-    assert run.wait(240) == "success"
-    assert len(bought(sandbox, footage)) == 1
-    assert run.task("reel")["try_number"] == 1
+    waits(runs, "success")
+    for order, run in runs.items():
+        assert len(order.bought()) == 1, order
+        assert "bought by try" not in messages(run, 2), f"no intent of {order} was on record"
+
+
+def test_a_long_limit_is_waited_for_without_a_worker_and_without_a_try(orders: list[Order]) -> None:
+    for order in orders:
+        order.fault("status", status=429, headers={"Retry-After": "61"})
+    runs = {order: order.start("deferred") for order in orders}
+    for order, run in runs.items():
+        in_state(run, "deferred")
+        assert order.bought() == [], order
+
+    waits(runs, "success")
+    for order, run in runs.items():
+        assert len(order.bought()) == 1, order
+        assert run.task("paid")["try_number"] == 1, order

@@ -41,7 +41,7 @@ def order_faults(sandbox: Control, chance: random.Random) -> None:
 
 def kill_a_running_task(run: Run) -> bool:
     for task in run.tasks():
-        if task["task_id"] == "reel" and task["state"] == "running" and task["pid"]:
+        if task["task_id"] == "paid" and task["state"] == "running" and task["pid"]:
             kill_task(run, map_index=task["map_index"])
             return True
     return False
@@ -52,7 +52,7 @@ def test_a_night_of_faults_and_kills_loses_no_job_and_buys_none_twice(
 ) -> None:
     order_faults(sandbox, random.Random(11))
     began = time.monotonic()
-    run = stack.api.trigger("soak", {"input_key": footage, "count": JOBS})
+    run = stack.api.trigger("soak", {"mark": footage, "count": JOBS})
     for _ in range(KILLS):
         eventually("running task to kill", lambda: kill_a_running_task(run), 120)
         time.sleep(JOBS / 20)
@@ -60,7 +60,7 @@ def test_a_night_of_faults_and_kills_loses_no_job_and_buys_none_twice(
         stack.restart("triggerer")
     run.wait(30 * JOBS + 300)
 
-    tasks = [task for task in run.tasks() if task["task_id"] == "reel"]
+    tasks = [task for task in run.tasks() if task["task_id"] == "paid"]
     states = Counter(task["state"] for task in tasks)
     purchases = Counter(one["request"]["output_length"] for one in bought(sandbox, footage))
     print(  # noqa: T201 - the numbers of a soak are its result
@@ -74,7 +74,7 @@ def test_a_night_of_faults_and_kills_loses_no_job_and_buys_none_twice(
         index, count = task["map_index"], purchases[_asked(task["map_index"])]
         if task["state"] == "success":
             assert count == 1
-            assert run.xcom("reel", map_index=index)["state"] == "ready"
+            assert run.xcom("paid", map_index=index)["state"] == "ready"
         else:
             last = messages(run, task["try_number"], map_index=index)
             assert "its outcome is unknown" in last, last[-2000:]

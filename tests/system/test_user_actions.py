@@ -1,113 +1,133 @@
-"""A person presses buttons while a paid job runs, and after it."""
+"""A person presses buttons while a paid job runs, and after it: the same for whatever is bought."""
 
 from __future__ import annotations
 
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
-from tests.system.conftest import SPEED, bought, eventually, in_state, kill_task, messages
+from tests.system.conftest import (
+    SPEED,
+    Order,
+    bought,
+    cleared,
+    counts,
+    each,
+    eventually,
+    kill_task,
+    messages,
+    says,
+    waiting,
+    waits,
+)
 from tools.stack import Stack
 
 MODES = pytest.mark.parametrize("mode", ["sync", "deferred"])
-WAITING = {"sync": "running", "deferred": "deferred"}
 
 
 @pytest.mark.parametrize("state", ["failed", "success"])
 def test_marking_a_waiting_task_leaves_the_job_running_and_says_so(
-    stack: Stack, sandbox: Control, footage: str, state: str
+    sandbox: Control, orders: list[Order], state: str
 ) -> None:
     sandbox.settings(speed=0)
-    run = stack.api.trigger("reel_deferred", {"input_key": footage})
-    in_state(run, "deferred")
-    eventually("trigger at work", lambda: "submitted" in messages(run, 1))
-    run.mark("reel", state)
+    runs = waiting(orders, "deferred")
+    for run in runs.values():
+        run.mark("paid", state)
 
-    assert run.wait(120) == state
-    assert len(bought(sandbox, footage)) == 1
-    eventually("last word", lambda: "is still running at the vendor, and is billed" in messages(run, 1), 15)
+    waits(runs, state)
+    assert counts(orders) == each(orders, 1)
+    says(runs, 1, "is still running at the vendor, and is billed", 15)
 
 
 @MODES
 def test_clearing_a_task_whose_job_runs_goes_on_with_that_job(
-    stack: Stack, sandbox: Control, footage: str, mode: str
+    sandbox: Control, orders: list[Order], mode: str
 ) -> None:
     sandbox.settings(speed=0)
-    run = stack.api.trigger(f"reel_{mode}", {"input_key": footage})
-    in_state(run, WAITING[mode])
-    eventually("look at the job", lambda: "submitted" in messages(run, 1))
-    run.clear("reel")
-    eventually("next try", lambda: "This try will wait for the job that is running" in messages(run, 2))
+    runs = waiting(orders, mode)
+    for run in runs.values():
+        run.clear("paid")
+    says(runs, 2, "This try will wait for the job that is running")
     sandbox.settings(speed=SPEED)
 
-    eventually("success", lambda: run.task("reel")["state"] == "success", 90)
-    assert len(bought(sandbox, footage)) == 1
+    for order, run in runs.items():
+        eventually(f"success of {order}", lambda run=run: run.task("paid")["state"] == "success", 90)
+    assert counts(orders) == each(orders, 1)
 
 
 @MODES
-def test_clearing_a_finished_task_buys_afresh(
-    stack: Stack, sandbox: Control, footage: str, mode: str
-) -> None:
-    run = stack.api.trigger(f"reel_{mode}", {"input_key": footage})
-    assert run.wait(180) == "success"
-    first = run.xcom("reel")["job_id"]
-    run.clear("reel")
-    eventually("second purchase", lambda: len(bought(sandbox, footage)) == 2)
+def test_clearing_a_finished_task_buys_afresh(orders: list[Order], mode: str) -> None:
+    runs = {order: order.start(mode) for order in orders}
+    waits(runs, "success")
+    first = {order: run.xcom("paid")["job_id"] for order, run in runs.items()}
+    cleared(runs, 2)
 
-    assert run.wait(180) == "success"
-    assert len(bought(sandbox, footage)) == 2
-    assert run.xcom("reel")["job_id"] != first
-    assert "This try will buy" in messages(run, 2)
+    waits(runs, "success")
+    assert counts(orders) == each(orders, 2)
+    for order, run in runs.items():
+        assert run.xcom("paid")["job_id"] != first[order], order
+        assert "This try will buy" in messages(run, 2), order
 
 
-def test_clearing_a_finished_task_reuses_its_job_where_the_author_asked_for_it(
-    stack: Stack, sandbox: Control, footage: str
-) -> None:
-    run = stack.api.trigger("reel_deferred_reuse", {"input_key": footage})
-    assert run.wait(180) == "success"
-    first = run.xcom("reel")["job_id"]
-    run.clear("reel")
-    eventually("second try", lambda: "This try will use the result that is there" in messages(run, 2))
+def test_clearing_a_finished_task_reuses_its_job_where_the_author_asked_for_it(orders: list[Order]) -> None:
+    runs = {order: order.start("deferred_reuse") for order in orders}
+    waits(runs, "success")
+    first = {order: run.xcom("paid") for order, run in runs.items()}
+    for run in runs.values():
+        run.clear("paid")
+    says(runs, 2, "This try will use the result that is there")
 
-    assert run.wait(240) == "success"
-    assert len(bought(sandbox, footage)) == 1
-    assert run.xcom("reel")["job_id"] == first
+    waits(runs, "success")
+    assert counts(orders) == each(orders, 1)
+    assert {order: run.xcom("paid") for order, run in runs.items()} == first
 
 
 def test_clearing_a_task_whose_job_failed_buys_again_and_a_retry_does_not(
-    stack: Stack, sandbox: Control, footage: str
+    stack: Stack, sandbox: Control, orders: list[Order]
 ) -> None:
-    sandbox.fault("vidio", "create_highlight_reel", "fail_job", times=1)
-    run = stack.api.trigger("reel_deferred", {"input_key": footage})
-    assert run.wait(180) == "failed"
-    assert run.task("reel")["try_number"] == 1, "a retry could not do anything useful"
-    assert len(bought(sandbox, footage)) == 1
+    """VIDIO says nothing about the charge for a failed job, so a retry may not buy."""
+    (order,) = (order for order in orders if order.product.vendor == "vidio")
+    order.fault("fail_job")
+    run = order.start("deferred")
+    waits({order: run}, "failed")
+    assert run.task("paid")["try_number"] == 1, "a retry could not do anything useful"
+    assert len(order.bought()) == 1
     assert "It may have been charged." in messages(run, 1)
-    run.clear("reel")
-    eventually("second purchase", lambda: len(bought(sandbox, footage)) == 2)
+    cleared({order: run}, 2)
 
-    assert run.wait(180) == "success"
-    assert len(bought(sandbox, footage)) == 2
+    waits({order: run}, "success")
+    assert len(order.bought()) == 2
 
 
-def test_clearing_a_lost_purchase_is_the_go_ahead_to_buy_again(
-    stack: Stack, sandbox: Control, footage: str
+def test_a_job_that_failed_and_was_refunded_is_bought_again_by_the_retry(
+    stack: Stack, sandbox: Control, orders: list[Order]
 ) -> None:
-    sandbox.fault("vidio", "create_highlight_reel", "reset", when="after", times=1)
-    run = stack.api.trigger("reel_deferred", {"input_key": footage})
-    assert run.wait(180) == "failed"
-    assert run.task("reel")["try_number"] == 1
-    run.clear("reel")
-    eventually("second purchase", lambda: len(bought(sandbox, footage)) == 2)
+    (order,) = (order for order in orders if order.product.vendor == "venice")
+    told = {"error": "The provider failed.", "credits_refunded": True}
+    order.fault("reject_job", status=422, refunded=True, body=told)
+    run = order.start("deferred")
 
-    assert run.wait(180) == "success"
-    assert len(bought(sandbox, footage)) == 2
+    waits({order: run}, "success")
+    assert run.task("paid")["try_number"] == 2
+    assert [one["refunded"] for one in order.bought()] == [True, False]
+
+
+def test_clearing_a_lost_purchase_is_the_go_ahead_to_buy_again(orders: list[Order]) -> None:
+    for order in orders:
+        order.fault("reset", when="after")
+    runs = {order: order.start("deferred") for order in orders}
+    waits(runs, "failed")
+    assert [run.task("paid")["try_number"] for run in runs.values()] == [1] * len(runs)
+    cleared(runs, 2)
+
+    waits(runs, "success")
+    assert counts(orders) == each(orders, 2)
 
 
 def test_clearing_with_downstream_buys_each_once_more(stack: Stack, sandbox: Control, footage: str) -> None:
     renders = len(sandbox.purchases("vidio", "render"))
-    run = stack.api.trigger("rendered", {"input_key": footage})
+    run = stack.api.trigger("rendered", {"mark": footage})
     assert run.wait(240) == "success"
-    run.clear("reel", downstream=True)
+    run.clear("paid", downstream=True)
     eventually("second reel", lambda: len(bought(sandbox, footage)) == 2)
 
     assert run.wait(240) == "success"
@@ -115,17 +135,16 @@ def test_clearing_with_downstream_buys_each_once_more(stack: Stack, sandbox: Con
     assert len(sandbox.purchases("vidio", "render")) == renders + 2
 
 
-def test_a_run_that_is_deleted_and_made_again_buys_its_own(
-    stack: Stack, sandbox: Control, footage: str
-) -> None:
-    run = stack.api.trigger("reel_deferred", {"input_key": footage})
-    assert run.wait(180) == "success"
-    stack.api.call("DELETE", f"dags/reel_deferred/dagRuns/{run.run_id}")
-    again = stack.api.trigger("reel_deferred", {"input_key": footage}, run_id=run.run_id)
+def test_a_run_that_is_deleted_and_made_again_buys_its_own(stack: Stack, orders: list[Order]) -> None:
+    runs = {order: order.start("deferred") for order in orders}
+    waits(runs, "success")
+    for order, run in runs.items():
+        stack.api.call("DELETE", f"dags/{order}_deferred/dagRuns/{run.run_id}")
+    again = {order: order.start("deferred", run_id=run.run_id) for order, run in runs.items()}
 
-    assert again.wait(180) == "success"
-    assert len(bought(sandbox, footage)) == 2
-    assert again.task("reel")["try_number"] == 1
+    waits(again, "success")
+    assert counts(orders) == each(orders, 2)
+    assert [run.task("paid")["try_number"] for run in again.values()] == [1] * len(again)
 
 
 @MODES
@@ -136,7 +155,7 @@ def test_a_request_that_changes_between_tries_is_not_bought_by_the_retry(
         # A deferred task holds no worker that could be killed: its trigger gives up for a dead account.
         sandbox.fault("vidio", "status", "status", status=403, times=2)
     sandbox.settings(speed=0)
-    run = stack.api.trigger(f"changing_{mode}", {"input_key": footage})
+    run = stack.api.trigger(f"changing_{mode}", {"mark": footage})
     if mode == "sync":
         eventually("look at the job", lambda: "submitted" in messages(run, 1))
         kill_task(run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
+from tests.system.conftest import SECRET_LINK, nowhere_in_the_clear
 from tools.rest import Run
 from tools.stack import PROJECT, Stack
 
@@ -96,13 +96,7 @@ def test_a_link_that_came_with_the_purchase_is_nowhere_in_the_clear(
     assert run.wait(120) == "success"
     assert run.xcom("generate")["sealed_url"]
     assert any(tmp_path.iterdir())
-    # Not in the database, nor in any log of Airflow's.
-    for path in examples.home.rglob("*"):
-        if path.is_file() and "sandbox" not in path.relative_to(examples.home).parts[0]:
-            assert b"/share/read/" not in path.read_bytes(), path
-    (database,) = examples.home.glob("*.db")
-    with sqlite3.connect(database) as connection:
-        assert "/share/read/" not in "\n".join(connection.iterdump())
+    nowhere_in_the_clear(examples, SECRET_LINK)
 
 
 def test_every_picture_of_a_folder_becomes_a_video(examples: Stack, control: Control, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowNotFoundException
+from airflow.sdk import Connection
 
 from airflow_provider_vidai.errors import ApiError, InputError
-from airflow_provider_vidai.hooks.base import aaccount
+from airflow_provider_vidai.hooks.base import aaccount, account_of
 from airflow_provider_vidai.hooks.vidio import VidioHook
 from airflow_provider_vidai.transport.account import Account
 from airflow_provider_vidai.vendors.vidio import VIDIO
@@ -228,8 +229,10 @@ def test_an_extra_that_can_never_work_is_named(account: Any, name: str, value: A
 
 
 @pytest.mark.parametrize("extra", ["[1]", "null", "5"])
-def test_an_extra_that_is_no_object_is_named(account: Any, extra: str) -> None:
-    assert "extra" in refused(account, extra=extra)
+def test_an_extra_that_is_no_object_is_named(extra: str) -> None:
+    connection = Connection(conn_id="vidio_default", conn_type="vidio", password=KEY, extra=extra)
+    with pytest.raises(InputError, match="'vidio_default': extra must be a JSON object"):
+        account_of(VIDIO, connection)
 
 
 def test_a_ca_bundle_counts_as_checking(account: Any) -> None:

@@ -99,7 +99,7 @@ def test_a_call_carries_its_key_query_and_body_and_asks_for_no_compression(which
 
 
 @both
-def test_an_endless_json_answer_is_cut_at_one_mebibyte(which: str) -> None:
+def test_an_endless_json_answer_is_cut_at_the_limit(which: str) -> None:
     with serving(endless(b"[1", b",1" * 30_000, content_type="application/json")) as server:
         told = send(which, account(server.url), call(raw))
         assert len(told.body) == MAX_ANSWER

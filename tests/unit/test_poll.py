@@ -8,11 +8,14 @@ import pytest
 
 from airflow_provider_vidai.errors import ApiError, InputError, TransferError, VidaiError
 from airflow_provider_vidai.lifecycle.poll import (
+    FIRST,
     HEAD_START,
     LATEST,
+    LEAST_PROGRESS,
     LONGEST_PAUSE,
     SHARE,
     SOONEST,
+    UNTOLD,
     AccountBroken,
     DeadlinePassed,
     Finished,
@@ -73,23 +76,23 @@ def ready_at(moment: float) -> Callable[[float], JobStatus]:
 
 @pytest.mark.parametrize("typical", [None, 1.0, 20.0, 600.0])
 def test_the_first_look_is_not_right_after_the_purchase(typical):
-    assert seconds(watch(typical=typical).first(START)) >= SOONEST
+    assert seconds(watch(typical=typical).first(START)) >= FIRST
 
 
 @pytest.mark.parametrize("typical", [None, 1.0])
 def test_not_even_jitter_makes_the_first_look_come_sooner(typical):
-    assert seconds(watch(typical=typical, jitter=0.0).first(START)) >= SOONEST
+    assert seconds(watch(typical=typical, jitter=0.0).first(START)) >= FIRST
 
 
 def test_a_short_interval_of_the_users_does_not_make_the_first_look_come_sooner():
-    assert seconds(watch(poll_interval=1.0).first(START)) >= SOONEST
+    assert seconds(watch(poll_interval=1.0).first(START)) >= FIRST
 
 
 @pytest.mark.parametrize("hint", [None, 0.0, -3.0, 1.0])
 def test_looks_are_never_closer_than_the_floor(hint):
     watching = watch(jitter=0.0)
     for elapsed in (0.0, 1.0, 30.0):
-        status = RUNNING.model_copy(update={"look_in": hint})
+        status = RUNNING.model_copy(update={"expected": hint})
         assert seconds(watching.saw(status, START + elapsed)) >= SOONEST
 
 
@@ -99,9 +102,9 @@ def test_waiting_adds_a_tenth_or_the_floor_whatever_the_job_takes(jitter, took):
     story = Story(watch(jitter=jitter), ready_at(took))
     assert story.end == Finished(READY)
     assert story.took >= took
-    assert story.took - took <= max(SOONEST, SHARE * took) * (1 + SPREAD) + 1e-6
+    assert story.took - took <= max(UNTOLD, SHARE * took) * (1 + SPREAD) + 1e-6
     gaps = [wait.seconds for wait in story.waits]
-    assert min(gaps) >= SOONEST * (1 - SPREAD)
+    assert min(gaps) >= UNTOLD * (1 - SPREAD)
     assert max(gaps) <= LATEST * (1 + SPREAD)
 
 
@@ -114,7 +117,7 @@ def test_a_long_job_is_looked_at_seldom():
 @pytest.mark.parametrize("typical", [12.0, 60.0, 200.0])
 def test_half_of_what_such_a_job_takes_is_waited_through_without_a_look(jitter, typical):
     story = Story(watch(typical=typical, jitter=jitter), ready_at(typical))
-    assert story.looks[0] == pytest.approx(max(typical * HEAD_START, SOONEST), rel=SPREAD + 1e-9)
+    assert story.looks[0] == pytest.approx(max(typical * HEAD_START, FIRST), rel=SPREAD + 1e-9)
     assert story.took - typical <= max(SOONEST, SHARE * typical) * (1 + SPREAD) + 1e-6
 
 
@@ -129,13 +132,49 @@ def test_however_long_such_jobs_take_there_is_a_look_every_two_minutes(typical):
 
 
 @pytest.mark.parametrize(
-    ("hint", "wait"), [(0.0, SOONEST), (1.0, SOONEST), (8.0, 8.0), (90.0, 90.0), (9_999.0, LATEST)]
+    ("elapsed", "expected", "wait"),
+    [
+        (0.0, 0.0, SOONEST),
+        (0.0, 16.0, 8.0),
+        (5.0, 190.0, 90.0),
+        (200.0, 300.0, 20.0),
+        (200.0, 410.0, 20.0),
+        (0.0, 9_999.0, LATEST),
+        (3_000.0, 0.0, LATEST),
+    ],
 )
 @pytest.mark.parametrize("typical", [None, 600.0])
-@pytest.mark.parametrize("elapsed", [0.0, 5.0, 3_000.0])
-def test_the_vendors_hint_goes_before_everything_else(hint, wait, typical, elapsed):
-    status = RUNNING.model_copy(update={"look_in": hint})
+@pytest.mark.parametrize("progress", [None, 0.3])
+def test_what_the_vendor_says_it_takes_goes_before_what_else_is_known_but_brings_no_look_nearer(
+    elapsed, expected, wait, typical, progress
+):
+    status = RUNNING.model_copy(update={"expected": expected, "progress": progress})
     assert seconds(watch(typical=typical).saw(status, START + elapsed)) == pytest.approx(wait)
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "progress", "wait"),
+    [
+        (40.0, 0.25, 40.0),
+        (40.0, 0.4, 10.0),
+        (100.0, 0.5, 10.0),
+        (100.0, 1.0, 10.0),
+        (20.0, 1.0, SOONEST),
+        (9.0, 0.01, 9.0),
+    ],
+)
+@pytest.mark.parametrize("typical", [None, 600.0])
+def test_looks_begin_at_half_of_what_progress_makes_expect(elapsed, progress, wait, typical):
+    status = RUNNING.model_copy(update={"progress": progress})
+    assert seconds(watch(typical=typical).saw(status, START + elapsed)) == pytest.approx(wait)
+
+
+def test_progress_that_has_not_begun_tells_nothing():
+    assert watch().saw(RUNNING.model_copy(update={"progress": 0.0}), START) == watch().saw(RUNNING, START)
+
+
+def test_progress_that_lags_behind_never_leaves_a_job_alone_for_longer_than_it_has_taken():
+    assert HEAD_START / LEAST_PROGRESS - 1 <= 1
 
 
 def test_jobs_that_were_bought_together_do_not_stay_together():
@@ -148,7 +187,7 @@ def test_jobs_that_were_bought_together_do_not_stay_together():
 @pytest.mark.parametrize("jitter", JITTERS)
 def test_an_interval_of_the_users_is_kept_to_exactly(interval, jitter):
     watching = watch(poll_interval=interval, typical=60.0, jitter=jitter)
-    hinted = RUNNING.model_copy(update={"look_in": 33.0})
+    hinted = RUNNING.model_copy(update={"expected": 133.0})
     for elapsed in (0.0, 100.0, 5_000.0):
         assert seconds(watching.saw(RUNNING, START + elapsed)) == interval
         assert seconds(watching.saw(hinted, START + elapsed)) == interval
@@ -160,7 +199,7 @@ def test_a_job_that_may_have_been_ready_for_long_is_looked_at_at_once():
 
 
 def test_a_clock_that_was_set_back_does_no_harm():
-    assert seconds(watch().saw(RUNNING, START - 500)) == pytest.approx(SOONEST)
+    assert seconds(watch().saw(RUNNING, START - 500)) == pytest.approx(UNTOLD)
 
 
 # --- the end --------------------------------------------------------------------------------------
@@ -209,6 +248,10 @@ def test_a_paid_job_is_not_given_up_for_one_answer_that_it_is_not_there():
     watching = watch()
     assert seconds(watching.saw(GONE, START + 400)) == SOONEST
     assert watching.saw(GONE, START + 405) == Finished(GONE)
+
+
+def test_a_job_that_is_not_there_is_looked_for_with_the_connection_as_it_is_now():
+    assert watch().saw(GONE, START + 400) == Wait(SOONEST, reconnect=True)
 
 
 @pytest.mark.parametrize("between", [RUNNING, READY])
@@ -294,7 +337,7 @@ def test_a_job_that_becomes_ready_while_looks_fail_is_found(error):
 
 
 def test_pauses_after_failed_looks_double_up_to_two_minutes_and_begin_anew_after_an_answer():
-    watching = watch(since=START)
+    watching = watch(typical=1.0)
     pauses = [seconds(watching.missed(blip(), START)) for _ in range(8)]
     assert pauses == pytest.approx([5, 10, 20, 40, 80, 120, 120, 120])
     watching.saw(RUNNING, START)
@@ -324,13 +367,14 @@ def test_a_vendor_that_says_how_long_is_believed_up_to_a_quarter_of_an_hour(aske
 
 @pytest.mark.parametrize("asked", [0.0, 1.0])
 def test_a_vendor_that_asks_for_less_than_the_floor_gets_the_floor(asked):
-    step = watch().missed(blip(asked, 429), START)
+    step = watch(typical=1.0).missed(blip(asked, 429), START)
     assert seconds(step) == pytest.approx(SOONEST)
     assert step.pause_account == bool(asked)
 
 
 def test_the_limits_are_those_that_are_documented():
-    assert (SOONEST, LATEST, SHARE, HEAD_START, LONGEST_PAUSE) == (5.0, 120.0, 0.1, 0.5, 900.0)
+    assert (SOONEST, FIRST, UNTOLD, LATEST, LONGEST_PAUSE) == (5.0, 8.0, 8.0, 120.0, 900.0)
+    assert (SHARE, HEAD_START, LEAST_PROGRESS) == (0.1, 0.5, 0.25)
 
 
 def test_a_pause_does_not_reach_past_the_deadline():
@@ -369,7 +413,7 @@ def test_an_account_that_stays_broken_costs_two_looks():
 
 
 def test_a_key_that_was_rotated_is_found_at_the_second_look():
-    story = Story(watch(), lambda elapsed: refusal() if elapsed < 6 else READY)
+    story = Story(watch(), lambda elapsed: refusal() if elapsed < 9 else READY)
     assert story.end == Finished(READY)
     assert [wait.reconnect for wait in story.waits] == [False, True]
 

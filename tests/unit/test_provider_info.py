@@ -11,6 +11,7 @@ from typing import Any
 import airflow
 import pytest
 from airflow.sdk import BaseOperator, BaseSensorOperator
+from packaging.version import Version
 
 from airflow_provider_vidai import __version__
 from airflow_provider_vidai.hooks.base import ConnectionExtra, VidaiHook
@@ -133,6 +134,8 @@ def test_airflows_provider_manager_sees_the_hook_and_its_form(manager: Any, told
     assert found.hook_class_name == told["hook-class-name"]
     assert found.hook_name == told["hook-name"]
     assert found.connection_testable
+    if Version(airflow.__version__) < Version("3.2"):
+        pytest.skip("Airflow 3.1 shows its general form: it reads none from a provider's metadata")
     behaviour = manager.field_behaviours[vendor]
     assert set(behaviour["hidden_fields"]) == {"login", "port", "schema", "extra"}
     shown = {name for name in manager.connection_form_widgets if name.startswith(f"extra__{vendor}__")}

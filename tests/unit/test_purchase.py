@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -32,6 +34,7 @@ from airflow_provider_vidai.lifecycle.purchase import (
     RateWait,
     Settled,
     finished,
+    limit_pause,
 )
 from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Receipt
 
@@ -866,3 +869,36 @@ def test_a_retry_does_not_give_a_paid_job_up_for_one_answer_that_it_is_not_there
     _bought(world)
     _gone_once(world)
     assert world.settle(try_number=2).receipt.ref.job_id == "J1"
+
+
+# --- waiting for a limit -------------------------------------------------------------------------
+
+
+def test_a_limit_is_waited_for_as_asked_and_longer_when_that_was_in_vain() -> None:
+    assert limit_pause(61.0, 0, 7200.0, jitter=1.0) == 61.0
+    waits = [limit_pause(61.0, waited, 7200.0, jitter=0.0) for waited in range(1, 30)]
+    assert waits == sorted(waits)
+    assert waits[0] == 61 * 1.25
+    assert waits[-1] == 600.0
+    assert limit_pause(61.0, 1, 7200.0, jitter=1.0) == 61 * 1.25 * 1.5
+
+
+def test_a_longer_wait_neither_passes_the_deadline_nor_undercuts_what_was_asked() -> None:
+    assert limit_pause(61.0, 9, 100.0, jitter=1.0) == 99.0
+    assert limit_pause(61.0, 9, 61.5, jitter=1.0) == 61.0
+    assert limit_pause(900.0, 3, 7200.0, jitter=0.0) == 900.0
+
+
+def test_thirty_tasks_come_through_three_a_minute_and_twenty_an_hour_within_two_hours() -> None:
+    chance = random.Random(7)
+    waiting = [(chance.random() * 60, number, 0) for number in range(30)]
+    bought: list[float] = []
+    while waiting:
+        now, number, waited = heapq.heappop(waiting)
+        if sum(at > now - 60 for at in bought) < 3 and sum(at > now - 3600 for at in bought) < 20:
+            bought.append(now)
+            continue
+        pause = limit_pause(61.0, waited, 7200.0 - now, jitter=chance.random())
+        assert now + pause < 7200, "no task gives up"
+        heapq.heappush(waiting, (now + pause, number, waited + 1))
+    assert len(bought) == 30

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from airflow_provider_vidai.errors import ApiError
-from airflow_provider_vidai.transport.budget import Budget
+from airflow_provider_vidai.transport.budget import USED, Budget
 from airflow_provider_vidai.transport.retry import pause_before_retry
 
 # --- retry ----------------------------------------------------------------------------------------
@@ -116,6 +117,13 @@ def test_the_first_has_nothing_to_wait_for():
         await Budget(per_minute=1 / 60).turn()
 
     run(story)
+
+
+@pytest.mark.parametrize("allowed", [20, 120, 600])
+def test_calls_that_arrive_three_seconds_late_are_not_too_many_for_any_minute(allowed):
+    """A late one and all that were sent within the next sixty-three seconds can arrive in one minute."""
+    gap = 60 / (USED * allowed)
+    assert math.floor(63 / gap) + 1 <= allowed
 
 
 def test_time_that_nobody_used_is_not_saved_up():

@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk import DAG, task
 
 from airflow_provider_vidai.operators.venice import VeniceTranscribeOperator, VeniceVideoOperator
+from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator, VidgoUploadImageOperator
 from airflow_provider_vidai.redaction import redacted, shown_media
 
 SIGNED = "https://user:pass@bucket.example/a.png?X-Amz-Signature=s3cr3t"
@@ -94,3 +95,20 @@ def test_a_transcripts_url_is_shown_without_its_signature() -> None:
     operator.render_template_fields({})
     assert operator.url == "https://bucket.example/a.png?(hidden)"
     assert operator.asked()["url"] == SIGNED
+
+
+def test_what_goes_into_a_vidgo_model_is_shown_without_secrets_at_any_depth() -> None:
+    elements = [{"name": "n", "element_input_urls": ["{{ url }}"]}]
+    asked = {"prompt": "{{ word }}", "image_urls": ["{{ url }}", FILE], "kling_elements": elements}
+    hook = "https://example.com/hook?token=s3cr3t"
+    operator = VidgoGenerateOperator(task_id="t", model="m", input=asked, callback_url=hook)
+    operator.render_template_fields({"word": "waves", "url": SIGNED})
+    shown = {name: getattr(operator, name) for name in operator.template_fields}
+    assert "s3cr3t" not in repr(shown)
+    assert shown["input"]["prompt"] == "waves"
+    assert operator.asked()["input"]["image_urls"] == [SIGNED, FILE]
+    assert operator.asked()["input"]["kling_elements"] == [{"name": "n", "element_input_urls": [SIGNED]}]
+    assert operator.given("callback_url") == hook
+    upload = VidgoUploadImageOperator(task_id="t", source=SIGNED)
+    upload.render_template_fields({})
+    assert upload.source == "https://bucket.example/a.png?(hidden)"

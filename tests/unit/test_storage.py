@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import resource
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ import pytest
 from airflow_provider_vidai.errors import InputError, TransferError
 from airflow_provider_vidai.transport.storage import (
     CHUNK,
+    WRITE_BACK,
     destination_path,
     file_name,
     landing,
     public_uri,
     source,
     storage_path,
+    write_text,
 )
 from tests.support.shelf import Shelf, shelf
 
@@ -274,6 +277,30 @@ def test_a_name_as_long_as_the_disk_allows_can_be_landed(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == [name]  # noqa: PTH208
 
 
+def test_words_are_landed_as_text_under_their_title(folder: tuple) -> None:
+    uri, names = folder
+    words = "[Verse]\nIch höre den Regen"
+    landed = write_text(words, f"{uri}/", "Rain / June-0")
+    assert names() == ["Rain _ June-0.txt"]
+    with source(f"{uri}/Rain _ June-0.txt").open() as file:
+        data = file.read()
+    assert data.decode() == words
+    assert landed == {
+        "uri": public_uri(storage_path(f"{uri}/Rain _ June-0.txt")),
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "content_type": "text/plain",
+    }
+
+
+def test_words_that_do_not_fit_leave_nothing(store: tuple[Shelf, str]) -> None:
+    files, uri = store
+    files.room = 3
+    with pytest.raises(TransferError, match="no space left"):
+        write_text("four", f"{uri}/", "a")
+    assert (files.files, files.pending) == ({}, [])
+
+
 def test_a_full_object_store_is_said_so_and_nothing_is_left(store: tuple[Shelf, str]) -> None:
     store[0].room = 10
     with pytest.raises(TransferError, match="no space left on the destination") as caught:
@@ -296,6 +323,13 @@ def test_a_bucket_that_may_not_be_written_fails_for_good(store: tuple[Shelf, str
     with pytest.raises(TransferError, match="cannot be written: Access Denied") as caught:
         land(f"{store[1]}/a.mp4", b"x")
     assert not caught.value.retryable
+
+
+def test_a_file_that_is_written_back_while_it_arrives_is_whole(tmp_path: Path) -> None:
+    pieces = [bytes([number]) * (3 << 20) for number in range(25)]
+    assert sum(map(len, pieces)) > 2 * WRITE_BACK
+    land(str(tmp_path / "a.mp4"), *pieces)
+    assert (tmp_path / "a.mp4").read_bytes() == b"".join(pieces)
 
 
 @pytest.fixture
@@ -331,8 +365,9 @@ def test_a_folder_that_is_a_file_cannot_be_landed_in(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == b"a file"
 
 
+@pytest.mark.skipif(not Path("/sys").is_dir(), reason="needs a folder that refuses even root")
 def test_a_folder_that_may_not_be_written_fails_for_good() -> None:
-    # /proc refuses even root.
-    with pytest.raises(TransferError) as caught:
-        land("/proc/self/vidai/a.mp4", b"x")
-    assert "Nothing was left there" in str(caught.value)
+    # /sys refuses even root.
+    with pytest.raises(TransferError, match=r"cannot be written: .* Nothing was left there") as caught:
+        land("/sys/vidai/a.mp4", b"x")
+    assert not caught.value.retryable

@@ -256,6 +256,29 @@ def test_a_cut_stream_is_resumed_from_where_it_stopped(folder: tuple, hang_up: A
         assert request.headers["if-range"] == '"v1"'
 
 
+@pytest.mark.parametrize("tenth", range(10))
+def test_a_film_that_is_cut_at_any_tenth_of_it_is_landed_whole(folder: tuple, tenth: int) -> None:
+    uri, files = folder
+    cut = len(MOVIE) * tenth // 10
+    with serving(serve(stop_at=cut), serve()) as server:
+        landed = download(account(), Vendor(server), f"{uri}/a.mp4", "film")
+    assert files() == {"a.mp4": MOVIE}
+    assert (landed["bytes"], landed["sha256"]) == (len(MOVIE), hashlib.sha256(MOVIE).hexdigest())
+    if cut:
+        # Of what had come, at most what was on its way inside the kernel is fetched again.
+        assert cut - MEBIBYTE < _first_byte(server.requests[1]) <= cut
+
+
+@pytest.mark.parametrize("tenth", [0, 1, 5, 9])
+def test_a_film_that_is_always_cut_at_the_same_place_leaves_nothing(folder: tuple, tenth: int) -> None:
+    uri, files = folder
+    cut = len(MOVIE) * tenth // 10
+    with serving(serve(stop_at=cut, ranges=False)) as server:
+        error = refused(Vendor(server), f"{uri}/a.mp4")
+    assert error.retryable
+    assert files() == {}
+
+
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_a_url_that_has_expired_is_asked_for_again(folder: tuple, status: int) -> None:
     uri, files = folder
@@ -548,6 +571,7 @@ def test_a_destination_that_may_not_be_written_fails_for_good() -> None:
     with shelf() as (store, uri), serving(serve()) as server:
         store.room, store.trouble = 0, PermissionError("Access Denied")
         error = refused(Vendor(server), f"{uri}/a.mp4")
+        assert "cannot be written: Access Denied" in str(error)
         assert not error.retryable
         assert (store.files, store.pending) == ({}, [])
 

@@ -455,26 +455,25 @@ def test_only_a_503_that_names_a_time_was_not_processed(http, headers, processed
 
 
 @pytest.mark.parametrize(
-    ("average", "so_far", "progress", "look_in"),
+    ("average", "so_far", "progress", "expected"),
     [
-        (145_000, 0, 0.0, 72.5),
-        (145_000, 53_200, 53.2 / 145, 19.3),
-        (145_000, 100_000, 100 / 145, 14.5),
-        (145_000, 290_000, 1.0, 29.0),
-        ("145000", "145000", 1.0, 14.5),
+        (144_000, 0, 0.0, 108.0),
+        (144_000, 53_200, 53.2 / 144, 108.0),
+        (144_000, 288_000, 1.0, 108.0),
+        ("144000", "144000", 1.0, 108.0),
         (0, 5_000, None, None),
         (None, 5_000, None, None),
         ("long", None, None, None),
         (145_000, -1, None, None),
     ],
 )
-def test_a_running_job_tells_its_progress_and_when_to_look_again(average, so_far, progress, look_in):
+def test_a_running_job_tells_its_progress_and_what_its_like_take(average, so_far, progress, expected):
     status = status_of(
         {"status": "PROCESSING", "average_execution_time": average, "execution_duration": so_far}
     )
     assert (status.state, status.known, status.charged) == (JobState.RUNNING, True, "maybe")
     assert status.progress == pytest.approx(progress)
-    assert status.look_in == pytest.approx(look_in)
+    assert status.expected == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -363,7 +363,7 @@ def test_a_bought_render_is_known_by_the_ref_it_was_sent_with():
     assert VIDIO.render(ref, RenderRequest()).parse(said({"status": None, "x": 1})) == Receipt(ref=ref)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"status": "rend'])
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"status": "rend', b"{}", b'{"error": "sorry"}'])
 def test_a_render_with_an_unreadable_answer_may_have_been_bought(body):
     error = refused(VIDIO.render(render_ref(), RenderRequest()), said(body))
     assert isinstance(error, ApiError)

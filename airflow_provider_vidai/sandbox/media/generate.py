@@ -87,6 +87,19 @@ def generate(clip: Clip, path: Path, stop: Event) -> None:
     encode(path, pictures, _sound(clip, frames, stop), FPS, size)
 
 
+def painting(text: str, size: tuple[int, int], source: Path | None, stop: Event) -> VideoFrame:
+    """Return a picture with the text on it: colours, or another picture.
+
+    :raises MediaError: if that cannot be read.
+    """
+    if source is None:
+        return next(_painted(text, 1, size, stop))
+    shown = probe(source)
+    planes = next(steady(shown, 0.0, 1, FPS, Fitter(shown, *size), stop)).to_ndarray()
+    planes[: size[1]] //= 2  # so that words can be read on whatever is shown
+    return _written(VideoFrame.from_ndarray(planes, format="yuv420p"), lettered(text, *size))
+
+
 def _painted(text: str, frames: int, size: tuple[int, int], stop: Event) -> Iterator[VideoFrame]:
     """Yield moving colours with the text on them."""
     width, height = size

@@ -1,5 +1,6 @@
 """Pictures: cropped to shape, at a steady rate, and as JPEG."""
 
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from threading import Event
@@ -95,12 +96,33 @@ def steady(
         yield shown
 
 
+def last(source: Source, after: float, stop: Event) -> VideoFrame:
+    """Return the picture with which a film ends.
+
+    :param after: seconds that are surely not its end.
+    :raises MediaError: if it shows nothing after them.
+    """
+    found = deque(pictures(source, after, stop), maxlen=1)
+    if not found:
+        raise MediaError(f"{source.path.name} shows nothing at its end")
+    return found[0][1]
+
+
 def jpeg(frame: VideoFrame) -> bytes:
     """Encode one picture as JPEG."""
-    codec = CodecContext.create("mjpeg", "w")
+    return _still(frame, "mjpeg", "yuvj420p")
+
+
+def png(frame: VideoFrame) -> bytes:
+    """Encode one picture as PNG."""
+    return _still(frame, "png", "rgb24")
+
+
+def _still(frame: VideoFrame, name: str, pixels: str) -> bytes:
+    codec = CodecContext.create(name, "w")
     assert isinstance(codec, VideoCodecContext)
-    codec.width, codec.height, codec.pix_fmt = frame.width, frame.height, "yuvj420p"
+    codec.width, codec.height, codec.pix_fmt = frame.width, frame.height, pixels
     codec.time_base = Fraction(1, 25)
-    still = frame.reformat(format="yuvj420p")
+    still = frame.reformat(format=pixels)
     still.pts = 0
     return b"".join(bytes(packet) for packet in [*codec.encode(still), *codec.encode(None)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
-from itertools import product
+from itertools import product as product_of
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,12 @@ from airflow.sdk import DAG, Context, task
 
 from airflow_provider_vidai.lifecycle.ledger import Ledger
 from airflow_provider_vidai.lifecycle.purchase import Offer
+from airflow_provider_vidai.operators.base import PaidOperator
 from airflow_provider_vidai.operators.stores import store_of
+from airflow_provider_vidai.operators.venice import VeniceVideoOperator
+from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
 from airflow_provider_vidai.operators.vidio import VidioHighlightReelOperator, VidioRenderOperator
+from airflow_provider_vidai.operators.vizard import VizardClipsOperator, VizardPublishOperator
 
 
 class GatedStore:
@@ -33,63 +37,148 @@ class GatedStore:
         self._stop(f"after {value['phase']} is on record")
 
 
-class GatedReelOperator(VidioHighlightReelOperator):
-    """A reel whose first try stops at the place named by the run, and waits there to be killed."""
+def gated(operator: type[PaidOperator]) -> type[PaidOperator]:
+    """Return an operator whose first try stops where the run says, and waits there to be killed."""
 
-    def execute(self, context: Context) -> Any:
-        self._stops = context["params"]["stop"], context["ti"].try_number
-        return super().execute(context)
+    class Gated(operator):  # type: ignore[misc,valid-type]
+        def execute(self, context: Context) -> Any:
+            self._stops = context["params"]["stop"], context["ti"].try_number
+            return super().execute(context)
 
-    def resume_execution(self, next_method: str, next_kwargs: Any, context: Context) -> Any:
-        self._stops = context["params"]["stop"], context["ti"].try_number
-        return super().resume_execution(next_method, next_kwargs, context)
+        def resume_execution(self, next_method: str, next_kwargs: Any, context: Context) -> Any:
+            self._stops = context["params"]["stop"], context["ti"].try_number
+            return super().resume_execution(next_method, next_kwargs, context)
 
-    def offer(self) -> Offer:
-        self._stop("before the intent")
-        return super().offer()
+        def offer(self) -> Offer:
+            self._stop("before the offer")
+            offer = super().offer()
+            self._stop("before the intent")
+            return offer
 
-    def ledger(self, context: Context) -> Ledger:
-        return Ledger(GatedStore(store_of(context, self.log), self._stop))
+        def ledger(self, context: Context) -> Ledger:
+            return Ledger(GatedStore(store_of(context, self.log), self._stop))
 
-    def _stop(self, place: str) -> None:
-        stop, try_number = self._stops
-        if stop and try_number == 1 and stop["place"] == place:
-            Path(stop["flag"]).touch()
-            while True:
-                time.sleep(1)
+        def _stop(self, place: str) -> None:
+            stop, try_number = self._stops
+            if stop and try_number == 1 and stop["place"] == place:
+                Path(stop["flag"]).touch()
+                while True:
+                    time.sleep(1)
+
+    return Gated
 
 
+RETRIES: dict[str, Any] = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 COMMON: dict[str, Any] = {
+    "task_id": "paid",
     "video_category": "others",
     "aspect_ratio": "square",
     "poll_interval": 1,
-    "retries": 2,
-    "retry_delay": timedelta(seconds=1),
+    **RETRIES,
 }
-PARAMS: dict[str, Any] = {"input_key": "", "stop": None}
+MARK = "{{ params.mark }}"
+MEDIA = Path(__file__).parents[2] / "media"
+PARAMS: dict[str, Any] = {"mark": "", "stop": None}
 WHEN: dict[str, Any] = {"schedule": None, "start_date": datetime(2026, 1, 1)}
 
-for mode, lost, clear in product(("sync", "deferred"), ("fail", "resubmit"), ("fresh", "reuse")):
+#: What is bought for each product; ``mark`` tells a test's purchases from others'.
+PRODUCTS: dict[str, tuple[type[PaidOperator], dict[str, Any]]] = {
+    "vidio_reel": (
+        VidioHighlightReelOperator,
+        {
+            "input_keys": [MARK],
+            "video_category": "others",
+            "aspect_ratio": "square",
+            "output_length": 2,
+            "poll_interval": 1,
+        },
+    ),
+    # Its file is had by a URL that comes with the purchase, once: a kill must not lose it.
+    "venice_video": (
+        VeniceVideoOperator,
+        {
+            "prompt": MARK,
+            "model": "grok-imagine-text-to-video-private",
+            "resolution": "480p",
+            "aspect_ratio": "16:9",
+            "duration": 5,
+            "max_cost_usd": 5,
+            "poll_interval": 1,
+        },
+    ),
+    # Its picture is uploaded by the purchase, before anything is on record.
+    "vidgo_picture": (
+        VidgoGenerateOperator,
+        {
+            "model": "gpt-4o-image-edit",
+            "input": {"prompt": MARK, "image_urls": [str(MEDIA / "picture.png")]},
+            "min_credits": 10,
+            "poll_interval": 1,
+        },
+    ),
+    "vizard_clips": (
+        VizardClipsOperator,
+        {
+            "video_url": f"https://youtu.be/{MARK}",
+            "max_clips": 1,
+            "poll_interval": 1,
+        },
+    ),
+}
+
+for product, mode, lost, clear in product_of(
+    PRODUCTS, ("sync", "deferred"), ("fail", "resubmit"), ("fresh", "reuse")
+):
     name = "_".join(
-        ["reel", mode, *([lost] if lost != "fail" else []), *([clear] if clear != "fresh" else [])]
+        [product, mode, *([lost] if lost != "fail" else []), *([clear] if clear != "fresh" else [])]
     )
+    operator, arguments = PRODUCTS[product]
     with DAG(name, params=PARAMS, **WHEN) as dag:
-        GatedReelOperator(
-            task_id="reel",
-            input_keys=["{{ params.input_key }}"],
-            output_length=2,
+        gated(operator)(
+            task_id="paid",
             deferrable=mode == "deferred",
             on_lost_submit=lost,
             on_clear=clear,
-            **COMMON,
+            **arguments,
+            **RETRIES,
         )
     globals()[name] = dag
+
+# It is accepted or not: there is nothing to wait for.
+with DAG("vizard_publish_sync", params=PARAMS, **WHEN):
+    gated(VizardPublishOperator)(
+        task_id="paid",
+        clip="{{ params.mark.partition(' ')[0] }}",
+        social_account_id="7000",
+        caption=MARK,
+        **RETRIES,
+    )
+
+with DAG("vizard_many", params={"urls": []}, max_active_tasks=100, **WHEN):
+
+    @task
+    def urls(params: dict) -> list[str]:
+        return params["urls"]
+
+    VizardClipsOperator.partial(
+        task_id="paid", max_clips=1, deferrable=True, poll_interval=3, **RETRIES
+    ).expand(video_url=urls())
+
+#: Each ends the first tries, and there is time enough for the last.
+LIMITS: dict[str, dict[str, Any]] = {
+    "timeout": {"timeout": 20},
+    "execution_timeout": {"execution_timeout": timedelta(seconds=30)},
+}
+for product, mode, limit in product_of(PRODUCTS, ("sync", "deferred"), LIMITS):
+    operator, arguments = PRODUCTS[product]
+    with DAG(f"{product}_{mode}_{limit}", params=PARAMS, **WHEN) as dag:
+        operator(task_id="paid", deferrable=mode == "deferred", **LIMITS[limit], **arguments, **RETRIES)
+    globals()[dag.dag_id] = dag
 
 for mode in ("sync", "deferred"):
     with DAG(f"changing_{mode}", params=PARAMS, **WHEN) as dag:
         VidioHighlightReelOperator(
-            task_id="reel",
-            input_keys=["{{ params.input_key }}"],
+            input_keys=[MARK],
             output_length="{{ ti.try_number + 1 }}",
             deferrable=mode == "deferred",
             **COMMON,
@@ -97,27 +186,22 @@ for mode in ("sync", "deferred"):
     globals()[dag.dag_id] = dag
 
 with DAG("rendered", params=PARAMS, **WHEN):
-    reel = VidioHighlightReelOperator(
-        task_id="reel", input_keys=["{{ params.input_key }}"], output_length=2, deferrable=True, **COMMON
-    )
+    reel = VidioHighlightReelOperator(input_keys=[MARK], output_length=2, deferrable=True, **COMMON)
     VidioRenderOperator(
         task_id="render",
         job=reel.output,
         deferrable=True,
         poll_interval=1,
-        retries=2,
-        retry_delay=timedelta(seconds=1),
+        **RETRIES,
     )
 
 with DAG("many", params={**PARAMS, "count": 50}, **WHEN):
 
     @task
     def keys(params: dict) -> list[list[str]]:
-        return [[params["input_key"]]] * params["count"]
+        return [[params["mark"]]] * params["count"]
 
-    VidioHighlightReelOperator.partial(task_id="reel", output_length=1, deferrable=True, **COMMON).expand(
-        input_keys=keys()
-    )
+    VidioHighlightReelOperator.partial(output_length=1, deferrable=True, **COMMON).expand(input_keys=keys())
 
 with DAG("soak", params={**PARAMS, "count": 60}, max_active_tasks=100, **WHEN):
 
@@ -127,8 +211,7 @@ with DAG("soak", params={**PARAMS, "count": 60}, max_active_tasks=100, **WHEN):
         return [1 + index / 1000 for index in range(params["count"])]
 
     VidioHighlightReelOperator.partial(
-        task_id="reel",
-        input_keys=["{{ params.input_key }}"],
+        input_keys=[MARK],
         deferrable=True,
         **{**COMMON, "retries": 5, "poll_interval": 3},
     ).expand(output_length=lengths())

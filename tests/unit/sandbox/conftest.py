@@ -213,6 +213,69 @@ def other_venice(sandbox: Sandbox) -> Iterator[Venice]:
     other.http.close()
 
 
+class Vidgo:
+    """Raw calls to the sandbox's Vidgo."""
+
+    def __init__(self, url: str, key: str = "a-key") -> None:
+        self.url = url
+        headers = {"authorization": f"Bearer {key}"}
+        self.http = httpx.Client(base_url=url + "/vidgo/api", headers=headers, timeout=20)
+
+    def submit(self, model: str = "gpt-4o-image", callback_url: str | None = None, **wish: Any) -> Any:
+        if "prompt" not in wish and model == "gpt-4o-image":
+            wish["prompt"] = "a lake"
+        body = {"model": model, "input": {name: value for name, value in wish.items() if value is not ...}}
+        return self.http.post("/generate/submit", json={**body, "callback_url": callback_url})
+
+    def bought(self, model: str = "gpt-4o-image", callback_url: str | None = None, **wish: Any) -> str:
+        answer = self.submit(model, callback_url, **wish).raise_for_status().json()
+        return str(answer["data"]["task_id"])
+
+    def status(self, task_id: str) -> httpx.Response:
+        if task_id.startswith("task-"):
+            return self.http.get(f"/generate/status/{task_id}")
+        return self.http.get("/generate/detail/music", params={"task_id": task_id})
+
+    def ended(self, task_id: str, seconds: float = 30) -> dict[str, Any]:
+        """Wait for a task; return how it ended."""
+        deadline = time.monotonic() + seconds
+        while True:
+            told: dict[str, Any] = self.status(task_id).raise_for_status().json()["data"]
+            if told["status"] in ("finished", "failed"):
+                return told
+            assert time.monotonic() < deadline, told
+            time.sleep(0.01)
+
+    def made(self, model: str = "gpt-4o-image", callback_url: str | None = None, **wish: Any) -> Any:
+        """Buy a task and wait for it; return its files."""
+        told = self.ended(self.bought(model, callback_url, **wish))
+        assert told["status"] == "finished", told
+        return told["files"]
+
+    def kept(self, url: str, path: Path) -> Path:
+        """Keep a file."""
+        answer = httpx.get(url).raise_for_status()
+        path.write_bytes(answer.content)
+        return path
+
+
+@pytest.fixture
+def vidgo(sandbox: Sandbox) -> Iterator[Vidgo]:
+    """Vidgo with small pictures, short songs, and without a limit of uploads."""
+    sandbox.control.settings(vidgo={"short_side": 90, "song_seconds": 4.0, "uploads_per_minute": 0})
+    vidgo = Vidgo(sandbox.url)
+    yield vidgo
+    vidgo.http.close()
+
+
+@pytest.fixture
+def other_vidgo(sandbox: Sandbox) -> Iterator[Vidgo]:
+    """Another account."""
+    other = Vidgo(sandbox.url, "another-key")
+    yield other
+    other.http.close()
+
+
 @pytest.fixture
 def key(vidio: Vidio, clip: Path) -> str:
     """The clip, uploaded."""

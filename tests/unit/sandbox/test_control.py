@@ -1,5 +1,6 @@
 """The control side: the book, the log, the settings, the page, the command."""
 
+import asyncio
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import pytest
 
 from airflow_provider_vidai.sandbox.client import Control, ControlError
 from airflow_provider_vidai.sandbox.server import serve
+from airflow_provider_vidai.sandbox.world import World
 
 # --- the book
 
@@ -89,7 +91,10 @@ def test_neither_keys_nor_signatures_are_kept(sandbox, vidio, key):
 
 def test_settings_can_be_read_and_changed(sandbox):
     before = sandbox.control.settings()
-    assert set(before) == {"speed", "url_ttl", "ranges", "refund_failed", "media_fps", "venice"}
+    assert set(before) == {
+        *("speed", "url_ttl", "ranges", "refund_failed", "media_fps"),
+        *("venice", "vizard", "vidgo"),
+    }
     assert sandbox.control.settings(speed=3, ranges=False) == {**before, "speed": 3.0, "ranges": False}
     assert sandbox.control.settings() == {**before, "speed": 3.0, "ranges": False}
 
@@ -132,6 +137,21 @@ def test_a_reset_leaves_nothing(sandbox, vidio, key):
     assert sandbox.control.settings()["url_ttl"] == 3600
     assert vidio.status(job_id).status_code == 404
     assert vidio.create(key).status_code == 404
+
+
+def test_work_that_a_reset_ends_leaves_nothing_in_what_begins(tmp_path):
+    world = World(data=tmp_path)
+
+    def work(stop):
+        stop.wait(10)
+        world.storage.place("vizard/1/clip.mp4", "vizard", None).fill(b"late")
+
+    done = world.studio.submit(work)
+    asyncio.run(world.reset())
+    assert done.exception() is None
+    assert world.storage.get("vizard/1/clip.mp4") is None
+    assert list(world.folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [world.folder]
 
 
 def test_what_does_not_exist_is_said_to(sandbox):

@@ -1,0 +1,303 @@
+"""The Vidgo hook: images, videos and music from one task API, on an Airflow connection."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import JsonValue
+
+from airflow_provider_vidai.errors import ApiError, InputError, JobGone
+from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
+from airflow_provider_vidai.lifecycle.purchase import RateWait
+from airflow_provider_vidai.models import (
+    Bought,
+    Call,
+    JobRef,
+    JobState,
+    JobStatus,
+    Output,
+    Receipt,
+    job_result,
+    literal,
+)
+from airflow_provider_vidai.redaction import shown_media
+from airflow_provider_vidai.transport.inline import Inliner, is_web_url
+from airflow_provider_vidai.vendors.vidgo import (
+    LEASE,
+    LEASE_GRACE,
+    UPLOAD_ATTEMPTS,
+    UPLOAD_LIMIT,
+    UPLOAD_TYPES,
+    VIDGO,
+    lease_left,
+)
+from airflow_provider_vidai.vendors.vidgo_answers import Uploaded
+from airflow_provider_vidai.vendors.vidgo_catalogue import MODELS, check, kind_of, understood, with_images
+
+T = TypeVar("T")
+
+#: How long ``wait_for_task`` waits when not told, in seconds.
+TIMEOUT = 1800.0
+#: Seconds after which a purchase whose pictures could not be uploaded is taken up again.
+UPLOADS_FULL = 61.0
+
+log = logging.getLogger(__name__)
+
+
+class VidgoHook(VidaiHook):
+    """Talk to Vidgo: images, videos and music.
+
+    :param vidgo_conn_id: a connection of type ``vidgo`` with the API key as its password.
+    """
+
+    conn_name_attr: ClassVar[str] = "vidgo_conn_id"
+    default_conn_name: ClassVar[str] = "vidgo_default"
+    conn_type: ClassVar[str] = "vidgo"
+    hook_name: ClassVar[str] = "Vidgo"
+    vendor_name = "vidgo"
+
+    def __init__(self, vidgo_conn_id: str = default_conn_name) -> None:
+        super().__init__(vidgo_conn_id)
+        self.vidgo_conn_id = vidgo_conn_id
+
+    def balance(self) -> float:
+        """Return how many credits the account has (1 credit is 0.005 USD)."""
+        return self.send(VIDGO.balance())
+
+    # --- pictures
+
+    def upload_image(self, source: str | bytes) -> Uploaded:
+        """Upload a picture, free, for 72 hours; five a minute are let in, and more are waited for.
+
+        :param source: a storage URI or path, a data URI, the bytes themselves, or a public URL, which the
+            vendor fetches itself. JPEG, PNG, GIF or WebP.
+        :returns: its ``file_url``, which is a secret, and ``file_name``, ``mime_type``, ``file_size``,
+            ``expires_at`` as the vendor tells them.
+        :raises InputError: when it is no such picture; nothing was sent.
+        """
+        if isinstance(source, str) and is_web_url(source):
+            call = VIDGO.upload_from(source)
+        else:
+            call = VIDGO.upload(_picture(source))
+        return self.client.send(call, attempts=UPLOAD_ATTEMPTS)
+
+    # --- buying
+
+    def order(
+        self,
+        model: str,
+        asked: Any,
+        *,
+        callback_url: str | None = None,
+        kind: str | None = None,
+        min_credits: float | str | None = None,
+    ) -> Call[Receipt]:
+        """Check the request and the balance, upload its pictures, and return the purchase.
+
+        Nothing is bought yet.
+
+        :param asked: the ``input``. Its pictures may be storage URIs, paths, data URIs, or what an upload
+            operator returned.
+        :param kind: ``media`` or ``music``, for a model that this package does not know.
+        :param min_credits: do not buy when the account has less.
+        :raises InputError: when the request is wrong, or the account has too little.
+        :raises RateWait: when the limit of uploads holds on; nothing was bought.
+        """
+        model, asked = _named(model), understood(_dict(asked))
+        check(model, asked, callback_url)
+        kind = _kind(model, kind)
+        least = _credits(min_credits)
+        if least is not None:
+            self._afford(least)
+        try:
+            placed = with_images(asked, self._placed)
+        except ApiError as error:
+            if error.status == 429:
+                raise RateWait(UPLOADS_FULL, str(error)) from error
+            raise
+        return VIDGO.submit(
+            model, placed, kind=kind, conn_id=self.conn_id, now=time.time(), callback_url=callback_url
+        )
+
+    def submit(
+        self,
+        model: str,
+        input: Mapping[str, Any],  # noqa: A002 - the API's own name of it
+        callback_url: str | None = None,
+        *,
+        kind: str | None = None,
+        min_credits: float | None = None,
+    ) -> dict[str, JsonValue]:
+        """Buy a task. This sends the purchase once and keeps no record: operators do.
+
+        :returns: the job, as all other methods and operators take it.
+        :raises InputError: nothing was sent or charged.
+        :raises ApiError: with ``processed="maybe"`` the task may have been bought.
+        """
+        call = self.order(model, input, callback_url=callback_url, kind=kind, min_credits=min_credits)
+        receipt = self.send(call)
+        assert receipt.ref is not None
+        status = JobStatus(state=JobState.RUNNING, vendor_status=receipt.vendor_status or "not_started")
+        return job_result(receipt.ref, status, receipt.cost)
+
+    # --- waiting
+
+    def status(self, job: Any, *, kind: str = "media") -> JobStatus:
+        """Ask once how a task is.
+
+        :param job: what :meth:`submit` or an operator returned, or a bare id.
+        :param kind: of a bare id: ``media`` (images and videos) or ``music``.
+        """
+        return self.look(self.job(job, kind))
+
+    def music_detail(self, job: Any) -> JobStatus:
+        """Ask once how a music task is."""
+        return self.status(job, kind="music")
+
+    def wait_for_task(
+        self,
+        job: Any,
+        *,
+        kind: str = "media",
+        poll_interval: float | None = None,
+        timeout: float | None = None,
+        on_status: OnStatus | None = None,
+    ) -> dict[str, JsonValue]:
+        """Wait until a task is finished.
+
+        :param kind: of a bare id.
+        :param poll_interval: seconds between looks; None adapts them to the progress that is told.
+        :param timeout: seconds; None waits for half an hour.
+        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every look.
+        :returns: the job, with its outputs.
+        :raises JobError: when it failed, is gone, or takes longer.
+        """
+        ref, bought = self.job(job, kind), Bought.read(job)
+        deadline = time.time() + (TIMEOUT if timeout is None else timeout)
+        status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
+        return job_result(ref, status, bought.cost)
+
+    # --- files
+
+    def download(self, job: Any, destination: str, *, kind: str = "media") -> list[JsonValue]:
+        """Download all that a finished task delivers.
+
+        :param destination: a storage URI or path; ending in ``/`` it is a folder, which several files need.
+        :param kind: of a bare id.
+        :returns: a list of ``{uri, bytes, sha256, content_type, duration, width, height, fps}``.
+        :raises JobError: when it isn't finished, or is gone.
+        """
+        ref = self.job(job, kind)
+        return self.land_all(ref, self.ready(ref).outputs, destination)
+
+    def land(
+        self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
+    ) -> dict[str, Any]:
+        """Download one output, while the vendor keeps it.
+
+        :raises JobGone: when the 24 hours are over.
+        """
+        left = None if output.kind == "text" else lease_left(ref, time.time())
+        if left is not None and left < -LEASE_GRACE:
+            raise JobGone(
+                f"{ref} was bought {_hours(LEASE - left)} ago, and Vidgo keeps files for 24 hours and cannot "
+                "renew them. Clear the task that bought it to buy anew; its download_to lands them there.",
+                charged="yes",
+            )
+        if left is not None and output.index == 0:
+            log.info("%s: Vidgo keeps its files for another %s.", ref, _hours(max(left, 0.0)))
+        return super().land(ref, output, destination, sealed_url=sealed_url)
+
+    # --- what these are made of
+
+    def job(self, job: Any, kind: str = "media") -> JobRef:
+        """Return the ref of a job.
+
+        :param job: a job's dict, its text, or a bare id.
+        :param kind: of a bare id.
+        :raises InputError: when it is none, or the kind is neither ``media`` nor ``music``.
+        """
+        return JobRef.read(job, vendor="vidgo", conn_id=self.conn_id, kind=_kind("", kind))
+
+    def _afford(self, least: float) -> None:
+        found = self.balance()
+        if found < least:
+            raise InputError(
+                f"min_credits: the Vidgo account has {found:g} credits, {least - found:g} fewer than the "
+                f"{least:g} that must be there. Top it up, and clear the task. Nothing was bought."
+            )
+
+    def _placed(self, value: Any) -> str:
+        """Return the URL of a picture, uploaded if it is none yet."""
+        value = literal(value)
+        if isinstance(value, Mapping) and isinstance(value.get("sealed_url"), str):
+            return self.seal.open(value["sealed_url"])
+        if isinstance(value, str) and is_web_url(value):
+            return value
+        if not isinstance(value, (str, bytes)) or not value:
+            raise InputError(
+                f"input: {shown_media(value)!r} is no picture: give a URL, a storage URI or path, or what "
+                "VidgoUploadImageOperator returned. Nothing was sent."
+            )
+        return self.upload_image(value).file_url
+
+
+def _picture(source: str | bytes) -> str:
+    """Return a picture as a data URI, if it is of a type that can be uploaded."""
+    uri = Inliner(UPLOAD_LIMIT)(source)
+    found = uri[len("data:") :].partition(",")[0].partition(";")[0].lower()
+    if found not in UPLOAD_TYPES:
+        name = "the picture" if isinstance(source, bytes) or source.startswith("data:") else source
+        allowed = ", ".join(kind.removeprefix("image/").upper() for kind in UPLOAD_TYPES)
+        raise InputError(f"{name}: is {found or 'of no type'}; Vidgo takes {allowed}. Nothing was sent.")
+    return uri
+
+
+def _named(model: Any) -> str:
+    if not isinstance(model, str) or not model.strip() or model.strip() == "None":
+        raise InputError(
+            f"model: is required, and must be the name of one (got {model!r}). Nothing was sent."
+        )
+    return model.strip()
+
+
+def _dict(asked: Any) -> dict[str, Any]:
+    found = literal(asked)
+    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
+        raise InputError("input: must be a dict of the model's fields, such as prompt. Nothing was sent.")
+    return dict(found)
+
+
+def _kind(model: str, kind: str | None) -> str:
+    """Return where a task is asked after."""
+    if kind not in (None, "media", "music"):
+        raise InputError(f"kind: must be media or music, not {kind!r}. Nothing was sent.")
+    found = kind or kind_of(model)
+    if model and model not in MODELS:
+        log.warning(
+            "%r is no model that this package knows: it is sent as it is, and waited for as %s (kind= says "
+            "otherwise).",
+            model,
+            found,
+        )
+    return found
+
+
+def _credits(value: float | str | None) -> float | None:
+    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number < float("inf"):
+        raise InputError(f"min_credits must be a number from 0, not {value!r}. Nothing was sent.")
+    return number
+
+
+def _hours(seconds: float) -> str:
+    minutes = int(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,0 +1,298 @@
+"""The Vizard hook: the vendor's open API, call by call, on an Airflow connection."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import JsonValue
+
+from airflow_provider_vidai.errors import InputError, JobGone, VidaiError
+from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
+from airflow_provider_vidai.models import (
+    Call,
+    JobRef,
+    JobState,
+    JobStatus,
+    Output,
+    Receipt,
+    job_result,
+    validated,
+)
+from airflow_provider_vidai.transport.probe import probe
+from airflow_provider_vidai.transport.storage import (
+    destination_path,
+    public_uri,
+    signed_url,
+    source,
+    storage_path,
+    write_whole,
+)
+from airflow_provider_vidai.vendors.vizard import VIZARD
+from airflow_provider_vidai.vendors.vizard_answers import SocialAccount, VizardProject
+from airflow_provider_vidai.vendors.vizard_models import ProjectRequest
+from airflow_provider_vidai.vendors.vizard_social import (
+    CaptionRequest,
+    PublishRequest,
+    clip_checked,
+    clip_output,
+    video_id_of,
+)
+
+#: How long ``wait_for_project`` waits when not told, in seconds.
+TIMEOUT = 7200.0
+#: How long a signed URL of a source is good for, in seconds: the vendor may begin late, and reads slowly.
+SIGNED_FOR = 24 * 3600
+#: How far in the past a moment of publishing may be, in seconds.
+PAST = 300.0
+
+#: How a transcript is kept beside its clip.
+Transcript = Literal["txt", "json"]
+
+log = logging.getLogger(__name__)
+
+
+class VizardHook(VidaiHook):
+    """Talk to Vizard: long videos to clips, captions, publishing.
+
+    :param vizard_conn_id: a connection of type ``vizard`` with the API key as its password.
+    """
+
+    conn_name_attr: ClassVar[str] = "vizard_conn_id"
+    default_conn_name: ClassVar[str] = "vizard_default"
+    conn_type: ClassVar[str] = "vizard"
+    hook_name: ClassVar[str] = "Vizard"
+    vendor_name = "vizard"
+
+    def __init__(self, vizard_conn_id: str = default_conn_name) -> None:
+        super().__init__(vizard_conn_id)
+        self.vizard_conn_id = vizard_conn_id
+
+    # --- clips
+
+    def order(self, asked: Mapping[str, Any]) -> Call[Receipt]:
+        """Validate a request and return the purchase; nothing is bought yet.
+
+        :param asked: the fields of :class:`~airflow_provider_vidai.vendors.vizard_models.ProjectRequest`.
+        :raises InputError: when a field is wrong, or a file in a storage is missing, too long, too large, or
+            can't be given to the vendor by a signed URL.
+        """
+        request = validated(ProjectRequest, asked, what="Project")
+        for notice in request.notices():
+            log.warning("%s", notice)
+        params: dict[str, JsonValue] = {}
+        if request.in_storage:
+            request, seconds = _signed(request)
+            params = {} if seconds is None else {"source_seconds": round(seconds, 3)}
+        return VIZARD.create(request, conn_id=self.conn_id, params=params)
+
+    def create_project(self, video_url: str, **asked: Any) -> dict[str, JsonValue]:
+        """Buy a project. This sends the purchase once and keeps no record: operators do.
+
+        :param video_url: http(s), or a file in a storage that can sign URLs.
+        :param asked: the other fields of
+            :class:`~airflow_provider_vidai.vendors.vizard_models.ProjectRequest`.
+        :returns: the job, as all other methods and operators take it.
+        :raises InputError: nothing was sent or charged.
+        :raises ApiError: with ``processed="maybe"`` the project may have been bought.
+        """
+        receipt = self.send(self.order({"video_url": video_url, **asked}))
+        assert receipt.ref is not None
+        return job_result(receipt.ref, JobStatus(state=JobState.RUNNING, vendor_status="accepted"))
+
+    def query_project(self, job: Any) -> VizardProject:
+        """Read a project once, however it stands: ``code`` 1000 is processing, 2000 done.
+
+        :param job: a job's dict, its text, or a bare id.
+        """
+        return self.send(VIZARD.project(self.job(job).job_id))
+
+    def wait_for_project(
+        self,
+        job: Any,
+        *,
+        poll_interval: float | None = None,
+        timeout: float | None = None,
+        on_status: OnStatus | None = None,
+    ) -> dict[str, JsonValue]:
+        """Wait until a project is done.
+
+        :param poll_interval: seconds between looks; None adapts them.
+        :param timeout: seconds; None waits for two hours.
+        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every look.
+        :returns: the job, with its clips as outputs, best first.
+        :raises JobError: when it failed, is gone, or takes longer.
+        """
+        ref = self.job(job)
+        deadline = time.time() + (TIMEOUT if timeout is None else timeout)
+        status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
+        return job_result(ref, status)
+
+    def download(
+        self, job: Any, destination: str, *, clip: Any = None, transcript: Transcript | None = None
+    ) -> list[dict[str, Any]]:
+        """Download the clips of a project, or one of them.
+
+        :param destination: a storage URI or path; ending in ``/`` it is a folder, which several clips need.
+        :param clip: one of the job's outputs, or its ``video_id``.
+        :param transcript: write it beside each clip: ``txt``, or ``json`` with all that is told of the clip.
+        :returns: for each clip ``{uri, bytes, sha256, content_type, duration, width, height, fps,
+            video_id}``, and ``transcript_uri`` where one was written.
+        :raises JobError: when the project is not done, or gone.
+        """
+        ref = self.job(job)
+        wanted = None if clip is None else clip_output(clip)
+        ref = ref if wanted is None else ref.model_copy(update={"params": {}})
+        found = picked(ref, self.ready(ref).outputs, wanted)
+        if len(found) > 1 and not destination.endswith("/"):
+            raise InputError(f"{ref} has {len(found)} clips, but {destination} is one file: end it with '/'.")
+        return [self.land_clip(ref, output, destination, transcript) for output in found]
+
+    def land_clip(
+        self, ref: JobRef, output: Output, destination: str, transcript: Transcript | None = None
+    ) -> dict[str, Any]:
+        """Land one clip, and what is said in it beside it if asked for."""
+        file = {**self.land(ref, output, destination), "video_id": output.details.get("video_id")}
+        if transcript is None:
+            return file
+        path = destination_path(destination, VIZARD.file_stem(ref, output), f".{transcript}")
+        if not destination.endswith("/"):
+            path = storage_path(destination).with_suffix(f".{transcript}")
+        write_whole(path, _transcript(output, transcript))
+        return {**file, "transcript_uri": public_uri(path)}
+
+    # --- captions and publishing
+
+    def list_social_accounts(self) -> list[SocialAccount]:
+        """Return the accounts that are connected in the workspace, whatever their status."""
+        return self.send(VIZARD.social_accounts()).accounts
+
+    def social_caption(
+        self,
+        clip: Any,
+        platform: str | int = "general",
+        tone: str | int = "neutral",
+        voice: str | int = "first_person",
+    ) -> dict[str, JsonValue]:
+        """Have a caption written. This sends the request once and keeps no record: operators do.
+
+        :param clip: one of a job's outputs, or its ``video_id``.
+        :returns: ``{video_id, caption, title}``; a title is written for YouTube only.
+        """
+        asked = {"platform": platform, "tone": tone, "voice": voice}
+        result = self.send(self.order_caption(clip, asked)).result
+        assert isinstance(result, dict)
+        return result
+
+    def order_caption(self, clip: Any, asked: Mapping[str, Any]) -> Call[Receipt]:
+        """Validate a wish for a caption and return the call."""
+        request = validated(CaptionRequest, {"video_id": video_id_of(clip), **asked}, what="Caption")
+        return VIZARD.caption(request)
+
+    def publish(
+        self,
+        clip: Any,
+        social_account_id: str,
+        caption: str = "",
+        title: str | None = None,
+        publish_at: datetime | str | float | None = None,
+    ) -> dict[str, JsonValue]:
+        """Publish a clip. This sends the request once and keeps no record: operators do.
+
+        :param clip: one of a job's outputs, or its ``video_id``.
+        :param caption: "" has Vizard write caption and hashtags.
+        :param publish_at: None publishes at once.
+        :returns: ``{video_id, social_account_id, publish_at (milliseconds), accepted}``.
+        """
+        asked = {
+            "social_account_id": social_account_id,
+            "caption": caption,
+            "title": title,
+            "publish_at": publish_at,
+        }
+        result = self.send(VIZARD.publish(self.publishable(clip, asked))).result
+        assert isinstance(result, dict)
+        return result
+
+    def publishable(self, clip: Any, asked: Mapping[str, Any]) -> PublishRequest:
+        """Validate what is to be published, against the account that it goes to; nothing is sent for it.
+
+        :raises InputError: naming what is wrong.
+        """
+        request = validated(PublishRequest, {"video_id": video_id_of(clip), **asked}, what="Publishing")
+        if request.publish_at is not None and request.publish_at / 1000 < time.time() - PAST:
+            raise InputError(f"publish_at: {asked['publish_at']} is in the past. Nothing was sent.")
+        account = self._account_of(request.social_account_id)
+        if account is not None:
+            for notice in clip_checked(request, account):
+                log.warning("%s", notice)
+        return request
+
+    # --- what these are made of
+
+    def job(self, job: Any, kind: str = "project") -> JobRef:
+        """Return the ref of a job.
+
+        :param job: a job's dict, its text, or a bare id.
+        """
+        return JobRef.read(job, vendor="vizard", conn_id=self.conn_id, kind=kind)
+
+    def _account_of(self, account_id: str) -> SocialAccount | None:
+        """Return the account; None when the list can't be had, or may hold more than it shows."""
+        try:
+            found = self.send(VIZARD.social_accounts())
+        except VidaiError as error:
+            log.warning("The social accounts can't be read, so nothing is checked against them: %s", error)
+            return None
+        for account in found.accounts:
+            if account.id == account_id:
+                return account
+        if (found.total or 0) > len(found.accounts):
+            log.warning("Account %s is not among those that Vizard shows.", account_id)
+            return None
+        there = ", ".join(f"{one.id} ({one.platform} {one.username}, {one.status})" for one in found.accounts)
+        raise InputError(
+            f"social_account_id: there is no account {account_id!r} in the workspace; there are: "
+            f"{there or 'none'}. Nothing was sent."
+        )
+
+
+def picked(ref: JobRef, outputs: tuple[Output, ...], wanted: Output | None) -> tuple[Output, ...]:
+    """Return the wanted one of a project's outputs, or all.
+
+    :raises JobGone: when it is not among them.
+    """
+    if wanted is None:
+        return outputs
+    video_id = wanted.details.get("video_id")
+    if video_id is None:
+        found = tuple(one for one in outputs if (one.index, one.title) == (wanted.index, wanted.title))
+    else:
+        found = tuple(one for one in outputs if one.details.get("video_id") == str(video_id))
+    if not found:
+        raise JobGone(f"{ref} has no clip {video_id or wanted.title}: Vizard deletes clips after 7 days.")
+    return found
+
+
+def _signed(request: ProjectRequest) -> tuple[ProjectRequest, float | None]:
+    """Give the vendor a way to a file in a storage; return how long it is, too."""
+    file = source(request.video_url)
+    try:
+        with file.open() as stream:
+            seconds = probe(stream).duration
+        request.check_source(seconds=seconds, size=file.size)
+    except ValueError as error:
+        raise InputError(f"video_url: {file.path}: {error}. Nothing was sent.") from None
+    url = signed_url(file, SIGNED_FOR)
+    return request.model_copy(update={"video_url": url}), seconds
+
+
+def _transcript(output: Output, how: Transcript) -> bytes:
+    if how == "txt":
+        return str(output.details.get("transcript") or "").encode()
+    told = {"title": output.title, "duration": output.duration, **output.details}
+    return json.dumps(told, ensure_ascii=False, indent=2).encode()

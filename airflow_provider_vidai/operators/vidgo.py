@@ -1,0 +1,142 @@
+"""Vidgo: buy an image, a video or music; download it; upload a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from airflow.sdk import Context
+
+from airflow_provider_vidai.hooks.failures import airflow_failures
+from airflow_provider_vidai.hooks.vidgo import TIMEOUT, VidgoHook
+from airflow_provider_vidai.lifecycle.purchase import Offer
+from airflow_provider_vidai.models import JobRef, literal
+from airflow_provider_vidai.operators.base import DownloadOperator, JobOperator
+from airflow_provider_vidai.operators.vendor import VendorOperator, present
+from airflow_provider_vidai.vendors.vidgo_catalogue import plain
+
+
+class VidgoGenerateOperator(JobOperator):
+    """Buy an image, a video or music, and wait until it is made.
+
+    Vidgo keeps files for 24 hours and cannot renew them: download at once, or set ``download_to``.
+
+    :param model: such as ``gpt-4o-image``, ``sora-2`` or ``generate-music``; one that is newer than this
+        package is sent with a notice.
+    :param input: the model's own fields. A picture in it may be a public URL, a storage URI or path, a data
+        URI, or what :class:`VidgoUploadImageOperator` returned; what is no URL is uploaded when buying.
+        Videos and sounds must be public URLs.
+    :param callback_url: where Vidgo is to tell the end too; some music models require it.
+    :param min_credits: buy nothing when the account has less.
+    :param kind: ``media`` or ``music``: where a model that this package does not know is asked after.
+    """
+
+    hook_class = VidgoHook
+    default_timeout = TIMEOUT
+    request_fields: ClassVar[Sequence[str]] = ("model", "input", "callback_url", "kind")
+    media_fields: ClassVar[Sequence[str]] = ("input", "callback_url")
+    template_fields: Sequence[str] = (
+        *request_fields,
+        "min_credits",
+        "timeout",
+        "poll_interval",
+        "download_to",
+        "vidgo_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"input": "json"}
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        input: Any,  # noqa: A002 - the API's own name of it
+        callback_url: str | None = None,
+        min_credits: float | str | None = None,
+        kind: str | None = None,
+        vidgo_conn_id: str = VidgoHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.input = input
+        self.callback_url = callback_url
+        self.min_credits = min_credits
+        self.kind = kind
+        self.vidgo_conn_id = vidgo_conn_id
+
+    def asked(self) -> dict[str, Any]:
+        """Return the request, with what came from other tasks as plain lists and dicts."""
+        return {**super().asked(), "input": plain(literal(self.given("input")))}
+
+    def offer(self) -> Offer:
+        """Return the purchase, checked, afforded, and with its pictures uploaded."""
+        assert isinstance(self.hook, VidgoHook)
+        return Offer(
+            self.hook.order(
+                self.model,
+                self.given("input"),
+                callback_url=present(self.given("callback_url")),
+                kind=present(self.kind),
+                min_credits=self.min_credits,
+            )
+        )
+
+
+class VidgoDownloadOperator(DownloadOperator):
+    """Land all that a finished task delivers: pictures, videos, songs and their covers, words.
+
+    :param job: what :class:`VidgoGenerateOperator` returned (or its text), or a bare task id.
+    :param destination: a storage URI or path; ending in ``/`` it is a folder, which several files need.
+    :param kind: of a bare id: ``media`` (images and videos) or ``music``.
+    """
+
+    hook_class = VidgoHook
+    template_fields: Sequence[str] = (*DownloadOperator.template_fields, "kind", "vidgo_conn_id")
+
+    def __init__(
+        self, *, kind: str = "media", vidgo_conn_id: str = VidgoHook.default_conn_name, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.kind = kind
+        self.vidgo_conn_id = vidgo_conn_id
+
+    def ref(self) -> JobRef:
+        """Return the task."""
+        return VidgoHook(self.vidgo_conn_id).job(self.job, self.kind)
+
+
+class VidgoUploadImageOperator(VendorOperator):
+    """Upload a picture for 72 hours. It costs nothing, and a retry uploads again.
+
+    Its URL is a secret: it is sealed with a key made from the API key, and
+    :class:`VidgoGenerateOperator` opens it when it is given this task's output.
+
+    :param source: a storage URI or path, or a public URL; JPEG, PNG, GIF or WebP.
+    :returns: ``{"sealed_url", "file_name", "content_type", "bytes", "expires_at"}``.
+    """
+
+    hook_class = VidgoHook
+    media_fields: ClassVar[Sequence[str]] = ("source",)
+    template_fields: Sequence[str] = ("source", "vidgo_conn_id")
+
+    def __init__(
+        self, *, source: str, vidgo_conn_id: str = VidgoHook.default_conn_name, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.vidgo_conn_id = vidgo_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Upload the picture."""
+        assert isinstance(self.hook, VidgoHook)
+        with airflow_failures():
+            found = self.hook.upload_image(self.given("source"))
+            sealed = self.hook.seal.close(found.file_url)
+        self.log.info("Uploaded %s, kept until %s.", found.file_name, found.expires_at or "72 hours from now")
+        return {
+            "sealed_url": sealed,
+            "file_name": found.file_name,
+            "content_type": found.mime_type,
+            "bytes": found.file_size,
+            "expires_at": found.expires_at,
+        }

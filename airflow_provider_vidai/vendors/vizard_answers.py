@@ -1,0 +1,171 @@
+"""What Vizard's answers hold, read leniently: numbers come as text, lists as JSON in text, ids as numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+
+from airflow_provider_vidai.models import JobRef, Output
+from airflow_provider_vidai.vendors.base import without_urls
+from airflow_provider_vidai.vendors.odd import OddFloat, OddInt, OddStr
+
+#: No clip is longer, in seconds (``90s-3min``), a little aside for where a sentence ends.
+LONGEST_CLIP = 200.0
+#: A result that is at least this share of the source is the source itself.
+WHOLE = 0.95
+
+
+def _topics(value: Any) -> list[str]:
+    """Return topics from a list, or from the JSON of one in a text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = [value]
+    return [str(item) for item in value if item] if isinstance(value, list) else []
+
+
+def _objects(value: Any) -> list[Any]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, populate_by_name=True)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # What the vendor adds may hold URLs.
+        added = self.__pydantic_extra__ or {}
+        return [(name, value) for name, value in super().__repr_args__() if name not in added]
+
+
+class VizardClip(_Told):
+    """One clip (or the edited video) of a project.
+
+    :param video_id: what captions and publishing take; None in the oldest generation of the API.
+    :param video_url: where the file is, for some hours: a secret.
+    :param duration: seconds.
+    :param viral_score: 0 to 10; None for an edited video.
+    """
+
+    video_id: OddStr = Field(default=None, alias="videoId")
+    video_url: OddStr = Field(default=None, alias="videoUrl", repr=False)
+    milliseconds: OddFloat = Field(default=None, alias="videoMsDuration")
+    title: OddStr = None
+    transcript: OddStr = None
+    viral_score: OddFloat = Field(default=None, alias="viralScore")
+    viral_reason: OddStr = Field(default=None, alias="viralReason")
+    topics: Annotated[list[str], BeforeValidator(_topics)] = Field(default_factory=list, alias="relatedTopic")
+    editor_url: OddStr = Field(default=None, alias="clipEditorUrl")
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds."""
+        return None if self.milliseconds is None else self.milliseconds / 1000
+
+    def output(self, index: int, project_id: str) -> Output:
+        """Return the clip as a deliverable: without its URL, which a download asks for anew."""
+        added = without_urls(dict(self.__pydantic_extra__ or {}))
+        details: dict[str, JsonValue] = {
+            **(added if isinstance(added, dict) else {}),
+            "video_id": self.video_id,
+            "project_id": project_id,
+            "viral_score": self.viral_score,
+            "viral_reason": self.viral_reason,
+            "transcript": self.transcript,
+            "topics": [*self.topics],
+            "editor_url": self.editor_url,
+        }
+        details.pop("projectId", None)
+        return Output(index=index, kind="video", title=self.title, duration=self.duration, details=details)
+
+
+class VizardProject(_Told):
+    """A project as ``query_project`` and the webhook tell it; clips best first.
+
+    :param share_link: lets anybody who has it see the project: a secret.
+    """
+
+    code: int
+    project_id: OddStr = Field(default=None, alias="projectId")
+    project_name: OddStr = Field(default=None, alias="projectName")
+    share_link: OddStr = Field(default=None, alias="shareLink", repr=False)
+    message: OddStr = Field(default=None, validation_alias=AliasChoices("errMsg", "message"))
+    videos: Annotated[list[VizardClip], BeforeValidator(_objects)] = Field(default_factory=list)
+
+    def clips(self) -> list[VizardClip]:
+        """Return the clips by viral score, the vendor's order where that is the same or not told."""
+        return sorted(self.videos, key=lambda clip: (clip.viral_score is None, -(clip.viral_score or 0.0)))
+
+
+class Created(_Told):
+    """A project that was bought."""
+
+    project_id: OddStr = Field(default=None, alias="projectId")
+
+
+class SocialAccount(_Told):
+    """A connected account.
+
+    :param status: ``active``, ``expired``, ``locked`` (beyond the plan) or ``not connected``.
+    :param expires_at: as the vendor tells it: milliseconds by its words, seconds by its example.
+    """
+
+    id: str
+    platform: OddStr = None
+    username: OddStr = None
+    page: OddStr = None
+    profile_pic: OddStr = Field(default=None, alias="profilePic", repr=False)
+    page_profile_pic: OddStr = Field(default=None, alias="pageProfilePic", repr=False)
+    expires_at: OddInt = Field(default=None, alias="expiresAt")
+    status: OddStr = None
+
+
+class SocialAccounts(_Told):
+    """The connected accounts; documented as ``accounts``, and sent as ``publishAccounts``."""
+
+    accounts: Annotated[list[SocialAccount], BeforeValidator(_objects)] = Field(
+        default_factory=list, validation_alias=AliasChoices("publishAccounts", "accounts")
+    )
+    total: OddInt = None
+
+
+class Captioned(_Told):
+    """A caption that was written; a title comes for YouTube only."""
+
+    caption: OddStr = Field(default=None, alias="aiSocialContent")
+    title: OddStr = Field(default=None, alias="aiSocialTitle")
+
+
+def chosen(project: VizardProject, ref: JobRef) -> tuple[Output, ...]:
+    """Return the deliverables that ``ref`` asks for, best first, each with its place among all clips.
+
+    Its params may hold ``max_clips``, ``min_viral_score``, and ``drop_source`` (with ``source_seconds``
+    where that is known).
+    """
+    clips = project.clips()
+    found = [
+        clip.output(index, project.project_id or ref.job_id)
+        for index, clip in enumerate(clips)
+        if not (ref.params.get("drop_source") and len(clips) > 1 and _is_source(clip, ref))
+    ]
+    least, most = ref.params.get("min_viral_score"), ref.params.get("max_clips")
+    if isinstance(least, (int, float)):
+        found = [output for output in found if _score(output) >= least]
+    return tuple(found[:most] if isinstance(most, int) else found)
+
+
+def _score(output: Output) -> float:
+    score = output.details.get("viral_score")
+    return score if isinstance(score, (int, float)) else -1.0
+
+
+def _is_source(clip: VizardClip, ref: JobRef) -> bool:
+    source = ref.params.get("source_seconds")
+    if clip.duration is None:
+        return False
+    if isinstance(source, (int, float)):
+        return clip.duration >= WHOLE * source
+    return clip.duration > LONGEST_CLIP

@@ -1,0 +1,1 @@
+"""Measured claims, runnable: see README.md. Never part of the test suite."""

@@ -1,0 +1,163 @@
+"""Four vendors, one DAG: footage is generated, cut into a reel, and the reel into vertical clips.
+
+Vidgo and Venice each film every scene; VIDIO makes a highlight reel of all that footage; Vizard cuts
+captioned vertical clips from the reel. Every task lands its own files below the destination, in a folder of
+the run, and every step can be cleared and rerun by itself: what was paid for is not paid for again by a
+retry.
+
+Vizard fetches the reel from the web. From S3, GCS or Azure a URL is signed for it. Where the destination is
+another storage, ``public_url`` says where its files are to be read, such as ``https://media.example.com/``.
+Vizard wants a minute or more: three scenes of ten seconds, filmed twice, are one.
+
+Needs the connections ``vidgo_default``, ``venice_default``, ``vidio_default`` and ``vizard_default``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, Asset, Param, task
+
+from airflow_provider_vidai.operators.venice import VeniceVideoOperator
+from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
+from airflow_provider_vidai.operators.vidio import (
+    VidioHighlightReelOperator,
+    VidioRenderOperator,
+    VidioUploadOperator,
+)
+from airflow_provider_vidai.operators.vizard import VizardClipsOperator, VizardDownloadOperator
+
+clips = Asset("multi_vendor_clips")
+
+#: Where all tasks of a run land their files.
+FOLDER = "{{ params.destination }}{{ dag_run.run_after | ts_nodash }}/"
+SECONDS = 10
+
+with DAG(
+    dag_id="multi_vendor_reel",
+    description="Film scenes with Vidgo and Venice, make a reel with VIDIO, cut clips with Vizard",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    tags=["vidai", "vidgo", "venice", "vidio", "vizard"],
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    params={
+        "scenes": Param(
+            [
+                "Waves roll onto a beach at dawn",
+                "Surfers paddle out and ride a big wave",
+                "A bonfire on the beach, friends dancing at night",
+            ],
+            type="array",
+            items={"type": "string"},
+            minItems=1,
+            maxItems=10,
+            title="Scenes",
+            description="One a line; each is filmed by both.",
+        ),
+        "reel_length": Param(
+            60, type="integer", minimum=5, maximum=300, title="Length of the reel", description="Seconds."
+        ),
+        "max_clips": Param(3, type="integer", minimum=1, maximum=20, title="Clips"),
+        "max_cost_usd": Param(
+            2.0,
+            type="number",
+            exclusiveMinimum=0,
+            title="At most",
+            description="USD, for each scene by Venice.",
+        ),
+        "min_credits": Param(
+            200,
+            type="integer",
+            minimum=0,
+            title="Buy only with",
+            description="Vidgo's credits that must be there before each of its scenes.",
+        ),
+        "destination": Param(
+            "s3://aws_default@media/reels/",
+            type="string",
+            pattern="/$",
+            title="Destination",
+            description="A folder, ending in /: a storage URI or path.",
+        ),
+        "public_url": Param(
+            None,
+            type=["null", "string"],
+            pattern="/$",
+            title="Its public URL",
+            description="Where the web reads the destination, ending in /; empty where URLs can be signed.",
+        ),
+    },
+) as dag:
+
+    @task
+    def scenes(params: dict) -> list[str]:
+        """Tell one scene for each task of Venice's."""
+        return list(params["scenes"])
+
+    @task
+    def inputs(params: dict) -> list[dict]:
+        """Tell the same to Vidgo, in its model's own fields."""
+        wish = {"duration": SECONDS, "resolution": "720p", "aspect_ratio": "16:9"}
+        return [{**wish, "prompt": scene} for scene in params["scenes"]]
+
+    vidgo = VidgoGenerateOperator.partial(
+        task_id="vidgo",
+        model="seedance-2.0/text-to-video",
+        min_credits="{{ params.min_credits }}",
+        deferrable=True,
+        download_to=f"{FOLDER}footage/",
+    ).expand(input=inputs())
+
+    venice = VeniceVideoOperator.partial(
+        task_id="venice",
+        model="wan-2.6-text-to-video",
+        duration=SECONDS,
+        resolution="720p",
+        aspect_ratio="16:9",
+        max_cost_usd="{{ params.max_cost_usd }}",
+        deferrable=True,
+        download_to=f"{FOLDER}footage/",
+    ).expand(prompt=scenes())
+
+    @task
+    def footage(one: list[dict], other: list[dict]) -> list[str]:
+        """List the takes, scene by scene."""
+        return [job["files"][0]["uri"] for takes in zip(one, other, strict=True) for job in takes]
+
+    uploads = VidioUploadOperator.partial(task_id="upload").expand(
+        source=footage(vidgo.output, venice.output)
+    )
+
+    reel = VidioHighlightReelOperator(
+        task_id="reel",
+        input_keys=uploads.output,
+        video_category="travel",
+        output_length="{{ params.reel_length }}",
+        aspect_ratio="landscape",
+        music_category="ambient_and_nature",
+        music_volume=40,
+        deferrable=True,
+    )
+
+    render = VidioRenderOperator(task_id="render", job=reel.output, deferrable=True, download_to=FOLDER)
+
+    @task
+    def address(job: dict, params: dict) -> str:
+        """Tell where Vizard gets the reel: in its storage, or in the web."""
+        uri = job["files"][0]["uri"]
+        return params["public_url"] + "/".join(uri.split("/")[-2:]) if params["public_url"] else uri
+
+    cut = VizardClipsOperator(
+        task_id="clips",
+        video_url=address(render.output),
+        ext="mp4",
+        aspect_ratio="9:16",
+        prefer_length=["<30s"],
+        max_clips="{{ params.max_clips }}",
+        project_name="reel",
+        deferrable=True,
+    )
+
+    VizardDownloadOperator(task_id="download", job=cut.output, destination=f"{FOLDER}clips/", outlets=[clips])

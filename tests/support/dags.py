@@ -1,0 +1,24 @@
+"""What Airflow does with DAG files, in all its versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def dag_bag(path: Path) -> Any:
+    """Return the DAGs of a file or folder as Airflow reads them."""
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:  # Airflow 3.1
+        from airflow.models.dagbag import DagBag
+    return DagBag(dag_folder=str(path))
+
+
+def stored(dag: Any) -> Any:
+    """Return a DAG as it comes out of Airflow's database."""
+    try:
+        from airflow.serialization.serialized_objects import DagSerialization as Serialization
+    except ImportError:  # Airflow 3.1
+        from airflow.serialization.serialized_objects import SerializedDAG as Serialization
+    return Serialization.from_dict(Serialization.to_dict(dag))
