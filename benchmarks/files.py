@@ -272,7 +272,9 @@ def s3(table: Table, url: str, source: Path, from_s3: int, rounds: int) -> None:
     film(piece, from_s3)
     with running("-c", S3_SERVER) as port:
         endpoint = f"http://127.0.0.1:{port}"
-        connection = {"conn_type": "aws", "extra": {"endpoint_url": endpoint, "region_name": "us-east-1"}}
+        # moto takes a minute to join the parts, and fails when it is asked again meanwhile.
+        extra = {"endpoint_url": endpoint, "region_name": "us-east-1", "config_kwargs": {"read_timeout": 600}}
+        connection = {"conn_type": "aws", "extra": extra}
         environment = {**S3_KEYS, "AIRFLOW_CONN_S3": json.dumps(connection)}
         curl("-X", "PUT", f"{endpoint}/bucket")
         curl("-T", str(piece), f"{endpoint}/bucket/piece.mp4")

@@ -237,9 +237,14 @@ class Landing:
     def commit(self) -> None:
         """Make the file appear, whole, in place of one that was there before."""
         with _writing(self.path):
-            self._commit()
+            self._finish()
+        if self._final is None:
+            # A store's answer may be lost after it did what it was asked for.
+            with _writing(self.path, "It is there whole, or not at all."):
+                self._file.commit()
+        self._file = None
 
-    def _commit(self) -> None:
+    def _finish(self) -> None:
         if self._part is not None and self._final is not None:
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -248,8 +253,6 @@ class Landing:
             self._part = None
         else:
             self._file.close()
-            self._file.commit()
-        self._file = None
 
     def discard(self) -> None:
         """Leave nothing behind."""
@@ -281,23 +284,21 @@ def landing(path: ObjectStoragePath) -> Iterator[Landing]:
             log.warning("%s: what was written of it could not be removed: %s", public_uri(path), error)
 
 
-@contextlib.contextmanager
-def _writing(path: ObjectStoragePath) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # a store's own errors are of any kind
-        raise storage_error(path, error) from error
-
-
+_NOTHING_LEFT = "Nothing was left there."
 _FOR_GOOD = (errno.EROFS, errno.EISDIR, errno.ENOTDIR)
 
 
-def storage_error(path: ObjectStoragePath, error: Exception) -> TransferError:
-    """Return what a failed write means, in words that say what to do."""
-    number = getattr(error, "errno", None)
-    if number == errno.ENOSPC:
-        return TransferError(f"{path}: no space left on the destination. Nothing was left there.")
-    if isinstance(error, PermissionError) or number in _FOR_GOOD:
-        why = getattr(error, "strerror", None) or str(error)
-        return TransferError(f"{path}: cannot be written: {why}. Nothing was left there.", retryable=False)
-    return TransferError(f"{path}: writing failed: {error}. Nothing was left there.")
+@contextlib.contextmanager
+def _writing(path: ObjectStoragePath, fate: str = _NOTHING_LEFT) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a store's own errors are of any kind
+        number = getattr(error, "errno", None)
+        if number == errno.ENOSPC:
+            failure = TransferError(f"{path}: no space left on the destination. {fate}")
+        elif isinstance(error, PermissionError) or number in _FOR_GOOD:
+            why = getattr(error, "strerror", None) or str(error)
+            failure = TransferError(f"{path}: cannot be written: {why}. {fate}", retryable=False)
+        else:
+            failure = TransferError(f"{path}: writing failed: {error}. {fate}")
+        raise failure from error

@@ -88,6 +88,31 @@ def test_a_bucket_that_is_not_there_is_said_so(bucket: Any) -> None:
     assert left(bucket) == ({}, 0)
 
 
+def test_a_store_whose_last_answer_is_lost_is_not_said_to_have_left_nothing(
+    connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    completed = []
+
+    def store(peer: Peer) -> bool:
+        _, _, query = peer.request.target.partition("?")
+        if query == "uploads":
+            return answer(200, b"<A><UploadId>7</UploadId></A>", content_type="text/xml")(peer)
+        if peer.request.method == "POST":
+            completed.append(peer.request.body)
+            return answer(status=500)(peer)
+        return answer(etag='"part"')(peer)
+
+    with serving(store) as server:
+        once = {"retries": {"max_attempts": 0}}
+        extra = {"endpoint_url": server.url, "region_name": "us-east-1", "config_kwargs": once}
+        connect("failing", conn_type="aws", password=None, extra=extra)
+        with pytest.raises(TransferError, match=r"films/a.mp4: .*It is there whole, or not at all"):
+            bring(film(), "s3://failing@films/a.mp4")
+    assert completed
+
+
 def test_a_film_on_s3_is_uploaded_byte_for_byte(bucket: Any) -> None:
     bucket.put_object(Key="a.mp4", Body=MOVIE)
     with serving(answer()) as server:

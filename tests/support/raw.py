@@ -155,7 +155,7 @@ class RawServer:
 
     def _converse(self, peer: Peer) -> None:
         while True:
-            request = _read(peer.file)
+            request = _read(peer)
             if request is None:
                 return
             peer.request = request
@@ -167,17 +167,19 @@ class RawServer:
                 return
 
 
-def _read(file: Any) -> Request | None:
+def _read(peer: Peer) -> Request | None:
     raw = b""
     while not raw.endswith(b"\r\n\r\n"):
-        line = file.readline()
+        line = peer.file.readline()
         if not line:
             return None
         raw += line
     first, *rest = raw.decode("latin-1").split("\r\n")
     method, target, _ = first.split(" ", 2)
     headers = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in rest if one)}
-    return Request(method, target, headers, _body(file, headers), raw)
+    if headers.get("expect") == "100-continue":
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return Request(method, target, headers, _body(peer.file, headers), raw)
 
 
 def _body(file: Any, headers: Mapping[str, str]) -> bytes:
