@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import Context
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import InputError, JobError, LedgerError
+from airflow_provider_vidai.errors import Charged, InputError, JobError, LedgerError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.lifecycle.decide import Policy
@@ -28,6 +28,7 @@ from airflow_provider_vidai.lifecycle.purchase import (
 )
 from airflow_provider_vidai.models import (
     Bought,
+    Call,
     JobRef,
     JobState,
     JobStatus,
@@ -71,6 +72,7 @@ class PaidOperator(VendorOperator):
         super().__init__(**kwargs)
         self.on_lost_submit = on_lost_submit
         self.on_clear = on_clear
+        self._killed = False
 
     def asked(self) -> dict[str, Any]:
         """Return the request as it was given, by which a changed one is recognised."""
@@ -91,7 +93,7 @@ class PaidOperator(VendorOperator):
         purchase = Purchase(
             vendor=self.hook.vendor.label,
             ledger=self.ledger(context),
-            counter=Counter(offer=self.offer_checked, send=self.hook.send, look=self.hook.look),
+            counter=Counter(offer=self.offer_checked, send=self._send, look=self.hook.look),
             policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
             fingerprint=self._fingerprint(),
             try_id=attempt.id,
@@ -100,6 +102,10 @@ class PaidOperator(VendorOperator):
             log=self.log,
         )
         return purchase.settle()
+
+    def on_kill(self) -> None:
+        """Buy nothing any more: this runs in a signal's handler, and the task goes on where it was."""
+        self._killed = True
 
     def conclude(self, context: Context, ref: JobRef | None = None) -> None:
         """Write down that the task is about to return its result.
@@ -116,6 +122,14 @@ class PaidOperator(VendorOperator):
             self.log.warning(
                 "%s. The result stands; clearing this task would reuse it and not buy afresh.", error
             )
+
+    def _send(self, call: Call[Receipt]) -> Receipt:
+        self._unless_killed("no")
+        return self.hook.send(call)
+
+    def _unless_killed(self, charged: Charged) -> None:
+        if self._killed:
+            raise JobError("The task was told to end.", charged=charged, retryable=True)
 
     def _check_policy(self) -> None:
         allowed = {"on_lost_submit": ("fail", "resubmit"), "on_clear": ("fresh", "reuse")}
@@ -166,7 +180,6 @@ class JobOperator(PaidOperator):
         self.poll_interval = poll_interval
         self.download_to = download_to
         self._job: JobRef | None = None
-        self._killed = False
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Buy or re-attach, wait, and return the ref with what the job delivered."""
@@ -210,7 +223,7 @@ class JobOperator(PaidOperator):
 
     def on_kill(self) -> None:
         """Say what becomes of the job, which no vendor can cancel, and end the waiting for it."""
-        self._killed = True
+        super().on_kill()
         if self._job is not None:
             self.log.warning(
                 "%s is still running at the vendor, and is billed. A retry of this task waits for it "
@@ -255,13 +268,11 @@ class JobOperator(PaidOperator):
                 waited += 1
                 if self.deferrable:
                     self._defer_on_timer(seconds, deadline, waited)
-                time.sleep(seconds)
+                self._sleep(seconds)
 
     def _sleep(self, seconds: float) -> None:
-        # Airflow calls on_kill() from a signal's handler, and lets the task go on where it was.
         while seconds > 0:
-            if self._killed:
-                raise JobError("The task was told to end.", charged="yes", retryable=True)
+            self._unless_killed("yes" if self._job else "no")
             time.sleep(min(seconds, LONGEST_SLEEP))
             seconds -= LONGEST_SLEEP
 

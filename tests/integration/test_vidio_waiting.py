@@ -390,14 +390,36 @@ def test_a_task_that_is_told_to_end_stops_waiting_and_its_retry_takes_the_job_up
     reel_of: Any, control: Control
 ) -> None:
     control.settings(speed=0)
-    task = reel_of(deferrable=False, poll_interval=600)
-    threading.Timer(1.0, lambda: task.operator.on_kill()).start()
+    task = reel_of(deferrable=False, poll_interval=100)
+    threading.Timer(0.5, lambda: task.operator.on_kill()).start()
     began = time.monotonic()
     retryable(task.begin, "told to end", "It was charged.")
     assert time.monotonic() - began < 5, "after which Airflow would have killed it"
     control.settings(speed=SPEED)
     assert task.retry().begin()["state"] == "ready"
     assert len(control.purchases()) == 1
+
+
+def test_a_task_that_is_told_to_end_buys_nothing_any_more(reel_of: Any, control: Control) -> None:
+    soon = {"status": 429, "headers": {"Retry-After": "59"}}  # slept through, and sent again
+    control.fault("vidio", "create_highlight_reel", "status", times=1, **soon)
+    task = reel_of(deferrable=False)
+    threading.Timer(0.3, lambda: task.operator.on_kill()).start()
+    retryable(task.begin, "told to end", "Nothing was charged.")
+    assert control.purchases() == []
+    assert task.retry().begin()["state"] == "ready"
+    assert len(control.purchases()) == 1
+
+
+def test_a_task_that_is_told_to_end_stops_waiting_for_a_rate_limit(reel_of: Any, control: Control) -> None:
+    slow = {"status": 429, "headers": {"Retry-After": "600"}}
+    control.fault("vidio", "create_highlight_reel", "status", times=None, **slow)
+    task = reel_of(deferrable=False)
+    threading.Timer(1.0, lambda: task.operator.on_kill()).start()
+    began = time.monotonic()
+    retryable(task.begin, "told to end", "Nothing was charged.")
+    assert time.monotonic() - began < 5, "after which Airflow would have killed it"
+    assert control.purchases() == []
 
 
 def test_a_trigger_yields_once_and_ends(running: Task, control: Control) -> None:
