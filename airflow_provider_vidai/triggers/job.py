@@ -125,15 +125,16 @@ class JobTrigger(BaseTrigger):
             typical=VENDORS[ref.vendor].typical_seconds(ref.kind),
             poll_interval=self.poll_interval,
         )
-        event = await self._until_ended(ref, watch)
+        try:
+            event = await self._until_ended(ref, watch)
+        except asyncio.CancelledError:  # in every Airflow; on_kill() came with 3.3, and misses some of it
+            self.log.info(
+                "No longer waiting here: %s is still running at the vendor, and is billed. A retry of the "
+                "task, or another triggerer, waits for it again.",
+                ref,
+            )
+            raise
         yield TriggerEvent(event.model_dump(mode="json"))  # type: ignore[no-untyped-call]
-
-    async def on_kill(self) -> None:
-        """Say what becomes of the job: no vendor can cancel one."""
-        self.log.info(
-            "%s is still running at the vendor, and is billed. A retry of the task waits for it again.",
-            JobRef.model_validate(self.ref),
-        )
 
     async def _until_ended(self, ref: JobRef, watch: Watch) -> JobEvent:
         step = watch.first(time.time())

@@ -330,7 +330,7 @@ def test_a_triggers_arguments_and_event_are_plain_and_hold_no_secret(running: Ta
 
 
 def test_a_trigger_is_never_broken_by_its_arguments() -> None:
-    trigger = JobTrigger(ref=None, deadline="later", of_a_later_version=True)  # type: ignore[arg-type]
+    trigger = JobTrigger(ref=None, deadline="later", of_a_later_version=True)
     with pytest.raises(ValueError, match="validation error"):
         run_fast(first_event(trigger))
 
@@ -378,8 +378,17 @@ def test_being_killed_says_that_the_job_goes_on(
     running: Task, capfd: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture, control: Control
 ) -> None:
     caplog.set_level(logging.INFO)
+    trigger = rebuilt(running.deferrals.pop().trigger)
+
+    async def ended() -> None:
+        waiting = asyncio.create_task(anext(trigger.run()))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
     before = len(control.calls())
-    run_fast(rebuilt(running.deferrals.pop().trigger).on_kill())  # type: ignore[attr-defined]
+    run_fast(ended())
     running.operator.on_kill()
     said = capfd.readouterr().out + caplog.text
     assert said.count("still running at the vendor, and is billed") == 2
