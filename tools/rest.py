@@ -12,7 +12,8 @@ import httpx
 
 FINISHED = frozenset({"success", "failed"})
 _PAGE = 100
-# On a busy machine SQLite may be locked for longer than Airflow waits for it.
+# Airflow's API server can stand in its own way on SQLite: who writes waits for the event loop, and that one
+# for the lock, until SQLite gives up and the answer is a 500 to a request that did nothing.
 _PAUSES = (0.5, 2.0, 4.0)
 
 
@@ -58,7 +59,7 @@ class AirflowApi:
 
     def call(self, method: str, path: str, *, body: Any = None, **query: Any) -> Any:
         """Send one request and return its JSON; raise `RestError` when it is refused or not answered."""
-        for pause in (*(_PAUSES if method in ("GET", "PATCH") else ()), None):
+        for pause in (*_PAUSES, None):
             try:
                 answer = self._client.request(method, path, json=body, params=query)
                 status, words = answer.status_code, answer.text
@@ -68,7 +69,8 @@ class AirflowApi:
                 return json.loads(words) if words else None
             if status == 401 and self._log_in():
                 return self.call(method, path, body=body, **query)
-            if status < 500 or pause is None:
+            may_be_done = method == "POST" and status != 500
+            if status < 500 or may_be_done or pause is None:
                 break
             time.sleep(pause)
         raise RestError(f"{method} {path}: {status} {words[:500]}", status)

@@ -82,8 +82,7 @@ class Stack:
     ) -> None:
         self.home = home.resolve()
         self.dags, self.speed = dags.resolve(), speed
-        # Seven processes share the file: on a busy machine SQLite's own five seconds are too few for a lock.
-        self.database = database or f"sqlite:///{self.home}/airflow.db?timeout=30"
+        self.database = database or f"sqlite:///{self.home}/airflow.db"
         self._settings, self._connections = dict(settings or {}), dict(connections or {})
         self._preferred_ports = (ui_port, sandbox_port)
         self._children: dict[str, Child] = {}
