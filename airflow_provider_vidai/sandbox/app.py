@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from airflow_provider_vidai.sandbox import control, storage, venice, vidgo, vidio, vizard
+from airflow_provider_vidai.sandbox import control, storage_wire, venice, vidgo, vidio, vizard
 from airflow_provider_vidai.sandbox.venice_delivery import SHARE_CALLS
 from airflow_provider_vidai.sandbox.wire import JSON, Calls, Endpoint, Exchange
 from airflow_provider_vidai.sandbox.world import World
@@ -17,7 +17,7 @@ VENDORS = {"vidio": vidio.CALLS, "venice": venice.CALLS, "vizard": vizard.CALLS,
 #: Calls on hosts that are not the vendor's API.
 ELSEWHERE: dict[str, Calls] = {"venice": SHARE_CALLS}
 #: The calls that every vendor's storage answers.
-STORAGE_CALLS = {"put": storage.put, "file": storage.get}
+STORAGE_CALLS = {"put": storage_wire.put, "file": storage_wire.get}
 UNKNOWN = "unknown"
 
 

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from starlette.responses import Response
 
-from airflow_provider_vidai.sandbox.storage import Stream, asked_range
+from airflow_provider_vidai.sandbox.storage_wire import Stream, asked_range
 from airflow_provider_vidai.sandbox.venice_jobs import VENDOR, Job
 from airflow_provider_vidai.sandbox.wire import (
     HTML_PAGE,
