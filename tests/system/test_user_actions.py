@@ -142,9 +142,9 @@ def test_a_run_that_is_deleted_and_made_again_buys_its_own(stack: Stack, orders:
         stack.api.call("DELETE", f"dags/{order}_deferred/dagRuns/{run.run_id}")
     again = {order: order.start("deferred", run_id=run.run_id) for order, run in runs.items()}
 
+    # Not always with its first try: Airflow may take the end of the deleted run's task for the new one's.
     waits(again, "success")
     assert counts(orders) == each(orders, 2)
-    assert [run.task("paid")["try_number"] for run in again.values()] == [1] * len(again)
 
 
 @MODES
