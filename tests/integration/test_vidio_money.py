@@ -422,7 +422,7 @@ def test_a_long_rate_limit_is_slept_through_where_nothing_defers(
 ) -> None:
     control.fault("vidio", BUY, "status", status=429, headers={"Retry-After": "300"})
     reel_of(deferrable=False).run()
-    assert 300.0 in hurry
+    assert 300 <= sum(hurry) < 330
     assert bought(control) == 1
 
 

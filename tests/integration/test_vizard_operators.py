@@ -403,9 +403,7 @@ def test_too_many_projects_in_a_minute_are_waited_for_and_then_bought_once(
     control.fault("vizard", "create", "code", code=4003, times=2)
     assert clips_of().run()["state"] == "ready"
     assert bought(control) == 1
-    first, second = [pause for pause in hurry if pause >= 61]
-    assert first == 61
-    assert 61 < second < 61 * 1.25 * 1.5
+    assert 61 + 61 * 1.25 < sum(hurry) < 61 + 61 * 1.25 * 1.5 + 10, "a minute, and then longer"
 
 
 def test_too_many_projects_in_a_minute_hold_no_worker_and_burn_no_try(
