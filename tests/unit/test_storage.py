@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -332,19 +333,21 @@ def test_a_file_that_is_written_back_while_it_arrives_is_whole(tmp_path: Path) -
     assert (tmp_path / "a.mp4").read_bytes() == b"".join(pieces)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files() -> Iterator[None]:
-    """Let this process write no file of more than 64 KiB: a disk that fails midway."""
+    """Let this process write no file of more than 8 MiB: a disk that fails midway."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8 << 20, hard))
+    try:
+        yield  # not as a fixture: the test's own report may go to a file
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_disk_that_fails_midway_keeps_the_old_file_and_no_part(tmp_path: Path, small_files: None) -> None:
+def test_a_disk_that_fails_midway_keeps_the_old_file_and_no_part(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"old")
-    with pytest.raises(TransferError, match="writing failed"):
-        land(str(tmp_path / "a.mp4"), *[b"x" * 40_000] * 4)
+    with pytest.raises(TransferError, match="writing failed"), small_files():
+        land(str(tmp_path / "a.mp4"), *[b"x" * (5 << 20)] * 2)
     assert os.listdir(tmp_path) == ["a.mp4"]  # noqa: PTH208
     assert (tmp_path / "a.mp4").read_bytes() == b"old"
 
