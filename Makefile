@@ -9,7 +9,7 @@ CONSTRAINTS := constraints.txt
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --only-binary :all:
 
 # Another Airflow's environment; the constraints, but of what is pinned as the default Airflow wants it older
-# ones too: a newer FastAPI breaks an Airflow that did not know it.
+# ones too: a newer FastAPI breaks an Airflow that did not know it, and svcs 26 the 3.2s.
 AIRFLOW ?= 3.1.8
 OTHER := .venv-airflow-$(AIRFLOW)
 WANTED := build/constraints-airflow-$(AIRFLOW).txt
@@ -36,7 +36,8 @@ test: $(STAMP) ## unit, contract and integration tests
 
 test-airflow: ## the same tests with another Airflow, in an environment of its own: AIRFLOW= PYTHON= ARGS=
 	@mkdir -p build
-	@{ echo "# $$($(PYTHON) -V)"; sed -E '/^apache-airflow/d; s/^($(OLDER_TOO))==/\1<=/' constraints.txt; echo 'apache-airflow==$(AIRFLOW)'; } >$(WANTED).new
+	@{ echo "# $$($(PYTHON) -V)"; sed -E '/^(apache-airflow|svcs)/d; s/^($(OLDER_TOO))==/\1<=/' constraints.txt; \
+	    printf 'apache-airflow==$(AIRFLOW)\nsvcs<26\n'; } >$(WANTED).new
 	@cmp -s $(WANTED).new $(WANTED) || { rm -rf $(OTHER) && cp $(WANTED).new $(WANTED); }
 	@$(MAKE) --no-print-directory test VENV=$(OTHER) CONSTRAINTS=$(WANTED)
 
