@@ -269,10 +269,7 @@ class VidaiHook(BaseHook):
 
         :raises InputError: when there are several and ``destination`` is one file.
         """
-        if len(outputs) > 1 and not str(destination).endswith("/"):
-            raise InputError(
-                f"{ref} has {len(outputs)} files, but {destination} is one: end it with '/' for a folder."
-            )
+        check_room(ref, outputs, destination)
         return [self.land(ref, output, str(destination), sealed_url=sealed_url) for output in outputs]
 
     def test_connection(self) -> tuple[bool, str]:
@@ -281,6 +278,17 @@ class VidaiHook(BaseHook):
             return True, self.send(self.vendor.check())
         except VidaiError as error:
             return False, str(error)
+
+
+def check_room(ref: JobRef, outputs: Sequence[Output], destination: str) -> None:
+    """Make sure that several files are not landed as one.
+
+    :raises InputError: when they would be.
+    """
+    if len(outputs) > 1 and not str(destination).endswith("/"):
+        raise InputError(
+            f"{ref} has {len(outputs)} files, but {destination} is one: end it with '/' for a folder."
+        )
 
 
 def _extra_of(connection: Connection) -> ConnectionExtra:

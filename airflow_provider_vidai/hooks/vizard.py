@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import InputError, JobGone, VidaiError
-from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
+from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook, check_room
 from airflow_provider_vidai.models import (
     Call,
     JobRef,
@@ -147,15 +147,28 @@ class VizardHook(VidaiHook):
         ref = self.job(job)
         wanted = None if clip is None else clip_output(clip)
         ref = ref if wanted is None else ref.model_copy(update={"params": {}})
-        found = picked(ref, self.ready(ref).outputs, wanted)
-        if len(found) > 1 and not destination.endswith("/"):
-            raise InputError(f"{ref} has {len(found)} clips, but {destination} is one file: end it with '/'.")
-        return [self.land_clip(ref, output, destination, transcript) for output in found]
+        return self.land_clips(ref, self.ready(ref).outputs, destination, wanted, transcript)
 
-    def land_clip(
+    def land_clips(
+        self,
+        ref: JobRef,
+        outputs: Sequence[Output],
+        destination: str,
+        wanted: Output | None = None,
+        transcript: Transcript | None = None,
+    ) -> list[dict[str, Any]]:
+        """Land the wanted clip of a READY project, or all; see :meth:`download`.
+
+        :raises InputError: when there are several and ``destination`` is one file.
+        :raises JobGone: when the wanted one is not among them.
+        """
+        found = _picked(ref, outputs, wanted)
+        check_room(ref, found, destination)
+        return [self._land_clip(ref, output, destination, transcript) for output in found]
+
+    def _land_clip(
         self, ref: JobRef, output: Output, destination: str, transcript: Transcript | None = None
     ) -> dict[str, Any]:
-        """Land one clip, and what is said in it beside it if asked for."""
         file = {**self.land(ref, output, destination), "video_id": output.details.get("video_id")}
         if transcript is None:
             return file
@@ -261,11 +274,7 @@ class VizardHook(VidaiHook):
         )
 
 
-def picked(ref: JobRef, outputs: tuple[Output, ...], wanted: Output | None) -> tuple[Output, ...]:
-    """Return the wanted one of a project's outputs, or all.
-
-    :raises JobGone: when it is not among them.
-    """
+def _picked(ref: JobRef, outputs: Sequence[Output], wanted: Output | None) -> Sequence[Output]:
     if wanted is None:
         return outputs
     video_id = wanted.details.get("video_id")

@@ -1,4 +1,4 @@
-"""What all operators share: one purchase per task, the waiting for it, and the landing of its files."""
+"""What the paid operators share: one purchase per task, and the waiting for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from airflow.sdk import Context
 from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import Charged, InputError, JobError, LedgerError
-from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.lifecycle.decide import Policy
 from airflow_provider_vidai.lifecycle.ledger import Ledger, Record
@@ -32,7 +31,6 @@ from airflow_provider_vidai.models import (
     JobRef,
     JobState,
     JobStatus,
-    Output,
     Receipt,
     fingerprint,
     job_result,
@@ -344,50 +342,6 @@ class JobOperator(PaidOperator):
         if not 0 < seconds < float("inf"):
             raise InputError(f"{name} must be a positive number of seconds, not {value!r}. Nothing was sent.")
         return seconds
-
-
-class DownloadOperator(VendorOperator):
-    """Land the files of a finished job. Nothing is bought; it may be repeated freely.
-
-    :param job: what an upstream task returned (or its text), or a bare job id.
-    :param destination: a storage URI or path; ending in ``/`` it is a folder, otherwise the exact
-        file. A file that is there already is replaced, but only by a whole one.
-    """
-
-    template_fields: Sequence[str] = ("job", "destination")
-
-    def __init__(self, *, job: Any, destination: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.job = job
-        self.destination = destination
-
-    def ref(self) -> JobRef:
-        """Return the job to download."""
-        raise NotImplementedError
-
-    def execute(self, context: Context) -> list[JsonValue]:
-        """Return the landed files."""
-        with airflow_failures():
-            if not self.destination:
-                raise InputError("destination: is required. Nothing was sent.")
-            ref = self.ref()
-            hook = self.hook_class(ref.conn_id)
-            status = hook.ready(ref)
-            bought = Bought.read(self.job)
-            files = self.land(hook, ref, status.outputs, bought.sealed_url)
-            files = self.landed(hook, ref, files)
-            land_outlets(context, self.outlets, files, bought.cost)
-            return files
-
-    def land(
-        self, hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
-    ) -> list[JsonValue]:
-        """Land what is wanted of a job's outputs."""
-        return hook.land_all(ref, outputs, self.destination, sealed_url=sealed_url)
-
-    def landed(self, hook: VidaiHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
-        """Do what is left to do once all files are landed and checked; return them."""
-        return files
 
 
 def _done(record: Record, ref: JobRef | None) -> Record:

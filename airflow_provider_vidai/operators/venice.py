@@ -14,7 +14,8 @@ from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.venice import TIMEOUT, VeniceHook
 from airflow_provider_vidai.lifecycle.purchase import Offer
 from airflow_provider_vidai.models import Bought, JobRef, literal
-from airflow_provider_vidai.operators.base import DownloadOperator, JobOperator, PaidOperator
+from airflow_provider_vidai.operators.base import JobOperator, PaidOperator
+from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator, present, truth
 from airflow_provider_vidai.vendors.venice_models import MEDIA
 

@@ -11,7 +11,8 @@ from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.vidgo import TIMEOUT, VidgoHook
 from airflow_provider_vidai.lifecycle.purchase import Offer
 from airflow_provider_vidai.models import JobRef, literal
-from airflow_provider_vidai.operators.base import DownloadOperator, JobOperator
+from airflow_provider_vidai.operators.base import JobOperator
+from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator, present
 from airflow_provider_vidai.vendors.vidgo_catalogue import plain
 

@@ -13,10 +13,11 @@ from pydantic import JsonValue
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
-from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook, picked
+from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook
 from airflow_provider_vidai.lifecycle.purchase import Offer, Settled
 from airflow_provider_vidai.models import JobRef, Output, validated
-from airflow_provider_vidai.operators.base import DownloadOperator, JobOperator, PaidOperator
+from airflow_provider_vidai.operators.base import JobOperator, PaidOperator
+from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.vendor import present, truth
 from airflow_provider_vidai.vendors.vizard import VIZARD, chosen_anew
 from airflow_provider_vidai.vendors.vizard_models import Choice
@@ -192,12 +193,7 @@ class VizardDownloadOperator(DownloadOperator):
         transcript = present(self.transcript)
         if transcript not in (None, "txt", "json"):
             raise InputError(f"transcript: must be txt or json, not {transcript!r}. Nothing was sent.")
-        found = picked(ref, tuple(outputs), self._wanted())
-        if len(found) > 1 and not self.destination.endswith("/"):
-            raise InputError(
-                f"{ref} has {len(found)} clips, but {self.destination} is one file: end it with '/'."
-            )
-        return [hook.land_clip(ref, output, self.destination, transcript) for output in found]
+        return [*hook.land_clips(ref, outputs, self.destination, self._wanted(), transcript)]
 
     def _wanted(self) -> Output | None:
         clip = present(self.clip)

@@ -1,0 +1,60 @@
+"""What the download operators share: landing the files of a finished job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import Context
+from pydantic import JsonValue
+
+from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.hooks.base import VidaiHook
+from airflow_provider_vidai.hooks.failures import airflow_failures
+from airflow_provider_vidai.models import Bought, JobRef, Output
+from airflow_provider_vidai.operators.context import land_outlets
+from airflow_provider_vidai.operators.vendor import VendorOperator
+
+
+class DownloadOperator(VendorOperator):
+    """Land the files of a finished job. Nothing is bought; it may be repeated freely.
+
+    :param job: what an upstream task returned (or its text), or a bare job id.
+    :param destination: a storage URI or path; ending in ``/`` it is a folder, otherwise the exact
+        file. A file that is there already is replaced, but only by a whole one.
+    """
+
+    template_fields: Sequence[str] = ("job", "destination")
+
+    def __init__(self, *, job: Any, destination: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.destination = destination
+
+    def ref(self) -> JobRef:
+        """Return the job to download."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> list[JsonValue]:
+        """Return the landed files."""
+        with airflow_failures():
+            if not self.destination:
+                raise InputError("destination: is required. Nothing was sent.")
+            ref = self.ref()
+            hook = self.hook_class(ref.conn_id)
+            status = hook.ready(ref)
+            bought = Bought.read(self.job)
+            files = self.land(hook, ref, status.outputs, bought.sealed_url)
+            files = self.landed(hook, ref, files)
+            land_outlets(context, self.outlets, files, bought.cost)
+            return files
+
+    def land(
+        self, hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
+    ) -> list[JsonValue]:
+        """Land what is wanted of a job's outputs."""
+        return hook.land_all(ref, outputs, self.destination, sealed_url=sealed_url)
+
+    def landed(self, hook: VidaiHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
+        """Do what is left to do once all files are landed and checked; return them."""
+        return files
