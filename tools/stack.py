@@ -37,6 +37,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 # and a triggerer often takes ten seconds to notice that its runner is gone.
 GRACE, TASKS_GRACE = 3.0, 6.0
 START_TIMEOUT = 180.0
+# Seconds that all but the API server wait for a lock of the SQLite file.
+LOCK_PATIENCE = 30.0
 
 # The log servers are left out: they listen on all interfaces, and here every log is a local file anyway.
 _COMMANDS = {
@@ -235,7 +237,12 @@ class Stack:
     def _spawn(self, name: str, module: tuple[str, ...]) -> Child:
         log = self.home / "logs" / f"{name}.log"
         grace = TASKS_GRACE if name == "scheduler" else GRACE
-        return Child(name, (sys.executable, "-m", *module), env=self._env, log=log, grace=grace)
+        env = dict(self._env)
+        if name != "api-server" and self.database.startswith("sqlite"):
+            # The API server can stand in its own way for as long as it waits for a lock, SQLite's usual five
+            # seconds: whoever waits no longer than that, such as the scheduler, would end by it.
+            env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"{self.database}?timeout={LOCK_PATIENCE:.0f}"
+        return Child(name, (sys.executable, "-m", *module), env=env, log=log, grace=grace)
 
     def _await_ready(self, names: list[str]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
