@@ -170,7 +170,7 @@ class VidaiHook(BaseHook):
 
         :raises VidaiError: when there is no usable answer; that says nothing about the job.
         """
-        return confirmed(lambda: self.look(ref), time.sleep)
+        return confirmed(ref, self.look, time.sleep)
 
     def ready(self, ref: JobRef) -> JobStatus:
         """Return the status of a READY job.
@@ -181,7 +181,7 @@ class VidaiHook(BaseHook):
         # That it is gone is taken at its word here: nothing is bought or given up for it.
         status = self.send(call)
         if status.state is not JobState.GONE and status.repeats_needed > 1:
-            status = confirmed(lambda: self.send(call), time.sleep)
+            status = confirmed(ref, lambda _: self.send(call), time.sleep)
         unless_ready(ref, status)
         if status.state is JobState.RUNNING and not status.ready_after:
             raise JobError(
@@ -200,6 +200,7 @@ class VidaiHook(BaseHook):
         poll_interval: float | None = None,
         on_status: OnStatus | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        buyer: bool = False,
     ) -> JobStatus:
         """Wait in this process until ``ref`` is READY.
 
@@ -208,6 +209,7 @@ class VidaiHook(BaseHook):
         :param poll_interval: seconds between looks; None adapts them.
         :param on_status: called with every answer.
         :param sleep: sleeps for so many seconds, or raises to end the waiting.
+        :param buyer: whether it is the task that bought the job which waits.
         :raises JobError: when it failed, is gone, or was still running at the deadline.
         """
         watch = Watch(
@@ -219,7 +221,7 @@ class VidaiHook(BaseHook):
         step = watch.first(time.time()) if since else watch.at_once()
         while True:
             if isinstance(step, Finished):
-                unless_ready(ref, step.status)
+                unless_ready(ref, step.status, buyer=buyer)
                 return step.status
             if isinstance(step, DeadlinePassed):
                 raise timed_out(ref, step.last)
@@ -301,6 +303,11 @@ def _extra_of(connection: Connection) -> ConnectionExtra:
 
 def _base_url(connection: Connection, vendor: Vendor) -> str:
     host, conn_id = (connection.host or vendor.base_url).strip(), connection.conn_id
+    if "@" in host:
+        raise InputError(
+            f"Connection {conn_id!r}: host must be a URL without a user or a password (an @ is in it): the "
+            f"{vendor.label} key belongs into the connection's password."
+        )
     url = host if "://" in host else f"https://{host}"
     try:
         parts = urlsplit(url)

@@ -35,4 +35,6 @@ def airflow_failures() -> Iterator[None]:
         yield
     except VidaiError as error:
         kind = AirflowException if is_retryable(error) else AirflowFailException
-        raise kind(str(error)) from error
+        # What cannot be done with the ledger is found out before anything is sent.
+        fate = ". This try bought nothing; what an earlier one bought is kept."
+        raise kind(f"{error}{fate if isinstance(error, LedgerError) else ''}") from error

@@ -31,13 +31,12 @@ from airflow_provider_vidai.transport.transfer import status_of
 from airflow_provider_vidai.vendors import venice_speech as speech
 from airflow_provider_vidai.vendors.venice import BODY_LIMIT, VENICE, catalogue_row, model_of
 from airflow_provider_vidai.vendors.venice_catalogue import Constraints, fitted
-from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, MEDIA, VideoRequest
+from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, VideoRequest
 
 #: How long ``wait_for_completion`` waits when not told, in seconds.
 TIMEOUT = 1800.0
 
-#: What became of a finished video at the vendor: deleted now, its URL revoked now, or left to go by
-#: itself within 24 hours.
+#: What became of a finished video: deleted now, its URL revoked now, or left to go within 24 hours.
 Released = Literal["deleted", "revoked", "expires"]
 
 # How the host of a delivery URL says that the URL is no longer good.
@@ -93,15 +92,11 @@ class VeniceHook(VidaiHook):
         :param asked: the parameters of :meth:`queue`; those that a price does not depend on are ignored.
         :returns: ``{"quote_usd"}``.
         :raises InputError: when reference videos are URLs and their total duration isn't given: the
-            price would be too low.
+            price would be too low; or when the model has no such duration or resolution.
         """
         request = validated(VideoRequest, {"model": model, **asked}, what="Video")
-        seconds = self._reference_seconds(request, reference_video_total_duration)
-        unpriced = {name: None for name in MEDIA if name not in ("video_url", "reference_image_urls")}
-        priced = request.model_copy(update={**unpriced, "elements": None, "keyframes": None})
-        if priced.video_url is not None:
-            priced = priced.model_copy(update={"video_url": Inliner(BODY_LIMIT)(priced.video_url)})
-        return {"quote_usd": self.send(VENICE.quote(priced, reference_video_total_duration=seconds))}
+        price = self._price(self._fitted(request, only_price=True), reference_video_total_duration)
+        return {"quote_usd": price}
 
     # --- buying
 
@@ -119,7 +114,9 @@ class VeniceHook(VidaiHook):
         """
         limit = _positive("max_cost_usd", max_cost_usd)
         request = validated(VideoRequest, asked, what="Video")
-        _notice(request)
+        for name in request.unlisted:
+            known = "no model of today's API takes it" if name in GONE_FIELDS else "it is not checked here"
+            log.warning("%s is sent as it is: %s; a refusal costs nothing.", name, known)
         request = self._fitted(request)
         self.seal.test()
         inlined = request.with_media(Inliner(BODY_LIMIT))
@@ -217,7 +214,7 @@ class VeniceHook(VidaiHook):
 
         :param destination: a storage URI or path; ending in ``/`` it is a folder.
         :param delete_after: have the vendor delete it once it is landed whole.
-        :returns: ``{uri, bytes, sha256, content_type, duration, width, height, fps, released}``.
+        :returns: ``{uri, path, bytes, sha256, content_type, duration, width, height, fps, released}``.
         :raises JobError: when it isn't finished, or is gone.
         """
         ref, sealed_url = self.job(job, model), Bought.read(job).sealed_url
@@ -254,9 +251,7 @@ class VeniceHook(VidaiHook):
     def released(self, ref: JobRef, sealed_url: str | None) -> Released:
         """Release what is there; what can't be released now goes by itself, so nothing is raised."""
         try:
-            if sealed_url is not None:
-                return self._revoked(sealed_url)
-            return self._deleted(ref)
+            return self._deleted(ref) if sealed_url is None else self._revoked(ref, sealed_url)
         except VidaiError as error:
             log.warning("%s could not be released, and expires within 24 hours: %s", ref, error)
             return "expires"
@@ -266,7 +261,7 @@ class VeniceHook(VidaiHook):
     ) -> dict[str, JsonValue] | str:
         """Buy the transcript of a public video. This sends the purchase once and keeps no record.
 
-        :param response_format: ``json`` for ``{"transcript", "lang"}``, ``text`` for the words alone.
+        :param response_format: ``json`` or ``text``, as ``VeniceTranscribeOperator`` returns them.
         :param model: a chat model that takes video; None lets one be found.
         """
         asked = {"url": url, "response_format": response_format, "model": model}
@@ -279,16 +274,13 @@ class VeniceHook(VidaiHook):
         request = validated(speech.TranscriptRequest, asked, what="Transcript")
         if request.model is None and self._transcribes():
             return speech.by_endpoint(request)
-        model = request.model
-        if model is None:
-            rows = self.send(VENICE.models("text"))
-            model = speech.listening(rows)
+        model = request.model or speech.listening(self.send(VENICE.models("text")))
         if model is None:
             raise InputError(
                 "Venice has retired its transcription endpoint, and its catalogue has no chat model that "
                 "takes video (supportsVideoInput): give model= if you know one. Nothing was sent."
             )
-        return speech.by_chat(request, model)
+        return speech.by_chat(request, model, warn=log.warning)
 
     # --- what these are made of
 
@@ -310,8 +302,11 @@ class VeniceHook(VidaiHook):
         row = catalogue_row(self._catalogue, model)
         return row.model_spec.constraints if row and row.model_spec else None
 
-    def _fitted(self, request: VideoRequest) -> VideoRequest:
-        """Hold a request against the catalogue, as far as that can be read and says something."""
+    def _fitted(self, request: VideoRequest, *, only_price: bool = False) -> VideoRequest:
+        """Hold a request against the catalogue, as far as that can be read and says something.
+
+        :param only_price: hold what a price depends on; a quote ignores what a model does not take at all.
+        """
         try:
             row = catalogue_row(self._catalogue, request.model)
         except VidaiError as error:
@@ -320,17 +315,19 @@ class VeniceHook(VidaiHook):
         if row is None or row.model_spec is None:
             log.warning("Venice's catalogue says nothing about %r: it is sent as it is.", request.model)
             return request
-        if row.model_spec.offline:
+        limits = row.model_spec.constraints or Constraints()
+        if only_price:
+            limits = Constraints(durations=limits.durations or None, resolutions=limits.resolutions or None)
+        elif row.model_spec.offline:
             raise JobError(f"{request.model} is offline at Venice now.", charged="no", retryable=True)
-        return fitted(request, row.model_spec.constraints or Constraints())
+        return fitted(request, limits)
 
     def _cost(
         self, given: VideoRequest, inlined: VideoRequest, limit: float | None, total: float | None
     ) -> dict[str, JsonValue] | None:
         """Return the quote; without a limit, one that can't be had is no reason not to buy."""
         try:
-            seconds = self._reference_seconds(given, total)
-            usd = self.send(VENICE.quote(inlined, reference_video_total_duration=seconds))
+            usd = self._price(given.model_copy(update={"video_url": inlined.video_url}), total)
         except VidaiError as error:
             if limit is not None:
                 raise
@@ -343,6 +340,13 @@ class VeniceHook(VidaiHook):
                 "Nothing was bought."
             )
         return {"quote_usd": usd}
+
+    def _price(self, request: VideoRequest, total: float | None) -> float:
+        """Return what a request costs, in USD. Of its files the source travels; references are measured."""
+        seconds = self._reference_seconds(request, total)
+        if request.video_url is not None:
+            request = request.model_copy(update={"video_url": Inliner(BODY_LIMIT)(request.video_url)})
+        return self.send(VENICE.quote(request, reference_video_total_duration=seconds))
 
     def _reference_seconds(self, request: VideoRequest, total: float | None) -> float | None:
         """Return how long the reference videos are together: a quote without it is too low."""
@@ -363,7 +367,10 @@ class VeniceHook(VidaiHook):
         except VidaiError:
             return False
 
-    def _revoked(self, sealed_url: str) -> Released:
+    def _revoked(self, ref: JobRef, sealed_url: str) -> Released:
+        # A video that is still being made could never be had without its URL.
+        if self.look(ref).state is not JobState.READY:
+            return "expires"
         link = VENICE.link(self.seal.open(sealed_url), self.account.base_url)
         status = status_of(self.account, replace(link, method="DELETE"))
         if status not in _REVOKED:
@@ -391,10 +398,3 @@ def _positive(name: str, value: float | str | None) -> float | None:
     if isinstance(value, bool) or not 0 <= number < float("inf"):
         raise InputError(f"{name} must be a number from 0, not {value!r}. Nothing was sent.")
     return number
-
-
-def _notice(request: VideoRequest) -> None:
-    """Say which fields are sent without being known here: a model that does not know them refuses them."""
-    for name in request.unlisted:
-        known = "no model of today's API takes it" if name in GONE_FIELDS else "it is not checked here"
-        log.warning("%s is sent as it is: %s; a refusal costs nothing.", name, known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -62,6 +63,8 @@ class VidgoHook(VidaiHook):
     def __init__(self, vidgo_conn_id: str = default_conn_name) -> None:
         super().__init__(vidgo_conn_id)
         self.vidgo_conn_id = vidgo_conn_id
+        #: Where pictures were uploaded to, by their digest.
+        self._uploaded: dict[str, str] = {}
 
     def balance(self) -> float:
         """Return how many credits the account has (1 credit is 0.005 USD)."""
@@ -79,9 +82,10 @@ class VidgoHook(VidaiHook):
         :raises InputError: when it is no such picture; nothing was sent.
         """
         if isinstance(source, str) and is_web_url(source):
-            call = VIDGO.upload_from(source)
-        else:
-            call = VIDGO.upload(_picture(source))
+            return self._upload(VIDGO.upload_from(source))
+        return self._upload(VIDGO.upload(_picture(source)))
+
+    def _upload(self, call: Call[Uploaded]) -> Uploaded:
         return self.client.send(call, attempts=UPLOAD_ATTEMPTS)
 
     # --- buying
@@ -97,7 +101,7 @@ class VidgoHook(VidaiHook):
     ) -> Call[Receipt]:
         """Check the request and the balance, upload its pictures, and return the purchase.
 
-        Nothing is bought yet.
+        Nothing is bought yet. A picture that this hook has uploaded before, to buy, is not uploaded again.
 
         :param asked: the ``input``. Its pictures may be storage URIs, paths, data URIs, or what an upload
             operator returned.
@@ -187,7 +191,7 @@ class VidgoHook(VidaiHook):
 
         :param destination: a storage URI or path; ending in ``/`` it is a folder, which several files need.
         :param kind: of a bare id.
-        :returns: a list of ``{uri, bytes, sha256, content_type, duration, width, height, fps}``.
+        :returns: a list of ``{uri, path, bytes, sha256, content_type, duration, width, height, fps}``.
         :raises JobError: when it isn't finished, or is gone.
         """
         ref = self.job(job, kind)
@@ -204,7 +208,8 @@ class VidgoHook(VidaiHook):
         if left is not None and left < -LEASE_GRACE:
             raise JobGone(
                 f"{ref} was bought {_hours(LEASE - left)} ago, and Vidgo keeps files for 24 hours and cannot "
-                "renew them. Clear the task that bought it to buy anew; its download_to lands them there.",
+                "renew them. To buy it anew, clear the task that bought it (with on_clear='fresh'); its "
+                "download_to lands them there.",
                 charged="yes",
             )
         if left is not None and output.index == 0:
@@ -242,7 +247,12 @@ class VidgoHook(VidaiHook):
                 f"input: {shown_media(value)!r} is no picture: give a URL, a storage URI or path, or what "
                 "VidgoUploadImageOperator returned. Nothing was sent."
             )
-        return self.upload_image(value).file_url
+        picture = _picture(value)
+        # By what it holds, because a file may have changed. No try goes on for the 72 hours it is kept.
+        digest = hashlib.sha256(picture.encode()).hexdigest()
+        if digest not in self._uploaded:
+            self._uploaded[digest] = self._upload(VIDGO.upload(picture)).file_url
+        return self._uploaded[digest]
 
 
 def _picture(source: str | bytes) -> str:
@@ -275,6 +285,8 @@ def _kind(model: str, kind: str | None) -> str:
     """Return where a task is asked after."""
     if kind not in (None, "media", "music"):
         raise InputError(f"kind: must be media or music, not {kind!r}. Nothing was sent.")
+    if kind is not None and model in MODELS and kind != kind_of(model):
+        raise InputError(f"kind: {model} makes {kind_of(model)}, not {kind}. Nothing was sent.")
     found = kind or kind_of(model)
     if model and model not in MODELS:
         log.warning(

@@ -164,8 +164,8 @@ class VidioHook(VidaiHook):
         """Download the finished render of a job.
 
         :param destination: a storage URI or path; ending in ``/`` it is a folder.
-        :returns: ``{uri, bytes, sha256, content_type, duration, width, height, fps}``.
-        :raises JobError: when nothing is rendered.
+        :returns: ``{uri, path, bytes, sha256, content_type, duration, width, height, fps}``.
+        :raises JobError: when nothing is rendered, or a render is under way.
         """
         return self.land(self._render_ref(job_id), Output(index=0, kind="video"), destination)
 
@@ -177,6 +177,9 @@ class VidioHook(VidaiHook):
     ) -> VidioJob:
         deadline = time.time() + (TIMEOUT if timeout is None else timeout)
         status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
+        if self._renders.get(ref.job_id) == ref:
+            # What tells it from the render before, which a download cannot find out anew.
+            self._renders[ref.job_id] = status.of(ref)
         job = status.answer
         assert isinstance(job, VidioJob)
         return job

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_vidai.errors import ApiError, VidaiError
-from airflow_provider_vidai.models import JobState, JobStatus
+from airflow_provider_vidai.models import JobRef, JobState, JobStatus
 
 #: Seconds between looks, at least: no vendor asks for less.
 SOONEST = 5.0
@@ -30,6 +30,8 @@ HEAD_START = 0.5
 #: Progress below this counts as this much: the first per cents tell little about the rest, and a
 #: job must not be left alone for long because of them.
 LEAST_PROGRESS = 0.25
+#: How often a status is asked for that is not believed, before it counts as one that cannot be read.
+MOST_DOUBTS = 10
 #: The longest pause taken from a vendor's Retry-After, in seconds.
 LONGEST_PAUSE = 900.0
 
@@ -79,13 +81,27 @@ def doubt(times: int) -> float:
     return min(SOONEST * 2.0 ** (times - 1), LATEST)
 
 
-def confirmed(look: Callable[[], JobStatus], sleep: Callable[[float], None]) -> JobStatus:
-    """Look until an answer has come as often as it needs to be believed."""
-    status, times = look(), 1
-    while times < status.repeats_needed:
+def confirmed(ref: JobRef, look: Callable[[JobRef], JobStatus], sleep: Callable[[float], None]) -> JobStatus:
+    """Look at a job until an answer has come as often in a row as it needs to be believed.
+
+    :raises ApiError: when each look contradicts the one before.
+    """
+    status, times = look(ref), 1
+    for _ in range(MOST_DOUBTS):
+        if times >= status.repeats_needed:
+            return status
         sleep(doubt(times))
-        status, times = look(), times + 1
-    return status
+        before, status = status, look(ref)
+        times = times + 1 if _same(before, status) else 1
+    raise ApiError(
+        f"The answers about {ref} contradict one another; the last says {status.vendor_status!r}.",
+        retryable=True,
+    )
+
+
+def _same(one: JobStatus | None, other: JobStatus) -> bool:
+    """Whether two answers say the same: a 500 does not make a 404 after it any truer."""
+    return one is not None and (one.state, one.vendor_status) == (other.state, other.vendor_status)
 
 
 class Watch:
@@ -114,6 +130,7 @@ class Watch:
         self._failures = 0
         self._refusals = 0
         self._doubted = 0
+        self._doubtful: JobStatus | None = None
         self._last = "not looked at yet"
 
     def first(self, now: float) -> Step:
@@ -130,8 +147,9 @@ class Watch:
         self._failures = self._refusals = 0
         self._last = status.vendor_status
         needed = status.repeats_needed
-        self._doubted = self._doubted + 1 if needed > 1 else 0
-        if self._doubted < needed and needed > 1:
+        self._doubted = self._doubted + 1 if _same(self._doubtful, status) else 1
+        self._doubtful = status
+        if self._doubted < needed:
             # A job may be "not there" because the connection led to another account when it was read.
             anew = status.state is JobState.GONE and self._doubted == 1
             return self._wait(now, doubt(self._doubted), reconnect=anew)

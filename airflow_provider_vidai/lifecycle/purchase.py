@@ -115,6 +115,7 @@ class Purchase:
     :param vendor: its name, for messages.
     :param fingerprint: of the request, the connection and the base URL.
     :param try_id: tells this try from all others; likewise ``try_number`` within the run.
+    :param try_began: when this try did, seconds since the epoch.
     :param max_tries: of the task now.
     """
 
@@ -127,6 +128,7 @@ class Purchase:
         policy: Policy,
         fingerprint: str,
         try_number: int,
+        try_began: float,
         try_id: str = "",
         max_tries: int,
         log: Log,
@@ -138,7 +140,7 @@ class Purchase:
         self._counter = counter
         self._policy = policy
         self._fingerprint = fingerprint
-        self._try, self._try_id = try_number, try_id
+        self._try, self._try_id, self._began = try_number, try_id, try_began
         self._max_tries = max_tries
         self._log = log
         self._clock = clock
@@ -154,7 +156,12 @@ class Purchase:
         :raises JobError: the job that was bought failed or is gone.
         """
         record = self._ledger.read()
-        if record is None or self._of_another_run(record):
+        if record is not None and self._of_another_run(record):
+            # Else a later try of this run, which may not get as far as buying, would take it for its own.
+            while self._ledger.read() is not None:
+                self._ledger.withdraw()
+            record = None
+        if record is None:
             return self._buy(None)
         why = occasion(record, fingerprint=self._fingerprint, max_tries=self._max_tries)
         if why is Occasion.RETRY and record.fingerprint != self._fingerprint:
@@ -183,20 +190,28 @@ class Purchase:
         if record.receipt is None:
             raise self._lost(record, "an earlier try was ended before its answer was recorded")
         if action is Action.STOP and record.receipt.ref is not None and status is not None:
-            unless_ready(record.receipt.ref, status)
+            unless_ready(record.receipt.ref, status, buyer=True)
         return Settled(self._answered(record, why), record.receipt, status)
 
     def _of_another_run(self, record: Record) -> bool:
         """Whether the record was left by a run of the same name that was deleted since.
 
         Tries of one run only ever count up.
+
+        :raises LedgerError: when a later try of this run has begun, and this one is left over.
         """
         if record.try_number < self._try or (record.try_number, record.try_id) == (self._try, self._try_id):
             return False
+        if record.intended_at >= self._began:
+            raise LedgerError(
+                f"Another try of this task (number {record.try_number}) has bought since this one began, so "
+                "this one buys nothing"
+            )
         self._log.info(
-            "The ledger has a purchase of try %d of a run of the same name that was deleted since; this run "
-            "buys its own.",
+            "The ledger has a purchase of try %d of a run of the same name that was deleted since (%s); this "
+            "run buys its own.",
             record.try_number,
+            _named(record),
         )
         return True
 
@@ -223,14 +238,14 @@ class Purchase:
         ref = record.receipt.ref
         try:
             # A paid job is not given up, let alone bought again, for one answer that it isn't there.
-            return confirmed(lambda: self._counter.look(ref), self._sleep), None
+            return confirmed(ref, self._counter.look, self._sleep), None
         except VidaiError as error:
             self._log.warning("The status of %s cannot be read now: %s", record.receipt.ref, error)
             return None, error
 
     def _buy(self, before: Record | None) -> Settled:
         for resend in range(RESENDS):
-            offer = self._counter.offer()
+            offer = self._offered()
             record = Record(
                 phase="intent",
                 fingerprint=self._fingerprint,
@@ -255,6 +270,15 @@ class Purchase:
             kept = self._keep(record, receipt)
             return Settled(kept, receipt)
         raise AssertionError("the last refusal raises")
+
+    def _offered(self) -> Offer:
+        """Return the purchase; a limit that what is asked before it runs into is waited for likewise."""
+        try:
+            return self._counter.offer()
+        except ApiError as error:
+            if error.retryable and (error.retry_after or 0.0) > SHORT_WAIT:
+                raise RateWait(error.retry_after or 0.0, str(error)) from None
+            raise
 
     def _wait_to_resend(self, error: ApiError, resend: int) -> None:
         """Wait, knowing that nothing was bought; or raise."""

@@ -7,18 +7,18 @@ from airflow_provider_vidai.lifecycle.decide import may_buy_again
 from airflow_provider_vidai.models import JobRef, JobState, JobStatus
 
 
-def unless_ready(ref: JobRef, status: JobStatus) -> None:
+def unless_ready(ref: JobRef, status: JobStatus, *, buyer: bool = False) -> None:
     """Raise what a job's end means, unless it is READY.
 
-    :raises JobFailed: retryable only where the decision table lets a retry buy again.
+    :param buyer: whether it is the task that bought the job which asks: only that one can buy it again.
+    :raises JobFailed: retryable only where the decision table lets the buyer's retry buy again.
     :raises JobGone: when the vendor no longer has it.
     """
     said = f" ({status.error})" if status.error else ""
+    clear = "Clear the task to buy it again." if buyer else "To buy it again, clear the task that bought it."
     if status.state is JobState.FAILED:
-        again = may_buy_again(status)
-        remedy = (
-            "A retry buys it again." if again else "A retry would not buy it again; clear the task to do so."
-        )
+        again = buyer and may_buy_again(status)
+        remedy = "A retry buys it again." if again else f"A retry would not buy it again. {clear}"
         raise JobFailed(
             f"{ref} failed: the vendor says {status.vendor_status!r}{said}. {remedy}",
             charged=status.charged,
@@ -26,7 +26,7 @@ def unless_ready(ref: JobRef, status: JobStatus) -> None:
         )
     if status.state is JobState.GONE:
         raise JobGone(
-            f"{ref} is gone: the vendor says {status.vendor_status!r}{said}. Clear the task to buy it again.",
+            f"{ref} is gone: the vendor says {status.vendor_status!r}{said}. {clear}",
             charged=status.charged,
         )
 

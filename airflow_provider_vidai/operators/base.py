@@ -12,8 +12,8 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import Context
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import Charged, InputError, JobError, LedgerError
-from airflow_provider_vidai.hooks.failures import airflow_failures
+from airflow_provider_vidai.errors import Charged, InputError, JobError, JobGone, LedgerError, VidaiError
+from airflow_provider_vidai.hooks.failures import airflow_failures, is_retryable
 from airflow_provider_vidai.lifecycle.decide import Policy
 from airflow_provider_vidai.lifecycle.ledger import Ledger, Record
 from airflow_provider_vidai.lifecycle.purchase import (
@@ -55,22 +55,44 @@ class PaidOperator(VendorOperator):
     :param on_lost_submit: what an automatic retry does when an earlier try sent a purchase and never
         learnt its outcome: ``fail``, or ``resubmit`` (which may pay twice).
     :param on_clear: what clearing a *finished* task does: buy ``fresh``, or ``reuse`` the result.
+    :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
+    :param timeout: how long this try waits (seconds or timedelta), for a rate limit and for its job, never
+        past ``execution_timeout``; a retry waits anew.
     """
 
     #: The arguments that make up the request; they are template fields too.
     request_fields: ClassVar[Sequence[str]]
+    #: Seconds to wait unless told otherwise.
+    default_timeout: ClassVar[float] = 3600.0
 
     def __init__(
         self,
         *,
         on_lost_submit: Literal["fail", "resubmit"] = "fail",
         on_clear: Literal["fresh", "reuse"] = "fresh",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        timeout: float | timedelta | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.on_lost_submit = on_lost_submit
         self.on_clear = on_clear
+        self.deferrable = deferrable
+        self.timeout = timeout
+        self._job: JobRef | None = None
         self._killed = False
+
+    def execute(self, context: Context) -> Any:
+        """Buy, re-attach or reuse, and return what came of it."""
+        with airflow_failures():
+            return self._run(context, self._deadline())
+
+    def execute_after_wait(
+        self, context: Context, event: Any = None, deadline: float | None = None, waited: int = 0
+    ) -> Any:
+        """Come back to the decision when the vendor's rate limit has passed, for the ``waited``-th time."""
+        with airflow_failures():
+            return self._run(context, deadline or self._deadline(), waited)
 
     def asked(self) -> dict[str, Any]:
         """Return the request as it was given, by which a changed one is recognised."""
@@ -96,6 +118,7 @@ class PaidOperator(VendorOperator):
             fingerprint=self._fingerprint(),
             try_id=attempt.id,
             try_number=attempt.number,
+            try_began=attempt.began,
             max_tries=attempt.max_tries,
             log=self.log,
         )
@@ -113,6 +136,8 @@ class PaidOperator(VendorOperator):
         ledger = self.ledger(context)
         try:
             record = ledger.read()
+            if record is not None and record.try_number > try_of(context).number:
+                record = None  # another try has bought since, and this one is left over
             # Without a receipt, writing it down failed after the purchase; what came of it is known now.
             if record is not None and (record.receipt is not None or ref is not None):
                 ledger.write(_done(record, ref))
@@ -120,6 +145,44 @@ class PaidOperator(VendorOperator):
             self.log.warning(
                 "%s. The result stands; clearing this task would reuse it and not buy afresh.", error
             )
+
+    def _run(self, context: Context, deadline: float, waited: int = 0) -> Any:
+        settled = self._settled(context, deadline, waited)
+        self.conclude(context)
+        return settled.receipt.result
+
+    def _settled(self, context: Context, deadline: float, waited: int) -> Settled:
+        while True:
+            try:
+                return self.settle(context)
+            except RateWait as wait:
+                left = deadline - time.time()
+                if wait.seconds >= left:
+                    why = f"{wait} That is past this task's deadline."
+                    raise JobError(why, charged="no", retryable=True) from None
+                seconds = limit_pause(wait.seconds, waited, left, random.random())  # noqa: S311
+                self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, seconds)
+                waited += 1
+                if self.deferrable:
+                    self._defer_on_timer(seconds, deadline, waited)
+                self._sleep(seconds)
+
+    def _sleep(self, seconds: float) -> None:
+        while seconds > 0:
+            self._unless_killed("yes" if self._job else "no")
+            time.sleep(min(seconds, LONGEST_SLEEP))
+            seconds -= LONGEST_SLEEP
+
+    def _defer_on_timer(self, seconds: float, deadline: float, waited: int) -> None:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        moment = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+        self.defer(
+            trigger=DateTimeTrigger(moment=moment),
+            method_name="execute_after_wait",
+            kwargs={"deadline": deadline, "waited": waited},
+            timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),
+        )
 
     def _send(self, call: Call[Receipt]) -> Receipt:
         self._unless_killed("no")
@@ -145,6 +208,27 @@ class PaidOperator(VendorOperator):
         }
         return fingerprint({**account, "asked": self.asked()})
 
+    def _deadline(self) -> float:
+        timeout = self._seconds("timeout")
+        seconds = self.default_timeout if timeout is None else timeout
+        if self.execution_timeout is not None:
+            seconds = min(seconds, self.execution_timeout.total_seconds())
+        return time.time() + seconds
+
+    def _seconds(self, name: str) -> float | None:
+        value = getattr(self, name)
+        if value is None:
+            return None
+        if isinstance(value, timedelta):
+            return value.total_seconds()
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            seconds = -1.0
+        if not 0 < seconds < float("inf"):
+            raise InputError(f"{name} must be a positive number of seconds, not {value!r}. Nothing was sent.")
+        return seconds
+
     def ledger(self, context: Context) -> Ledger:
         """Return the record of this task's purchase."""
         return Ledger(store_of(context, self.log))
@@ -153,43 +237,16 @@ class PaidOperator(VendorOperator):
 class JobOperator(PaidOperator):
     """Buy a job and wait for it, by default without holding a worker where Airflow is set up so.
 
-    :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
-    :param timeout: how long this try waits (seconds or timedelta), never past ``execution_timeout``;
-        a retry waits anew for the same job.
     :param poll_interval: seconds between looks at the job; None adapts them to the job.
     :param download_to: land the finished job's files here, in the same task.
     """
 
-    #: Seconds to wait unless told otherwise.
-    default_timeout: ClassVar[float]
-
     def __init__(
-        self,
-        *,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        timeout: float | timedelta | str | None = None,
-        poll_interval: float | str | None = None,
-        download_to: str | None = None,
-        **kwargs: Any,
+        self, *, poll_interval: float | str | None = None, download_to: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.deferrable = deferrable
-        self.timeout = timeout
         self.poll_interval = poll_interval
         self.download_to = download_to
-        self._job: JobRef | None = None
-
-    def execute(self, context: Context) -> dict[str, JsonValue]:
-        """Buy or re-attach, wait, and return the ref with what the job delivered."""
-        with airflow_failures():
-            return self._run(context, self._deadline())
-
-    def execute_after_wait(
-        self, context: Context, event: Any = None, deadline: float | None = None, waited: int = 0
-    ) -> dict[str, JsonValue]:
-        """Come back to the decision when the vendor's rate limit has passed, for the ``waited``-th time."""
-        with airflow_failures():
-            return self._run(context, deadline or self._deadline(), waited)
 
     def execute_complete(
         self, context: Context, event: Any = None, bought: dict[str, Any] | None = None
@@ -201,7 +258,7 @@ class JobOperator(PaidOperator):
         with airflow_failures():
             told = read_event(event)
             self._job = told.ref
-            status = told.ready()
+            status = told.ready(buyer=True)
             return self._finish(context, told.ref, status, Bought.read(bought) if bought else None)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -249,30 +306,9 @@ class JobOperator(PaidOperator):
                 poll_interval=poll_interval,
                 on_status=lambda seen: self.log.info("%s: %s", ref, describe(seen)),
                 sleep=self._sleep,
+                buyer=True,
             )
         return self._finish(context, ref, status, bought)
-
-    def _settled(self, context: Context, deadline: float, waited: int) -> Settled:
-        while True:
-            try:
-                return self.settle(context)
-            except RateWait as wait:
-                left = deadline - time.time()
-                if wait.seconds >= left:
-                    why = f"{wait} That is past this task's deadline."
-                    raise JobError(why, charged="no", retryable=True) from None
-                seconds = limit_pause(wait.seconds, waited, left, random.random())  # noqa: S311
-                self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, seconds)
-                waited += 1
-                if self.deferrable:
-                    self._defer_on_timer(seconds, deadline, waited)
-                self._sleep(seconds)
-
-    def _sleep(self, seconds: float) -> None:
-        while seconds > 0:
-            self._unless_killed("yes" if self._job else "no")
-            time.sleep(min(seconds, LONGEST_SLEEP))
-            seconds -= LONGEST_SLEEP
 
     def _finish(
         self, context: Context, ref: JobRef, status: JobStatus, bought: Bought | None
@@ -283,12 +319,32 @@ class JobOperator(PaidOperator):
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         result = job_result(ref, status, bought.cost, bought.sealed_url)
         if self.download_to:
-            files = self.hook.land_all(ref, status.outputs, self.download_to, sealed_url=bought.sealed_url)
+            files = self._landed(context, ref, status, bought.sealed_url)
             land_outlets(context, self.outlets, files, result["cost"])
             result["files"] = files
         self.conclude(context, ref)
         self.log.info("%s is ready (%s).", ref, describe(status))
         return result
+
+    def _landed(
+        self, context: Context, ref: JobRef, status: JobStatus, sealed_url: str | None
+    ) -> list[JsonValue]:
+        """Land the files; whatever goes wrong, the job is paid for by now."""
+        try:
+            return self.hook.land_all(ref, status.outputs, str(self.download_to), sealed_url=sealed_url)
+        except JobGone:
+            # There is nothing to be had of it any more: a Clear may buy again.
+            self.conclude(context, ref)
+            raise
+        except JobError:
+            raise
+        except VidaiError as error:
+            raise JobError(
+                f"{ref} is ready, but its files could not be landed: {error} Once that is mended, a retry or "
+                "Clear of this task lands them and does not buy again.",
+                charged="yes",
+                retryable=is_retryable(error),
+            ) from error
 
     def _defer_to_job(
         self,
@@ -310,38 +366,6 @@ class JobOperator(PaidOperator):
             kwargs={"bought": bought.model_dump(mode="json")},
             timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + BACKSTOP_SECONDS),
         )
-
-    def _defer_on_timer(self, seconds: float, deadline: float, waited: int) -> None:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
-        moment = datetime.now(timezone.utc) + timedelta(seconds=seconds)
-        self.defer(
-            trigger=DateTimeTrigger(moment=moment),
-            method_name="execute_after_wait",
-            kwargs={"deadline": deadline, "waited": waited},
-            timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),
-        )
-
-    def _deadline(self) -> float:
-        timeout = self._seconds("timeout")
-        seconds = self.default_timeout if timeout is None else timeout
-        if self.execution_timeout is not None:
-            seconds = min(seconds, self.execution_timeout.total_seconds())
-        return time.time() + seconds
-
-    def _seconds(self, name: str) -> float | None:
-        value = getattr(self, name)
-        if value is None:
-            return None
-        if isinstance(value, timedelta):
-            return value.total_seconds()
-        try:
-            seconds = float(value)
-        except (TypeError, ValueError):
-            seconds = -1.0
-        if not 0 < seconds < float("inf"):
-            raise InputError(f"{name} must be a positive number of seconds, not {value!r}. Nothing was sent.")
-        return seconds
 
 
 def _done(record: Record, ref: JobRef | None) -> Record:

@@ -15,17 +15,19 @@ class Try:
 
     :param id: tells it from all tries of all runs, also of a run that was deleted and made again.
     :param max_tries: grows when a person clears the task, and only then.
+    :param began: seconds since the epoch.
     """
 
     id: str
     number: int
     max_tries: int
+    began: float
 
 
 def try_of(context: Context) -> Try:
     """Return which try of the task this is."""
     instance = context["ti"]
-    return Try(str(instance.id), instance.try_number, instance.max_tries)
+    return Try(str(instance.id), instance.try_number, instance.max_tries, instance.start_date.timestamp())
 
 
 def land_outlets(context: Context, outlets: Sequence[Any], files: Iterable[Any], cost: Any = None) -> None:

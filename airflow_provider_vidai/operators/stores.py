@@ -74,9 +74,10 @@ class TaskStateStore:
 class ObjectStore:
     """A folder of numbered JSON files in object storage, the highest number being the current value.
 
-    Adding makes the next file and fails if it is there already, so of two live tries only one can
-    write its intent. Local disks and S3 make sure of that; a store whose filesystem cannot create
-    exclusively only looks first.
+    Adding makes the file after the one that was read and fails if it is there already, so of two live
+    tries that decided upon the same record only one can write its intent. Local disks and S3 make sure
+    of that; a store whose filesystem cannot create exclusively only looks first. What is written or
+    removed after that is the file that was read or added, never another try's.
 
     :param root: a storage URI or path that every worker reaches.
     :param names: what tells this task instance from all others.
@@ -88,18 +89,21 @@ class ObjectStore:
         self._fs: Any = path.fs
         self._local = is_local(path)
         self._folder = str(path.path)
+        self._number: dict[str, int] = {}
 
     def get(self, key: str) -> JsonValue:
         """Return the value with the highest number, or None when there is none."""
-        current = self._current(key)
-        if not current:
+        self._number[key] = number = self._highest(key)
+        if not number:
             return None
-        value: JsonValue = json.loads(self._fs.cat_file(self._file(key, current)))
+        value: JsonValue = json.loads(self._fs.cat_file(self._file(key, number)))
         return value
 
     def add(self, key: str, value: JsonValue) -> None:
-        """Write a value after the one before; raise FileExistsError if somebody else just did."""
-        self._write(self._file(key, self._current(key) + 1), value, exclusively=True)
+        """Write a value after the one that was read; raise FileExistsError if somebody else did so since."""
+        number = self._current(key) + 1
+        self._write(self._file(key, number), value, exclusively=True)
+        self._number[key] = number
 
     def set(self, key: str, value: JsonValue) -> None:
         """Write the current value anew."""
@@ -110,11 +114,15 @@ class ObjectStore:
         current = self._current(key)
         if current:
             self._fs.rm_file(self._file(key, current))
+            self._number[key] = current - 1
 
     def _file(self, key: str, number: int) -> str:
         return f"{self._folder}/{key}.{number:06}.json"
 
     def _current(self, key: str) -> int:
+        return self._number[key] if key in self._number else self._highest(key)
+
+    def _highest(self, key: str) -> int:
         self._fs.invalidate_cache(self._folder)
         try:
             names = [str(name).rpartition("/")[2] for name in self._fs.ls(self._folder, detail=False)]

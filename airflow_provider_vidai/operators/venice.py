@@ -113,7 +113,8 @@ class _VideoArguments(VendorOperator):
         options = literal(given.pop("options")) or {}
         if not isinstance(options, dict):
             raise InputError(f"options: must be a dict of fields, not {options!r}. Nothing was sent.")
-        twice = sorted(name for name in options if given.get(name) is not None)
+        own = {*self.template_fields, *given} - {name for name in given if given[name] is None}
+        twice = sorted(own.intersection(options))
         if twice:
             raise InputError(f"options: {', '.join(twice)} is an argument already. Nothing was sent.")
         return {**given, **options}
@@ -220,7 +221,10 @@ class VeniceDownloadOperator(DownloadOperator):
 
 
 class VeniceReleaseOperator(VendorOperator):
-    """Have Venice delete a finished video, or revoke its URL; made for ``.as_teardown()``.
+    """Have Venice delete a finished video, or revoke its URL, once it is downloaded.
+
+    Put it after the download (``download >> release``), and never as a teardown: that runs after a failed
+    download too, and deletes the only copy. ``delete_after`` of the download does the same in one task.
 
     It never fails because there is nothing to release, and it cannot cancel: a job that still runs goes
     on, and its video expires within 24 hours.
@@ -264,14 +268,16 @@ class VeniceTranscribeOperator(PaidOperator):
     Venice's own endpoint for it was retired; where it no longer answers, a chat model listens.
 
     :param url: public; http or https.
-    :param response_format: ``json`` for ``{"transcript", "lang"}``, ``text`` for the words alone.
+    :param response_format: ``json`` for ``{"transcript", "lang"}``, ``text`` for the words alone. A chat
+        model's answer that was cut, or that holds no words, is paid for too: the log warns, and JSON has
+        ``"complete": False``. Another ``model`` may do better.
     :param model: a chat model that takes video; None lets one be found.
     """
 
     hook_class = VeniceHook
     request_fields: ClassVar[Sequence[str]] = ("url", "response_format", "model")
     media_fields: ClassVar[Sequence[str]] = ("url",)
-    template_fields: Sequence[str] = (*request_fields, "venice_conn_id")
+    template_fields: Sequence[str] = (*request_fields, "timeout", "venice_conn_id")
 
     def __init__(
         self,
@@ -293,10 +299,3 @@ class VeniceTranscribeOperator(PaidOperator):
         assert isinstance(self.hook, VeniceHook)
         asked = {name: present(self.given(name)) for name in self.request_fields}
         return Offer(self.hook.order_transcript(asked))
-
-    def execute(self, context: Context) -> JsonValue:
-        """Buy the transcript, or return the one that was bought."""
-        with airflow_failures():
-            settled = self.settle(context)
-            self.conclude(context)
-        return settled.receipt.result

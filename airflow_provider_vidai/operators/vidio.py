@@ -30,6 +30,7 @@ class VidioUploadOperator(VendorOperator):
     """
 
     hook_class = VidioHook
+    media_fields: ClassVar[Sequence[str]] = ("source",)
     template_fields: Sequence[str] = ("source", "media_type", "width", "height", "duration", "vidio_conn_id")
 
     def __init__(
@@ -55,7 +56,7 @@ class VidioUploadOperator(VendorOperator):
         """Upload the file."""
         with airflow_failures():
             result = VidioHook(self.vidio_conn_id).upload(
-                self.source,
+                self.given("source"),
                 media_type=self.media_type,
                 width=self.width,
                 height=self.height,

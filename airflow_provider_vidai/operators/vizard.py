@@ -221,13 +221,6 @@ class _ClipOperator(PaidOperator):
         """Return the request's fields but for the clip."""
         return {name: present(getattr(self, name)) for name in self.request_fields if name != "clip"}
 
-    def execute(self, context: Context) -> JsonValue:
-        """Buy, or return what was bought."""
-        with airflow_failures():
-            settled = self.settle(context)
-            self.conclude(context)
-        return settled.receipt.result
-
 
 class VizardCaptionOperator(_ClipOperator):
     """Have Vizard write a caption for a clip.
@@ -240,7 +233,7 @@ class VizardCaptionOperator(_ClipOperator):
     """
 
     request_fields: ClassVar[Sequence[str]] = ("clip", "platform", "tone", "voice")
-    template_fields: Sequence[str] = (*request_fields, "vizard_conn_id")
+    template_fields: Sequence[str] = (*request_fields, "timeout", "vizard_conn_id")
 
     def __init__(
         self,
@@ -287,7 +280,7 @@ class VizardPublishOperator(_ClipOperator):
         "title",
         "publish_at",
     )
-    template_fields: Sequence[str] = (*request_fields, "dry_run", "vizard_conn_id")
+    template_fields: Sequence[str] = (*request_fields, "dry_run", "timeout", "vizard_conn_id")
 
     def __init__(
         self,
@@ -315,7 +308,7 @@ class VizardPublishOperator(_ClipOperator):
         """Return the publishing, checked against the account it goes to."""
         return Offer(VIZARD.publish(self.vizard.publishable(self.clip, self.wished())))
 
-    def execute(self, context: Context) -> JsonValue:
+    def execute(self, context: Context) -> Any:
         """Publish, or return that it was; or only check it."""
         dry_run: Any = self.dry_run
         with airflow_failures():

@@ -11,6 +11,7 @@ from functools import lru_cache
 import httpx
 
 from airflow_provider_vidai import __version__
+from airflow_provider_vidai.redaction import shown_media
 
 USER_AGENT = f"airflow-provider-vidai/{__version__}"
 
@@ -42,6 +43,11 @@ class Account:
         """Identify the account across connections without telling its key."""
         text = "\0".join((self.base_url, *self.key_headers.values()))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def shown_url(self) -> str:
+        """The base URL as messages show it, without a user or password."""
+        return str(shown_media(self.base_url))
 
     @property
     def ssl_context(self) -> ssl.SSLContext:

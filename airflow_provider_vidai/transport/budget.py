@@ -36,7 +36,8 @@ class Budget:
         """Return when the caller may look, which is now unless the budget is used up."""
         now = time.monotonic()
         if not self._queue and now >= self._free_at:
-            self._free_at = now + self._gap
+            # A pause that nobody sat out is over, and has nothing to spread.
+            self._free_at, self._paused = now + self._gap, 0.0
             return
         mine = asyncio.get_running_loop().create_future()
         heapq.heappush(self._queue, (now, next(self._order), mine))
@@ -51,17 +52,19 @@ class Budget:
             self._free_at, self._paused = until, seconds
 
     async def _deal(self) -> None:
-        gap = self._gap
+        spread, gap = 0, self._gap
         while self._queue:
             wait = self._free_at - time.monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
                 continue
             if self._paused:
-                # All at once would only be refused again.
-                gap = max(self._gap, min(self._paused, LONGEST_SPREAD) / len(self._queue))
+                # All at once would only be refused again. Who comes later queues behind these.
+                spread = len(self._queue)
+                gap = max(self._gap, min(self._paused, LONGEST_SPREAD) / spread)
                 self._paused = 0.0
             _, _, future = heapq.heappop(self._queue)
+            spread -= 1
             if not future.done():
-                self._free_at = time.monotonic() + gap
+                self._free_at = time.monotonic() + (gap if spread > 0 else self._gap)
                 future.set_result(None)

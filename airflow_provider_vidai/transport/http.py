@@ -243,11 +243,18 @@ def _setting_up(account: Account) -> Iterator[None]:
     """Turn what a CA bundle or a proxy makes impossible into an error of the connection's."""
     try:
         yield
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(
-            f"The connection to {account.label} cannot be set up: {error}. Check ca_bundle and proxy in its "
-            "extra. Nothing was sent."
-        ) from None
+    except (OSError, ImportError) as error:
+        raise _not_set_up(account, str(error)) from None
+    except (ValueError, httpx.InvalidURL):
+        # The text of these may hold the proxy's URL, and that its password.
+        raise _not_set_up(account, "its proxy, or the environment's, is no http(s) URL") from None
+
+
+def _not_set_up(account: Account, why: str) -> InputError:
+    return InputError(
+        f"The connection to {account.label} cannot be set up: {why}. Check ca_bundle and proxy in its "
+        "extra. Nothing was sent."
+    )
 
 
 def _meaning(account: Account, call: Call[T], answer: Answer) -> T:
@@ -328,7 +335,7 @@ def _never_opened(account: Account, call: Call[Any], why: str) -> ApiError:
         else "Check the connection's host, and the network from this machine"
     )
     return ApiError(
-        f"Could not connect to {account.label} at {account.base_url} to {call.name}: {why}. {remedy}.",
+        f"Could not connect to {account.label} at {account.shown_url} to {call.name}: {why}. {remedy}.",
         retryable=not bad_certificate,
         processed="no",
     )
@@ -336,7 +343,7 @@ def _never_opened(account: Account, call: Call[Any], why: str) -> ApiError:
 
 def _impossible(account: Account, call: Call[Any], error: Exception) -> ApiError:
     return ApiError(
-        f"The request to {account.label} at {account.base_url} to {call.name} could not be made "
+        f"The request to {account.label} at {account.shown_url} to {call.name} could not be made "
         f"({type(error).__name__}): check the connection's host and key. Nothing was sent.",
         processed="no",
     )
@@ -344,7 +351,7 @@ def _impossible(account: Account, call: Call[Any], error: Exception) -> ApiError
 
 def _broken(account: Account, call: Call[Any], what: str, words: str) -> ApiError:
     return ApiError(
-        f"The connection to {account.label} at {account.base_url} broke while trying to {call.name}: "
+        f"The connection to {account.label} at {account.shown_url} broke while trying to {call.name}: "
         f"{what} ({words or 'no details'}).",
         retryable=True,
     )

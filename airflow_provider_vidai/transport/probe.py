@@ -86,6 +86,7 @@ _SIGNATURES: dict[OutputKind, tuple[tuple[int, bytes], ...]] = {
 }
 
 _SUFFIXES = (
+    (4, b"ftypavi", ".avif"),
     (4, b"ftypqt", ".mov"),
     (4, b"ftypM4A", ".m4a"),
     (4, b"ftyp", ".mp4"),
@@ -103,6 +104,51 @@ _SUFFIXES = (
 
 #: The first bytes of a file that the two functions below want to see.
 HEAD = 16
+
+
+class Boxes:
+    """Follows the boxes of which an MP4 or MOV file consists, as its bytes go by.
+
+    A file that ends within a box was cut, even where no length was told. Of a file of other boxes than
+    the usual ones, or of none, nothing is said.
+    """
+
+    _USUAL = frozenset(
+        (
+            *(b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide"),
+            *(b"udta", b"uuid", b"meta", b"mfra", b"sidx", b"prft", b"emsg"),
+        )
+    )
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._next: int | None = 0
+        self._header = bytearray()
+
+    def feed(self, chunk: bytes | memoryview) -> None:
+        """Take the next bytes of the file."""
+        begin, self._seen = self._seen, self._seen + len(chunk)
+        while self._next is not None and self._next + len(self._header) < self._seen:
+            at = self._next + len(self._header) - begin
+            self._header += chunk[at : at + self._header_size - len(self._header)]
+            if len(self._header) == self._header_size:
+                self._next = self._after_box(self._next)
+                self._header.clear()
+
+    @property
+    def _header_size(self) -> int:
+        return 16 if self._header[:4] == b"\0\0\0\1" else 8
+
+    def _after_box(self, start: int) -> int | None:
+        size = int.from_bytes(self._header[8:] or self._header[:4], "big")
+        # A size of 0 means that the box ends with the file, wherever that is.
+        known = size >= len(self._header) and bytes(self._header[4:8]) in self._USUAL
+        return start + size if known else None
+
+    @property
+    def cut(self) -> bool:
+        """Whether the file ends within a box."""
+        return self._next is not None and self._seen < self._next
 
 
 def looks_like(kind: OutputKind, head: bytes) -> bool:

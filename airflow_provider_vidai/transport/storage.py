@@ -17,6 +17,7 @@ from typing import IO, Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_vidai.errors import InputError, TransferError, VidaiError
+from airflow_provider_vidai.redaction import shown_media
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,9 @@ BLOCK = 5 << 20
 #: So many bytes at a time are sent on their way to a local disk while more arrive: otherwise all of a
 #: file would be in memory when it is committed, and the commit would wait for the disk alone.
 WRITE_BACK = 32 << 20
+
+#: So many bytes of a long title's end stay in its file's name: a job's id and a file's number are there.
+KEPT_END = 48
 
 _LOCAL = ("", "file", "local")
 
@@ -56,7 +60,7 @@ class Source:
             with reading(self.path) as file:
                 yield file
         except PermissionError as error:
-            raise InputError(f"{self.path}: may not be read ({error}). Nothing was sent.") from None
+            raise _unreadable(self.path, error) from None
 
     def chunks(self) -> Iterator[bytes]:
         """Read the file from its start."""
@@ -82,10 +86,10 @@ def storage_path(uri: str | ObjectStoragePath) -> ObjectStoragePath:
         path = ObjectStoragePath(uri)
         path.fs  # noqa: B018 - resolved lazily, and this is where a missing filesystem shows
     except TypeError:
-        raise InputError(f"{uri!r} is no storage URI or path. Nothing was sent.") from None
+        raise InputError(f"{shown_media(uri)!r} is no storage URI or path. Nothing was sent.") from None
     except (ValueError, ImportError) as error:
         raise InputError(
-            f"{uri}: {error}. Install the Airflow provider of this storage, e.g. "
+            f"{_shown(uri)}: {_shown(error)}. Install the Airflow provider of this storage, e.g. "
             "apache-airflow-providers-amazon[s3fs] for s3://. Nothing was sent."
         ) from None
     return path
@@ -99,19 +103,29 @@ def source(uri: str | ObjectStoragePath) -> Source:
     path = storage_path(uri)
     try:
         if path.is_dir():
-            raise InputError(f"{uri}: is a directory, not a file. Nothing was sent.")
+            raise InputError(f"{_shown(uri)}: is a directory, not a file. Nothing was sent.")
         if not path.exists():
-            raise InputError(f"{uri}: there is no such file. Nothing was sent.")
+            raise InputError(f"{_shown(uri)}: there is no such file. Nothing was sent.")
         size = path.stat().st_size
     except PermissionError as error:
-        raise InputError(f"{uri}: may not be read ({error}). Nothing was sent.") from None
+        raise _unreadable(uri, error) from None
     except VidaiError:
         raise
     except Exception as error:  # a store's own errors are of any kind
-        raise TransferError(f"{uri}: its storage cannot be read: {error}. Nothing was sent.") from error
+        why = f"its storage cannot be read: {_shown(error)}"
+        raise TransferError(f"{_shown(uri)}: {why}. Nothing was sent.") from error
     if not size:
-        raise InputError(f"{uri}: is empty. Nothing was sent.")
+        raise InputError(f"{_shown(uri)}: is empty. Nothing was sent.")
     return Source(path, size)
+
+
+def _unreadable(uri: str | ObjectStoragePath, error: PermissionError) -> InputError:
+    return InputError(f"{_shown(uri)}: may not be read ({_shown(error)}). Nothing was sent.")
+
+
+def _shown(value: object) -> str:
+    """Return a URI, or what a store said, as messages show it: it may be a signed URL, or a data URI."""
+    return str(shown_media(str(value)))
 
 
 def signed_url(file: Source, seconds: int) -> str:
@@ -125,11 +139,12 @@ def signed_url(file: Source, seconds: int) -> str:
     except NotImplementedError:
         url = ""
     except Exception as error:  # a store's own errors are of any kind
-        raise TransferError(f"{file.path}: no URL could be signed: {error}. Nothing was sent.") from error
+        why = f"no URL could be signed: {_shown(error)}"
+        raise TransferError(f"{_shown(file.path)}: {why}. Nothing was sent.") from error
     if not url.startswith(("http://", "https://")):
         raise InputError(
-            f"{file.path}: its storage can't sign a URL by which others read the file: put it into an object "
-            "storage that can (S3, GCS, Azure), or give a public URL. Nothing was sent."
+            f"{_shown(file.path)}: its storage can't sign a URL by which others read the file: put it into "
+            "an object storage that can (S3, GCS, Azure), or give a public URL. Nothing was sent."
         )
     return url
 
@@ -163,17 +178,33 @@ def public_uri(path: ObjectStoragePath) -> str:
     return f"{path.protocol}://{path.path.lstrip('/')}"
 
 
+def landed_at(path: ObjectStoragePath) -> dict[str, str]:
+    """Return where a file was landed: ``{uri, path}``.
+
+    ``uri`` is what the file is called everywhere, without credentials. ``path`` is what the next task reads
+    it by: it names the connection too, as the destination did.
+    """
+    uri = public_uri(path)
+    # A connection's id holds no colon: then it is a user with a password.
+    named = path.conn_id and ":" not in path.conn_id and not is_local(path)
+    return {"uri": uri, "path": uri.replace("://", f"://{path.conn_id}@", 1) if named else uri}
+
+
 def file_name(title: str, limit: int = 200) -> str:
     """Return what is safe of a title as a file name: titles come from vendors and are only data.
 
-    :param limit: bytes, as disks count.
+    :param limit: bytes, as disks count; a longer title loses its middle.
     """
     safe = re.sub(r"[^\w\- ]+", "_", title, flags=re.UNICODE).strip(" _")
-    return safe.encode()[:limit].decode(errors="ignore").strip(" _") or "file"
+    whole = safe.encode()
+    if len(whole) > limit:
+        parts = (whole[: limit - KEPT_END], whole[-KEPT_END:])
+        safe = "".join(part.decode(errors="ignore") for part in parts).strip(" _")
+    return safe or "file"
 
 
 def write_text(text: str, destination: str, stem: str) -> dict[str, Any]:
-    """Land words as a file, and return what was landed: ``{uri, bytes, sha256, content_type}``.
+    """Land words as a file, and return what was landed: ``{uri, path, bytes, sha256, content_type}``.
 
     :param destination: the exact file, or a folder when it ends in ``/``.
     :raises TransferError: nothing was landed.
@@ -182,7 +213,7 @@ def write_text(text: str, destination: str, stem: str) -> dict[str, Any]:
     write_whole(path, data)
     log.info("Landed %s, %d bytes of text", public_uri(path), len(data))
     return {
-        "uri": public_uri(path),
+        **landed_at(path),
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
         "content_type": "text/plain",
@@ -295,10 +326,10 @@ def _writing(path: ObjectStoragePath, fate: str = _NOTHING_LEFT) -> Iterator[Non
     except Exception as error:  # a store's own errors are of any kind
         number = getattr(error, "errno", None)
         if number == errno.ENOSPC:
-            failure = TransferError(f"{path}: no space left on the destination. {fate}")
+            failure = TransferError(f"{_shown(path)}: no space left on the destination. {fate}")
         elif isinstance(error, PermissionError) or number in _FOR_GOOD:
-            why = getattr(error, "strerror", None) or str(error)
-            failure = TransferError(f"{path}: cannot be written: {why}. {fate}", retryable=False)
+            why = _shown(getattr(error, "strerror", None) or error)
+            failure = TransferError(f"{_shown(path)}: cannot be written: {why}. {fate}", retryable=False)
         else:
-            failure = TransferError(f"{path}: writing failed: {error}. {fate}")
+            failure = TransferError(f"{_shown(path)}: writing failed: {_shown(error)}. {fate}")
         raise failure from error

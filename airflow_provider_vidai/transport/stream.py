@@ -5,13 +5,14 @@ Nothing here follows a redirect with the key, or from https to http, or tells a 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import logging
 import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -22,6 +23,8 @@ from airflow_provider_vidai.transport.account import USER_AGENT, Account
 
 # urllib3 logs each request's path with its query at DEBUG, and a signed URL is a secret.
 logging.getLogger("urllib3").setLevel(logging.INFO)
+# It warns of a header that it cannot read, with the whole URL.
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 #: The most that is read from the network at a time, in bytes.
 READ = 1 << 20
@@ -150,13 +153,23 @@ class Streams:
                 "timeout": self._account.timeout,
                 "maxsize": self._connections,
             }
-            self._pools[proxy] = (
-                urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
-            )
+            self._pools[proxy] = _over(proxy, options) if proxy else urllib3.PoolManager(**options)
         return self._pools[proxy]
 
 
 _COMMON = {"User-Agent": USER_AGENT}
+
+
+def _over(proxy: str, options: Mapping[str, Any]) -> urllib3.ProxyManager:
+    """Return a pool over a proxy, with the user and password of its URL, which urllib3 leaves out."""
+    parts = urllib3.util.parse_url(proxy)
+    headers = None
+    if parts.auth:
+        user, _, password = parts.auth.partition(":")
+        # In UTF-8, as the API's calls send it; urllib3's own helper knows only Latin-1.
+        told = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+        headers = {"Proxy-Authorization": f"Basic {told}"}
+    return urllib3.ProxyManager(parts._replace(auth=None).url, proxy_headers=headers, **options)
 
 
 def _proxy_of_environment(url: str) -> str | None:

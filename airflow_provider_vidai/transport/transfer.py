@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 from airflow_provider_vidai.errors import TransferError, VidaiError
 from airflow_provider_vidai.models import Fetch, Put
 from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.probe import HEAD, Media, looks_like, probe, suffix_of
+from airflow_provider_vidai.transport.probe import HEAD, Boxes, Media, looks_like, probe, suffix_of
 from airflow_provider_vidai.transport.storage import (
     Landing,
     Source,
     destination_path,
+    landed_at,
     landing,
-    public_uri,
     reading,
 )
 from airflow_provider_vidai.transport.stream import Interrupted, Stream, Streams
@@ -112,21 +112,22 @@ def download(account: Account, locate: Callable[[], Fetch], destination: str, st
         out, also midway.
     :param destination: the exact file, or a folder when it ends in ``/``.
     :param stem: the file's name in a folder, without extension.
-    :returns: ``{uri, bytes, sha256, content_type, duration, width, height, fps}``, seconds and
+    :returns: ``{uri, path, bytes, sha256, content_type, duration, width, height, fps}``, seconds and
         pixels, without the fields that make no sense for the file.
     :raises TransferError: nothing was landed.
     """
     with Streams(account, SPLIT_CONNECTIONS) as streams, contextlib.closing(_Progress()) as progress:
         with contextlib.ExitStack() as stack:
             target = _Target(stack, destination, stem)
-            fruitless = 0
+            fruitless = furthest = 0
             while True:
-                before = progress.received
                 try:
                     _take_up(streams, locate(), target, progress)
                     break
                 except Interrupted as why:
-                    fruitless = 0 if progress.received > before else fruitless + 1
+                    # A file that can't be resumed comes from its start again: that alone is no progress.
+                    fruitless = 0 if progress.received > furthest else fruitless + 1
+                    furthest = max(furthest, progress.received)
                     if fruitless >= FRUITLESS_TRIES:
                         raise TransferError(
                             f"Downloading {stem} failed: {why}. Nothing was landed."
@@ -164,6 +165,7 @@ class _Progress:
         self.splittable = True
         #: Buffers that were digested, and can be filled again.
         self.spent: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.boxes = Boxes()
         self._sha256 = hashlib.sha256()
         self._chunks: queue.Queue[bytes | memoryview | None] = queue.Queue(maxsize=4)
         self._hasher = threading.Thread(target=self._hash, daemon=True, name="sha256")
@@ -171,13 +173,14 @@ class _Progress:
 
     def took(self, chunk: bytes | memoryview) -> None:
         """Count a chunk that was written; a view of a buffer must not change until that is spent."""
+        self.boxes.feed(chunk)
         self._chunks.put(chunk)
         self.received += len(chunk)
 
     def restart(self) -> None:
         """Forget what was received."""
         self._chunks.join()
-        self.received, self._sha256 = 0, hashlib.sha256()
+        self.received, self.boxes, self._sha256 = 0, Boxes(), hashlib.sha256()
 
     def digest(self) -> str:
         """Return the sha256 of what was received."""
@@ -244,6 +247,10 @@ def _take_up(streams: Streams, fetch: Fetch, target: _Target, progress: _Progres
         raise TransferError(
             f"Downloading {target.stem}: only {progress.received} bytes came. Nothing was landed."
         )
+    if progress.boxes.cut:
+        came = progress.received
+        progress.restart()
+        raise Interrupted(f"the file was cut: it ends at byte {came}, within one of its parts")
 
 
 def _checked(stream: Stream, fetch: Fetch, progress: _Progress) -> bytes:
@@ -366,7 +373,7 @@ def _landed(target: Landing, progress: _Progress) -> dict[str, Any]:
         log.warning("%s was landed whole, but could not be probed: %s", target.path, error)
         media = Media(None, None, None, None)
     facts = {
-        "uri": public_uri(target.path),
+        **landed_at(target.path),
         "bytes": progress.received,
         "sha256": progress.digest(),
         "content_type": progress.content_type or None,

@@ -47,16 +47,17 @@ class JobEvent(BaseModel):
     status: JobStatus | None = None
     message: str = ""
 
-    def ready(self) -> JobStatus:
+    def ready(self, *, buyer: bool = False) -> JobStatus:
         """Return the status of a READY job, or raise what the event means.
 
+        :param buyer: whether it is the task that bought the job which asks.
         :raises JobError: when the job failed, is gone, still runs, or cannot be looked at.
         """
         if self.end == "deadline":
             raise timed_out(self.ref, self.message)
         if self.end == "account" or self.status is None:
             raise account_broken(self.ref, VidaiError(self.message))
-        unless_ready(self.ref, self.status)
+        unless_ready(self.ref, self.status, buyer=buyer)
         return self.status
 
 

@@ -218,7 +218,10 @@ class Vidio(Vendor):
     def fetch(
         self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
     ) -> Call[Fetch]:
-        """Read the job again for a fresh ``output_url``: it may be signed and short-lived."""
+        """Read the job again for a fresh ``output_url``: it may be signed and short-lived.
+
+        While a render is under way, a URL that is there is the one before's, and is not taken.
+        """
         status = self.status(self.render_of(ref))
 
         def parse(answer: Answer) -> Fetch:
@@ -228,10 +231,16 @@ class Vidio(Vendor):
                 raise JobGone(f"{ref}: {said}.", charged=found.charged)
             if found.state is JobState.FAILED:
                 raise JobFailed(f"{ref} is {found.vendor_status!r}.", charged=found.charged)
-            if found.answer.output_url is None:
+            if found.answer.output_url is None and found.vendor_status != "rendering":
                 raise JobError(
                     f"VIDIO job {ref.job_id} is {found.vendor_status!r} and has no rendered file: render it "
                     "first (VidioRenderOperator), and wait for that.",
+                    retryable=True,
+                )
+            if found.state is JobState.RUNNING:
+                raise JobError(
+                    f"{ref} is not ready: VIDIO says {found.vendor_status!r}. Wait for it first.",
+                    charged="yes",
                     retryable=True,
                 )
             return Fetch(url=found.answer.output_url, kind="video")

@@ -123,3 +123,18 @@ def test_a_film_on_s3_is_uploaded_byte_for_byte(bucket: Any) -> None:
 def test_a_source_that_s3_does_not_have_is_named(bucket: Any) -> None:
     with pytest.raises(InputError, match=r"films/b.mp4: there is no such file. Nothing was sent"):
         source("s3://s3@films/b.mp4")
+
+
+def test_what_one_task_landed_the_next_reads_with_the_connections_credentials(
+    endpoint: str, bucket: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    extra = {"endpoint_url": endpoint, "region_name": "us-east-1"}
+    connect("keys", conn_type="aws", login="testing", password="testing", extra=extra)
+    landed = bring(film(), "s3://keys@films/lake/")
+    assert (landed["uri"], landed["path"]) == ("s3://films/lake/film.mp4", "s3://keys@films/lake/film.mp4")
+    assert b"".join(source(landed["path"]).chunks()) == MOVIE

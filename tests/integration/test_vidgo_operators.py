@@ -112,6 +112,15 @@ def test_a_last_frame_is_not_taken_for_the_video(task_of: Any, tmp_path: Path) -
     assert video["duration"] == pytest.approx(4, abs=0.2)
 
 
+@pytest.mark.parametrize(("model", "kind"), [("generate-lyrics", "media"), ("gpt-4o-image", "music")])
+def test_a_kind_that_is_not_the_models_buys_nothing(
+    task_of: Any, control: Control, model: str, kind: str
+) -> None:
+    task = task_of(model, {"prompt": "rain"}, callback_url=CALLBACK, kind=kind)
+    stopped(task, "kind: ", model, "Nothing was sent.")
+    assert bought(control) == 0
+
+
 def test_the_sensor_and_the_download_take_a_bare_id_by_its_kind(task_of: Any, tmp_path: Path) -> None:
     song = task_of("generate-lyrics", {"prompt": "rain"}, callback_url=CALLBACK).run()
 
@@ -259,8 +268,8 @@ def test_every_music_models_result_is_landed_under_sensible_names_and_plays(
 def test_a_local_picture_is_uploaded_and_then_bought_with(
     task_of: Any, control: Control, tmp_path: Path
 ) -> None:
-    image = picture(tmp_path / "sea.png", size=(96, 64))
-    asked = {"prompt": "at night", "image_urls": [str(image), image.as_uri()]}
+    image, other = (picture(tmp_path / name, size=(96, 64)) for name in ("sea.png", "land.gif"))
+    asked = {"prompt": "at night", "image_urls": [str(image), other.as_uri()]}
     task = task_of("gpt-4o-image-edit", asked)
     assert task.run()["state"] == "ready"
     calls = [line["call"] for line in control.calls("vidgo") if line["call"] in ("upload_base64", "submit")]
@@ -318,12 +327,39 @@ def test_more_pictures_than_the_limit_lets_in_are_waited_for(
     task_of: Any, control: Control, tmp_path: Path, hurry: list[float]
 ) -> None:
     control.settings(vidgo={"uploads_per_minute": 0})  # its own limit would take a real minute
-    image = str(picture(tmp_path / "a.png"))
+    images = [str(picture(tmp_path / name)) for name in ("a.png", "a.jpg", "a.gif")]
     control.fault("vidgo", "upload_base64", "limited", skip=2, times=3)
-    asked = {"prompt": "x", "image_urls": [image] * 3}
+    asked = {"prompt": "x", "image_urls": images}
     assert task_of("gpt-4o-image-edit", asked).run()["state"] == "ready"
     assert hurry[:3] == [12.0] * 3
     assert bought(control) == 1
+
+
+def test_a_purchase_that_is_sent_again_does_not_upload_its_pictures_again(
+    task_of: Any, control: Control, tmp_path: Path
+) -> None:
+    control.settings(vidgo={"uploads_per_minute": 0})  # its own limit would take a real minute
+    images = [str(picture(tmp_path / name)) for name in ("a.png", "a.jpg", "a.gif")]
+    control.fault("vidgo", "submit", "limited", times=4)
+    task = task_of("gpt-4o-image-edit", {"prompt": "x", "image_urls": [*images, images[0]]})
+    assert task.run()["state"] == "ready"
+    assert len(control.calls("vidgo", "submit")) == 5
+    assert len(control.calls("vidgo", "upload_base64")) == 3
+    sent = control.purchases("vidgo")[0]["request"]["input"]["image_urls"]
+    assert (len(set(sent)), sent[0]) == (3, sent[3])
+    assert bought(control) == 1
+
+
+def test_a_picture_that_changed_between_two_purchases_is_uploaded_again(
+    vidgo: VidgoHook, control: Control, tmp_path: Path
+) -> None:
+    image = picture(tmp_path / "a.png")
+    asked = {"prompt": "x", "image_urls": [str(image)]}
+    vidgo.submit("gpt-4o-image-edit", asked)
+    image.write_bytes(picture(tmp_path / "b.png", size=(48, 48)).read_bytes())
+    vidgo.submit("gpt-4o-image-edit", asked)
+    urls = [one["request"]["input"]["image_urls"][0] for one in control.purchases("vidgo")]
+    assert len(set(urls)) == 2
 
 
 def test_a_limit_of_uploads_that_holds_on_gives_the_worker_back(

@@ -201,7 +201,7 @@ def test_a_failed_job_is_bought_again_only_by_a_person(
     control.fault("vidio", BUY, "fail_job", word=word)
     task = reel_of(deferrable=deferrable)
     for _ in range(2):
-        failing(task.retry(), "failed", word, "It may have been charged", "clear the task")
+        failing(task.retry(), "failed", word, "It may have been charged", "Clear the task")
         assert bought(control) == 1
     assert task.clear().run()["state"] == "ready"
     assert bought(control) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from airflow.sdk import Asset, AssetAlias
 
+from airflow_provider_vidai.errors import JobError, JobGone
+from airflow_provider_vidai.hooks.vidio import VidioHook
 from airflow_provider_vidai.operators.vidio import (
     VidioDownloadOperator,
     VidioUploadOperator,
 )
 from airflow_provider_vidai.sandbox.client import Control
-from tests.integration.conftest import KEY
+from tests.integration.conftest import KEY, SPEED
 from tests.support.films import film, picture
+from tests.support.raw import Peer, answer, serving
 from tests.support.task import Task
 
 pytestmark = pytest.mark.usefixtures("vidio")
@@ -518,6 +522,61 @@ def test_a_download_while_a_later_render_runs_fails_clearly(
     control.advance(10)
     stopped(download_of(first, f"{tmp_path}/"), "later render")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hooks_download_never_takes_the_render_before(
+    vidio: VidioHook, reel: dict, control: Control, tmp_path: Path
+) -> None:
+    job = reel["job_id"]
+    vidio.render(job)
+    vidio.wait_for_render(job, poll_interval=0.05)
+    first = vidio.download(job, str(tmp_path / "first.mp4"))
+    control.settings(speed=0)
+    vidio.render(job, 1)
+    for _ in range(2):  # before the vendor shows that it renders, and while it does
+        with pytest.raises(JobError, match="is not ready") as caught:
+            vidio.download(job, str(tmp_path / "second.mp4"))
+        assert (caught.value.retryable, caught.value.charged) == (True, "yes")
+        control.advance(10)
+    control.settings(speed=SPEED)
+    vidio.wait_for_render(job, poll_interval=0.05)
+    assert vidio.download(job, str(tmp_path / "second.mp4"))["sha256"] != first["sha256"]
+
+
+def test_a_hooks_download_never_takes_a_later_render_that_another_made(
+    vidio: VidioHook, reel: dict, render_of: Any, tmp_path: Path
+) -> None:
+    job = reel["job_id"]
+    vidio.render(job)
+    vidio.wait_for_render(job, poll_interval=0.05)
+    render_of(reel, output_index=1).run()
+    with pytest.raises(JobGone, match="later render"):
+        vidio.download(job, str(tmp_path / "a.mp4"))
+
+
+def test_a_hook_downloads_a_render_that_looks_like_the_one_before_once_it_was_waited_for(
+    connect: Any, media: Path, tmp_path: Path, hurry: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = time.time()
+    monkeypatch.setattr(time, "time", lambda: begin + sum(hurry))  # time passes as it is slept through
+
+    def vendor(peer: Peer) -> None:
+        if peer.request.path == "/file.mp4":
+            answer(200, media.read_bytes(), content_type="video/mp4")(peer)
+        elif peer.request.method == "POST":
+            answer(200, {"job_id": "J1", "status": "rendering"})(peer)
+        else:
+            url = f"{server.url}/file.mp4"
+            answer(200, {"job_id": "J1", "status": "rendered", "output_url": url, "outputs": []})(peer)
+
+    with serving(vendor) as server:
+        hook = VidioHook(connect(host=server.url))
+        hook.render("J1")
+        with pytest.raises(JobError, match="is not ready"):
+            hook.download("J1", str(tmp_path / "a.mp4"))
+        hook.wait_for_render("J1")
+        assert sum(hurry) >= 60
+        assert hook.download("J1", str(tmp_path / "a.mp4"))["bytes"] == media.stat().st_size
 
 
 # --- files in trouble --------------------------------------------------------------------------

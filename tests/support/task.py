@@ -8,7 +8,7 @@ import json
 import selectors
 import uuid
 from collections.abc import Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -59,6 +59,7 @@ class Instance:
         self.id = uuid.uuid4()
         self.try_number = try_number
         self.max_tries = max_tries
+        self.start_date = datetime.now(timezone.utc)
         self.xcoms: dict[str, Any] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:

@@ -130,6 +130,23 @@ def test_a_host_that_can_never_be_called_is_named(account: Any, host: str) -> No
     assert "host" in refused(account, host=host)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "http://staff:t0ps3cr3t@127.0.0.1:8765/vidio",
+        "https://t0ps3cr3t@api.example.com",
+        "staff:t0ps3cr3t@api.example.com",
+        "https://staff:t0/ps3cr3t@api.example.com",
+        "ftp://staff:t0ps3cr3t@api.example.com",
+    ],
+)
+def test_a_host_with_a_password_is_refused_and_not_shown(account: Any, host: str) -> None:
+    message = refused(account, host=host)
+    assert "the VIDIO key belongs into the connection's password" in message
+    assert "s3cr3t" not in message
+    assert "staff" not in message
+
+
 @pytest.mark.parametrize("fields", [{"port": 8765}, {"schema": "http"}])
 def test_a_port_or_schema_of_its_own_is_used_or_refused(account: Any, fields: dict[str, Any]) -> None:
     try:
@@ -226,6 +243,14 @@ def test_a_bad_extra_is_named_with_what_it_was(account: Any, name: str, value: A
 )
 def test_an_extra_that_can_never_work_is_named(account: Any, name: str, value: Any) -> None:
     assert name in refused(account, extra={name: value})
+
+
+@pytest.mark.parametrize("proxy", ["staff:t0ps3cr3t@proxy:3128", "socks5://staff:t0ps3cr3t@proxy:3128"])
+def test_a_proxys_password_is_not_shown_when_its_url_is_refused(account: Any, proxy: str) -> None:
+    message = refused(account, extra={"proxy": proxy})
+    assert "must be the http(s) URL of a proxy" in message
+    assert "(hidden)@proxy:3128" in message
+    assert "s3cr3t" not in message
 
 
 @pytest.mark.parametrize("extra", ["[1]", "null", "5"])

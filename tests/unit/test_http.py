@@ -504,6 +504,26 @@ def test_an_account_shows_neither_its_key_nor_its_proxy() -> None:
     assert "password" not in shown
 
 
+@both
+def test_a_user_in_the_url_is_in_no_message(which: str) -> None:
+    error = failing(which, account(f"http://staff:t0ps3cr3t@127.0.0.1:{closed_port()}"), call())
+    assert "t0ps3cr3t" not in str(error)
+    assert "at http://127.0.0.1:" in str(error)
+
+
+@both
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://staff:s3/cr3t@127.0.0.1:1", "http://staff:s3cr3t@127.0.0.1:port", "staff:s3cr3t@127.0.0.1:1"],
+)
+def test_a_proxy_that_cannot_be_used_is_an_error_that_does_not_show_it(which: str, proxy: str) -> None:
+    with pytest.raises(VidaiError) as caught:
+        send(which, account("http://api.vidio.invalid", proxy=proxy), call())
+    assert "Nothing was sent" in str(caught.value)
+    for secret in ("s3", "cr3t", "staff"):
+        assert secret not in str(caught.value)
+
+
 def _wait_until(holds: Any, timeout: float = 5.0) -> None:
     until = time.monotonic() + timeout
     while not holds():

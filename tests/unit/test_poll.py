@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -24,7 +25,7 @@ from airflow_provider_vidai.lifecycle.poll import (
     Watch,
     confirmed,
 )
-from airflow_provider_vidai.models import JobState, JobStatus
+from airflow_provider_vidai.models import JobRef, JobState, JobStatus
 
 START = 1_000_000.0
 FAR = START + 1e9
@@ -424,6 +425,7 @@ def test_no_account_is_broken_after_the_deadline_at_its_first_refusal():
 
 # --- ends that are not believed at once -----------------------------------------------------------
 
+REF = JobRef(vendor="vidio", conn_id="c", job_id="J1", kind="reel")
 DOUBTED = JobStatus(state=JobState.FAILED, vendor_status="500", believed_after=4)
 
 
@@ -438,9 +440,19 @@ def test_an_end_that_was_not_heard_often_enough_in_a_row_ends_nothing():
     assert Story(watch(), lambda _: next(answers)).end == Finished(READY)
 
 
-def test_two_kinds_of_end_that_are_not_believed_make_one_that_is():
-    answers = iter([GONE, DOUBTED, DOUBTED, DOUBTED])
-    assert Story(watch(), lambda _: next(answers)).end == Finished(DOUBTED)
+@pytest.mark.parametrize("answers", [[DOUBTED, GONE, RUNNING, READY], [GONE, *[DOUBTED] * 3, READY]])
+def test_one_kind_of_doubtful_end_does_not_make_another_more_believable(answers):
+    told = iter(answers)
+    assert Story(watch(), lambda _: next(told)).end == Finished(READY)
+    told = iter(answers)
+    assert confirmed(REF, lambda _: next(told), lambda _: None) in (RUNNING, READY)
+
+
+def test_answers_that_contradict_one_another_for_ever_are_as_good_as_none():
+    told = itertools.cycle([DOUBTED, GONE])
+    with pytest.raises(ApiError, match="contradict") as caught:
+        confirmed(REF, lambda _: next(told), lambda _: None)
+    assert caught.value.retryable
 
 
 def test_an_end_that_needs_no_repeating_is_believed_at_once():
@@ -451,10 +463,10 @@ def test_an_end_that_needs_no_repeating_is_believed_at_once():
 def test_looking_until_it_is_believed_takes_as_long_as_waiting_does():
     slept: list[float] = []
     answers = iter([DOUBTED] * 4)
-    assert confirmed(lambda: next(answers), slept.append) == DOUBTED
+    assert confirmed(REF, lambda _: next(answers), slept.append) == DOUBTED
     assert slept == [SOONEST, 2 * SOONEST, 4 * SOONEST]
     answers = iter([GONE, RUNNING])
-    assert confirmed(lambda: next(answers), slept.append) == RUNNING
+    assert confirmed(REF, lambda _: next(answers), slept.append) == RUNNING
 
 
 def test_a_wait_that_is_not_everybodys_pauses_only_its_own_job():

@@ -114,6 +114,13 @@ def test_pictures_look_like_pictures(tmp_path: Path, suffix: str) -> None:
     assert suffix_of("image", head) == suffix
 
 
+@pytest.mark.parametrize("brand", [b"avif", b"avis"])
+def test_a_picture_in_avif_is_not_called_a_film(brand: bytes) -> None:
+    head = b"\0\0\0\x1cftyp" + brand + b"\0\0\0\0"
+    assert looks_like("image", head)
+    assert suffix_of("image", head) == ".avif"
+
+
 def test_sound_looks_like_sound(tmp_path: Path) -> None:
     head = sound(tmp_path / "a.wav").read_bytes()[:HEAD]
     assert looks_like("audio", head)

@@ -136,6 +136,8 @@ class World:
         request: str = "f",
         lost: str = "fail",
         clear: str = "fresh",
+        try_id: str = "",
+        began: float | None = None,
     ) -> Settled:
         self.events.clear()
         return Purchase(
@@ -145,6 +147,8 @@ class World:
             policy=Policy(on_lost_submit=lost, on_clear=clear),  # type: ignore[arg-type]
             fingerprint=request,
             try_number=try_number,
+            try_id=try_id,
+            try_began=self.now + 1.0 if began is None else began,
             max_tries=max_tries,
             log=self,
             clock=lambda: self.now,
@@ -819,6 +823,38 @@ def test_a_fresh_purchase_after_a_clear_is_not_bought_again_by_the_retries_that_
     for number in (3, 4):
         assert world.settle(try_number=number, max_tries=9, request="changed").receipt.ref.job_id == "J2"
     assert world.booked == ["J1", "J2"]
+
+
+# --- other runs, and tries that are left over ------------------------------------------------------
+
+
+def test_a_run_that_is_made_again_buys_its_own_even_at_its_second_try(world):
+    world.settle(try_id="old")
+    world.offer_error = ApiError("the balance cannot be read", retryable=True)
+    with pytest.raises(ApiError):
+        world.settle(try_id="new 1", request="new")
+    assert world.record is None, "nobody takes the deleted run's purchase for this run's"
+    world.offer_error = None
+    assert world.settle(try_number=2, try_id="new 2", request="new").receipt.ref.job_id == "J2"
+    assert any("J1" in line for line in world.lines), "the log still knows the deleted run's job"
+
+
+def test_a_try_that_is_left_over_buys_nothing_when_a_later_one_has_bought(world):
+    began = world.now
+    world.now += 60
+    world.settle(try_number=2, try_id="later")
+    with pytest.raises(LedgerError, match="Another try of this task"):
+        world.settle(try_number=1, try_id="left over", began=began)
+    assert world.booked == ["J1"]
+    assert world.record.try_number == 2
+
+
+@pytest.mark.parametrize(("asked", "comes_back"), [(61.0, True), (60.0, False)])
+def test_a_long_limit_before_the_purchase_gives_the_worker_back_like_one_of_it(world, asked, comes_back):
+    world.offer_error = ApiError("no quote now", retryable=True, retry_after=asked)
+    with pytest.raises(RateWait if comes_back else ApiError, match="no quote now"):
+        world.settle()
+    assert world.record is None
 
 
 # --- one Clear is one go-ahead --------------------------------------------------------------------

@@ -183,6 +183,44 @@ def test_a_pause_during_a_pause_makes_it_longer_but_never_shorter():
     run(story)
 
 
+def test_after_a_pause_those_who_sat_it_out_are_served_over_as_long_again():
+    async def story() -> None:
+        line = Line(Budget(PER_MINUTE))
+        line.budget.pause(0.2)
+        await asyncio.gather(*[line.enter(str(number)) for number in range(4)])
+        assert min(line.gaps()) >= 0.05 - TICK
+        assert line.at[-1] - line.at[0] >= 0.15 - TICK
+
+    run(story)
+
+
+@pytest.mark.parametrize("per_minute", [None, PER_MINUTE])
+def test_after_a_pause_those_who_come_later_are_not_held_back_by_it(per_minute):
+    async def story() -> None:
+        line = Line(Budget(per_minute))
+        line.budget.pause(0.3)
+        waiting = [line.enter(f"waited {number}") for number in range(3)]
+        await waiting[0]
+        begin = time.monotonic()
+        await asyncio.gather(*waiting, *[line.enter(str(number)) for number in range(20)])
+        assert time.monotonic() - begin < 1.2, "they were dealt out like those who had waited"
+        assert line.served[:3] == ["waited 0", "waited 1", "waited 2"]
+
+    run(story)
+
+
+def test_a_pause_that_nobody_sat_out_is_forgotten():
+    async def story() -> None:
+        line = Line(Budget(PER_MINUTE))
+        line.budget.pause(0.4)
+        await asyncio.sleep(0.45)
+        begin = time.monotonic()
+        await asyncio.gather(*[line.enter(str(number)) for number in range(3)])
+        assert time.monotonic() - begin < 0.15
+
+    run(story)
+
+
 def test_without_a_limit_nobody_waits():
     async def story() -> None:
         budget = Budget(None)

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_vidai.operators.venice import VeniceTranscribeOperator, VeniceVideoOperator
 from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator, VidgoUploadImageOperator
+from airflow_provider_vidai.operators.vidio import VidioUploadOperator
 from airflow_provider_vidai.redaction import redacted, shown_media
 
 SIGNED = "https://user:pass@bucket.example/a.png?X-Amz-Signature=s3cr3t"
@@ -37,6 +39,10 @@ def test_a_file_is_shown_by_what_it_is_and_not_by_what_it_holds(value: Any, show
 
 def test_neither_url_nor_file_stays_in_a_message() -> None:
     assert redacted(f"cannot read {SIGNED} or {FILE}.") == "cannot read (URL) or (image/png)."
+    assert (
+        redacted("s3://aws_default@media/a.png at 10:30, a@b.c")
+        == "s3://aws_default@media/a.png at 10:30, a@b.c"
+    )
 
 
 def video(**changes: Any) -> VeniceVideoOperator:
@@ -112,3 +118,13 @@ def test_what_goes_into_a_vidgo_model_is_shown_without_secrets_at_any_depth() ->
     upload = VidgoUploadImageOperator(task_id="t", source=SIGNED)
     upload.render_template_fields({})
     assert upload.source == "https://bucket.example/a.png?(hidden)"
+
+
+def test_footage_given_as_a_signed_url_is_refused_and_not_shown() -> None:
+    operator = VidioUploadOperator(task_id="t", source="{{ url }}")
+    operator.render_template_fields({"url": SIGNED})
+    assert operator.source == "https://bucket.example/a.png?(hidden)"
+    assert operator.given("source") == SIGNED
+    with pytest.raises(AirflowFailException, match="Nothing was sent") as caught:
+        operator.execute({})
+    assert "s3cr3t" not in str(caught.value)

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_vidai.errors import InputError, TransferError
+from airflow_provider_vidai.errors import InputError, TransferError, VidaiError
 from airflow_provider_vidai.transport.storage import (
     CHUNK,
     WRITE_BACK,
     destination_path,
     file_name,
+    landed_at,
     landing,
     public_uri,
     source,
@@ -110,6 +111,19 @@ def test_a_storage_that_is_not_installed_is_said_so(uri: str) -> None:
         source(uri)
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://staff:s3cr3t@bucket.example/a.mp4?X-Amz-Signature=s3cr3t",
+        "data:video/mp4;base64," + "s3cr3t" * 99,
+    ],
+)
+def test_a_source_that_is_a_signed_url_or_a_file_is_refused_and_not_shown(uri: str) -> None:
+    with pytest.raises(VidaiError, match="Nothing was sent") as caught:
+        source(uri)
+    assert "s3cr3t" not in str(caught.value)
+
+
 def test_a_source_that_is_none_is_said_so() -> None:
     with pytest.raises(InputError):
         source(None)  # type: ignore[arg-type]
@@ -149,6 +163,13 @@ def test_a_long_title_in_any_script_fits_a_file_name(tmp_path: Path) -> None:
         target.commit()
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "漢", "𠜎"])
+def test_a_long_title_keeps_what_tells_its_files_apart(letter: str) -> None:
+    names = [file_name(f"{letter * 300}-XXXXXXXX-{index}") for index in (0, 1)]
+    assert [name[-11:] for name in names] == ["-XXXXXXXX-0", "-XXXXXXXX-1"]
+    assert all(name.startswith(letter * 30) and len(name.encode()) <= 200 for name in names)
+
+
 def test_a_destination_with_a_slash_is_a_folder_and_without_one_the_file(folder: tuple) -> None:
     uri, _ = folder
     assert str(destination_path(f"{uri}/out/", "a/b", ".mp4")).endswith("/out/a_b.mp4")
@@ -174,6 +195,26 @@ def test_a_public_uri_is_absolute_and_tells_no_connection(
 def test_a_public_uri_leads_back_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "my clip é.mp4").write_bytes(b"x")
     assert source(public_uri(storage_path(str(tmp_path / "my clip é.mp4")))).size == 1
+
+
+def test_what_one_task_landed_the_next_reads_over_the_same_connection(store: tuple[Shelf, str]) -> None:
+    uri = store[1]
+    landed = write_text("la la", f"{uri}/out/", "song #1")
+    assert landed["uri"] == "s3://bucket/out/song _1.txt"
+    assert landed["path"] == f"{uri}/out/song _1.txt"
+    assert b"".join(source(landed["path"]).chunks()) == b"la la"
+
+
+def test_a_local_files_path_is_its_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    landed = write_text("la la", "a song.txt", "song")
+    assert landed["path"] == landed["uri"] == f"file://{tmp_path}/a song.txt"
+    assert source(landed["path"]).size == 5
+
+
+def test_a_path_holds_no_password(tmp_path: Path) -> None:
+    path = storage_path("s3://AKIA:s3cr3t@bucket/a.mp4")
+    assert landed_at(path) == {"uri": "s3://bucket/a.mp4", "path": "s3://bucket/a.mp4"}
 
 
 # --- landing ----------------------------------------------------------------------------------
@@ -287,7 +328,7 @@ def test_words_are_landed_as_text_under_their_title(folder: tuple) -> None:
         data = file.read()
     assert data.decode() == words
     assert landed == {
-        "uri": public_uri(storage_path(f"{uri}/Rain _ June-0.txt")),
+        **landed_at(storage_path(f"{uri}/Rain _ June-0.txt")),
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
         "content_type": "text/plain",

@@ -85,6 +85,29 @@ def _slow(store: ObjectStore) -> ObjectStore:
     return Slow()
 
 
+def test_a_try_that_decided_upon_what_another_has_changed_since_cannot_begin(root: str) -> None:
+    late, quick = Ledger(ObjectStore(root, NAMES)), Ledger(ObjectStore(root, NAMES))
+    assert late.read() is None
+    quick.read()
+    quick.begin(record(try_number=2))
+    quick.write(record(try_number=2, phase="bought"))
+    with pytest.raises(LedgerError):
+        late.begin(record(try_number=1))
+    assert Ledger(ObjectStore(root, NAMES)).read() == record(try_number=2, phase="bought")
+
+
+def test_a_try_that_is_left_over_writes_over_no_other_tries_record(root: str) -> None:
+    first, second = Ledger(ObjectStore(root, NAMES)), Ledger(ObjectStore(root, NAMES))
+    first.read()
+    first.begin(record(try_number=1))
+    second.read()
+    second.begin(record(try_number=2))
+    first.write(record(try_number=1, phase="bought"))
+    assert Ledger(ObjectStore(root, NAMES)).read() == record(try_number=2)
+    first.withdraw()
+    assert Ledger(ObjectStore(root, NAMES)).read() == record(try_number=2)
+
+
 def test_a_withdrawn_purchase_uncovers_the_one_before_it(root: str) -> None:
     ledger = Ledger(ObjectStore(root, NAMES))
     ledger.begin(record())

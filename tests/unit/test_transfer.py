@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import logging
@@ -129,6 +130,7 @@ def test_a_landed_file_tells_its_bytes_digest_and_what_it_shows(media: Path, fol
     kept = (*files().values(), *map(Path.read_bytes, Path(uri).glob("out/my job.mp4")))
     assert kept == (content,)
     assert landed.pop("uri").endswith("/out/my job.mp4")
+    assert source(landed.pop("path")).size == len(content)
     assert landed == {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -375,6 +377,16 @@ def test_a_transfer_that_moves_nothing_is_given_up_and_nothing_is_left(folder: t
     assert sum(hurry) < 60
 
 
+def test_a_file_that_never_comes_further_is_given_up_although_bytes_move(folder: tuple, hurry: list) -> None:
+    uri, files = folder
+    cuts = [serve(stop_at=stop * MEBIBYTE, ranges=False) for stop in (3, 2, 3, 1) * 10]
+    with serving(*cuts) as server:
+        error = refused(Vendor(server), f"{uri}/a.mp4")
+    assert error.retryable
+    assert files() == {}
+    assert len(server.requests) < 10
+
+
 def test_what_the_vendor_says_midway_is_what_the_task_hears(folder: tuple) -> None:
     uri, files = folder
     with serving(serve(stop_at=2 * MEBIBYTE + 5)) as server:
@@ -520,6 +532,36 @@ def test_a_chunked_stream_without_its_end_is_never_landed(folder: tuple) -> None
     assert files() == {}
 
 
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("left", [0.5, 0.999])
+def test_half_a_film_is_never_landed_as_a_whole_one(
+    folder: tuple, media: Path, told: bool, left: float
+) -> None:
+    uri, files = folder
+    whole = media.read_bytes()
+    part = whole[: int(len(whole) * left)]
+
+    def short(peer: Peer) -> None:
+        peer.send(head(content_type="video/mp4", **({"length": len(part)} if told else {})) + part)
+
+    with serving(short) as server:
+        error = refused(Vendor(server), f"{uri}/a.mp4")
+    assert error.retryable
+    assert "was cut" in str(error)
+    assert files() == {}
+    with serving(short, serve(whole)) as server:
+        download(account(), Vendor(server), f"{uri}/a.mp4", "film")
+    assert files() == {"a.mp4": whole}
+
+
+def test_bytes_after_a_film_do_no_harm(folder: tuple, media: Path) -> None:
+    uri, files = folder
+    body = media.read_bytes() + b"and more that no player minds"
+    with serving(serve(body)) as server:
+        download(account(), Vendor(server), f"{uri}/a.mp4", "film")
+    assert files() == {"a.mp4": body}
+
+
 @pytest.mark.parametrize("kind", ["text/html", "video/mp4"])
 def test_a_page_instead_of_a_film_is_never_landed(folder: tuple, kind: str) -> None:
     uri, files = folder
@@ -602,6 +644,71 @@ def test_no_signed_url_is_logged_even_at_debug(
     assert SIGNATURE not in caplog.text
     assert KEY not in caplog.text
     assert SIGNATURE not in repr(Vendor(server)()) + repr(Put(f"x?{SIGNATURE}", "y"))
+
+
+def test_a_header_that_cannot_be_read_puts_no_url_into_the_log(
+    folder: tuple, caplog: pytest.LogCaptureFixture
+) -> None:
+    def odd(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nno header at all\r\n\r\n" + MOVIE)
+
+    with serving(odd) as server:
+        download(account(), Vendor(server), f"{folder[0]}/a.mp4", "film")
+    assert SIGNATURE not in caplog.text
+
+
+# --- proxies ----------------------------------------------------------------------------------
+
+#: As a URL spells them, and as they are.
+LOGIN, PROXY_LOGIN = "st%40ff:p%3A%C3%A9-s3cr3t", "st@ff:p:é-s3cr3t"
+
+
+def with_login(peer: Peer) -> None:
+    """Serve the film to those who tell user and password."""
+    told = peer.request.headers.get("proxy-authorization", "")
+    wanted = f"Basic {base64.b64encode(PROXY_LOGIN.encode()).decode()}"
+    (serve() if told == wanted else answer(407))(peer)
+
+
+@pytest.mark.parametrize("named", ["connection", "environment"])
+def test_a_proxy_is_told_the_user_and_password_of_its_url(
+    folder: tuple, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    uri, files = folder
+    with serving(with_login) as server:
+        proxy = f"http://{LOGIN}@127.0.0.1:{server.port}"
+        if named == "environment":
+            monkeypatch.setenv("http_proxy", proxy)
+        through = account(proxy=proxy if named == "connection" else None)
+        where = Fetch(url=f"http://storage.example/film?sig={SIGNATURE}", kind="video")
+        download(through, lambda: where, f"{uri}/a.mp4", "film")
+    assert files() == {"a.mp4": MOVIE}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_refuses_does_not_put_its_password_into_error_or_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, scheme: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    where = Fetch(url=f"{scheme}://storage.example/film?sig={SIGNATURE}", kind="video")
+    with serving(answer(407)) as server:
+        through = account(proxy=f"http://{LOGIN}@127.0.0.1:{server.port}")
+        with pytest.raises(TransferError) as caught:
+            download(through, lambda: where, f"{tmp_path}/a.mp4", "film")
+    assert all("proxy-authorization" in request.headers for request in server.requests)
+    for secret in ("s3cr3t", SIGNATURE):
+        assert secret not in str(caught.value) + caplog.text
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:port", "127.0.0.1:99999", "s3/cr3t@127.0.0.1:1"])
+def test_a_proxy_whose_url_cannot_be_read_fails_the_transfer_without_showing_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    through = account(proxy=f"http://staff:s3cr3t@{address}")
+    where = Fetch(url="http://storage.example/film", kind="video")
+    with pytest.raises(TransferError) as caught:
+        download(through, lambda: where, f"{tmp_path}/a.mp4", "film")
+    assert "s3" not in str(caught.value) + caplog.text
 
 
 # --- uploads ----------------------------------------------------------------------------------

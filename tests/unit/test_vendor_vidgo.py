@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobFailed, JobGone, VidaiError
 from airflow_provider_vidai.models import Answer, Call, JobRef, JobState, JobStatus, Output, Receipt, Repeat
+from airflow_provider_vidai.transport.storage import destination_path
 from airflow_provider_vidai.vendors import VENDORS
 from airflow_provider_vidai.vendors.vidgo import LEASE, UPLOAD_PAUSE, VIDGO, lease_left, parse_webhook
 from airflow_provider_vidai.vendors.vidgo_answers import (
@@ -520,6 +521,13 @@ def test_file_names_tell_songs_of_one_title_apart() -> None:
     one = Output(index=1, kind="audio", title="Peace")
     assert VIDGO.file_stem(SONG, one) == "Peace-7Q68DDG8-1"
     assert VIDGO.file_stem(REF, Output(index=0, kind="image")) == f"{TASK}-0"
+
+
+@pytest.mark.parametrize("letter", ["x", "漢", "𠜎"])
+def test_two_songs_of_one_long_title_are_two_files(letter: str) -> None:
+    songs = [Output(index=index, kind="audio", title=letter * 80) for index in (0, 1)]
+    names = [destination_path("/music/", VIDGO.file_stem(SONG, song), ".mp3").name for song in songs]
+    assert [name[-15:] for name in names] == ["-7Q68DDG8-0.mp3", "-7Q68DDG8-1.mp3"]
 
 
 def test_files_are_kept_for_a_day_after_our_own_time_of_purchase() -> None:

@@ -886,6 +886,21 @@ def test_a_download_never_takes_a_later_render_for_the_one_that_was_bought():
     assert "render and download in turn" in str(error)
 
 
+@pytest.mark.parametrize("word", ["submitted", "processed", "rendering", "rendered"])
+def test_a_download_while_a_render_is_under_way_never_takes_the_one_before(word):
+    ref = render_ref(before=digest(URL))
+    error = refused(VIDIO.fetch(ref, VIDEO), said({"status": word, "output_url": URL}))
+    assert type(error) is JobError
+    assert (error.retryable, error.charged) == (True, "yes")
+    assert "not ready" in str(error)
+
+
+def test_a_download_of_a_bare_job_takes_no_file_while_it_is_rendering():
+    for url in (URL, None):
+        error = refused(VIDIO.fetch(REEL, VIDEO), said({"status": "rendering", "output_url": url}))
+        assert "not ready" in str(error)
+
+
 def test_the_fate_of_the_money_is_not_lost_on_the_way_to_a_download():
     call = VIDIO.fetch(render_ref(before=None, digest=OLD), VIDEO)
     assert refused(call, said({"status": "rendered", "output_url": OTHER_URL})).charged == "yes"

@@ -32,19 +32,27 @@ def test_a_failed_job_is_retried_only_where_the_retry_would_buy_it_again(charged
         state=JobState.FAILED, vendor_status="failed", error="bad footage", charged=charged, blame=blame
     )
     with pytest.raises(JobFailed) as failed:
-        unless_ready(REF, status)
+        unless_ready(REF, status, buyer=True)
     assert failed.value.retryable is again
     assert failed.value.charged == charged
     for words in ("vidio reel J1", "'failed'", "(bad footage)", MONEY[charged]):
         assert words in str(failed.value)
     assert ("A retry buys it again." in str(failed.value)) is again
-    assert ("clear the task" in str(failed.value)) is not again
+    assert ("Clear the task" in str(failed.value)) is not again
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.GONE])
+def test_who_did_not_buy_a_job_neither_retries_for_its_end_nor_is_told_to_buy_it(state):
+    status = JobStatus(state=state, vendor_status="failed", charged="refunded")
+    with pytest.raises(JobError, match="To buy it again, clear the task that bought it") as ended:
+        unless_ready(REF, status)
+    assert not ended.value.retryable
 
 
 def test_a_job_that_is_gone_is_not_retried_and_keeps_what_is_known_about_its_charge():
     status = JobStatus(state=JobState.GONE, vendor_status="rendered", error="replaced", charged="yes")
     with pytest.raises(JobGone, match=r"\(replaced\).*Clear the task") as gone:
-        unless_ready(REF, status)
+        unless_ready(REF, status, buyer=True)
     assert (gone.value.retryable, gone.value.charged) == (False, "yes")
 
 
