@@ -124,7 +124,7 @@ with DAG(
     @task
     def footage(one: list[dict], other: list[dict]) -> list[str]:
         """List the takes, scene by scene."""
-        return [job["files"][0]["uri"] for takes in zip(one, other, strict=True) for job in takes]
+        return [job["files"][0]["path"] for takes in zip(one, other, strict=True) for job in takes]
 
     uploads = VidioUploadOperator.partial(task_id="upload").expand(
         source=footage(vidgo.output, venice.output)
@@ -146,8 +146,8 @@ with DAG(
     @task
     def address(job: dict, params: dict) -> str:
         """Tell where Vizard gets the reel: in its storage, or in the web."""
-        uri = job["files"][0]["uri"]
-        return params["public_url"] + "/".join(uri.split("/")[-2:]) if params["public_url"] else uri
+        path = job["files"][0]["path"]
+        return params["public_url"] + "/".join(path.split("/")[-2:]) if params["public_url"] else path
 
     cut = VizardClipsOperator(
         task_id="clips",

@@ -105,7 +105,7 @@ with DAG(
         model="{{ params.video_model }}",
         input={
             "prompt": "{{ params.motion }}",
-            "image_urls": ["{{ ti.xcom_pull(task_ids='image').files[0].uri }}"],
+            "image_urls": ["{{ ti.xcom_pull(task_ids='image').files[0].path }}"],
             "duration": "{{ params.duration }}",
             "resolution": "{{ params.resolution }}",
             "generate_audio": False,

@@ -7,9 +7,9 @@ input (``prompt``, ``size``, ``duration``, ...), and empty cells are left out:
     nano-banana,a lighthouse at dawn,16:9,
     sora-2,waves below the lighthouse,,10
 
-Two things keep a long file from costing more than it should. ``min_credits`` stops before a purchase that
-would leave the account with less. The pool ``vidgo`` bounds how many are in the making at once; Airflow
-makes it with
+Two things keep a long file from costing more than it should. ``min_credits`` stops a purchase when the
+account has less than that before it; what the purchase leaves is not counted. The pool ``vidgo`` bounds how
+many are in the making at once; Airflow makes it with
 
     airflow pools set vidgo 10 "Vidgo's tasks in the making" --include-deferred
 

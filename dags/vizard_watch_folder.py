@@ -1,11 +1,12 @@
 """Every hour: clips of each new video under a prefix, landed beside one another; each video is bought once.
 
 Set the Airflow variables ``vizard_source_prefix`` (such as ``s3://aws_default@footage/incoming/``, in a
-storage that can sign URLs: Vizard fetches a file by its URL) and ``vizard_clips_prefix``. A file belongs to
-the run in whose data interval it was last changed, so no two runs buy the same file. What a run found is
-kept as ``runs/….json`` beside the clips: run again, it has the same files in the same order, whatever became
-of the folder, and each file's task knows what it bought. A retry goes on with that, and with
-``on_clear="reuse"`` clearing the run buys nothing again either.
+storage that can sign URLs: Vizard fetches a file by its URL) and ``vizard_clips_prefix``. Each run takes the
+files that were changed since the run before it ended looking, so those of an outage too, and keeps what it
+found as ``runs/….json`` beside the clips; a manual run or a backfill of a time that was looked at finds
+nothing, so no two runs buy the same file. Retried or cleared, a run has the same files in the same order,
+whatever became of the folder, and each file's task knows what it bought: with ``on_clear="reuse"`` clearing
+buys nothing again either.
 
 Vizard lets three projects be created in a minute and twenty in an hour; what is more waits for its turn
 without a worker. ``timeout`` counts from a task's start and includes that: it is long here.
@@ -14,14 +15,20 @@ without a worker. ``timeout`` counts from a task's start and includes that: it i
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+import logging
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from airflow.sdk import DAG, Asset, ObjectStoragePath, Variable, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_vidai.operators.vizard import VizardClipsOperator
 
+log = logging.getLogger(__name__)
+
 VIDEOS = {".mp4", ".3gp", ".avi", ".mov"}
+#: The name of a run's record: the end of its data interval, in UTC.
+STAMP = "%Y%m%dT%H%M%S"
 
 watched = Asset("vizard_watched_clips")
 
@@ -38,21 +45,38 @@ with DAG(
 ) as dag:
 
     @task
-    def new_videos(data_interval_start: datetime, data_interval_end: datetime) -> list[str]:
-        """List the videos that were changed during the interval, by name; once for each interval."""
-        prefix = ObjectStoragePath(Variable.get("vizard_source_prefix"))
+    def new_videos(data_interval_start: datetime, data_interval_end: datetime, run_id: str) -> list[str]:
+        """List the videos that were changed up to the interval's end and are in no other run's list."""
         runs = ObjectStoragePath(Variable.get("vizard_clips_prefix")) / "runs"
-        kept = runs / f"{data_interval_start:%Y%m%dT%H%M%S}.json"
-        if kept.exists():
-            return json.loads(kept.read_text())
-        found = []
-        for path in sorted(prefix.iterdir(), key=str):
-            if path.suffix.lower() in VIDEOS:
-                changed = path.fs.modified(path.path)
-                if data_interval_start <= changed < data_interval_end:
-                    found.append(str(path))
+        records = runs.iterdir() if runs.exists() else ()
+        ends = sorted(path.stem for path in records if path.suffix == ".json")
+        end = data_interval_end.strftime(STAMP)
+
+        def record(stem: str) -> dict[str, Any]:
+            return json.loads((runs / f"{stem}.json").read_text())
+
+        if end in ends:
+            kept = record(end)
+            if kept["run_id"] == run_id:
+                return kept["videos"]
+            log.info("%s has looked at this interval already: nothing is left to buy.", kept["run_id"])
+            return []
+        since, until = data_interval_start, data_interval_end
+        earlier = [stem for stem in ends if stem < end]
+        if earlier:
+            since = datetime.strptime(earlier[-1], STAMP).replace(tzinfo=timezone.utc)
+        later = next((record(stem) for stem in ends if stem > end), None)
+        if later:
+            until = min(until, datetime.fromisoformat(later["since"]))
+            if until <= max(since, data_interval_start):
+                log.info("%s has looked at this time already: nothing is left to buy.", later["run_id"])
+                return []
+        there = ObjectStoragePath(Variable.get("vizard_source_prefix")).iterdir()
+        videos = sorted((path for path in there if path.suffix.lower() in VIDEOS), key=str)
+        found = [str(path) for path in videos if since <= path.fs.modified(path.path) < until]
         runs.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(found))
+        kept = {"run_id": run_id, "since": since.isoformat(), "videos": found}
+        (runs / f"{end}.json").write_text(json.dumps(kept))
         return found
 
     VizardClipsOperator.partial(

@@ -140,7 +140,7 @@ class VizardHook(VidaiHook):
         :param destination: a storage URI or path; ending in ``/`` it is a folder, which several clips need.
         :param clip: one of the job's outputs, or its ``video_id``.
         :param transcript: write it beside each clip: ``txt``, or ``json`` with all that is told of the clip.
-        :returns: for each clip ``{uri, bytes, sha256, content_type, duration, width, height, fps,
+        :returns: for each clip ``{uri, path, bytes, sha256, content_type, duration, width, height, fps,
             video_id}``, and ``transcript_uri`` where one was written.
         :raises JobError: when the project is not done, or gone.
         """

@@ -7,6 +7,7 @@ Where they differ, the newer is followed and the older is still understood.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal
@@ -41,12 +42,16 @@ SERVER_ERRORS_BELIEVED: Final = 6
 #: The vendor tells the time that four in five jobs don't exceed; half of them take this part of it or
 #: less, when durations spread as those of other queues do.
 HALF_OF_THEM: Final = 0.75
+#: How much of the vendor's words about a failure is told, in characters.
+LONGEST_WORDS: Final = 600
 #: Seconds that the vendor blocks a key for a model after too many errors.
 ERROR_BLOCK: Final = 30.0
 
 _MEDIA = ("video/", "application/octet-stream")
 _SIGNATURES = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (0, b"\x1aE\xdf\xa3"))
 _LOOKUP_FAILED = "request id is invalid"
+# A refusal of the content comes in the shape of a provider's failure too, and then only its words tell.
+_POLICY = re.compile(r"polic(?:y|ies)|moderation|guidelines", re.IGNORECASE)
 
 
 class StatusAnswer(BaseModel):
@@ -87,7 +92,7 @@ def told_status(told: StatusAnswer) -> JobStatus:
         progress=progress,
         expected=expected,
         outputs=_video("url" if told.url else "link") if state is JobState.READY else (),
-        error=error,
+        error=error and _shown(error),
         charged=refund({"credits_refunded": told.credits_refunded}),
         answer=told,
     )
@@ -169,7 +174,7 @@ def explanation(answer: Answer) -> str | None:
         )
         if isinstance(value, str)
     ]
-    return redacted(". ".join([said or "", *extra]))[:600]
+    return _shown(". ".join([said or "", *extra]))
 
 
 def consent_words(answer: Answer) -> str | None:
@@ -205,6 +210,8 @@ def _blame(status: int, body: dict[str, Any]) -> Literal["input", "policy", "ven
     kind = _in_error(body, "type")
     if isinstance(kind, str) and "policy" in kind:
         return "policy"
+    if status == 422 and _POLICY.search(_words_of(body.get("error")) or ""):
+        return "policy"
     if status == 400:
         return "input"
     # A provider's failure tells its refund at the top; whatever else a 422 is, is about the content.
@@ -231,6 +238,10 @@ def _words_of(error: Any) -> str | None:
     if error is None or isinstance(error, str):
         return error or None
     return json.dumps(error)
+
+
+def _shown(words: str) -> str:
+    return redacted(words)[:LONGEST_WORDS]
 
 
 def _issues(issues: Any) -> Iterator[str]:

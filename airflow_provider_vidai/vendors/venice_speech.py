@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
@@ -23,7 +23,9 @@ Format = Literal["json", "text"]
 _OLD = "/video/transcriptions"
 #: What the old endpoint takes for one transcript, in USD.
 _OLD_PRICE = 0.02
-_FENCE = re.compile(r"\s*```\w*\s*(.*?)\s*```\s*", re.DOTALL)
+#: How an answer ends that the model had not finished.
+_CUT = {"length": "was cut at its limit", "content_filter": "was cut by a filter"}
+_BEGUN = re.compile(r'"transcript"\s*:\s*"((?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)')
 _TASK = (
     "Transcribe everything that is said in this video, word for word and in its own language. Answer with "
     'nothing but a JSON object {"transcript": the words, "lang": the ISO 639-1 code of the language}.'
@@ -66,7 +68,7 @@ def is_old_endpoint_alive() -> Call[bool]:
     return Call("ask for the transcription endpoint", "POST", _OLD, parse, body={})
 
 
-def listening(rows: Sequence[dict[str, JsonValue]]) -> str | None:
+def listening(rows: list[dict[str, JsonValue]]) -> str | None:
     """Return the first chat model of the catalogue that takes video and is not offline."""
     for row in rows:
         try:
@@ -95,21 +97,38 @@ def by_endpoint(request: TranscriptRequest) -> Call[Receipt]:
     return Call(doing, "POST", _OLD, parse, repeat=Repeat.ONCE, body=body, timeout=TRANSCRIPT_TIMEOUT)
 
 
-def by_chat(request: TranscriptRequest, model: str) -> Call[Receipt]:
-    """Return the purchase of a transcript from a chat model."""
+def by_chat(
+    request: TranscriptRequest, model: str, *, warn: Callable[[str], object] = lambda _: None
+) -> Call[Receipt]:
+    """Return the purchase of a transcript from a chat model.
+
+    An answer that was cut, or that holds no words, was paid for like any other: what there is of it is the
+    result, which says that it is not whole.
+
+    :param warn: is told so, too.
+    """
     doing = f"transcribe a video with {model}"
 
     def parse(answer: Answer) -> Receipt:
         body = VENICE.read(answer, doing)
         try:
-            text = body["choices"][0]["message"]["content"]
-        except (KeyError, IndexError, TypeError):
-            text = None
+            choice = body["choices"][0]
+            text, end = choice["message"]["content"], choice.get("finish_reason")
+        except (KeyError, IndexError, TypeError, AttributeError):
+            text = end = None
         if not isinstance(text, str):
             raise VENICE.unreadable(answer, doing)
+        cut = _CUT.get(end) if isinstance(end, str) else None
+        transcript, lang = _spoken(text, cut=cut is not None)
+        lack = cut or (None if transcript else "holds no words")
+        if lack:
+            warn(
+                f"The transcript is not whole: the answer of {model} {lack}. It was charged. Another model= "
+                "may do better; clear the task to buy again."
+            )
         usage = body.get("usage")
         cost: dict[str, JsonValue] = {"model": model, "usage": usage if isinstance(usage, dict) else None}
-        return Receipt(result=_result(request, *_spoken(text)), cost=cost)
+        return Receipt(result=_result(request, transcript, lang, complete=not lack), cost=cost)
 
     parts: list[JsonValue] = [
         {"type": "text", "text": _TASK},
@@ -121,18 +140,36 @@ def by_chat(request: TranscriptRequest, model: str) -> Call[Receipt]:
     )
 
 
-def _result(request: TranscriptRequest, transcript: str, lang: str | None) -> JsonValue:
-    return transcript if request.response_format == "text" else {"transcript": transcript, "lang": lang}
+def _result(
+    request: TranscriptRequest, transcript: str, lang: str | None, *, complete: bool = True
+) -> JsonValue:
+    if request.response_format == "text":
+        return transcript
+    told: dict[str, JsonValue] = {"transcript": transcript, "lang": lang}
+    return told if complete else {**told, "complete": False}
 
 
-def _spoken(text: str) -> tuple[str, str | None]:
-    """Return the words and their language; a model that did not keep to JSON has only words."""
-    fenced = _FENCE.fullmatch(text)
+def _spoken(text: str, *, cut: bool) -> tuple[str, str | None]:
+    """Return the words and their language; a model that did not keep to JSON has only words.
+
+    :param cut: whether the answer breaks off; then what it has of the words is taken.
+    """
+    said = text.strip()
+    if said.startswith("<think>"):
+        said = said.partition("</think>")[2].strip()
+    for part in (said, *reversed(said.split("```")[1::2])):
+        found = _object_in(part)
+        if found is not None:
+            lang = found.get("lang")
+            return found["transcript"].strip(), lang if isinstance(lang, str) else None
+    begun = _BEGUN.search(said) if cut else None
+    return (json.loads(f'"{begun[1]}"', strict=False), None) if begun else (said, None)
+
+
+def _object_in(text: str) -> dict[str, Any] | None:
+    """Return the JSON object with a transcript that reaches from the first brace of a text to its last."""
     try:
-        found: Any = json.loads(fenced[1] if fenced else text)
+        found = json.loads(text[text.find("{") : text.rfind("}") + 1], strict=False)
     except (ValueError, RecursionError):
-        return text, None
-    if not isinstance(found, dict) or not isinstance(found.get("transcript"), str):
-        return text, None
-    lang = found.get("lang")
-    return found["transcript"], lang if isinstance(lang, str) else None
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("transcript"), str) else None

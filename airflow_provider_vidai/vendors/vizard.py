@@ -95,7 +95,7 @@ class Vizard(Vendor):
         def parse(answer: Answer) -> Receipt:
             body = self._answered("create", answer, doing)
             created = Created.model_validate(body)
-            if not created.project_id or created.project_id == "0":
+            if created.project_id is None:
                 raise self.unreadable(answer, doing)
             ref = JobRef(
                 vendor=self.name,
@@ -268,8 +268,10 @@ class Vizard(Vendor):
                 raise self.unreadable(answer, doing)
             return body
         means = meaning(call, code)
-        if call == "create" and means.end is End.LOST and Created.model_validate(body).project_id:
-            return body or {}  # whatever else is said: there is a project
+        if call == "create" and Created.model_validate(body).project_id:
+            # Whatever else is said, there is a project, and minutes are taken when it is made: that it was
+            # refused proves no longer that nothing was charged. A query tells what becomes of it.
+            return body or {}
         if means.end in _STATES and (call == "query" or means.end is End.DONE):
             return body or {}
         raise self._failure(call, answer, doing, code, means)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
 
 from airflow_provider_vidai.models import JobRef, Output
 from airflow_provider_vidai.vendors.base import without_urls
@@ -89,7 +89,7 @@ class VizardProject(_Told):
     """
 
     code: int
-    project_id: OddStr = Field(default=None, alias="projectId")
+    project_id: OddStr = Field(default=None, validation_alias=AliasChoices("projectId", "projectid"))
     project_name: OddStr = Field(default=None, alias="projectName")
     share_link: OddStr = Field(default=None, alias="shareLink", repr=False)
     message: OddStr = Field(default=None, validation_alias=AliasChoices("errMsg", "message"))
@@ -101,9 +101,14 @@ class VizardProject(_Told):
 
 
 class Created(_Told):
-    """A project that was bought."""
+    """A project that was bought; the first document's table spells its id in small letters."""
 
-    project_id: OddStr = Field(default=None, alias="projectId")
+    project_id: OddStr = Field(default=None, validation_alias=AliasChoices("projectId", "projectid"))
+
+    @field_validator("project_id")
+    @classmethod
+    def _is_one(cls, value: str | None) -> str | None:
+        return None if value in ("", "0") else value
 
 
 class SocialAccount(_Told):

@@ -167,7 +167,9 @@ class ProjectRequest(BaseModel):
     def _or_what_the_path_tells(cls, value: str | None, info: ValidationInfo) -> str | None:
         if info.data.get("source") != FILE:
             return None
-        path = unquote(urlsplit(info.data.get("video_url", "")).path)
+        path = info.data.get("video_url", "")
+        if _is_web(path):  # elsewhere "#", "?" and "%" are letters of a name
+            path = unquote(urlsplit(path).path)
         found = (value or PurePosixPath(path).suffix).lstrip(".").lower()
         if found not in EXTENSIONS:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any, Final
@@ -32,8 +33,9 @@ def _moment(value: Any) -> Any:
         value = int(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return round(value if value >= _MILLISECONDS else value * 1000)
+    text = re.sub(r"[zZ]$", "+00:00", str(value).strip())  # Python 3.10 knows no Z
     try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("must be a moment, such as 2026-12-24T18:00:00+01:00") from None
     if moment.tzinfo is None:

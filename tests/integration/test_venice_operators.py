@@ -18,6 +18,7 @@ from airflow_provider_vidai.operators.venice import (
     VeniceQuoteOperator,
     VeniceReleaseOperator,
     VeniceTranscribeOperator,
+    VeniceVideoOperator,
 )
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.venice import VeniceVideoSensor
@@ -130,6 +131,8 @@ def test_what_is_no_whole_video_is_never_landed_and_asked_for_again(
     video_of: Any, control: Control, tmp_path: Path, how: str
 ) -> None:
     job = video_of().run()
+    (whole,) = download_of(job, f"{tmp_path}/a.mp4").run()
+    (tmp_path / "a.mp4").unlink()
     control.fault("venice", "retrieve", "spoil_media", how=how, skip=1)
     task = download_of(job, f"{tmp_path}/a.mp4")
     for _ in range(2):  # a retry at most
@@ -138,7 +141,7 @@ def test_what_is_no_whole_video_is_never_landed_and_asked_for_again(
             break
         assert list(tmp_path.iterdir()) == []
         task.retry()
-    assert landed["duration"] == pytest.approx(5, abs=0.3)
+    assert (landed["sha256"], landed["bytes"]) == (whole["sha256"], whole["bytes"])
 
 
 def test_octets_that_begin_like_a_video_are_one(video_of: Any, control: Control, tmp_path: Path) -> None:
@@ -199,8 +202,68 @@ def test_numbers_and_truths_may_come_as_text(video_of: Any, control: Control) ->
 # --- price ------------------------------------------------------------------------------------
 
 
+def test_the_readmes_video_can_be_bought(control: Control, tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    example = readme.partition("### VeniceVideoOperator")[2].partition("```python")[2].partition("```")[0]
+    image = str(picture(tmp_path / "sea.jpg", size=(640, 480)))
+    told: dict[str, Any] = {}
+    exec(
+        example.replace("s3://aws_default@pictures/sea.jpg", image),
+        {"VeniceVideoOperator": lambda **given: told.update(given)},
+    )
+    changes = {"deferrable": False, "poll_interval": 0.05}
+    assert Task(lambda: VeniceVideoOperator(**{**told, **changes})).run()["state"] == "ready"
+    (entry,) = control.purchases("venice")
+    assert entry["request"]["bitrate_mode"] == "high"
+
+
 def test_a_quote_costs_nothing(control: Control) -> None:
     assert task_of(VeniceQuoteOperator, **VIDEO).run() == {"quote_usd": 0.55}
+    assert bought(control) == 0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {**VIDEO, "resolution": "1080P"},
+        {"model": "minimax-h3-text-to-video", "prompt": "x", "duration": 6, "resolution": "2k"}
+        | {"aspect_ratio": "16:9"},
+        {"model": "topaz-video-upscale", "duration": 5, "upscale_factor": "2", "video_url": "film"},
+        {"model": "topaz-video-upscale", "duration": "2.5s", "video_url": "film"},
+        {"model": "wan-2-7-video-to-video", "prompt": "x", "video_url": "film"},
+    ],
+    ids=str,
+)
+def test_a_quote_takes_what_a_purchase_takes_and_tells_the_same_price(
+    video_of: Any, tmp_path: Path, asked: dict
+) -> None:
+    if asked.get("video_url"):
+        asked = {**asked, "video_url": str(film(tmp_path / "a.mp4", seconds=1, size=(320, 240)))}
+    nothing = dict.fromkeys(VIDEO)
+    quote = task_of(VeniceQuoteOperator, **asked).run()
+    assert quote == video_of(**{**nothing, **asked}).run()["cost"]
+
+
+def test_a_quote_needs_no_more_than_a_price_depends_on(control: Control) -> None:
+    asked = {"model": "wan-2.6-image-to-video", "duration": "5 s", "resolution": "720p"}
+    assert task_of(VeniceQuoteOperator, **asked, aspect_ratio="16:9").run() == {"quote_usd": 0.55}
+    assert task_of(
+        VeniceQuoteOperator, model="kling-2.6-pro-text-to-video", duration=5, resolution="720p"
+    ).run()
+    control.fault("venice", "models", "status", status=404)
+    assert task_of(VeniceQuoteOperator, **asked).run() == {"quote_usd": 0.55}
+    stopped(task_of(VeniceQuoteOperator, **{**asked, "duration": 7}), "duration", "5s, 10s, 15s")
+
+
+@pytest.mark.parametrize("kind", [VeniceQuoteOperator, VeniceVideoOperator])
+def test_an_argument_of_the_operator_is_no_option(kind: type, control: Control) -> None:
+    told = {**REFERENCES, "reference_video_urls": ["https://example.com/a.mp4"]}
+    stopped(
+        task_of(kind, **told, options={"reference_video_total_duration": 6}),
+        "options: reference_video_total_duration is an argument already",
+    )
+    if kind is VeniceVideoOperator:
+        stopped(task_of(kind, **VIDEO, options={"max_cost_usd": 1}), "options: max_cost_usd")
     assert bought(control) == 0
 
 
@@ -337,14 +400,36 @@ def test_a_failed_job_tells_why_and_what_became_of_the_money(
 
 
 def test_a_providers_refunded_failure_is_bought_again_by_a_retry(video_of: Any, control: Control) -> None:
-    control.settings(venice={"refusal": "text"})
-    control.fault("venice", "queue", "reject_job", status=422, refunded=True)
+    body = {"error": "The provider is out of order.", "credits_refunded": True}
+    control.fault("venice", "queue", "reject_job", status=422, body=body)
     task = video_of().retry()
     with pytest.raises(AirflowException, match="A retry buys it again") as caught:
         task.run()
     assert not isinstance(caught.value, AirflowFailException)
     assert task.retry().run()["state"] == "ready"
     assert bought(control) == 2
+
+
+@pytest.mark.parametrize("refusal", ["object", "text"])
+def test_what_the_policy_refuses_is_not_bought_again_by_a_retry_though_it_was_refunded(
+    video_of: Any, control: Control, refusal: str
+) -> None:
+    control.settings(venice={"refusal": refusal})
+    control.fault("venice", "queue", "reject_job", status=422, refunded=True)
+    task = video_of().retry()
+    stopped(task, "content policy", "The charge was refunded.")
+    stopped(task.retry())
+    assert bought(control) == 1
+
+
+def test_why_a_job_failed_is_told_without_the_urls_in_it(
+    video_of: Any, control: Control, capfd: pytest.CaptureFixture
+) -> None:
+    error = "cannot read https://files.example/a.png?sig=s3cr3t"
+    control.fault("venice", "queue", "reject_job", status=200, body={"status": "FAILED", "error": error})
+    task = video_of(deferrable=True)
+    assert "s3cr3t" not in stopped(task, "cannot read (URL)")
+    assert "s3cr3t" not in repr(task.everything_told()) + capfd.readouterr().out
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
@@ -443,6 +528,20 @@ def test_a_running_job_can_not_be_released(video_of: Any, control: Control) -> N
     assert released["released"] == "expires"
 
 
+def test_releasing_a_linked_video_that_is_still_being_made_leaves_it_its_url(
+    venice: Any, control: Control, tmp_path: Path
+) -> None:
+    control.settings(speed=0)
+    job = venice.queue(**LINK)
+    assert task_of(VeniceReleaseOperator, job=job).run()["released"] == "expires"
+    control.settings(speed=3000)
+    control.fault("venice", "retrieve", "status", status=500)
+    assert task_of(VeniceReleaseOperator, job=job).run()["released"] == "expires"
+    done = venice.wait_for_completion(job, poll_interval=0.05)
+    assert download_of(done, f"{tmp_path}/a.mp4").run()
+    assert task_of(VeniceReleaseOperator, job=done).run()["released"] == "revoked"
+
+
 def test_what_cannot_be_released_expires(video_of: Any, control: Control) -> None:
     job = video_of().run()
     control.fault("venice", "retrieve", "status", status=500)
@@ -487,6 +586,22 @@ def test_a_transcript_is_bought_where_it_is_to_be_had(
         assert isinstance(first, str)
     assert task.retry().run() == first
     assert bought(control) == 1
+
+
+def test_a_transcript_that_was_cut_is_paid_for_kept_and_told_not_to_be_whole(
+    control: Control, caplog: pytest.LogCaptureFixture
+) -> None:
+    message = {"content": '{"transcript": "Hello, and wel'}
+    body = {"choices": [{"message": message, "finish_reason": "length"}]}
+    control.fault("venice", "chat", "status", status=200, body=body)
+    task = task_of(VeniceTranscribeOperator, url="https://example.com/talk.mp4").retry()
+    result = task.run()
+    assert result == {"transcript": "Hello, and wel", "lang": None, "complete": False}
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "not whole" in warning
+    assert "It was charged" in warning
+    assert task.retry().run() == result
+    assert len(control.calls("venice", "chat")) == 1
 
 
 def test_the_hook_does_all_that_the_vendors_clients_do(venice: Any, tmp_path: Path) -> None:

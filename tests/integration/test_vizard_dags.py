@@ -103,31 +103,82 @@ class Dated(Shelf):
         return self.changed[self._strip_protocol(path)]
 
 
+HOUR = datetime(2026, 5, 5, 10, tzinfo=timezone.utc)
+
+
 @pytest.fixture
-def incoming(talks: str, media: Path) -> Iterator[tuple[Dated, str]]:
-    """A store with two videos of the hour, one of the hour before, and something else."""
-    hour = datetime(2026, 5, 5, 10, tzinfo=timezone.utc)
+def incoming(
+    talks: str, media: Path, control: Control, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Dated]:
+    """The watched store, with two videos of the hour, one of the hour before, and something else."""
     with shelf(Dated) as (store, uri):
         store.sign_at = talks
         for name, minutes in (("a.mp4", 5), ("b.mp4", 59), ("old.mp4", -1), ("notes.txt", 5)):
-            store.files[f"bucket/in/{name}"] = media.read_bytes()
-            store.changed[f"bucket/in/{name}"] = hour + timedelta(minutes=minutes)
-        yield store, uri
+            arrive(store, name, minutes, media)
+        control.settings(vizard={"footage": ""})
+        monkeypatch.setenv("AIRFLOW_VAR_VIZARD_SOURCE_PREFIX", f"{uri}/in/")
+        monkeypatch.setenv("AIRFLOW_VAR_VIZARD_CLIPS_PREFIX", tmp_path.as_uri())
+        yield store
+
+
+def arrive(store: Dated, name: str, minutes: int, media: Path) -> None:
+    store.files[f"bucket/in/{name}"] = media.read_bytes()
+    store.changed[f"bucket/in/{name}"] = HOUR + timedelta(minutes=minutes)
+
+
+def found_by(run_id: str, hour: int = 0, hours: float = 1) -> list[str]:
+    """Return the names that a run finds whose interval begins so many hours after ten o'clock."""
+    start = HOUR + timedelta(hours=hour)
+    task: Any = dag_of("vizard_watch_folder").get_task("new_videos")
+    names = task.python_callable(start, start + timedelta(hours=hours), run_id)
+    return [name.rpartition("/")[2] for name in names]
 
 
 def test_the_watched_folders_new_videos_are_bought_once_whatever_becomes_of_the_folder(
-    control: Control, incoming: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, talks: str
+    incoming: Dated, media: Path
 ) -> None:
-    store, uri = incoming
-    control.settings(vizard={"footage": ""})
-    monkeypatch.setenv("AIRFLOW_VAR_VIZARD_SOURCE_PREFIX", f"{uri}/in/")
-    monkeypatch.setenv("AIRFLOW_VAR_VIZARD_CLIPS_PREFIX", tmp_path.as_uri())
-    list_videos: Any = dag_of("vizard_watch_folder").get_task("new_videos").python_callable
-    hour = datetime(2026, 5, 5, 10, tzinfo=timezone.utc)
-    first = list_videos(hour, hour + timedelta(hours=1))
-    assert [name.rpartition("/")[2] for name in first] == ["a.mp4", "b.mp4"]
-    del store.files["bucket/in/a.mp4"]
-    assert list_videos(hour, hour + timedelta(hours=1)) == first, "a rerun has the same files in their order"
-    before = list_videos(hour - timedelta(hours=1), hour)
-    assert [name.rpartition("/")[2] for name in before] == ["old.mp4"]
-    assert list_videos(hour + timedelta(hours=1), hour + timedelta(hours=2)) == []
+    assert found_by("ten") == ["a.mp4", "b.mp4"]
+    del incoming.files["bucket/in/a.mp4"]
+    assert found_by("ten") == ["a.mp4", "b.mp4"], "a rerun has the same files in their order"
+    assert found_by("eleven", 1) == []
+    arrive(incoming, "late.mp4", 70, media)
+    assert found_by("eleven", 1) == [], "what a run found stays what it found"
+
+
+def test_a_manual_run_of_an_hour_that_was_looked_at_finds_nothing_to_buy(incoming: Dated) -> None:
+    assert found_by("scheduled") == ["a.mp4", "b.mp4"]
+    assert found_by("manual") == []
+    assert found_by("scheduled") == ["a.mp4", "b.mp4"]
+    found_by("next", 1)
+    assert found_by("manual again") == []
+
+
+def test_a_manual_run_that_comes_first_leaves_nothing_to_the_scheduled_one(incoming: Dated) -> None:
+    assert found_by("manual") == ["a.mp4", "b.mp4"]
+    assert found_by("scheduled") == []
+
+
+def test_what_came_while_nothing_ran_is_found_by_the_next_run(incoming: Dated, media: Path) -> None:
+    found_by("ten")
+    for name, minutes in (("outage.mp4", 100), ("now.mp4", 310), ("later.mp4", 365)):
+        arrive(incoming, name, minutes, media)
+    assert found_by("fifteen", 5) == ["now.mp4", "outage.mp4"]
+    assert found_by("sixteen", 6) == ["later.mp4"]
+
+
+def test_a_backfill_finds_what_no_run_has_looked_at_and_nothing_else(incoming: Dated, media: Path) -> None:
+    found_by("ten")
+    arrive(incoming, "outage.mp4", 100, media)
+    assert found_by("fifteen", 5) == ["outage.mp4"]
+    assert found_by("backfill of the outage", 1) == []
+    assert found_by("backfill of the past", -1) == ["old.mp4"]
+    assert found_by("backfill of the past", -1) == ["old.mp4"]
+    assert found_by("another backfill of the past", -1) == []
+
+
+def test_a_backfill_by_other_intervals_buys_no_file_again(incoming: Dated, media: Path) -> None:
+    found_by("ten")
+    arrive(incoming, "outage.mp4", 100, media)
+    assert found_by("fifteen", 5) == ["outage.mp4"]
+    assert found_by("from eight to two", -2, 6) == []
+    assert found_by("from eight to half past ten", -2, 2.5) == ["old.mp4"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from airflow_provider_vidai.vendors.vizard_codes import TABLE
@@ -24,6 +27,17 @@ from tools.docs import README, with_tables
 def test_the_readmes_decision_table_is_the_one_the_code_uses() -> None:
     text = README.read_text()
     assert with_tables(text) == text, "run: python -m tools.docs"
+
+
+def test_the_example_of_a_callback_runs() -> None:
+    text = (README.parent / "docs" / "vidgo.md").read_text().partition("## Callbacks")[2]
+    found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    picture = {"file_url": "https://example.com/a.png", "file_type": "image"}
+    names: dict[str, Any] = {"body": {"task_id": "made", "status": "finished", "files": [picture]}}
+    exec(found[1], names)
+    assert names["job_id"] == "made"
+    assert [output.kind for output in names["status"].outputs] == ["image"]
 
 
 VIZARD = (README.parent / "docs" / "vizard.md").read_text()

@@ -542,6 +542,15 @@ def test_older_words_are_understood_and_unknown_ones_keep_a_paid_job_running(wor
     assert (status.state, status.vendor_status, status.known) == (state, word, known)
 
 
+def test_a_failure_told_with_success_shows_no_url_and_no_endless_words():
+    status = status_of({"status": "FAILED", "error": f"cannot read {IMAGE}?sig=s3cr3t {'x' * 5000}"})
+    assert status.error is not None
+    assert status.error.startswith("cannot read (URL) x")
+    assert len(status.error) == 600
+    assert "s3cr3t" not in status.model_dump_json() + repr(status)
+    assert status_of({"status": "FAILED"}).error is None
+
+
 REPLAYED = [
     (400, {"error": "rejected"}, JobState.FAILED, "maybe", "input", 1),
     (400, {"error": "Request ID is invalid."}, JobState.GONE, "maybe", "unknown", 2),
@@ -564,6 +573,14 @@ REPLAYED = [
         1,
     ),
     (422, {"error": "m", "credits_refunded": True}, JobState.FAILED, "refunded", "vendor", 1),
+    (
+        422,
+        {"error": "rejected by the provider's content policy", "credits_refunded": True},
+        JobState.FAILED,
+        "refunded",
+        "policy",
+        1,
+    ),
     (422, {"error": {"message": "m"}}, JobState.FAILED, "maybe", "policy", 1),
     (
         500,
@@ -720,6 +737,14 @@ def test_the_first_model_that_takes_video_listens():
         ('{"transcript": "Hi", "lang": "en"}', {"transcript": "Hi", "lang": "en"}),
         ('```json\n{"transcript": "Hi", "lang": "en"}\n```', {"transcript": "Hi", "lang": "en"}),
         ('{"transcript": "Hi", "lang": 5}', {"transcript": "Hi", "lang": None}),
+        (
+            '<think>He says {hm}.</think>\n{"transcript": "Hi", "lang": "en"}',
+            {"transcript": "Hi", "lang": "en"},
+        ),
+        ('Here it is:\n```json\n{"transcript": "Hi"}\n```\nGood {luck}!', {"transcript": "Hi", "lang": None}),
+        ('```{"a": 1}``` or ```{"transcript": "Hi"}```', {"transcript": "Hi", "lang": None}),
+        ('Sure! {"transcript": "A {b}\nc", "lang": "en"} Bye.', {"transcript": "A {b}\nc", "lang": "en"}),
+        ("<think>Hm.</think> Hi", {"transcript": "Hi", "lang": None}),
         ("Hi", {"transcript": "Hi", "lang": None}),
         ("[1]", {"transcript": "[1]", "lang": None}),
     ],
@@ -733,6 +758,44 @@ def test_a_chat_models_words_are_the_transcript_however_it_wraps_them(content, r
     assert receipt.cost == {"model": "m", "usage": {"total_tokens": 9}}
     text = speech.by_chat(TALK.model_copy(update={"response_format": "text"}), "m").parse(answer)
     assert text.result == result["transcript"]
+
+
+@pytest.mark.parametrize(
+    ("content", "end", "words", "why"),
+    [
+        ('{"transcript": "Hello, he sa', "length", "Hello, he sa", "cut at its limit"),
+        ('```json\n{"transcript": "\\"Ab\\u00e9\\u00', "length", '"Ab\u00e9', "cut at its limit"),
+        ('{"transcript": "Hello", "la', "content_filter", "Hello", "cut by a filter"),
+        ("Hello, he sa", "length", "Hello, he sa", "cut at its limit"),
+        ("<think>What does he", "length", "", "cut at its limit"),
+        ("<think>Nothing.</think>", "stop", "", "holds no words"),
+        ("", None, "", "holds no words"),
+        (" \n", "stop", "", "holds no words"),
+        ('{"transcript": "", "lang": null}', "stop", "", "holds no words"),
+    ],
+)
+def test_a_cut_or_empty_transcript_that_was_paid_for_is_kept_and_never_passes_for_a_whole_one(
+    content, end, words, why
+):
+    warnings: list[str] = []
+    answer = said({"choices": [{"message": {"content": content}, "finish_reason": end}]})
+    receipt = speech.by_chat(TALK, "m", warn=warnings.append).parse(answer)
+    assert receipt.result == {"transcript": words, "lang": None, "complete": False}
+    (warning,) = warnings
+    for told in (why, "It was charged.", "model="):
+        assert told in warning
+    text = TALK.model_copy(update={"response_format": "text"})
+    assert speech.by_chat(text, "m", warn=warnings.append).parse(answer).result == words
+    assert len(warnings) == 2
+
+
+@pytest.mark.parametrize("end", ["stop", None, "tool_calls", 5])
+def test_a_whole_transcript_is_no_cause_for_a_warning(end):
+    warnings: list[str] = []
+    answer = said({"choices": [{"message": {"content": "Hi"}, "finish_reason": end}]})
+    receipt = speech.by_chat(TALK, "m", warn=warnings.append).parse(answer)
+    assert receipt.result == {"transcript": "Hi", "lang": None}
+    assert warnings == []
 
 
 @pytest.mark.parametrize("body", [{}, {"choices": []}, {"choices": [{"message": {"content": None}}]}])

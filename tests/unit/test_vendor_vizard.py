@@ -217,6 +217,14 @@ def test_the_extension_is_told_by_the_path(ext: str) -> None:
     assert request_of(video_url=f"s3://conn@bucket/a.{ext}").ext == ext
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/talks/talk #1.mp4", "s3://b/what?.mp4", "s3://conn@b/a;b %3F.mp4", "talks/50%.mp4", "a#b/c.mp4"],
+)
+def test_any_name_in_a_storage_tells_its_extension(path: str) -> None:
+    assert request_of(video_url=path).ext == "mp4"
+
+
 @pytest.mark.parametrize("url", ["https://x.example/watch", "https://x.example/a.mkv", "s3://b/a"])
 def test_an_extension_that_cannot_be_told_must_be_given(url: str) -> None:
     with pytest.raises(InputError, match="ext: must be one of mp4, 3gp, avi, mov, and neither"):
@@ -293,9 +301,19 @@ def test_a_purchase_without_an_id_may_have_been_made(body: dict[str, Any]) -> No
     assert error.processed == "maybe"
 
 
-@pytest.mark.parametrize("code", [4002, 4999, 5000, 1000])
+def test_the_first_documents_spelling_of_a_projects_id_is_understood() -> None:
+    assert create().parse(said({"code": 2000, "projectid": "17861706"})).ref == PROJECT
+    assert parse_webhook({"code": 1000, "projectid": 5})[0] == "5"
+
+
+@pytest.mark.parametrize("code", [4002, 4999, 5000, 1000, 4001, 4003, 4006, 4007, 4008, -1000])
 def test_whatever_else_is_said_where_there_is_an_id_there_is_a_project(code: int) -> None:
     assert create().parse(said({"code": code, "projectId": 5})).ref.job_id == "5"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("no_id", [None, 0, "0", ""])
+def test_a_refusal_with_an_empty_id_is_a_refusal(no_id: Any) -> None:
+    assert isinstance(refused(create(), said({"code": 4006, "projectId": no_id})), InputError)
 
 
 ENDS = {
@@ -610,6 +628,8 @@ MOMENT = datetime(2026, 12, 24, 18, tzinfo=timezone.utc)
         MOMENT.astimezone(timezone(timedelta(hours=5))),
         "2026-12-24 18:00:00+00:00",
         "2026-12-24T19:00:00+01:00",
+        "2026-12-24T18:00:00Z",
+        "2026-12-24T18:00:00.000z",
         MOMENT.timestamp(),
         str(int(MOMENT.timestamp())),
         MOMENT.timestamp() * 1000,
