@@ -68,15 +68,20 @@ def _opened(file: IO[bytes]) -> InputContainer:
         return av.open(file, mode="r")
 
 
+# An AAC frame's first two bytes; of an MP3's: layer III of MPEG 1, 2 and 2.5, with and without a checksum.
+_AAC = (b"\xff\xf1", b"\xff\xf9")
+_MP3 = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\xe2")
+
 #: How the files of each kind begin: (offset, bytes).
 _SIGNATURES: dict[OutputKind, tuple[tuple[int, bytes], ...]] = {
-    "video": ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (8, b"AVI ")),
+    "video": (
+        *((4, box) for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
+        (0, b"\x1aE\xdf\xa3"),
+        (8, b"AVI "),
+    ),
     "image": ((0, b"\xff\xd8\xff"), (0, b"\x89PNG"), (0, b"GIF8"), (8, b"WEBP"), (4, b"ftypavi")),
     "audio": (
-        (0, b"ID3"),
-        (0, b"\xff\xfb"),
-        (0, b"\xff\xf3"),
-        (0, b"\xff\xf2"),
+        *((0, frame) for frame in (b"ID3", *_MP3, *_AAC)),
         (8, b"WAVE"),
         (0, b"OggS"),
         (0, b"fLaC"),
@@ -99,7 +104,8 @@ _SUFFIXES = (
     (0, b"OggS", ".ogg"),
     (0, b"fLaC", ".flac"),
     (0, b"ID3", ".mp3"),
-    (0, b"\xff", ".mp3"),
+    *((0, frame, ".aac") for frame in _AAC),
+    *((0, frame, ".mp3") for frame in _MP3),
 )
 
 #: The first bytes of a file that the two functions below want to see.

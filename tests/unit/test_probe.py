@@ -129,6 +129,21 @@ def test_sound_looks_like_sound(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("begin", "suffix"), [("fffb90", ".mp3"), ("fffa90", ".mp3"), ("ffe390", ".mp3"), ("fff150", ".aac")]
+)
+def test_sound_without_a_container_is_known_by_its_first_frame(begin: str, suffix: str) -> None:
+    head = bytes.fromhex(begin) + b"\0" * HEAD
+    assert looks_like("audio", head)
+    assert not looks_like("video", head)
+    assert suffix_of("audio", head) == suffix
+
+
+@pytest.mark.parametrize("box", [b"free", b"skip"])
+def test_a_film_may_begin_with_room(box: bytes) -> None:
+    assert looks_like("video", b"\0\0\0\x08" + box + b"\0\0\0\x18ftypisom")
+
+
+@pytest.mark.parametrize(
     "head", [b"<!DOCTYPE html><", b'<?xml version="1', b'{"error": "expi', b"\x1f\x8b" + b"\0" * 14]
 )
 @pytest.mark.parametrize("kind", ["video", "image", "audio"])
