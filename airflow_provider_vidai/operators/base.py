@@ -38,7 +38,7 @@ from airflow_provider_vidai.models import (
 )
 from airflow_provider_vidai.operators.context import land_outlets, try_of
 from airflow_provider_vidai.operators.stores import store_of
-from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.operators.vendor import VendorOperator, present
 from airflow_provider_vidai.transport.storage import storage_path
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
@@ -216,7 +216,7 @@ class PaidOperator(VendorOperator):
         return time.time() + seconds
 
     def _seconds(self, name: str) -> float | None:
-        value = getattr(self, name)
+        value = present(getattr(self, name))
         if value is None:
             return None
         if isinstance(value, timedelta):
@@ -272,8 +272,8 @@ class JobOperator(PaidOperator):
 
     def offer_checked(self) -> Offer:
         """Return the purchase, having made sure that there is a storage for its files."""
-        if self.download_to:
-            storage_path(self.download_to)
+        if present(self.download_to):
+            storage_path(str(self.download_to))
         return super().offer_checked()
 
     def on_kill(self) -> None:
@@ -318,7 +318,7 @@ class JobOperator(PaidOperator):
             record = self.ledger(context).read()
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         result = job_result(ref, status, bought.cost, bought.sealed_url)
-        if self.download_to:
+        if present(self.download_to):
             files = self._landed(context, ref, status, bought.sealed_url)
             land_outlets(context, self.outlets, files, result["cost"])
             result["files"] = files

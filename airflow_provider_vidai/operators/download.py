@@ -13,7 +13,7 @@ from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.models import Bought, JobRef, Output
 from airflow_provider_vidai.operators.context import land_outlets
-from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.operators.vendor import VendorOperator, present
 
 
 class DownloadOperator(VendorOperator):
@@ -38,7 +38,7 @@ class DownloadOperator(VendorOperator):
     def execute(self, context: Context) -> list[JsonValue]:
         """Return the landed files."""
         with airflow_failures():
-            if not self.destination:
+            if not present(self.destination):
                 raise InputError("destination: is required. Nothing was sent.")
             ref = self.ref()
             hook = self.hook_class(ref.conn_id)

@@ -14,7 +14,7 @@ from airflow_provider_vidai.lifecycle.purchase import Offer
 from airflow_provider_vidai.models import JobRef, validated
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
-from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.operators.vendor import VendorOperator, present
 from airflow_provider_vidai.vendors.vidio import VIDIO
 from airflow_provider_vidai.vendors.vidio_models import ReelRequest, RenderRequest, input_key_list
 
@@ -124,7 +124,7 @@ class VidioHighlightReelOperator(JobOperator):
 
     def offer(self) -> Offer:
         """Return the purchase of the reel."""
-        if self.download_to:
+        if present(self.download_to):
             raise InputError(
                 "download_to: a reel has no file before one of its outputs is rendered: give download_to to "
                 "VidioRenderOperator. Nothing was sent."

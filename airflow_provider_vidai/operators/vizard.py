@@ -117,7 +117,7 @@ class VizardClipsOperator(JobOperator):
         self._choice()
         asked = {name: present(self.given(name)) for name in _ARGUMENTS}
         if (
-            self.download_to
+            present(self.download_to)
             and str(asked["mode"]) not in ("edit", "0")
             and not str(self.download_to).endswith("/")
         ):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_vidai.operators.vidgo import VidgoDownloadOperator
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.task import Task
 
@@ -73,3 +74,17 @@ def test_a_job_whose_files_are_gone_before_they_were_landed_is_bought_again_by_a
     else:
         assert task.clear().run()["state"] == "ready"
         assert len(control.purchases()) == 2
+
+
+def test_a_template_that_renders_to_nothing_asks_for_nothing(
+    task_of: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "files" not in task_of(download_to="None", timeout="None", poll_interval="None").run()
+    assert list(tmp_path.iterdir()) == []
+    job = task_of().run()
+    failing(
+        Task(lambda: VidgoDownloadOperator(task_id="d", job=job, destination="None")),
+        "destination: is required",
+        for_good=True,
+    )
