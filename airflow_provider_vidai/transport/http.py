@@ -85,7 +85,7 @@ class Client:
                 pause = pause_before_retry(error, attempt, attempts, jitter=random.random())  # noqa: S311
                 if pause is None:
                     if attempts > 1:  # a status call's owner tells the fate of the job
-                        error.args = (f"{error} Nothing was charged for it.",)
+                        error.args = (f"{error} Nothing was charged for this call.",)
                     raise
                 log.warning("%s Trying again in %.0f s.", error, pause)
                 time.sleep(pause)

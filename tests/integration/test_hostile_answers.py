@@ -451,7 +451,7 @@ def test_a_file_whose_whereabouts_cannot_be_read_is_told_and_nothing_is_landed(
     front: Front, downloading: Task, control: Control, tmp_path: Path, how: str
 ) -> None:
     front.spoil("status", ANSWERS[how](front))
-    failing(downloading, "VIDIO", "read the status of render", "Nothing was charged for it")
+    failing(downloading, "VIDIO", "read the status of render", "Nothing was charged for this call")
     assert list((tmp_path / "out").glob("**/*")) == []
     front.cure()
     assert downloading.retry().run()
