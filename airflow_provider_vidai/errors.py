@@ -102,5 +102,9 @@ class JobGone(JobError):
     """The vendor no longer has the job or its files."""
 
 
+class LeaseOver(JobGone):
+    """The vendor keeps the job, and its files no more; that is certain."""
+
+
 class LostSubmit(JobError):
     """A purchase was sent and its outcome is not known."""

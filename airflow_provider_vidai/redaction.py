@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 _URL = re.compile(r"""https?:(?:\\?/){2}[^\s"'<>]*""", re.IGNORECASE)
-_LOGIN = re.compile(r"""[^\s"'/:@]+:[^\s"'/@]+@""")
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*,[\w+/=%-]*", re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
-    """Return ``text`` without the http(s) URLs, the ``user:password@`` and the files in it.
+    """Return ``text`` without the http(s) URLs and the files in it.
 
     A URL may be signed, and then it is a secret; a data URI is a whole file.
     """
-    text = _DATA_URI.sub(lambda found: f"({found[1] or 'data'})", _URL.sub("(URL)", text))
-    return _LOGIN.sub("(hidden)@", text)
+    return _DATA_URI.sub(lambda found: f"({found[1] or 'data'})", _URL.sub("(URL)", text))
 
 
 def shown_media(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import ApiError, InputError, JobGone
+from airflow_provider_vidai.errors import ApiError, InputError, LeaseOver
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.lifecycle.purchase import RateWait
 from airflow_provider_vidai.models import (
@@ -202,11 +202,11 @@ class VidgoHook(VidaiHook):
     ) -> dict[str, Any]:
         """Download one output, while the vendor keeps it.
 
-        :raises JobGone: when the 24 hours are over.
+        :raises LeaseOver: when the 24 hours are over.
         """
         left = None if output.kind == "text" else lease_left(ref, time.time())
         if left is not None and left < -LEASE_GRACE:
-            raise JobGone(
+            raise LeaseOver(
                 f"{ref} was bought {_hours(LEASE - left)} ago, and Vidgo keeps files for 24 hours and cannot "
                 "renew them. To buy it anew, clear the task that bought it (with on_clear='fresh'); its "
                 "download_to lands them there.",

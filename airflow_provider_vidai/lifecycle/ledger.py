@@ -53,6 +53,9 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove the value, or raise."""
 
+    def forget(self, key: str) -> None:
+        """Let there be no value, whatever was before it, or raise; also when another try just added one."""
+
 
 class MemoryStore:
     """Storage for a task that has none: it lasts as long as the process."""
@@ -75,6 +78,8 @@ class MemoryStore:
     def delete(self, key: str) -> None:
         """Forget the value."""
         self._values.pop(key, None)
+
+    forget = delete
 
 
 class Ledger:
@@ -117,6 +122,13 @@ class Ledger:
         :raises LedgerError: when it could not be removed.
         """
         self._guarded("cleared", self._store.delete, LEDGER_KEY)
+
+    def forget(self) -> None:
+        """Let this task have no record: the one that was read is not its own.
+
+        :raises LedgerError: when that could not be done, or another try of the task is about to buy.
+        """
+        self._guarded("cleared", self._store.forget, LEDGER_KEY)
 
     @staticmethod
     def _guarded(done: str, action: Any, *args: Any) -> Any:

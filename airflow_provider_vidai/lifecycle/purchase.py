@@ -157,9 +157,8 @@ class Purchase:
         """
         record = self._ledger.read()
         if record is not None and self._of_another_run(record):
-            # Else a later try of this run, which may not get as far as buying, would take it for its own.
-            while self._ledger.read() is not None:
-                self._ledger.withdraw()
+            # Else, should this try not get as far as buying, a later one would take it for its own.
+            self._ledger.forget()
             record = None
         if record is None:
             return self._buy(None)

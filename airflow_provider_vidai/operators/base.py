@@ -12,7 +12,15 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import Context
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import Charged, InputError, JobError, JobGone, LedgerError, VidaiError
+from airflow_provider_vidai.errors import (
+    Charged,
+    InputError,
+    JobError,
+    JobGone,
+    LeaseOver,
+    LedgerError,
+    VidaiError,
+)
 from airflow_provider_vidai.hooks.failures import airflow_failures, is_retryable
 from airflow_provider_vidai.lifecycle.decide import Policy
 from airflow_provider_vidai.lifecycle.ledger import Ledger, Record
@@ -332,18 +340,19 @@ class JobOperator(PaidOperator):
         """Land the files; whatever goes wrong, the job is paid for by now."""
         try:
             return self.hook.land_all(ref, status.outputs, str(self.download_to), sealed_url=sealed_url)
-        except JobGone:
+        except LeaseOver:
             # There is nothing to be had of it any more: a Clear may buy again.
             self.conclude(context, ref)
             raise
-        except JobError:
-            raise
         except VidaiError as error:
+            if isinstance(error, JobError) and not isinstance(error, JobGone):
+                raise
             raise JobError(
                 f"{ref} is ready, but its files could not be landed: {error} Once that is mended, a retry or "
                 "Clear of this task lands them and does not buy again.",
                 charged="yes",
-                retryable=is_retryable(error),
+                # That it is gone was said once: a retry asks more than once before it gives it up.
+                retryable=is_retryable(error) or isinstance(error, JobGone),
             ) from error
 
     def _defer_to_job(

@@ -70,6 +70,8 @@ class TaskStateStore:
         """Remove the value."""
         self._accessor.delete(key)
 
+    forget = delete
+
 
 class ObjectStore:
     """A folder of numbered JSON files in object storage, the highest number being the current value.
@@ -115,6 +117,10 @@ class ObjectStore:
         if current:
             self._fs.rm_file(self._file(key, current))
             self._number[key] = current - 1
+
+    def forget(self, key: str) -> None:
+        """Write that there is no value after the one that was read: what is added can collide with none."""
+        self.add(key, None)
 
     def _file(self, key: str, number: int) -> str:
         return f"{self._folder}/{key}.{number:06}.json"

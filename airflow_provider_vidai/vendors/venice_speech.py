@@ -161,9 +161,14 @@ def _spoken(text: str, *, cut: bool) -> tuple[str, str | None]:
         found = _object_in(part)
         if found is not None:
             lang = found.get("lang")
-            return found["transcript"].strip(), lang if isinstance(lang, str) else None
+            return _whole(found["transcript"]).strip(), lang if isinstance(lang, str) else None
     begun = _BEGUN.search(said) if cut else None
-    return (json.loads(f'"{begun[1]}"', strict=False), None) if begun else (said, None)
+    return (_whole(json.loads(f'"{begun[1]}"', strict=False)) if begun else said), None
+
+
+def _whole(words: str) -> str:
+    """Return words without halves of letters, which JSON can hold and nothing else can carry."""
+    return words.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
 
 
 def _object_in(text: str) -> dict[str, Any] | None:

@@ -237,7 +237,8 @@ class Vidio(Vendor):
                     "first (VidioRenderOperator), and wait for that.",
                     retryable=True,
                 )
-            if found.state is JobState.RUNNING:
+            ordered = found.vendor_status == "rendering" or ref.params.get("before") is not None
+            if found.state is JobState.RUNNING and ordered:
                 raise JobError(
                     f"{ref} is not ready: VIDIO says {found.vendor_status!r}. Wait for it first.",
                     charged="yes",

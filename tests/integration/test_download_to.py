@@ -45,6 +45,18 @@ def test_files_that_cannot_be_landed_now_are_landed_by_a_retry_or_clear_and_boug
     assert len(control.purchases()) == 1
 
 
+@pytest.mark.parametrize("go_on", [Task.retry, Task.clear])
+def test_a_job_that_is_not_there_once_while_it_is_landed_is_not_bought_again(
+    task_of: Any, control: Control, tmp_path: Path, go_on: Any
+) -> None:
+    task = task_of(download_to=f"{tmp_path}/").retry()
+    lost = {"detail": "Not found"}
+    control.fault("vidgo", "status", "status", status=404, body=lost, skip=1, times=1)
+    failing(task, "files could not be landed", "Not found", "It was charged.", for_good=False)
+    assert len(go_on(task).run()["files"]) == 1
+    assert len(control.purchases()) == 1
+
+
 def test_several_files_that_do_not_fit_one_name_were_paid_for_all_the_same(
     task_of: Any, control: Control, tmp_path: Path
 ) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import av
 import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from airflow.sdk import Asset, AssetAlias
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 from PIL import Image
 
 from airflow_provider_vidai.hooks.vidgo import VidgoHook

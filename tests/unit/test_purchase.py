@@ -194,6 +194,10 @@ class Shelf:
         self._may_fail("delete", lambda: self.kept.delete(key))
         self.kept.delete(key)
 
+    def forget(self, key: str) -> None:
+        self._may_fail("forget", lambda: self.kept.forget(key))
+        self.kept.forget(key)
+
     def fail(self, what: str, times: int = 1, *, done: bool = False, by: BaseException | None = None) -> None:
         self.faults += [(what, done, by or OSError("the database is away"))] * times
 
@@ -836,6 +840,7 @@ def test_a_run_that_is_made_again_buys_its_own_even_at_its_second_try(world):
     assert world.record is None, "nobody takes the deleted run's purchase for this run's"
     world.offer_error = None
     assert world.settle(try_number=2, try_id="new 2", request="new").receipt.ref.job_id == "J2"
+    assert world.events.count("forget") == 0, "once is enough"
     assert any("J1" in line for line in world.lines), "the log still knows the deleted run's job"
 
 

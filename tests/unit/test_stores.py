@@ -108,6 +108,25 @@ def test_a_try_that_is_left_over_writes_over_no_other_tries_record(root: str) ->
     assert Ledger(ObjectStore(root, NAMES)).read() == record(try_number=2)
 
 
+def test_a_record_that_is_forgotten_hides_all_before_it_and_is_forgotten_once(root: str) -> None:
+    first, second = Ledger(ObjectStore(root, NAMES)), Ledger(ObjectStore(root, NAMES))
+    for number in (1, 3):
+        first.read()
+        first.begin(record(try_number=number))
+    held = Ledger(ObjectStore(root, NAMES))
+    held.read()
+    second.read()
+    second.forget()
+    assert Ledger(ObjectStore(root, NAMES)).read() is None
+    second.begin(record(try_number=2))
+    with pytest.raises(LedgerError):
+        held.forget()
+    with pytest.raises(LedgerError):
+        held.begin(record(try_number=1))
+    second.withdraw()
+    assert Ledger(ObjectStore(root, NAMES)).read() is None
+
+
 def test_a_withdrawn_purchase_uncovers_the_one_before_it(root: str) -> None:
     ledger = Ledger(ObjectStore(root, NAMES))
     ledger.begin(record())

@@ -765,6 +765,7 @@ def test_a_chat_models_words_are_the_transcript_however_it_wraps_them(content, r
     [
         ('{"transcript": "Hello, he sa', "length", "Hello, he sa", "cut at its limit"),
         ('```json\n{"transcript": "\\"Ab\\u00e9\\u00', "length", '"Ab\u00e9', "cut at its limit"),
+        ('{"transcript": "Hello\\ud83d', "length", "Hello", "cut at its limit"),
         ('{"transcript": "Hello", "la', "content_filter", "Hello", "cut by a filter"),
         ("Hello, he sa", "length", "Hello, he sa", "cut at its limit"),
         ("<think>What does he", "length", "", "cut at its limit"),
