@@ -185,9 +185,11 @@ def landed_at(path: ObjectStoragePath) -> dict[str, str]:
     it by: it names the connection too, as the destination did.
     """
     uri = public_uri(path)
+    # Newer Airflows tell it by name, older ones among the options.
+    conn_id = getattr(path, "conn_id", None) or path.storage_options.get("conn_id")
     # A connection's id holds no colon: then it is a user with a password.
-    named = path.conn_id and ":" not in path.conn_id and not is_local(path)
-    return {"uri": uri, "path": uri.replace("://", f"://{path.conn_id}@", 1) if named else uri}
+    named = conn_id and ":" not in conn_id and not is_local(path)
+    return {"uri": uri, "path": uri.replace("://", f"://{conn_id}@", 1) if named else uri}
 
 
 def file_name(title: str, limit: int = 200) -> str:
