@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from airflow_provider_vidai.errors import Charged, InputError
-from airflow_provider_vidai.redaction import redacted
+from airflow_provider_vidai.redaction import redacted, without_login
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -29,9 +28,6 @@ OutputKind = Literal["video", "image", "audio", "text"]
 #: The longest JSON answer that is read, in bytes. The longest real one is Vizard's about a project: 100 clips
 #: of 3 minutes with all that is said in them, which takes some 2 MB where letters are written as escapes.
 MAX_ANSWER = 4 << 20
-
-# The user and password of a URL whose scheme is missing or unusual.
-_LOGIN = re.compile(r"""[^\s"'/:@]{1,99}:[^\s"'/@]{1,99}@""")
 
 
 class JobState(str, Enum):
@@ -370,7 +366,7 @@ def _problem(item: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = _LOGIN.sub("(hidden)@", redacted(repr(value))[:400])
+    text = without_login(redacted(repr(value))[:400])
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _URL = re.compile(r"""https?:(?:\\?/){2}[^\s"'<>]*""", re.IGNORECASE)
+_LOGIN = re.compile(r"""[^\s"'/:@]{1,99}:[^\s"'/@]{1,99}@""")
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*,[\w+/=%-]*", re.IGNORECASE)
 
 
@@ -16,6 +17,11 @@ def redacted(text: str) -> str:
     A URL may be signed, and then it is a secret; a data URI is a whole file.
     """
     return _DATA_URI.sub(lambda found: f"({found[1] or 'data'})", _URL.sub("(URL)", text))
+
+
+def without_login(text: str) -> str:
+    """Return ``text`` without the ``user:password@`` of URLs, whatever their scheme, or without one."""
+    return _LOGIN.sub("(hidden)@", text)
 
 
 def shown_media(value: Any) -> Any:

@@ -345,14 +345,16 @@ class JobOperator(PaidOperator):
             self.conclude(context, ref)
             raise
         except VidaiError as error:
-            if isinstance(error, JobError) and not isinstance(error, JobGone):
+            gone = isinstance(error, JobGone)
+            if isinstance(error, JobError) and not gone:
                 raise
+            # That a job is gone was said once here: a retry asks more than once before it gives it up.
+            why = "the vendor says that it has none of them" if gone else str(error).rstrip(".")
             raise JobError(
-                f"{ref} is ready, but its files could not be landed: {error} Once that is mended, a retry or "
+                f"{ref} is ready, but its files could not be landed: {why}. Once that is mended, a retry or "
                 "Clear of this task lands them and does not buy again.",
                 charged="yes",
-                # That it is gone was said once: a retry asks more than once before it gives it up.
-                retryable=is_retryable(error) or isinstance(error, JobGone),
+                retryable=gone or is_retryable(error),
             ) from error
 
     def _defer_to_job(
