@@ -373,17 +373,3 @@ def _shown(value: Any) -> str:
 def digest(url: str) -> str:
     """Return what identifies the file behind a signed URL: sha256 of the URL without its query."""
     return hashlib.sha256(urlsplit(url)._replace(query="", fragment="").geturl().encode()).hexdigest()
-
-
-def _text_keys(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _text_keys(item) for key, item in value.items()}
-    return [_text_keys(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def fingerprint(values: Mapping[str, Any]) -> str:
-    """Return the sha256 of the canonical JSON of ``values``; equal requests have equal fingerprints."""
-    text = json.dumps(
-        _text_keys(values), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
-    )
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

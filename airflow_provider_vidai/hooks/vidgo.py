@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import ApiError, InputError, LeaseOver
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
-from airflow_provider_vidai.lifecycle.purchase import RateWait
+from airflow_provider_vidai.lifecycle.limits import RateWait
 from airflow_provider_vidai.models import (
     Bought,
     Call,

@@ -14,8 +14,9 @@ from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.venice import TIMEOUT, VeniceHook
 from airflow_provider_vidai.lifecycle.purchase import Offer
 from airflow_provider_vidai.models import Bought, JobRef, literal
-from airflow_provider_vidai.operators.base import JobOperator, PaidOperator
+from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
+from airflow_provider_vidai.operators.paid import PaidOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator, present, truth
 from airflow_provider_vidai.vendors.venice_models import MEDIA
 
@@ -148,6 +149,7 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
     :param max_cost_usd: buy only if the quote, asked for right before, is not higher.
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("generate",)
     default_timeout = TIMEOUT
     template_fields: Sequence[str] = (
         *_ARGUMENTS,
@@ -275,6 +277,7 @@ class VeniceTranscribeOperator(PaidOperator):
     """
 
     hook_class = VeniceHook
+    kinds: ClassVar[tuple[str, ...]] = ("transcript",)
     request_fields: ClassVar[Sequence[str]] = ("url", "response_format", "model")
     media_fields: ClassVar[Sequence[str]] = ("url",)
     template_fields: Sequence[str] = (*request_fields, "timeout", "venice_conn_id")

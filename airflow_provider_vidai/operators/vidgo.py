@@ -33,6 +33,7 @@ class VidgoGenerateOperator(JobOperator):
     """
 
     hook_class = VidgoHook
+    kinds: ClassVar[tuple[str, ...]] = ("media", "music")
     default_timeout = TIMEOUT
     request_fields: ClassVar[Sequence[str]] = ("model", "input", "callback_url", "kind")
     media_fields: ClassVar[Sequence[str]] = ("input", "callback_url")

@@ -82,6 +82,7 @@ class VidioHighlightReelOperator(JobOperator):
     """
 
     hook_class = VidioHook
+    kinds: ClassVar[tuple[str, ...]] = ("reel",)
     default_timeout = TIMEOUT
     request_fields: ClassVar[Sequence[str]] = (
         "input_keys",
@@ -144,6 +145,7 @@ class VidioRenderOperator(JobOperator):
     """
 
     hook_class = VidioHook
+    kinds: ClassVar[tuple[str, ...]] = ("render",)
     default_timeout = TIMEOUT
     request_fields: ClassVar[Sequence[str]] = ("job", "output_index", "export_option")
     template_fields: Sequence[str] = (

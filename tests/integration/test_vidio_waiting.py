@@ -402,7 +402,7 @@ def test_a_task_that_is_told_to_end_stops_waiting_and_its_retry_takes_the_job_up
     task = reel_of(deferrable=False, poll_interval=100)
     threading.Timer(0.5, lambda: task.operator.on_kill()).start()
     began = time.monotonic()
-    retryable(task.begin, "told to end", "It was charged.")
+    retryable(task.begin, "asked to stop", "It was charged.")
     assert time.monotonic() - began < 5, "after which Airflow would have killed it"
     control.settings(speed=SPEED)
     assert task.retry().begin()["state"] == "ready"
@@ -414,7 +414,7 @@ def test_a_task_that_is_told_to_end_buys_nothing_any_more(reel_of: Any, control:
     control.fault("vidio", "create_highlight_reel", "status", times=1, **soon)
     task = reel_of(deferrable=False)
     threading.Timer(0.3, lambda: task.operator.on_kill()).start()
-    retryable(task.begin, "told to end", "Nothing was charged.")
+    retryable(task.begin, "asked to stop", "Nothing was charged.")
     assert control.purchases() == []
     assert task.retry().begin()["state"] == "ready"
     assert len(control.purchases()) == 1
@@ -426,7 +426,7 @@ def test_a_task_that_is_told_to_end_stops_waiting_for_a_rate_limit(reel_of: Any,
     task = reel_of(deferrable=False)
     threading.Timer(1.0, lambda: task.operator.on_kill()).start()
     began = time.monotonic()
-    retryable(task.begin, "told to end", "Nothing was charged.")
+    retryable(task.begin, "asked to stop", "Nothing was charged.")
     assert time.monotonic() - began < 5, "after which Airflow would have killed it"
     assert control.purchases() == []
 

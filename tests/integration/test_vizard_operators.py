@@ -169,7 +169,7 @@ def test_another_score_is_no_reason_to_buy_again(clips_of: Any, control: Control
     task = clips_of(on_clear="reuse")
     assert task.run()["outputs"]
     kept = clips_of(on_clear="reuse", min_viral_score=10)
-    kept.store, kept.instance = task.store, task.clear().instance
+    kept.store, kept.instance, kept.dag_run = task.store, task.clear().instance, task.dag_run
     assert kept.run()["outputs"] == []
     assert bought(control) == 1
 
