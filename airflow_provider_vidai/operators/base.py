@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import Context
 from pydantic import JsonValue
 
+from airflow_provider_vidai._compat import conf, timer
 from airflow_provider_vidai.errors import (
     Charged,
     InputError,
@@ -182,11 +182,9 @@ class PaidOperator(VendorOperator):
             seconds -= LONGEST_SLEEP
 
     def _defer_on_timer(self, seconds: float, deadline: float, waited: int) -> None:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
         moment = datetime.now(timezone.utc) + timedelta(seconds=seconds)
         self.defer(
-            trigger=DateTimeTrigger(moment=moment),
+            trigger=timer(moment),
             method_name="execute_after_wait",
             kwargs={"deadline": deadline, "waited": waited},
             timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import (
+from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
+from pydantic import JsonValue
+
+from airflow_provider_vidai._compat import (
     AirflowException,
     AirflowSensorTimeout,
     AirflowSkipException,
     conf,
 )
-from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
-from pydantic import JsonValue
-
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_vidai._compat import AirflowException, AirflowFailException
 from airflow_provider_vidai.operators.vidgo import VidgoDownloadOperator
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.task import Task

@@ -10,9 +10,9 @@ from typing import Any
 
 import av
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from airflow.sdk import Asset, AssetAlias
 
+from airflow_provider_vidai._compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_provider_vidai.operators.venice import (
     VeniceDownloadOperator,
     VeniceQuoteOperator,

@@ -13,10 +13,10 @@ from typing import Any
 
 import av
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import Asset, AssetAlias, ObjectStoragePath
 
+from airflow_provider_vidai._compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_provider_vidai.errors import InputError, JobGone
 from airflow_provider_vidai.hooks.vizard import VizardHook
 from airflow_provider_vidai.operators.vizard import (
