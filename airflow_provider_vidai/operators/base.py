@@ -12,6 +12,7 @@ from airflow.sdk import Context
 from pydantic import JsonValue
 
 from airflow_provider_vidai._compat import conf, timer
+from airflow_provider_vidai.arguments import positive_seconds, truth
 from airflow_provider_vidai.errors import (
     Charged,
     InputError,
@@ -46,7 +47,7 @@ from airflow_provider_vidai.models import (
 )
 from airflow_provider_vidai.operators.context import land_outlets, try_of
 from airflow_provider_vidai.operators.stores import store_of
-from airflow_provider_vidai.operators.vendor import VendorOperator, present
+from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.transport.storage import storage_path
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
@@ -78,7 +79,7 @@ class PaidOperator(VendorOperator):
         *,
         on_lost_submit: Literal["fail", "resubmit"] = "fail",
         on_clear: Literal["fresh", "reuse"] = "fresh",
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        deferrable: bool | str = conf.getboolean("operators", "default_deferrable", fallback=False),
         timeout: float | timedelta | str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -112,6 +113,7 @@ class PaidOperator(VendorOperator):
 
     def offer_checked(self) -> Offer:
         """Return the purchase, having made sure that what comes after it can be done too."""
+        self.required()
         return self.offer()
 
     def settle(self, context: Context) -> Settled:
@@ -199,6 +201,7 @@ class PaidOperator(VendorOperator):
             raise JobError("The task was told to end.", charged=charged, retryable=True)
 
     def _check_policy(self) -> None:
+        self.deferrable = truth("deferrable", self.deferrable)
         allowed = {"on_lost_submit": ("fail", "resubmit"), "on_clear": ("fresh", "reuse")}
         for name, values in allowed.items():
             if getattr(self, name) not in values:
@@ -215,25 +218,9 @@ class PaidOperator(VendorOperator):
         return fingerprint({**account, "asked": self.asked()})
 
     def _deadline(self) -> float:
-        timeout = self._seconds("timeout")
-        seconds = self.default_timeout if timeout is None else timeout
-        if self.execution_timeout is not None:
-            seconds = min(seconds, self.execution_timeout.total_seconds())
-        return time.time() + seconds
-
-    def _seconds(self, name: str) -> float | None:
-        value = present(getattr(self, name))
-        if value is None:
-            return None
-        if isinstance(value, timedelta):
-            return value.total_seconds()
-        try:
-            seconds = float(value)
-        except (TypeError, ValueError):
-            seconds = -1.0
-        if not 0 < seconds < float("inf"):
-            raise InputError(f"{name} must be a positive number of seconds, not {value!r}. Nothing was sent.")
-        return seconds
+        timeout = positive_seconds("timeout", self.timeout) or self.default_timeout
+        longest = positive_seconds("execution_timeout", self.execution_timeout) or timeout
+        return time.time() + min(timeout, longest)
 
     def ledger(self, context: Context) -> Ledger:
         """Return the record of this task's purchase."""
@@ -248,7 +235,11 @@ class JobOperator(PaidOperator):
     """
 
     def __init__(
-        self, *, poll_interval: float | str | None = None, download_to: str | None = None, **kwargs: Any
+        self,
+        *,
+        poll_interval: float | timedelta | str | None = None,
+        download_to: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.poll_interval = poll_interval
@@ -278,7 +269,7 @@ class JobOperator(PaidOperator):
 
     def offer_checked(self) -> Offer:
         """Return the purchase, having made sure that there is a storage for its files."""
-        if present(self.download_to):
+        if self.download_to:
             storage_path(str(self.download_to))
         return super().offer_checked()
 
@@ -293,7 +284,7 @@ class JobOperator(PaidOperator):
             )
 
     def _run(self, context: Context, deadline: float, waited: int = 0) -> dict[str, JsonValue]:
-        poll_interval = self._seconds("poll_interval")
+        poll_interval = positive_seconds("poll_interval", self.poll_interval)
         settled = self._settled(context, deadline, waited)
         ref = settled.receipt.ref
         assert ref is not None, "a job operator's purchase makes a job"
@@ -324,7 +315,7 @@ class JobOperator(PaidOperator):
             record = self.ledger(context).read()
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         result = job_result(ref, status, bought.cost, bought.sealed_url)
-        if present(self.download_to):
+        if self.download_to:
             files = self._landed(context, ref, status, bought.sealed_url)
             land_outlets(context, self.outlets, files, result["cost"])
             result["files"] = files

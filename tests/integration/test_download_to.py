@@ -98,6 +98,6 @@ def test_a_template_that_renders_to_nothing_asks_for_nothing(
     job = task_of().run()
     failing(
         Task(lambda: VidgoDownloadOperator(task_id="d", job=job, destination="None")),
-        "destination: is required",
+        "destination is required",
         for_good=True,
     )

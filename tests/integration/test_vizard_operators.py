@@ -332,7 +332,7 @@ def test_one_clip_by_its_id_lands_at_an_exact_name(
     (file,) = download_of(job["job_id"], tmp_path / "exact.mov", **wanted).run()
     assert file["uri"] == (tmp_path / "exact.mov").as_uri()
     assert (tmp_path / "exact.txt").read_text()
-    stopped(task_of(VizardDownloadOperator, clip="12", destination=f"{tmp_path}/"), "job: is required")
+    stopped(task_of(VizardDownloadOperator, clip="12", destination=f"{tmp_path}/"), "job is required")
     stopped(download_of(job, f"{tmp_path}/", transcript="srt"), "must be txt or json")
 
 
