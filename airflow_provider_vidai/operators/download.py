@@ -39,7 +39,7 @@ class DownloadOperator(VendorOperator):
         with airflow_failures():
             self.required()
             ref = self.ref()
-            hook = self.hook_class(ref.conn_id)
+            hook = self.hook_for(ref)
             status = hook.ready(ref)
             bought = Bought.read(self.job)
             files = self.land(hook, ref, status.outputs, bought.sealed_url)

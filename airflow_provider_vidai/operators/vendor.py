@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator, Context
 
 from airflow_provider_vidai.arguments import Arguments
 from airflow_provider_vidai.hooks.base import VidaiHook
-from airflow_provider_vidai.models import literal
+from airflow_provider_vidai.models import JobRef, literal
 from airflow_provider_vidai.redaction import shown_media
 
 
@@ -31,6 +31,10 @@ class VendorOperator(Arguments, BaseOperator):
     def hook(self) -> VidaiHook:
         """The vendor's hook on this operator's connection."""
         return self.hook_class(self.conn_id())
+
+    def hook_for(self, ref: JobRef) -> VidaiHook:
+        """Return the vendor's hook on the connection that a job was bought with."""
+        return self.hook if ref.conn_id == self.hook.conn_id else self.hook_class(ref.conn_id)
 
     def given(self, name: str) -> Any:
         """Return an argument as it was given, whatever of it is shown."""
