@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-
+from airflow_provider_vidai._compat import AirflowException, AirflowFailException
 from airflow_provider_vidai.errors import (
     ApiError,
     InputError,

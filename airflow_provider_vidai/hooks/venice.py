@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import JsonValue
 
+from airflow_provider_vidai.arguments import guard
 from airflow_provider_vidai.errors import InputError, JobError, VidaiError
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.models import (
@@ -112,7 +113,7 @@ class VeniceHook(VidaiHook):
         :param max_cost_usd: refuse to buy when the quote is higher, or can't be had.
         :raises InputError: when the request is wrong, does not fit its model, is too big, or too dear.
         """
-        limit = _positive("max_cost_usd", max_cost_usd)
+        limit = guard("max_cost_usd", max_cost_usd)
         request = validated(VideoRequest, asked, what="Video")
         for name in request.unlisted:
             known = "no model of today's API takes it" if name in GONE_FIELDS else "it is not checked here"
@@ -350,7 +351,7 @@ class VeniceHook(VidaiHook):
 
     def _reference_seconds(self, request: VideoRequest, total: float | None) -> float | None:
         """Return how long the reference videos are together: a quote without it is too low."""
-        told = _positive("reference_video_total_duration", total)
+        told = guard("reference_video_total_duration", total)
         if told is not None or not request.reference_video_urls:
             return told
         lengths = [seconds_of(video) for video in request.reference_video_urls]
@@ -386,15 +387,3 @@ class VeniceHook(VidaiHook):
             return "expires"
         inline = any(output.details.get("delivery") == "inline" for output in status.outputs)
         return "deleted" if inline or self.client.send(VENICE.complete(ref), attempts=1) else "expires"
-
-
-def _positive(name: str, value: float | str | None) -> float | None:
-    if value is None:
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if isinstance(value, bool) or not 0 <= number < float("inf"):
-        raise InputError(f"{name} must be a number from 0, not {value!r}. Nothing was sent.")
-    return number

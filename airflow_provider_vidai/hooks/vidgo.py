@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import JsonValue
 
+from airflow_provider_vidai.arguments import guard
 from airflow_provider_vidai.errors import ApiError, InputError, LeaseOver
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.lifecycle.limits import RateWait
@@ -110,10 +111,10 @@ class VidgoHook(VidaiHook):
         :raises InputError: when the request is wrong, or the account has too little.
         :raises RateWait: when the limit of uploads holds on; nothing was bought.
         """
+        least = guard("min_credits", min_credits)
         model, asked = _named(model), understood(_dict(asked))
         check(model, asked, callback_url)
         kind = _kind(model, kind)
-        least = _credits(min_credits)
         if least is not None:
             self._afford(least)
         try:
@@ -296,18 +297,6 @@ def _kind(model: str, kind: str | None) -> str:
             found,
         )
     return found
-
-
-def _credits(value: float | str | None) -> float | None:
-    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if isinstance(value, bool) or not 0 <= number < float("inf"):
-        raise InputError(f"min_credits must be a number from 0, not {value!r}. Nothing was sent.")
-    return number
 
 
 def _hours(seconds: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import Context
 from pydantic import JsonValue
 
+from airflow_provider_vidai.arguments import positive_seconds
 from airflow_provider_vidai.errors import (
     JobError,
     JobGone,
@@ -30,7 +31,6 @@ from airflow_provider_vidai.models import (
 )
 from airflow_provider_vidai.operators.context import attempt_of, land_outlets
 from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
-from airflow_provider_vidai.operators.vendor import present
 from airflow_provider_vidai.transport.storage import storage_path
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
@@ -43,7 +43,11 @@ class JobOperator(PaidOperator):
     """
 
     def __init__(
-        self, *, poll_interval: float | str | None = None, download_to: str | None = None, **kwargs: Any
+        self,
+        *,
+        poll_interval: float | timedelta | str | None = None,
+        download_to: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.poll_interval = poll_interval
@@ -76,7 +80,7 @@ class JobOperator(PaidOperator):
 
     def offer_checked(self) -> Offer:
         """Return the purchase, having made sure that there is a storage for its files."""
-        if present(self.download_to):
+        if self.download_to:
             storage_path(str(self.download_to))
         return super().offer_checked()
 
@@ -91,7 +95,7 @@ class JobOperator(PaidOperator):
             )
 
     def _run(self, context: Context, deadline: float, waited: int = 0) -> dict[str, JsonValue]:
-        poll_interval = self._seconds("poll_interval")
+        poll_interval = positive_seconds("poll_interval", self.poll_interval)
         settled = self._settled(context, deadline, waited)
         ref = settled.receipt.ref
         assert ref is not None, "a job operator's purchase makes a job"
@@ -152,7 +156,7 @@ class JobOperator(PaidOperator):
         if bought is None:  # Airflow's dag.test() loses what a deferral takes along
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         result = job_result(ref, status, bought.cost, bought.sealed_url)
-        if present(self.download_to):
+        if self.download_to:
             try:
                 files = self._landed(ref, status, bought.sealed_url)
             except LeaseOver:

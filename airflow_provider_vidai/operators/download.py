@@ -8,12 +8,11 @@ from typing import Any
 from airflow.sdk import Context
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.models import Bought, JobRef, Output
 from airflow_provider_vidai.operators.context import land_outlets
-from airflow_provider_vidai.operators.vendor import VendorOperator, present
+from airflow_provider_vidai.operators.vendor import VendorOperator
 
 
 class DownloadOperator(VendorOperator):
@@ -38,10 +37,9 @@ class DownloadOperator(VendorOperator):
     def execute(self, context: Context) -> list[JsonValue]:
         """Return the landed files."""
         with airflow_failures():
-            if not present(self.destination):
-                raise InputError("destination: is required. Nothing was sent.")
+            self.required()
             ref = self.ref()
-            hook = self.hook_class(ref.conn_id)
+            hook = self.hook_for(ref)
             status = hook.ready(ref)
             bought = Bought.read(self.job)
             files = self.land(hook, ref, status.outputs, bought.sealed_url)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import Context
 
+from airflow_provider_vidai._compat import conf, timer
+from airflow_provider_vidai.arguments import positive_seconds, truth
 from airflow_provider_vidai.errors import (
     Charged,
     InputError,
@@ -31,7 +32,7 @@ from airflow_provider_vidai.models import (
 )
 from airflow_provider_vidai.operators.context import after_success, attempt_of, is_nested, next_of_kind
 from airflow_provider_vidai.operators.stores import store_of
-from airflow_provider_vidai.operators.vendor import VendorOperator, present
+from airflow_provider_vidai.operators.vendor import VendorOperator
 
 #: Seconds that a synchronous wait sleeps through at most: Airflow kills a task five seconds after it has
 #: asked it to end, and until then it would stand in the way of the next try.
@@ -71,7 +72,7 @@ class PaidOperator(VendorOperator):
         *,
         on_lost_submit: Literal["fail", "resubmit"] = "fail",
         on_clear: Literal["fresh", "reuse"] = "fresh",
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        deferrable: bool | str = conf.getboolean("operators", "default_deferrable", fallback=False),
         timeout: float | timedelta | str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -108,6 +109,7 @@ class PaidOperator(VendorOperator):
 
     def offer_checked(self) -> Offer:
         """Return the purchase, having made sure that what comes after it can be done too."""
+        self.required()
         return self.offer()
 
     def settle(self, context: Context, deadline: float) -> Settled:
@@ -179,11 +181,9 @@ class PaidOperator(VendorOperator):
             seconds -= LONGEST_SLEEP
 
     def _defer_on_timer(self, seconds: float, deadline: float, waited: int) -> None:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
         moment = datetime.now(timezone.utc) + timedelta(seconds=seconds)
         self.defer(
-            trigger=DateTimeTrigger(moment=moment),
+            trigger=timer(moment),
             method_name="execute_after_wait",
             kwargs={"deadline": deadline, "waited": waited},
             timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),
@@ -200,6 +200,7 @@ class PaidOperator(VendorOperator):
             )
 
     def _check_policy(self) -> None:
+        self.deferrable = truth("deferrable", self.deferrable)
         allowed = {"on_lost_submit": ("fail", "resubmit"), "on_clear": ("fresh", "reuse")}
         for name, values in allowed.items():
             if getattr(self, name) not in values:
@@ -227,25 +228,9 @@ class PaidOperator(VendorOperator):
         return min(deadline, time.time() + LONGEST_CHECK) if self._defers else deadline
 
     def _deadline(self) -> float:
-        timeout = self._seconds("timeout")
-        seconds = self.default_timeout if timeout is None else timeout
-        if self.execution_timeout is not None:
-            seconds = min(seconds, self.execution_timeout.total_seconds())
-        return time.time() + seconds
-
-    def _seconds(self, name: str) -> float | None:
-        value = present(getattr(self, name))
-        if value is None:
-            return None
-        if isinstance(value, timedelta):
-            return value.total_seconds()
-        try:
-            seconds = float(value)
-        except (TypeError, ValueError):
-            seconds = -1.0
-        if not 0 < seconds < float("inf"):
-            raise InputError(f"{name} must be a positive number of seconds, not {value!r}. Nothing was sent.")
-        return seconds
+        timeout = positive_seconds("timeout", self.timeout) or self.default_timeout
+        longest = positive_seconds("execution_timeout", self.execution_timeout) or timeout
+        return time.time() + min(timeout, longest)
 
     def ledger(self, context: Context) -> Ledger:
         """Return the record of this task's purchase."""

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import Context
 from pydantic import JsonValue
 
+from airflow_provider_vidai._compat import conf
 from airflow_provider_vidai.lifecycle.ledger import MemoryStore, Store
 from airflow_provider_vidai.lifecycle.purchase import Log
 from airflow_provider_vidai.transport.storage import is_local, storage_path

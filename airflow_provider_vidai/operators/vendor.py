@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator, Context
 
-from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.arguments import Arguments
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.models import JobRef, literal
 from airflow_provider_vidai.redaction import shown_media
 
 
-class VendorOperator(BaseOperator):
+class VendorOperator(Arguments, BaseOperator):
     """An operator that talks to one vendor through one connection."""
 
     hook_class: ClassVar[type[VidaiHook]]
@@ -22,6 +22,11 @@ class VendorOperator(BaseOperator):
     #: by :meth:`given`.
     media_fields: ClassVar[Sequence[str]] = ()
     ui_color = "#d9ecff"
+
+    def __init__(self, **kwargs: Any) -> None:
+        # Without a constructor of its own, a class whose first base is no operator is given BaseOperator's
+        # one by Airflow, and mapped tasks then take None for its list arguments, such as inlets.
+        super().__init__(**kwargs)
 
     def conn_id(self) -> str:
         """Return the connection named by the ``<vendor>_conn_id`` argument."""
@@ -56,22 +61,3 @@ class VendorOperator(BaseOperator):
         self.__dict__["_given_media"] = media
         for name, value in media.items():
             setattr(self, name, shown_media(literal(value)))
-
-
-def present(value: Any) -> Any:
-    """Return an argument; a template that renders to nothing is one that was left out."""
-    return None if isinstance(value, str) and value.strip() in ("", "None", "null") else value
-
-
-def truth(name: str, value: bool | str) -> bool:
-    """Return what an argument that may have come as text says.
-
-    :raises InputError: when it is neither.
-    """
-    if isinstance(value, bool):
-        return value
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False}
-    found = words.get(str(value).strip().lower())
-    if found is None:
-        raise InputError(f"{name} must be true or false, not {value!r}. Nothing was sent.")
-    return found

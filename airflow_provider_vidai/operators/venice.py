@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from airflow.sdk import Context
 from pydantic import JsonValue
 
+from airflow_provider_vidai.arguments import is_empty, truth
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
@@ -17,8 +18,8 @@ from airflow_provider_vidai.models import Bought, JobRef, literal
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.paid import PaidOperator
-from airflow_provider_vidai.operators.vendor import VendorOperator, present, truth
-from airflow_provider_vidai.vendors.venice_models import MEDIA
+from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, MEDIA, OTHER_NAMES, wire_duration
 
 _ARGUMENTS = (
     *("model", "prompt", "duration", "negative_prompt", "resolution", "audio", "aspect_ratio"),
@@ -26,6 +27,9 @@ _ARGUMENTS = (
     *("reference_image_urls", "reference_audio_urls", "reference_video_urls"),
     *("elements", "scene_image_urls", "consents", "options"),
 )
+#: Fields of the vendor's clients that today's API no longer documents: sent only when they are given.
+_OLD = tuple(sorted(GONE_FIELDS))
+_FIELDS = (*_ARGUMENTS, *OTHER_NAMES, *_OLD, "reference_video_total_duration")
 
 
 class _VideoArguments(VendorOperator):
@@ -36,12 +40,13 @@ class _VideoArguments(VendorOperator):
 
     :param model: a model of the catalogue, such as ``wan-2.6-text-to-video``.
     :param prompt: what to show; needed by all models but those that only upscale.
-    :param duration: seconds: 5, "5", "5s" or "5 seconds"; each model allows some.
+    :param duration: seconds: 5, "5", "5s" or "5 seconds"; each model allows some. ``duration_seconds`` is
+        another name for it.
     :param negative_prompt: what not to show.
     :param resolution: such as ``720p``; None takes the model's default.
     :param audio: whether to make sound, where the model lets it be chosen; Venice's default is yes.
     :param aspect_ratio: such as ``16:9``; needed by models that list ratios, refused by others.
-    :param image_url: the first frame, for image-to-video models.
+    :param image_url: the first frame, for image-to-video models. ``image`` is another name for it.
     :param upscale_factor: 1, 2 or 4, for upscale models.
     :param end_image_url: the last frame, where the model takes one.
     :param audio_url: sound to go with it, where the model takes it.
@@ -53,6 +58,9 @@ class _VideoArguments(VendorOperator):
     :param scene_image_urls: pictures of the scene.
     :param consents: ``{"seedance": {...}}``, as a refusal for lack of it says.
     :param options: any newer field of the API, by its own name.
+    :param seed: a field of the vendor's clients that today's API no longer documents; likewise ``fps``,
+        ``motion_bucket_id`` and ``guidance_scale``. It is sent as it is, with a notice in the log; a model
+        that does not take it refuses it, which costs nothing.
     :param reference_video_total_duration: seconds of all reference videos, for the price; read from
         the files where they are not URLs.
     """
@@ -61,8 +69,13 @@ class _VideoArguments(VendorOperator):
     request_fields: ClassVar[Sequence[str]] = _ARGUMENTS
     media_fields: ClassVar[Sequence[str]] = (
         *(name for name in MEDIA if name in _ARGUMENTS),
+        "image",
         "elements",
         "options",
+    )
+    collections: ClassVar[Sequence[str]] = (
+        *("reference_image_urls", "reference_audio_urls", "reference_video_urls"),
+        *("elements", "scene_image_urls", "options"),
     )
 
     reference_video_total_duration: Any
@@ -90,13 +103,19 @@ class _VideoArguments(VendorOperator):
         scene_image_urls: Any = None,
         consents: Any = None,
         options: Any = None,
+        duration_seconds: int | float | str | None = None,
+        image: Any = None,
+        seed: int | str | None = None,
+        fps: float | str | None = None,
+        motion_bucket_id: int | str | None = None,
+        guidance_scale: float | str | None = None,
         reference_video_total_duration: float | str | None = None,
         venice_conn_id: str = VeniceHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         given = dict(locals())
         super().__init__(**kwargs)
-        for name in (*_ARGUMENTS, "reference_video_total_duration", "venice_conn_id"):
+        for name in (*_FIELDS, "venice_conn_id"):
             setattr(self, name, given[name])
 
     @property
@@ -110,15 +129,32 @@ class _VideoArguments(VendorOperator):
 
         :raises InputError: when ``options`` is no dict, or repeats an argument.
         """
-        given = {name: present(self.given(name)) for name in _ARGUMENTS}
+        given = {**self._by_one_name(), **{name: self.given(name) for name in _OLD}}
         options = literal(given.pop("options")) or {}
         if not isinstance(options, dict):
-            raise InputError(f"options: must be a dict of fields, not {options!r}. Nothing was sent.")
-        own = {*self.template_fields, *given} - {name for name in given if given[name] is None}
-        twice = sorted(own.intersection(options))
+            raise InputError(f"options must be a dict of fields, not {options!r}. Nothing was sent.")
+        unset = {name for name in given if given[name] is None}
+        unset |= {name for name, meant in OTHER_NAMES.items() if meant in unset}
+        twice = sorted({*self.template_fields, *given}.difference(unset).intersection(options))
         if twice:
-            raise InputError(f"options: {', '.join(twice)} is an argument already. Nothing was sent.")
+            names = ", ".join(twice)
+            raise InputError(f"options must not hold {names}: give it as an argument. Nothing was sent.")
         return {**given, **options}
+
+    def _by_one_name(self) -> dict[str, Any]:
+        """Return the arguments, each under the name that it has in the API."""
+        given = {name: self.given(name) for name in _ARGUMENTS}
+        for other, name in OTHER_NAMES.items():
+            value = self.given(other)
+            if value is None:
+                continue
+            if given[name] is not None and not _same(name, given[name], value):
+                raise InputError(
+                    f"{other} and {name} are two names of one argument, and their values differ: give one "
+                    "of them. Nothing was sent."
+                )
+            given[name] = value if given[name] is None else given[name]
+        return given
 
 
 class VeniceQuoteOperator(_VideoArguments):
@@ -130,14 +166,15 @@ class VeniceQuoteOperator(_VideoArguments):
     :returns: ``{"quote_usd"}``.
     """
 
-    template_fields: Sequence[str] = (*_ARGUMENTS, "reference_video_total_duration", "venice_conn_id")
+    template_fields: Sequence[str] = (*_FIELDS, "venice_conn_id")
 
     def execute(self, context: Context) -> dict[str, float]:
         """Return the price."""
         with airflow_failures():
+            self.required()
             quote = self.venice.quote(
                 **self.described(),
-                reference_video_total_duration=present(self.reference_video_total_duration),
+                reference_video_total_duration=self.reference_video_total_duration,
             )
         self.log.info("Venice quotes %s USD.", quote["quote_usd"])
         return quote
@@ -146,14 +183,15 @@ class VeniceQuoteOperator(_VideoArguments):
 class VeniceVideoOperator(_VideoArguments, JobOperator):
     """Buy a video, and wait until it is made.
 
-    :param max_cost_usd: buy only if the quote, asked for right before, is not higher.
+    :param max_cost_usd: buy only if the quote, asked for right before, is not higher. Only None is no limit:
+        a template that renders to nothing fails the task before anything is sent.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("generate",)
     default_timeout = TIMEOUT
+    guards: ClassVar[Sequence[str]] = ("max_cost_usd",)
     template_fields: Sequence[str] = (
-        *_ARGUMENTS,
-        "reference_video_total_duration",
+        *_FIELDS,
         "max_cost_usd",
         "timeout",
         "poll_interval",
@@ -165,12 +203,18 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
         super().__init__(**kwargs)
         self.max_cost_usd = max_cost_usd
 
+    def asked(self) -> dict[str, Any]:
+        """Return the request, whichever of its two names an argument was given by."""
+        given = self._by_one_name()
+        old = {name: self.given(name) for name in _OLD if self.given(name) is not None}
+        return {name: literal(value) for name, value in {**given, **old}.items()}
+
     def offer(self) -> Offer:
         """Return the purchase of the video, checked and priced."""
         order = self.venice.order(
             self.described(),
-            max_cost_usd=present(self.max_cost_usd),
-            reference_video_total_duration=present(self.reference_video_total_duration),
+            max_cost_usd=self.max_cost_usd,
+            reference_video_total_duration=self.reference_video_total_duration,
         )
         return Offer(order)
 
@@ -254,7 +298,7 @@ class VeniceReleaseOperator(VendorOperator):
 
     def execute(self, context: Context) -> dict[str, JsonValue] | None:
         """Release the video."""
-        if present(self.job) is None:
+        if is_empty(self.job):
             self.log.info("The task before bought no video: there is nothing to release.")
             return None
         with airflow_failures():
@@ -300,5 +344,14 @@ class VeniceTranscribeOperator(PaidOperator):
     def offer(self) -> Offer:
         """Return the purchase of the transcript."""
         assert isinstance(self.hook, VeniceHook)
-        asked = {name: present(self.given(name)) for name in self.request_fields}
-        return Offer(self.hook.order_transcript(asked))
+        return Offer(self.hook.order_transcript({name: self.given(name) for name in self.request_fields}))
+
+
+def _same(name: str, one: Any, other: Any) -> bool:
+    """Return whether two values of an argument mean the same."""
+    if name != "duration":
+        return bool(one == other)
+    try:
+        return bool(wire_duration(one) == wire_duration(other))
+    except ValueError:
+        return bool(one == other)

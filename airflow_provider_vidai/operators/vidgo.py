@@ -13,7 +13,7 @@ from airflow_provider_vidai.lifecycle.purchase import Offer
 from airflow_provider_vidai.models import JobRef, literal
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
-from airflow_provider_vidai.operators.vendor import VendorOperator, present
+from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.vendors.vidgo_catalogue import plain
 
 
@@ -35,6 +35,8 @@ class VidgoGenerateOperator(JobOperator):
     hook_class = VidgoHook
     kinds: ClassVar[tuple[str, ...]] = ("media", "music")
     default_timeout = TIMEOUT
+    guards: ClassVar[Sequence[str]] = ("min_credits",)
+    collections: ClassVar[Sequence[str]] = ("input",)
     request_fields: ClassVar[Sequence[str]] = ("model", "input", "callback_url", "kind")
     media_fields: ClassVar[Sequence[str]] = ("input", "callback_url")
     template_fields: Sequence[str] = (
@@ -77,8 +79,8 @@ class VidgoGenerateOperator(JobOperator):
             self.hook.order(
                 self.model,
                 self.given("input"),
-                callback_url=present(self.given("callback_url")),
-                kind=present(self.kind),
+                callback_url=self.given("callback_url"),
+                kind=self.kind,
                 min_credits=self.min_credits,
             )
         )
@@ -132,6 +134,7 @@ class VidgoUploadImageOperator(VendorOperator):
         """Upload the picture."""
         assert isinstance(self.hook, VidgoHook)
         with airflow_failures():
+            self.required()
             found = self.hook.upload_image(self.given("source"))
             sealed = self.hook.seal.close(found.file_url)
         self.log.info("Uploaded %s, kept until %s.", found.file_name, found.expires_at or "72 hours from now")

@@ -14,7 +14,7 @@ from airflow_provider_vidai.lifecycle.purchase import Offer
 from airflow_provider_vidai.models import JobRef, validated
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
-from airflow_provider_vidai.operators.vendor import VendorOperator, present
+from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.vendors.vidio import VIDIO
 from airflow_provider_vidai.vendors.vidio_models import ReelRequest, RenderRequest, input_key_list
 
@@ -55,6 +55,7 @@ class VidioUploadOperator(VendorOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Upload the file."""
         with airflow_failures():
+            self.required()
             result = VidioHook(self.vidio_conn_id).upload(
                 self.given("source"),
                 media_type=self.media_type,
@@ -84,6 +85,7 @@ class VidioHighlightReelOperator(JobOperator):
     hook_class = VidioHook
     kinds: ClassVar[tuple[str, ...]] = ("reel",)
     default_timeout = TIMEOUT
+    collections: ClassVar[Sequence[str]] = ("input_keys",)
     request_fields: ClassVar[Sequence[str]] = (
         "input_keys",
         "video_category",
@@ -120,12 +122,14 @@ class VidioHighlightReelOperator(JobOperator):
 
     def asked(self) -> dict[str, Any]:
         """Return the request, with the keys only of the uploads."""
+        self.required("input_keys")
         self.input_keys = input_key_list(self.input_keys)  # once: it may be an iterator
+        self.required("input_keys")
         return {**super().asked(), "input_keys": self.input_keys}
 
     def offer(self) -> Offer:
         """Return the purchase of the reel."""
-        if present(self.download_to):
+        if self.download_to:
             raise InputError(
                 "download_to: a reel has no file before one of its outputs is rendered: give download_to to "
                 "VidioRenderOperator. Nothing was sent."
@@ -188,6 +192,7 @@ class VidioRenderOperator(JobOperator):
         return Offer(VIDIO.render(ref, request), lookup=ref)
 
     def _reel(self) -> JobRef:
+        self.required("job")
         return VIDIO.reel_of(JobRef.read(self.job, vendor="vidio", conn_id=self.vidio_conn_id, kind="reel"))
 
 

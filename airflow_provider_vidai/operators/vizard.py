@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from airflow.sdk import Context
 from pydantic import JsonValue
 
+from airflow_provider_vidai.arguments import truth
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
@@ -19,7 +20,6 @@ from airflow_provider_vidai.models import JobRef, Output, validated
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.paid import PaidOperator
-from airflow_provider_vidai.operators.vendor import present, truth
 from airflow_provider_vidai.vendors.vizard import VIZARD, chosen_anew
 from airflow_provider_vidai.vendors.vizard_models import Choice
 from airflow_provider_vidai.vendors.vizard_social import clip_output, video_id_of
@@ -66,6 +66,7 @@ class VizardClipsOperator(JobOperator):
     default_timeout = TIMEOUT
     request_fields: ClassVar[Sequence[str]] = _ARGUMENTS
     media_fields: ClassVar[Sequence[str]] = ("video_url", "webhook_url")
+    collections: ClassVar[Sequence[str]] = ("prefer_length", "keywords")
     template_fields: Sequence[str] = (
         *_ARGUMENTS,
         *_CHOICE,
@@ -117,9 +118,9 @@ class VizardClipsOperator(JobOperator):
         hook = self.hook
         assert isinstance(hook, VizardHook)
         self._choice()
-        asked = {name: present(self.given(name)) for name in _ARGUMENTS}
+        asked = {name: self.given(name) for name in _ARGUMENTS}
         if (
-            present(self.download_to)
+            self.download_to
             and str(asked["mode"]) not in ("edit", "0")
             and not str(self.download_to).endswith("/")
         ):
@@ -140,7 +141,7 @@ class VizardClipsOperator(JobOperator):
         return replace(settled, receipt=receipt, status=status)
 
     def _choice(self) -> dict[str, JsonValue]:
-        given = {name: present(getattr(self, name)) for name in (*_CHOICE, "max_clips")}
+        given = {name: getattr(self, name) for name in (*_CHOICE, "max_clips")}
         return validated(Choice, given, what="Clips").model_dump(mode="json")
 
 
@@ -179,11 +180,11 @@ class VizardDownloadOperator(DownloadOperator):
 
     def ref(self) -> JobRef:
         """Return the project; of a single clip the whole of it, whatever a choice left out."""
-        wanted, job = self._wanted(), present(self.job)
+        wanted, job = self._wanted(), self.job
         if wanted is not None and job is None:
             job = wanted.details.get("project_id")
             if not job:
-                raise InputError("job: is required with a bare video_id. Nothing was sent.")
+                raise InputError("job is required with a bare video_id. Nothing was sent.")
         ref = VizardHook(self.vizard_conn_id).job(job)
         return ref if wanted is None else ref.model_copy(update={"params": {}})
 
@@ -192,14 +193,13 @@ class VizardDownloadOperator(DownloadOperator):
     ) -> list[JsonValue]:
         """Land what is wanted, with what is said in it."""
         assert isinstance(hook, VizardHook)
-        transcript = present(self.transcript)
+        transcript: Any = self.transcript
         if transcript not in (None, "txt", "json"):
             raise InputError(f"transcript: must be txt or json, not {transcript!r}. Nothing was sent.")
         return [*hook.land_clips(ref, outputs, self.destination, self._wanted(), transcript)]
 
     def _wanted(self) -> Output | None:
-        clip = present(self.clip)
-        return None if clip is None else clip_output(clip)
+        return None if self.clip is None else clip_output(self.clip)
 
 
 class _ClipOperator(PaidOperator):
@@ -217,11 +217,12 @@ class _ClipOperator(PaidOperator):
 
     def asked(self) -> dict[str, Any]:
         """Return the request, with the identity only of the clip."""
+        self.required("clip")
         return {**super().asked(), "clip": video_id_of(self.clip)}
 
     def wished(self) -> dict[str, Any]:
         """Return the request's fields but for the clip."""
-        return {name: present(getattr(self, name)) for name in self.request_fields if name != "clip"}
+        return {name: getattr(self, name) for name in self.request_fields if name != "clip"}
 
 
 class VizardCaptionOperator(_ClipOperator):
@@ -318,6 +319,7 @@ class VizardPublishOperator(_ClipOperator):
         with airflow_failures():
             if not truth("dry_run", dry_run):
                 return super().execute(context)
+            self.required()
             request = self.vizard.publishable(self.clip, self.wished())
         self.log.info("Dry run: clip %s would be published; nothing was sent.", request.video_id)
         return {

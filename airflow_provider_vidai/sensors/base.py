@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import (
+from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
+from pydantic import JsonValue
+
+from airflow_provider_vidai._compat import (
     AirflowException,
     AirflowSensorTimeout,
     AirflowSkipException,
     conf,
 )
-from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
-from pydantic import JsonValue
-
+from airflow_provider_vidai.arguments import Arguments, positive_seconds, truth
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
@@ -28,7 +29,7 @@ POKE_INTERVAL = 60.0
 BACKSTOP_SECONDS = 60.0
 
 
-class JobSensor(BaseSensorOperator):
+class JobSensor(Arguments, BaseSensorOperator):
     """Wait for a job, and return the same as the operator that bought it would.
 
     :param job: what an upstream task returned (or its text), or a bare job id.
@@ -44,14 +45,14 @@ class JobSensor(BaseSensorOperator):
         self,
         *,
         job: Any,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        deferrable: bool | str = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: float | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=POKE_INTERVAL if poke_interval is None else poke_interval, **kwargs)
+        self.adaptive = poke_interval is None
         self.job = job
         self.deferrable = deferrable
-        self.adaptive = poke_interval is None
 
     def ref(self) -> JobRef:
         """Return the job to wait for."""
@@ -65,6 +66,7 @@ class JobSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; an unanswered look is no failure."""
         with airflow_failures():
+            self.required()
             ref = self.ref()
             try:
                 status = self.hook_class(ref.conn_id).confirmed(ref)
@@ -81,6 +83,10 @@ class JobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Look at once; then wait, in the triggerer if deferrable."""
+        with airflow_failures():
+            self.deferrable = truth("deferrable", self.deferrable)
+            for name in ("timeout", "poke_interval", "execution_timeout"):
+                positive_seconds(name, getattr(self, name))
         if not self.deferrable:
             return super().execute(context)
         try:

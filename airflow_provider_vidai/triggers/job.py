@@ -7,10 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-from airflow.triggers.base import BaseTrigger, TriggerEvent
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from airflow_provider_vidai._compat import AirflowNotFoundException, BaseTrigger, TriggerEvent, xcom
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, VidaiError
 from airflow_provider_vidai.hooks.base import aaccount
 from airflow_provider_vidai.lifecycle.poll import (
@@ -203,9 +202,7 @@ class JobTrigger(BaseTrigger):
 
     async def _push_progress(self, status: JobStatus) -> None:
         """Show the progress while the task is deferred, where Airflow can (3.3)."""
-        from airflow.sdk.execution_time.xcom import XCom
-
-        push, instance = getattr(XCom, "aset", None), self.task_instance
+        push, instance = getattr(xcom(), "aset", None), self.task_instance
         if push is None or instance is None:
             return
         value = {"vendor_status": status.vendor_status, "progress": status.progress, "at": time.time()}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_vidai._compat import AirflowException, AirflowFailException
 from airflow_provider_vidai.operators.vidgo import VidgoDownloadOperator
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.task import Task
@@ -100,6 +100,6 @@ def test_a_template_that_renders_to_nothing_asks_for_nothing(
     job = task_of().run()
     failing(
         Task(lambda: VidgoDownloadOperator(task_id="d", job=job, destination="None")),
-        "destination: is required",
+        "destination is required",
         for_good=True,
     )

@@ -20,8 +20,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 
+from airflow_provider_vidai._compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_provider_vidai.lifecycle import poll, purchase
 from airflow_provider_vidai.operators.vidio import VidioDownloadOperator, VidioUploadOperator
 from airflow_provider_vidai.sandbox.client import Control

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
+from airflow_provider_vidai._compat import AirflowException, TaskDeferred
 from airflow_provider_vidai.hooks.vizard import VizardHook
 from airflow_provider_vidai.operators.venice import VeniceTranscribeOperator
 from airflow_provider_vidai.operators.vizard import VizardCaptionOperator, VizardPublishOperator

@@ -10,10 +10,10 @@ from typing import Any
 
 import av
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from airflow.sdk import Asset, AssetAlias
 from PIL import Image
 
+from airflow_provider_vidai._compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_provider_vidai.hooks.vidgo import VidgoHook
 from airflow_provider_vidai.operators.vidgo import VidgoDownloadOperator, VidgoUploadImageOperator
 from airflow_provider_vidai.sandbox.client import Control

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
+from airflow_provider_vidai._compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_provider_vidai.sandbox.client import Control
 from tests.integration.conftest import KEY, SPEED
 from tests.support.raw import RawServer, answer, closed_port

@@ -10,9 +10,9 @@ from typing import Any
 
 import av
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from airflow.sdk import Asset, AssetAlias
 
+from airflow_provider_vidai._compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_provider_vidai.errors import JobError, JobGone
 from airflow_provider_vidai.hooks.vidio import VidioHook
 from airflow_provider_vidai.operators.vidio import (
@@ -261,9 +261,9 @@ def test_neither_key_nor_signed_url_gets_out(
         ({"original_audio_volume": True}, ["original_audio_volume", "must be a number"]),
         ({"output_length": 0}, ["output_length", "greater than 0"]),
         ({"output_length": "nan"}, ["output_length"]),
-        ({"input_keys": []}, ["input_keys", "at least 1 item"]),
-        ({"input_keys": "[]"}, ["input_keys", "at least 1 item"]),
-        ({"input_keys": [""]}, ["input_keys", "at least 1 character"]),
+        ({"input_keys": []}, ["input_keys is required"]),
+        ({"input_keys": "[]"}, ["input_keys is required"]),
+        ({"input_keys": [""]}, ["input_keys is required"]),
         ({"input_keys": [7]}, ["input_keys", "string"]),
         ({"download_to": "/tmp/"}, ["download_to", "VidioRenderOperator"]),
         ({"timeout": 0}, ["timeout", "positive number of seconds"]),
@@ -306,7 +306,6 @@ def test_several_wrong_fields_are_named_at_once(reel_of: Any, control: Control) 
         ({"output_index": -1}, ["output_index", "greater than or equal to 0"]),
         ({"output_index": "first"}, ["output_index", "integer", "'first'"]),
         ({"output_index": 1.5}, ["output_index", "integer"]),
-        ({"export_option": ""}, ["export_option"]),
     ],
     ids=str,
 )

@@ -12,15 +12,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import (
+from airflow.triggers.base import TriggerEvent
+
+from airflow_provider_vidai._compat import (
     AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
-from airflow.triggers.base import TriggerEvent
-
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.vidio import VidioJobSensor
 from airflow_provider_vidai.transport.shared import _LINES

@@ -13,10 +13,10 @@ from typing import Any
 
 import av
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import Asset, AssetAlias, ObjectStoragePath
 
+from airflow_provider_vidai._compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_provider_vidai.errors import InputError, JobGone
 from airflow_provider_vidai.hooks.vizard import VizardHook
 from airflow_provider_vidai.operators.vizard import (
@@ -332,7 +332,7 @@ def test_one_clip_by_its_id_lands_at_an_exact_name(
     (file,) = download_of(job["job_id"], tmp_path / "exact.mov", **wanted).run()
     assert file["uri"] == (tmp_path / "exact.mov").as_uri()
     assert (tmp_path / "exact.txt").read_text()
-    stopped(task_of(VizardDownloadOperator, clip="12", destination=f"{tmp_path}/"), "job: is required")
+    stopped(task_of(VizardDownloadOperator, clip="12", destination=f"{tmp_path}/"), "job is required")
     stopped(download_of(job, f"{tmp_path}/", transcript="srt"), "must be txt or json")
 
 

@@ -11,9 +11,10 @@ from collections.abc import Coroutine
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
-from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_vidai._compat import TaskDeferred
 
 T = TypeVar("T")
 

@@ -345,12 +345,8 @@ OLD_LATER = Try(Attempt("old", 3, 3, RUN))
 
 STORIES = {
     "two live tries": Story(_tries(), asked=1, faults=2),
-    "two live tries, the clock of the later one behind": Story(
-        _tries(clocks=(600.0, 0.0)), asked=1
-    ),
-    "two live tries, the clock of the earlier one behind": Story(
-        _tries(clocks=(0.0, 600.0)), asked=1
-    ),
+    "two live tries, the clock of the later one behind": Story(_tries(clocks=(600.0, 0.0)), asked=1),
+    "two live tries, the clock of the earlier one behind": Story(_tries(clocks=(0.0, 600.0)), asked=1),
     "two live tries with the same id": Story(_tries("aa"), asked=1, faults=2),
     "two live tries that may resubmit": Story(_tries(policy=RESUBMIT), asked=2),
     "a try that is left over, and one that was cleared": Story(_tries(cleared=True), asked=2),

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, task
 
+from airflow_provider_vidai._compat import AirflowFailException
 from airflow_provider_vidai.operators.venice import VeniceTranscribeOperator, VeniceVideoOperator
 from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator, VidgoUploadImageOperator
 from airflow_provider_vidai.operators.vidio import VidioUploadOperator
