@@ -88,7 +88,7 @@ def by_endpoint(request: TranscriptRequest) -> Call[Receipt]:
     def parse(answer: Answer) -> Receipt:
         cost: dict[str, JsonValue] = {"usd": _OLD_PRICE}
         if 200 <= answer.status < 300 and answer.content_type == "text/plain":
-            text = answer.body.decode("utf-8", "replace")
+            text = answer.text()
             return Receipt(result=_result(request, text, None), cost=cost)
         found = VENICE.parse(_OldAnswer, answer, doing)
         return Receipt(result=_result(request, found.transcript, found.lang), cost=cost)
