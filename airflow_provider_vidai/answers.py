@@ -103,19 +103,7 @@ class Answer:
         """
         if not self.whole:
             raise ValueError("the body was cut off")
-        text = self.body.decode(json.detect_encoding(self.body), "replace")
-        values = sum(map(text.count, ",[{"))
-        # What takes long to parse is not parsed: in a triggerer everybody's waiting would stand still.
-        if values > MAX_VALUES or text.count('"') > 4 * MAX_VALUES or text.count("\\") > 10 * MAX_VALUES:
-            raise ValueError(f"it holds more than {MAX_VALUES:,} values")
-        if text.count("[") + text.count("{") > MAX_DEPTH:
-            text = self._shallow(text)
-        try:
-            # Control characters within strings are no JSON, but no reason to lose a paid job's answer.
-            found = json.loads(text, strict=False, parse_int=_int, parse_float=_float, parse_constant=_none)
-        except RecursionError:
-            raise ValueError("the body is nested too deeply") from None
-        return _clean(found, self.hidden, MAX_DEPTH + 1)
+        return parsed(self.body, self.hidden)
 
     def text(self) -> str:
         """Return the body as text, cleaned."""
@@ -131,20 +119,37 @@ class Answer:
     def _text(self, body: bytes) -> str:
         return self.hidden.text(clean_text(body.decode("utf-8", "replace")))
 
-    def _shallow(self, text: str) -> str:
-        """Return JSON without what is nested too deeply: recursion would fail where it is parsed."""
-        parts, kept = [], 0
-        for start, end in _too_deep(text):
-            parts += [text[kept:start], "null"]
-            kept = end
-        if not parts:
-            return text
-        log.warning(
-            "An answer (HTTP %d) nests more than %d levels deep; what lies deeper is left out.",
-            self.status,
-            MAX_DEPTH,
-        )
-        return "".join([*parts, text[kept:]])
+
+def parsed(body: bytes | str, hidden: Hidden = Hidden(())) -> Any:  # noqa: B008 - it never changes
+    """Return what a JSON document from outside says, cleaned.
+
+    :raises ValueError: when it is not one whole document, or too large to be parsed.
+    """
+    text = body if isinstance(body, str) else body.decode(json.detect_encoding(body), "replace")
+    values = sum(map(text.count, ",[{"))
+    # What takes long to parse is not parsed: in a triggerer everybody's waiting would stand still.
+    if values > MAX_VALUES or text.count('"') > 4 * MAX_VALUES or text.count("\\") > 10 * MAX_VALUES:
+        raise ValueError(f"it holds more than {MAX_VALUES:,} values")
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        text = _shallow(text)
+    try:
+        # Control characters within strings are no JSON, but no reason to lose a paid job's answer.
+        found = json.loads(text, strict=False, parse_int=_int, parse_float=_float, parse_constant=_none)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return _clean(found, hidden, MAX_DEPTH + 1)
+
+
+def _shallow(text: str) -> str:
+    """Return JSON without what is nested too deeply: recursion would fail where it is parsed."""
+    parts, kept = [], 0
+    for start, end in _too_deep(text):
+        parts += [text[kept:start], "null"]
+        kept = end
+    if not parts:
+        return text
+    log.warning("An answer nests more than %d levels deep; what lies deeper is left out.", MAX_DEPTH)
+    return "".join([*parts, text[kept:]])
 
 
 def _too_deep(text: str) -> Iterator[tuple[int, int]]:

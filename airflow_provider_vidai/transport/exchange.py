@@ -17,8 +17,10 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
+from airflow_provider_vidai.answers import MAX_ANSWER, Answer, clean_text
 from airflow_provider_vidai.errors import ApiError, InputError, VidaiError
-from airflow_provider_vidai.models import MAX_ANSWER, Answer, Call
+from airflow_provider_vidai.models import Call
+from airflow_provider_vidai.redaction import redacted
 from airflow_provider_vidai.transport.account import USER_AGENT, Account
 
 T = TypeVar("T")
@@ -133,7 +135,7 @@ def never_opened(account: Account, call: Call[Any], why: str) -> ApiError:
     )
     return ApiError(
         f"Could not connect to {account.label} at {account.shown_url} to {call.name}: "
-        f"{account.hidden.text(why)}. {remedy}.",
+        f"{_shown(account, why)}. {remedy}.",
         retryable=not bad_certificate,
         processed="no",
     )
@@ -146,9 +148,14 @@ def broken(account: Account, call: Call[Any], error: Exception, words: str = "")
     """
     return ApiError(
         f"The connection to {account.label} at {account.shown_url} broke while trying to {call.name}: "
-        f"{type(error).__name__} ({account.hidden.text(words)[:300] or 'no details'}).",
+        f"{type(error).__name__} ({_shown(account, words) or 'no details'}).",
         retryable=True,
     )
+
+
+def _shown(account: Account, words: str) -> str:
+    """Return a library's text, which may quote what came from outside."""
+    return redacted(account.hidden.text(clean_text(words)))[:300]
 
 
 class Body:
