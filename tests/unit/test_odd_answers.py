@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_vidai.answers import MAX_ANSWER, MAX_DEPTH, Answer, clean
-from airflow_provider_vidai.errors import VidaiError
+from airflow_provider_vidai.errors import LONGEST_WAIT, ApiError, VidaiError
 from airflow_provider_vidai.models import (
     Call,
     Fetch,
@@ -279,7 +279,7 @@ headers = st.dictionaries(
     st.sampled_from(["content-type", "retry-after", "date", "x-ratelimit-reset-requests", "location"]),
     text
     | st.sampled_from(
-        ["application/json", "text/plain", "video/mp4", "1e999", "nan", "-5", "99999999999999999"]
+        ["application/json", "text/plain", "video/mp4", "1e999", "inf", "nan", "-5", "99999999999999999"]
     ),
     max_size=3,
 )
@@ -290,7 +290,7 @@ def heard(call: Any, answer: Answer) -> Any:
     try:
         found = (call.parse if isinstance(call, Call) else call)(answer)
     except VidaiError as error:
-        encodable(str(error))
+        encodable([str(error), getattr(error, "retry_after", None)])
         return None
     told(found)
     return found
@@ -457,6 +457,16 @@ def test_what_is_nested_too_deeply_is_left_out_and_the_rest_stays(caplog: pytest
     found = Answer(200, {}, deep).json()
     assert (found["a"], found["c"]) == ("[[", 1)
     assert f"more than {MAX_DEPTH} levels" in caplog.text
+
+
+@pytest.mark.parametrize("wait", ["inf", "nan", "1e999", "-5", "9" * 400, "1e300", "Fri, 99 Foo 9999"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_no_wait_that_a_vendor_asks_for_is_longer_than_a_timer_takes(wait: str, status: int) -> None:
+    answer = Answer(status, {"retry-after": wait, "date": "Fri, 01 Jan 2027 00:00:00 GMT"}, b"{}")
+    for vendor in VENDORS.values():
+        error = vendor.refusal(answer, "look")
+        asked = error.retry_after if isinstance(error, ApiError) else None
+        assert asked is None or 0 <= asked <= LONGEST_WAIT
 
 
 def test_an_event_that_cannot_be_encoded_becomes_one_that_can_and_never_passes_for_success() -> None:
