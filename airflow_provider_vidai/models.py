@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from airflow_provider_vidai.answers import MAX_ANSWER as MAX_ANSWER
+from airflow_provider_vidai.answers import Answer as Answer
 from airflow_provider_vidai.errors import Charged, InputError
 from airflow_provider_vidai.redaction import redacted, without_login
 
@@ -24,10 +26,6 @@ M = TypeVar("M", bound=BaseModel)
 
 VendorName = Literal["vidio", "venice", "vizard", "vidgo"]
 OutputKind = Literal["video", "image", "audio", "text"]
-
-#: The longest JSON answer that is read, in bytes. The longest real one is Vizard's about a project: 100 clips
-#: of 3 minutes with all that is said in them, which takes some 2 MB where letters are written as escapes.
-MAX_ANSWER = 4 << 20
 
 
 class JobState(str, Enum):
@@ -227,41 +225,6 @@ class Receipt(BaseModel):
 
 
 # --- the three primitives -----------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer as far as it matters: status, headers (lower case), at most ``MAX_ANSWER`` of body.
-
-    :param whole: False when the body was longer than was read, or is media of which only the
-        first bytes were looked at.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    whole: bool = True
-
-    @property
-    def content_type(self) -> str:
-        """The media type in lower case, without parameters; "" when the server did not say."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    def json(self) -> Any:
-        """Return the parsed body; raise ValueError when it is not one whole JSON document."""
-        if not self.whole:
-            raise ValueError("the body was cut off")
-        # NaN and Infinity are no JSON, and could not be stored as an XCom.
-        try:
-            return json.loads(self.body, parse_constant=lambda _: None)
-        except RecursionError:
-            raise ValueError("the body is nested too deeply") from None
-
-    def excerpt(self, limit: int = 300) -> str:
-        """Return the first characters of the body on one line, for an error message."""
-        if b"\0" in self.body[:64]:
-            return f"{len(self.body)} bytes of {self.content_type or 'binary data'}"
-        return " ".join(self.body[: 4 * limit].decode("utf-8", "replace").split())[:limit]
 
 
 class Repeat(Enum):

@@ -152,8 +152,8 @@ class Vendor(ABC):
             raise self.refusal(answer, doing)
         try:
             body = answer.json()
-        except ValueError:
-            body = None
+        except ValueError as error:
+            raise self.unreadable(answer, doing, str(error)) from None
         if not isinstance(body, dict):
             raise self.unreadable(answer, doing)
         return body
@@ -166,11 +166,15 @@ class Vendor(ABC):
         except ValidationError:
             raise self.unreadable(answer, doing) from None
 
-    def unreadable(self, answer: Answer, doing: str) -> ApiError:
-        """Return the error for a success whose body cannot be understood."""
+    def unreadable(self, answer: Answer, doing: str, why: str = "") -> ApiError:
+        """Return the error for a success whose body cannot be understood.
+
+        :param why: what was met.
+        """
+        kind = f"{answer.content_type or 'no content type'}{why and f'; {why}'}"
         return ApiError(
             f"{self.label} answered '{doing}' with HTTP {answer.status} but an unreadable body "
-            f"({answer.content_type or 'no content type'}): {redacted(answer.excerpt(120))!r}.",
+            f"({kind}): {redacted(answer.excerpt(120))!r}.",
             status=answer.status,
             retryable=True,
         )

@@ -239,8 +239,14 @@ class Venice(Vendor):
         :param base_url: the account's: what its own host serves is trusted too, as in a sandbox.
         :raises JobError: when the URL leads to a host that isn't the vendor's.
         """
-        parts, own = urlsplit(url), urlsplit(base_url)
-        host = parts.hostname or ""
+        own = urlsplit(base_url)
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+        except ValueError:
+            raise JobError(
+                "Venice delivers this video from an address that is no URL: it is not fetched.", charged="yes"
+            ) from None
         vendors = parts.scheme == "https" and (host == _OWN_HOST or host.endswith(f".{_OWN_HOST}"))
         here = is_loopback(host) and is_loopback(own.hostname or "")
         if not vendors and not here and (parts.scheme, host) != (own.scheme, own.hostname):

@@ -6,13 +6,13 @@ Files are kept for 24 hours from the purchase, at plain URLs that are never rene
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
 from pydantic import JsonValue
 
+from airflow_provider_vidai.answers import clean, parsed
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobFailed, JobGone
 from airflow_provider_vidai.models import (
     Answer,
@@ -257,7 +257,7 @@ def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus
     :raises InputError: when it is about no task.
     """
     try:
-        found = json.loads(body) if isinstance(body, (bytes, str)) else body
+        found = parsed(body) if isinstance(body, (bytes, str)) else clean(body)
         wrapped = found.get("data") if isinstance(found, Mapping) else None
         task = TaskAnswer.model_validate(wrapped if isinstance(wrapped, Mapping) else found)
     except (ValueError, RecursionError):

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from airflow_provider_vidai.answers import parsed
 from airflow_provider_vidai.models import Answer, JobState, JobStatus, Output, OutputKind
 from airflow_provider_vidai.redaction import redacted
 from airflow_provider_vidai.vendors.base import without_urls
@@ -261,8 +262,8 @@ def _unpacked(value: Any) -> Any:
     """Return the files in a JSON string, or None when it is any other text."""
     if isinstance(value, str) and value.strip()[:1] in ("{", "["):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = parsed(value)
+        except ValueError:
             return None
     if isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
         return value if any("file_url" in one for one in value) else None

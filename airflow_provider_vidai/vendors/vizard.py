@@ -7,13 +7,13 @@ list of projects and no cancel: a purchase whose answer is lost can't be looked 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from pydantic import JsonValue, ValidationError
 
+from airflow_provider_vidai.answers import clean, parsed
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobFailed, JobGone, VidaiError
 from airflow_provider_vidai.models import (
     Answer,
@@ -339,7 +339,7 @@ def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus
     :raises InputError: when it is not about a project.
     """
     try:
-        told = json.loads(body) if isinstance(body, (bytes, str)) else dict(body)
+        told = parsed(body) if isinstance(body, (bytes, str)) else clean(body)
         project = VizardProject.model_validate(told)
     except (ValueError, RecursionError):
         raise InputError("This is not what Vizard sends to a webhook: not JSON with a code.") from None

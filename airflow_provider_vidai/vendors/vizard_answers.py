@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
 
+from airflow_provider_vidai.answers import parsed
 from airflow_provider_vidai.models import JobRef, Output
 from airflow_provider_vidai.vendors.base import without_urls
 from airflow_provider_vidai.vendors.odd import OddFloat, OddInt, OddStr
@@ -22,7 +22,7 @@ def _topics(value: Any) -> list[str]:
     """Return topics from a list, or from the JSON of one in a text."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parsed(value)
         except ValueError:
             value = [value]
     return [str(item) for item in value if item] if isinstance(value, list) else []

@@ -249,7 +249,7 @@ def test_a_whole_json_body_is_parsed_whatever_the_content_type_says():
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b'{"a": ', b'{"a": 1} trailing', b"\xff\xfe\xfa", pytest.param(b"9" * 6_000, id="int")],
+    [b"", b"<html>", b'{"a": ', b'{"a": 1} trailing', b"\xff\xfe\xfa"],
 )
 def test_what_is_not_one_json_document_is_a_value_error(body):
     with pytest.raises(ValueError):
