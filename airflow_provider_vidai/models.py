@@ -132,6 +132,8 @@ class JobStatus(BaseModel):
         purchase: the answer shows a finished result, but perhaps an earlier job's.
     :param believed_after: how often in a row answers of this kind must come before this one counts;
         until then the job is taken to be running, because it is paid for.
+    :param believed_for: for how many seconds they must go on, too. Above 0 the answer is not in the
+        vendor's own words: a gateway in trouble answers like that for a while.
     :param proven: False when this answer would look the same had the purchase never arrived.
     :param ref_params: what to add to the ref, learnt from this answer.
     :param answer: the vendor's whole answer as its own record; never serialised or shown.
@@ -151,6 +153,7 @@ class JobStatus(BaseModel):
     expected: float | None = None
     ready_after: float | None = None
     believed_after: int = 1
+    believed_for: float = 0.0
     proven: bool = True
     ref_params: dict[str, JsonValue] = Field(default_factory=dict)
     answer: Any = Field(default=None, exclude=True, repr=False)

@@ -12,19 +12,18 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from airflow_provider_vidai.errors import InputError, JobError, JobFailed, JobGone, VidaiError
+from airflow_provider_vidai.errors import InputError, JobError, VidaiError
 from airflow_provider_vidai.models import (
     Answer,
     Call,
     Fetch,
     JobRef,
-    JobState,
     JobStatus,
     Output,
     Receipt,
     Repeat,
 )
-from airflow_provider_vidai.vendors.base import Limits, Vendor, is_loopback
+from airflow_provider_vidai.vendors.base import REFUSED, Limits, Vendor, is_loopback, still_there
 from airflow_provider_vidai.vendors.odd import OddStr
 from airflow_provider_vidai.vendors.venice_answers import (
     StatusAnswer,
@@ -32,6 +31,7 @@ from airflow_provider_vidai.vendors.venice_answers import (
     ended,
     explanation,
     inline_video,
+    is_lookup_failure,
     is_quota,
     is_video,
     told_status,
@@ -192,10 +192,11 @@ class Venice(Vendor):
                 if is_video(answer):
                     return inline_video()
                 return told_status(self.parse(StatusAnswer, answer, doing))
-            found = None if self.account_error(answer) else ended(answer, self.error_words(answer))
-            if found is None:
-                raise self.refusal(answer, doing)
-            return found
+            if found := ended(answer, self.error_words(answer)):
+                return found
+            if answer.status in REFUSED:
+                return self.no_such_job(answer, doing, own_words=is_lookup_failure(answer))
+            raise self.refusal(answer, doing)
 
         return Call(doing, "POST", _RETRIEVE, parse, body=_retrieval(model, job_id, delete=delete))
 
@@ -256,10 +257,7 @@ class Venice(Vendor):
 
         def parse(answer: Answer) -> Fetch:
             found = status.parse(answer)
-            if found.state is JobState.GONE:
-                raise JobGone(f"{ref}: {found.error or 'Venice no longer has it'}.", charged=found.charged)
-            if found.state is JobState.FAILED:
-                raise JobFailed(f"{ref} is {found.vendor_status!r}.", charged=found.charged)
+            still_there(ref, found)
             if isinstance(found.answer, StatusAnswer) and found.answer.url:
                 return self.link(found.answer.url, base_url)
             raise JobError(

@@ -49,7 +49,9 @@ ERROR_BLOCK: Final = 30.0
 
 _MEDIA = ("video/", "application/octet-stream")
 _SIGNATURES = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (0, b"\x1aE\xdf\xa3"))
-_LOOKUP_FAILED = "request id is invalid"
+_LOOKUP_FAILED = re.compile(r"request id is invalid|media could not be found", re.IGNORECASE)
+# How often in a row an end of the job itself must be reported: a 400 may be a gateway's, and so may a 500.
+_BELIEVED: Final = {400: 2, 422: 1, 500: SERVER_ERRORS_BELIEVED}
 # A refusal of the content comes in the shape of a provider's failure too, and then only its words tell.
 _POLICY = re.compile(r"polic(?:y|ies)|moderation|guidelines", re.IGNORECASE)
 
@@ -106,20 +108,26 @@ def ended(answer: Answer, words: str) -> JobStatus | None:
     :param words: the vendor's explanation.
     """
     body = _object(answer)
-    if body is None:
-        return None  # a gateway's page and not the API's answer
-    known: dict[str, Any] = {"vendor_status": str(answer.status), "error": words}
-    if answer.status in (404, 410) or (answer.status == 400 and _LOOKUP_FAILED in words.lower()):
-        return JobStatus(state=JobState.GONE, proven=False, **known)
-    if answer.status not in (400, 422, 500):
-        return None
+    if body is None or "error" not in body or is_lookup_failure(answer) or answer.status not in _BELIEVED:
+        return None  # a gateway's answer and not the API's, or one about the call and not the job
     return JobStatus(
         state=JobState.FAILED,
         charged=refund(body),
         blame=_blame(answer.status, body),
-        believed_after=SERVER_ERRORS_BELIEVED if answer.status == 500 else 1,
-        **known,
+        believed_after=_BELIEVED[answer.status],
+        vendor_status=str(answer.status),
+        error=words,
     )
+
+
+def is_lookup_failure(answer: Answer) -> bool:
+    """Whether the vendor says in its own words that it has no such job, or none for this key.
+
+    Source: the vendor's skills of 2026-10 (``Request ID is invalid.``, HTTP 400) and its contract (``Media
+    could not be found. Request may be invalid, expired, or deleted.``, HTTP 404). A gateway says neither.
+    """
+    words = explanation(answer) if answer.status in (400, 404, 410) else None
+    return bool(words and _LOOKUP_FAILED.search(words))
 
 
 def refund(body: dict[str, Any]) -> Charged:

@@ -190,6 +190,15 @@ def explanation(answer: Answer) -> str | None:
     return redacted(detail)[:600] if isinstance(detail, str) else None
 
 
+def names_the_task(answer: Answer) -> bool:
+    """Whether an error is the vendor's own about a task, and not a gateway's.
+
+    A gateway knows of paths and not of tasks. Source: the vendor's error table (type
+    ``resource_not_found_error``) and its status page (``detail``).
+    """
+    return error_type(answer) == "resource_not_found_error" or "task" in (explanation(answer) or "").lower()
+
+
 def existing_task(answer: Answer, asked: Mapping[str, Any]) -> str | None:
     """Return the task that a conflict names as the one that is there already.
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue, ValidationError
 
-from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobFailed, JobGone, VidaiError
+from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobGone, VidaiError
 from airflow_provider_vidai.models import (
     Answer,
     Call,
@@ -27,7 +27,7 @@ from airflow_provider_vidai.models import (
     Repeat,
 )
 from airflow_provider_vidai.redaction import redacted
-from airflow_provider_vidai.vendors.base import Vendor
+from airflow_provider_vidai.vendors.base import NOT_FOUND_BELIEVED_FOR, REFUSED, Vendor, still_there
 from airflow_provider_vidai.vendors.vizard_answers import (
     Captioned,
     Created,
@@ -131,10 +131,9 @@ class Vizard(Vendor):
         doing = f"read the status of {ref.kind} {ref.job_id}"
 
         def parse(answer: Answer) -> JobStatus:
-            if answer.status in (404, 410) and not answer.content_type.endswith("html"):
-                return JobStatus(
-                    state=JobState.GONE, vendor_status=str(answer.status), error=self.error_words(answer)
-                )
+            if answer.status in REFUSED:
+                # Vizard itself answers by a code in HTTP 200 (its error table, and all clients in the field).
+                return self.no_such_job(answer, doing)
             return project_status(self._project(answer, doing, ref.job_id), ref)
 
         return Call(doing, "GET", _query_path(ref.job_id), parse)
@@ -147,12 +146,12 @@ class Vizard(Vendor):
 
         def parse(answer: Answer) -> Fetch:
             found = status.parse(answer)
-            if found.state is JobState.GONE:
-                raise JobGone(f"{ref}: {found.error or 'Vizard no longer has it'}.", charged="yes")
+            still_there(ref, found)
             if found.state is not JobState.READY:
-                failed = found.state is JobState.FAILED
-                raise (JobFailed if failed else JobError)(
-                    f"{ref} is not ready: Vizard says {found.vendor_status!r}.", charged="maybe"
+                raise JobError(
+                    f"{ref} is not ready: Vizard says {found.vendor_status!r}. A retry checks again.",
+                    charged="yes",
+                    retryable=True,
                 )
             link = _link(found.answer, output)
             if link is None:
@@ -305,8 +304,9 @@ def project_status(project: VizardProject, ref: JobRef) -> JobStatus:
     ended = state in (JobState.FAILED, JobState.GONE)
     words = redacted(project.message or "").rstrip(". ")
     outputs = chosen(project, ref) if state is JobState.READY else ()
-    # One answer that nobody documented does not end a paid job, nor does an empty one finish it.
-    doubted = 1 if known else UNKNOWN_BELIEVED if ended else 1
+    # A code that nobody documented does not end a paid job at once, nor does an empty answer finish it.
+    odd = ended and not known
+    doubted = UNKNOWN_BELIEVED if odd else 1
     if state is JobState.READY and not project.videos:
         doubted = 2
     return JobStatus(
@@ -318,6 +318,7 @@ def project_status(project: VizardProject, ref: JobRef) -> JobStatus:
         charged="maybe",
         blame=means.blame if state is JobState.FAILED else "unknown",
         believed_after=doubted,
+        believed_for=NOT_FOUND_BELIEVED_FOR if odd else 0.0,
         answer=project,
     )
 
