@@ -304,6 +304,7 @@ class Fetch:
     :param with_key: send the account's key.
     :param kind: what the file must turn out to be.
     :param same_host: follow redirects on the URL's own host only.
+    :param once: the vendor gave the URL once and has no other, so that one that is dead is the end.
     """
 
     url: str = field(repr=False)
@@ -313,6 +314,7 @@ class Fetch:
     body: dict[str, JsonValue] | None = field(default=None, repr=False)
     with_key: bool = False
     same_host: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True)

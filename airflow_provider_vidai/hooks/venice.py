@@ -7,27 +7,27 @@ import logging
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import InputError, JobError, VidaiError
+from airflow_provider_vidai.errors import AddressGone, InputError, JobError, LeaseOver, VidaiError
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
+from airflow_provider_vidai.hooks.venice_release import Released, released
 from airflow_provider_vidai.models import (
     Bought,
     Call,
     JobRef,
     JobState,
     JobStatus,
+    Output,
     Receipt,
     job_result,
     validated,
 )
 from airflow_provider_vidai.transport.inline import Inliner, seconds_of
-from airflow_provider_vidai.transport.transfer import status_of
 from airflow_provider_vidai.vendors import venice_speech as speech
 from airflow_provider_vidai.vendors.venice import BODY_LIMIT, VENICE, catalogue_row, model_of
 from airflow_provider_vidai.vendors.venice_catalogue import Constraints, fitted
@@ -36,11 +36,9 @@ from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, VideoReque
 #: How long ``wait_for_completion`` waits when not told, in seconds.
 TIMEOUT = 1800.0
 
-#: What became of a finished video: deleted now, its URL revoked now, or left to go within 24 hours.
-Released = Literal["deleted", "revoked", "expires"]
-
-# How the host of a delivery URL says that the URL is no longer good.
-_REVOKED = frozenset({200, 202, 204, 404, 410})
+#: Seconds until a delivery URL that answers 404 is tried again, each time: it comes once, and a short trouble
+#: of its host must not cost the video.
+DEAD_URL_PAUSES = (5.0, 15.0)
 
 log = logging.getLogger(__name__)
 
@@ -222,6 +220,29 @@ class VeniceHook(VidaiHook):
         file = self.land(ref, output, destination, sealed_url=sealed_url)
         return self.after_landing(ref, sealed_url, file, delete_after=delete_after)
 
+    def land(
+        self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
+    ) -> dict[str, Any]:
+        """Download a finished video, while it is there.
+
+        :raises LeaseOver: when the URL that came with the purchase is dead: Venice has no other.
+        """
+        for pause in (*DEAD_URL_PAUSES, None):
+            try:
+                return super().land(ref, output, destination, sealed_url=sealed_url)
+            except AddressGone as dead:
+                # 410 is Venice's word for a URL that expired, was used up or revoked.
+                if pause is None or dead.status == 410:
+                    raise LeaseOver(
+                        f"{ref} is ready, but its file is gone for good: Venice delivers it by one URL that "
+                        f"came with the purchase, and it answers HTTP {dead.status} (it lasts 24 hours at "
+                        "most). To buy it again, clear the task that bought it (with on_clear='fresh').",
+                        charged="yes",
+                    ) from None
+                log.warning("%s: its URL answers HTTP %d; trying again.", ref, dead.status)
+                time.sleep(pause)
+        raise AssertionError("the last answer raises")
+
     def get_video_data(self, job: Any, *, model: str | None = None) -> bytes:
         """Return a finished video as bytes; the whole of it is then in memory."""
         with tempfile.TemporaryDirectory(prefix="venice-") as folder:
@@ -232,12 +253,12 @@ class VeniceHook(VidaiHook):
         self, ref: JobRef, sealed_url: str | None, file: Mapping[str, Any], *, delete_after: bool
     ) -> dict[str, Any]:
         """Return a landed file with what became of it at the vendor."""
-        released: Released = "expires"
+        outcome: Released = "expires"
         if delete_after and file.get("duration"):
-            released = self.released(ref, sealed_url)
+            outcome = released(self, ref, sealed_url)
         elif delete_after:
             log.warning("%s: what was landed cannot be read as a video, so Venice keeps it for now.", ref)
-        return {**file, "released": released}
+        return {**file, "released": outcome}
 
     def release(self, job: Any, *, model: str | None = None) -> dict[str, JsonValue]:
         """Have the vendor delete a finished video, or revoke its URL. A running job can't be cancelled.
@@ -246,15 +267,7 @@ class VeniceHook(VidaiHook):
             offers nothing but to wait for the 24 hours it keeps a video.
         """
         ref = self.job(job, model)
-        return {"job_id": ref.job_id, "released": self.released(ref, Bought.read(job).sealed_url)}
-
-    def released(self, ref: JobRef, sealed_url: str | None) -> Released:
-        """Release what is there; what can't be released now goes by itself, so nothing is raised."""
-        try:
-            return self._deleted(ref) if sealed_url is None else self._revoked(ref, sealed_url)
-        except VidaiError as error:
-            log.warning("%s could not be released, and expires within 24 hours: %s", ref, error)
-            return "expires"
+        return {"job_id": ref.job_id, "released": released(self, ref, Bought.read(job).sealed_url)}
 
     def transcribe(
         self, url: str, response_format: str = "json", *, model: str | None = None
@@ -366,26 +379,6 @@ class VeniceHook(VidaiHook):
             return self.client.send(speech.is_old_endpoint_alive(), attempts=1)
         except VidaiError:
             return False
-
-    def _revoked(self, ref: JobRef, sealed_url: str) -> Released:
-        # A video that is still being made could never be had without its URL.
-        if self.look(ref).state is not JobState.READY:
-            return "expires"
-        link = VENICE.link(self.seal.open(sealed_url), self.account.base_url)
-        status = status_of(self.account, replace(link, method="DELETE"))
-        if status not in _REVOKED:
-            log.warning("Venice's share host answered HTTP %d to the revocation of a URL.", status)
-        return "revoked" if status in _REVOKED else "expires"
-
-    def _deleted(self, ref: JobRef) -> Released:
-        """Delete by one more retrieval of which nothing but the headers is read."""
-        status = self.client.send(VENICE.retrieve(model_of(ref), ref.job_id, delete=True), attempts=1)
-        if status.state is JobState.GONE:
-            return "deleted"
-        if status.state is not JobState.READY:
-            return "expires"
-        inline = any(output.details.get("delivery") == "inline" for output in status.outputs)
-        return "deleted" if inline or self.client.send(VENICE.complete(ref), attempts=1) else "expires"
 
 
 def _positive(name: str, value: float | str | None) -> float | None:

@@ -8,6 +8,7 @@ with the purchase, and is a bearer secret.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -231,7 +232,7 @@ class Venice(Vendor):
             body = _retrieval(model_of(ref), ref.job_id, delete=False)
             return Fetch(url=_RETRIEVE, kind="video", method="POST", body=body, with_key=True)
         if url is not None:
-            return self.link(url, base_url)
+            return replace(self.link(url, base_url), once=True)
         return self._told_url(ref, base_url)
 
     def link(self, url: str, base_url: str) -> Fetch:
