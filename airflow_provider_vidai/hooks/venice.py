@@ -33,8 +33,8 @@ from airflow_provider_vidai.vendors.venice import BODY_LIMIT, VENICE, catalogue_
 from airflow_provider_vidai.vendors.venice_catalogue import Constraints, fitted
 from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, VideoRequest
 
-#: How long ``wait_for_completion`` waits when not told, in seconds.
-TIMEOUT = 1800.0
+#: How long a video is waited for when not told, in seconds: public clients saw up to half an hour.
+TIMEOUT = 3600.0
 
 #: Seconds until a delivery URL that answers 404 is tried again, each time: it comes once, and a short trouble
 #: of its host must not cost the video.
@@ -193,7 +193,7 @@ class VeniceHook(VidaiHook):
         """Wait until a video is finished.
 
         :param poll_interval: seconds between looks; None adapts them to what the vendor expects.
-        :param timeout: seconds; None waits for half an hour.
+        :param timeout: seconds; None waits for an hour.
         :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every look.
         :returns: the job, with its outputs.
         :raises JobError: when it failed, is gone, or takes longer.

@@ -1,11 +1,17 @@
 """How Venice hands films out: as the answer of a poll, or by a download link that is its own secret."""
 
 import asyncio
+import functools
+import tempfile
 from collections.abc import AsyncGenerator
+from fractions import Fraction
+from pathlib import Path
 from typing import BinaryIO
 
+from av.video.frame import VideoFrame
 from starlette.responses import Response
 
+from airflow_provider_vidai.sandbox.media.encode import encode
 from airflow_provider_vidai.sandbox.storage_wire import Stream, asked_range
 from airflow_provider_vidai.sandbox.venice_jobs import VENDOR, Job
 from airflow_provider_vidai.sandbox.wire import (
@@ -46,6 +52,8 @@ async def deliver(
         return Response(HTML_PAGE, media_type="text/html")
     if how == "empty":
         return Response(media_type="video/mp4")
+    if how == "placeholder":
+        return Response(await asyncio.to_thread(placeholder), media_type="video/mp4")
     if how == "bad_gateway":
         return JSON({"error": "The media could not be fetched from the provider. Please try again."}, 502)
     size = job.film.path.stat().st_size
@@ -68,6 +76,15 @@ async def deliver(
         job.deleted = True
         exchange.world.storage.drop(job.film.key)
     return Stream(_read(exchange, file, first, end, cut_at), status, headers)
+
+
+@functools.cache
+def placeholder() -> bytes:
+    """Return a film of some kB that shows nothing: what may come, with HTTP 200, for a moderated video."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "placeholder.mp4"
+        encode(path, (VideoFrame(64, 64, "yuv420p") for _ in range(8)), None, Fraction(8), (64, 64))
+        return path.read_bytes()
 
 
 async def _read(

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from airflow_provider_vidai.errors import InputError, JobError, VidaiError
+from airflow_provider_vidai.errors import InputError, JobError, JobFailed, VidaiError
 from airflow_provider_vidai.models import (
     Answer,
     Call,
@@ -31,10 +31,12 @@ from airflow_provider_vidai.vendors.venice_answers import (
     consent_words,
     ended,
     explanation,
+    face_hint,
     inline_video,
     is_lookup_failure,
     is_quota,
     is_video,
+    refunded_of,
     told_status,
     wait_of,
 )
@@ -157,6 +159,8 @@ class Venice(Vendor):
         doing = "queue a video"
 
         def parse(answer: Answer) -> Receipt:
+            if not 200 <= answer.status < 300:
+                raise self._not_queued(answer, doing, request.model)
             queued = self.parse(QueuedAnswer, answer, doing)
             ref = JobRef(
                 vendor=self.name,
@@ -193,7 +197,7 @@ class Venice(Vendor):
                 if is_video(answer):
                     return inline_video()
                 return told_status(self.parse(StatusAnswer, answer, doing))
-            if found := ended(answer, self.error_words(answer)):
+            if found := ended(answer, self.error_words(answer), model):
                 return found
             if answer.status in REFUSED:
                 return self.no_such_job(answer, doing, own_words=is_lookup_failure(answer))
@@ -287,6 +291,24 @@ class Venice(Vendor):
     def error_words(self, answer: Answer) -> str:
         """Return the vendor's explanation, with each field that it names."""
         return explanation(answer) or super().error_words(answer)
+
+    def _not_queued(self, answer: Answer, doing: str, model: str) -> VidaiError:
+        """Return the error for a refused purchase; some models bill a refusal, and the answer says so.
+
+        Source: a public harness (2026-10): ``provider_content_policy`` with ``credits_refunded: false``.
+        """
+        error = self.refusal(answer, doing)
+        if not isinstance(error, InputError):
+            return error
+        hint = face_hint(model, answer.excerpt(2000))
+        charged = refunded_of(answer)
+        if charged == "maybe":
+            return InputError(f"{error}{hint}")
+        words = self.error_words(answer).rstrip(". ")
+        return JobFailed(
+            f"Venice refused to {doing} with HTTP {answer.status}: {words}.{hint} Correct the request.",
+            charged=charged,
+        )
 
     def refusal(self, answer: Answer, doing: str) -> VidaiError:
         """Return the error for an answer that is not a success; a lack of consent says how to give it."""

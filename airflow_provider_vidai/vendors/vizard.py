@@ -73,13 +73,17 @@ class Vizard(Vendor):
 
     def check(self) -> Call[str]:
         """List the social accounts: free, and answered only to a good key."""
-        accounts = self.social_accounts()
+        doing = "check the API key"
 
         def parse(answer: Answer) -> str:
-            connected = len(accounts.parse(answer).accounts)
+            body = self._answered("accounts", answer, doing, codeless=True)
+            try:
+                connected = len(SocialAccounts.model_validate(body).accounts)
+            except ValidationError:
+                return "Vizard accepts the API key; its list of social accounts is unreadable."
             return f"Vizard accepts the API key; {connected} social accounts are connected."
 
-        return Call("check the API key", "GET", accounts.path, parse)
+        return Call(doing, "GET", self.social_accounts().path, parse)
 
     # --- clips
 
