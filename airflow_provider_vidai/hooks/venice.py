@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import AddressGone, InputError, JobError, LeaseOver, VidaiError
+from airflow_provider_vidai.hooks import venice_retirement as retirement
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.hooks.venice_release import Released, released
 from airflow_provider_vidai.models import (
@@ -35,9 +36,7 @@ from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, VideoReque
 
 #: How long a video is waited for when not told, in seconds: public clients saw up to half an hour.
 TIMEOUT = 3600.0
-
-#: Seconds until a delivery URL that answers 404 is tried again, each time: it comes once, and a short trouble
-#: of its host must not cost the video.
+#: Seconds until a delivery URL that answers 404 is tried again: a short trouble must not cost the video.
 DEAD_URL_PAUSES = (5.0, 15.0)
 
 log = logging.getLogger(__name__)
@@ -104,18 +103,19 @@ class VeniceHook(VidaiHook):
         *,
         max_cost_usd: float | str | None = None,
         reference_video_total_duration: float | None = None,
+        on_retired: str = "fail",
     ) -> Call[Receipt]:
         """Validate, price and return the purchase of a video; nothing is bought yet.
 
         :param max_cost_usd: refuse to buy when the quote is higher, or can't be had.
         :raises InputError: when the request is wrong, does not fit its model, is too big, or too dear.
         """
-        limit = _positive("max_cost_usd", max_cost_usd)
+        limit, on_retired = _positive("max_cost_usd", max_cost_usd), retirement.choice(on_retired)
         request = validated(VideoRequest, asked, what="Video")
         for name in request.unlisted:
-            known = "no model of today's API takes it" if name in GONE_FIELDS else "it is not checked here"
+            known = "no model takes it today" if name in GONE_FIELDS else "it is not checked here"
             log.warning("%s is sent as it is: %s; a refusal costs nothing.", name, known)
-        request = self._fitted(request)
+        request = self._fitted(request, on_retired)
         self.seal.test()
         inlined = request.with_media(Inliner(BODY_LIMIT))
         size = len(json.dumps(inlined.body()))
@@ -125,7 +125,8 @@ class VeniceHook(VidaiHook):
                 "give public URLs instead of files. Nothing was sent."
             )
         cost = self._cost(request, inlined, limit, reference_video_total_duration)
-        return VENICE.queue(inlined, conn_id=self.conn_id, seal=self.seal.close, cost=cost)
+        call = VENICE.queue(inlined, conn_id=self.conn_id, seal=self.seal.close, cost=cost)
+        return retirement.noticing(call, request.model)
 
     def queue(
         self,
@@ -133,6 +134,7 @@ class VeniceHook(VidaiHook):
         *,
         max_cost_usd: float | None = None,
         reference_video_total_duration: float | None = None,
+        on_retired: str = "fail",
         **asked: Any,
     ) -> dict[str, JsonValue]:
         """Buy a video. This sends the purchase once and keeps no record: operators do.
@@ -141,6 +143,7 @@ class VeniceHook(VidaiHook):
             (``prompt``, ``duration``, ``image_url``, ...). Files may be URLs, data URIs, bytes, storage
             URIs or paths.
         :param max_cost_usd: refuse to buy when the quote is higher.
+        :param on_retired: ``fail`` refuses to buy from a retired model, ``warn`` lets Venice choose another.
         :returns: the job, as all other methods and operators take it.
         :raises InputError: nothing was sent or charged.
         :raises ApiError: with ``processed="maybe"`` the video may have been bought.
@@ -150,6 +153,7 @@ class VeniceHook(VidaiHook):
                 {"model": model, **asked},
                 max_cost_usd=max_cost_usd,
                 reference_video_total_duration=reference_video_total_duration,
+                on_retired=on_retired,
             )
         )
         assert receipt.ref is not None
@@ -234,9 +238,9 @@ class VeniceHook(VidaiHook):
                 # 410 is Venice's word for a URL that expired, was used up or revoked.
                 if pause is None or dead.status == 410:
                     raise LeaseOver(
-                        f"{ref} is ready, but its file is gone for good: Venice delivers it by one URL that "
-                        f"came with the purchase, and it answers HTTP {dead.status} (it lasts 24 hours at "
-                        "most). To buy it again, clear the task that bought it (with on_clear='fresh').",
+                        f"{ref} is ready, but its file is gone for good: its only URL, which came with the "
+                        f"purchase, answers HTTP {dead.status}. To buy it again, clear the task that bought "
+                        "it (with on_clear='fresh').",
                         charged="yes",
                     ) from None
                 log.warning("%s: its URL answers HTTP %d; trying again.", ref, dead.status)
@@ -315,7 +319,9 @@ class VeniceHook(VidaiHook):
         row = catalogue_row(self._catalogue, model)
         return row.model_spec.constraints if row and row.model_spec else None
 
-    def _fitted(self, request: VideoRequest, *, only_price: bool = False) -> VideoRequest:
+    def _fitted(
+        self, request: VideoRequest, on_retired: str = "warn", *, only_price: bool = False
+    ) -> VideoRequest:
         """Hold a request against the catalogue, as far as that can be read and says something.
 
         :param only_price: hold what a price depends on; a quote ignores what a model does not take at all.
@@ -328,6 +334,7 @@ class VeniceHook(VidaiHook):
         if row is None or row.model_spec is None:
             log.warning("Venice's catalogue says nothing about %r: it is sent as it is.", request.model)
             return request
+        retirement.check(request.model, row.model_spec, on_retired)
         limits = row.model_spec.constraints or Constraints()
         if only_price:
             limits = Constraints(durations=limits.durations or None, resolutions=limits.resolutions or None)

@@ -146,6 +146,8 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
     """Buy a video, and wait until it is made.
 
     :param max_cost_usd: buy only if the quote, asked for right before, is not higher.
+    :param on_retired: what to do when Venice has retired the model, and would serve another one: ``fail``
+        before buying, or ``warn`` and buy. Before that date the log warns.
     """
 
     default_timeout = TIMEOUT
@@ -153,21 +155,26 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
         *_ARGUMENTS,
         "reference_video_total_duration",
         "max_cost_usd",
+        "on_retired",
         "timeout",
         "poll_interval",
         "download_to",
         "venice_conn_id",
     )
 
-    def __init__(self, *, max_cost_usd: float | str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, max_cost_usd: float | str | None = None, on_retired: str = "fail", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.max_cost_usd = max_cost_usd
+        self.on_retired = on_retired
 
     def offer(self) -> Offer:
         """Return the purchase of the video, checked and priced."""
         order = self.venice.order(
             self.described(),
             max_cost_usd=present(self.max_cost_usd),
+            on_retired=present(self.on_retired) or "fail",
             reference_video_total_duration=present(self.reference_video_total_duration),
         )
         return Offer(order)

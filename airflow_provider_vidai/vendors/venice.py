@@ -24,6 +24,7 @@ from airflow_provider_vidai.models import (
     Receipt,
     Repeat,
 )
+from airflow_provider_vidai.redaction import redacted
 from airflow_provider_vidai.vendors.base import REFUSED, Limits, Vendor, is_loopback, still_there
 from airflow_provider_vidai.vendors.odd import OddStr
 from airflow_provider_vidai.vendors.venice_answers import (
@@ -61,6 +62,7 @@ class QueuedAnswer(BaseModel):
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
     queue_id: str = Field(min_length=1)
+    model: OddStr = None
     download_url: OddStr = Field(default=None, repr=False)
 
 
@@ -167,7 +169,8 @@ class Venice(Vendor):
                 conn_id=conn_id,
                 job_id=queued.queue_id,
                 kind="generate",
-                params={"model": request.model},
+                # A request for a retired model is served by another one, and the job is found by that.
+                params={"model": queued.model or request.model},
             )
             secret = seal(queued.download_url) if queued.download_url else None
             return Receipt(ref=ref, vendor_status="QUEUED", cost=cost, secret=secret)
@@ -319,6 +322,16 @@ class Venice(Vendor):
 
 
 VENICE = Venice()
+
+
+def deprecation_notice(answer: Answer) -> str | None:
+    """Return what the headers of an answer say about the end of its model. Source: the vendor's contract."""
+    words = answer.headers.get("x-venice-model-deprecation-warning")
+    date = answer.headers.get("x-venice-model-deprecation-date") or ""
+    retired = answer.headers.get("x-venice-deprecated")
+    if not (words or date or retired):
+        return None
+    return redacted(f"{words or 'the model is being retired'} {date}".strip())[:300]
 
 
 def model_of(ref: JobRef) -> str:

@@ -159,7 +159,7 @@ def test_a_delivery_url_that_is_dead_is_asked_once_and_said_to_be_the_end(
     words = (
         "gone for good",
         "HTTP 410",
-        "with the purchase",
+        "came with the purchase",
         "clear the task that bought it",
         "It was charged.",
     )
