@@ -6,8 +6,8 @@ from airflow_provider_vidai.errors import Charged, JobError, JobFailed, JobGone,
 from airflow_provider_vidai.lifecycle.decide import may_buy_again
 from airflow_provider_vidai.models import JobRef, JobState, JobStatus
 
-#: A job that is on record was accepted by the vendor. Only its failure makes the charge uncertain, so that
-#: all messages about one job say the same about the money.
+#: A job that is on record was accepted by the vendor. Only what the vendor says of its end makes the charge
+#: uncertain, so that all other messages about one job say the same about the money.
 ON_RECORD: Charged = "yes"
 
 
@@ -33,7 +33,8 @@ def unless_ready(ref: JobRef, status: JobStatus, *, buyer: bool = False) -> None
 
 
 def _gone(ref: JobRef, status: JobStatus, said: str, clear: str, *, buyer: bool) -> JobGone:
-    charged = ON_RECORD if buyer and status.charged == "maybe" else status.charged
+    # An answer that would look the same had the purchase never arrived tells nothing new about the money.
+    charged = ON_RECORD if buyer and not status.proven and status.charged == "maybe" else status.charged
     if not status.believed_for:
         return JobGone(
             f"{ref} is gone: the vendor says {status.vendor_status!r}{said}. {clear}", charged=charged

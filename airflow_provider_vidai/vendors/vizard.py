@@ -27,7 +27,7 @@ from airflow_provider_vidai.models import (
     Repeat,
 )
 from airflow_provider_vidai.redaction import redacted
-from airflow_provider_vidai.vendors.base import NOT_FOUND_BELIEVED_FOR, REFUSED, Vendor, still_there
+from airflow_provider_vidai.vendors.base import REFUSED, Vendor, still_there
 from airflow_provider_vidai.vendors.vizard_answers import (
     Captioned,
     Created,
@@ -309,8 +309,7 @@ def project_status(project: VizardProject, ref: JobRef) -> JobStatus:
     words = redacted(project.message or "").rstrip(". ")
     outputs = chosen(project, ref) if state is JobState.READY else ()
     # A code that nobody documented does not end a paid job at once, nor does an empty answer finish it.
-    odd = ended and not known
-    doubted = UNKNOWN_BELIEVED if odd else 1
+    doubted = UNKNOWN_BELIEVED if ended and not known else 1
     if state is JobState.READY and not project.videos:
         doubted = 2
     return JobStatus(
@@ -322,7 +321,6 @@ def project_status(project: VizardProject, ref: JobRef) -> JobStatus:
         charged="maybe",
         blame=means.blame if state is JobState.FAILED else "unknown",
         believed_after=doubted,
-        believed_for=NOT_FOUND_BELIEVED_FOR if odd else 0.0,
         answer=project,
     )
 

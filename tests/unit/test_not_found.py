@@ -101,8 +101,3 @@ def test_a_file_that_is_not_found_for_a_moment_is_asked_for_again_by_a_retry(ven
     with pytest.raises(JobGone, match="A retry checks again and buys nothing") as gone:
         call.parse(answer({"message": "no Route matched"}, 404))
     assert (gone.value.retryable, gone.value.charged) == (True, "yes")
-
-
-def test_a_code_that_vizard_does_not_document_must_go_on_for_minutes():
-    found = told("vizard", answer({"code": 503, "message": "upstream"}, 200))
-    assert (found.state, found.believed_for) == (JobState.FAILED, 300.0)

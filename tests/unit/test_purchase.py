@@ -740,7 +740,7 @@ def test_a_status_that_cannot_be_read_never_lets_a_clear_buy(world, done):
 
 @pytest.mark.parametrize(
     ("status", "error", "words"),
-    [(FAILED, JobFailed, "It was charged."), (GONE, JobGone, "It was charged.")],
+    [(FAILED, JobFailed, "It was charged."), (GONE, JobGone, "It may have been charged.")],
 )
 def test_a_retry_that_finds_the_job_ended_badly_says_so_and_buys_nothing(world, status, error, words):
     _bought(world)

@@ -67,7 +67,7 @@ def test_nobody_is_told_to_pay_again_for_a_job_that_a_gateway_may_hide(buyer):
 
 
 def test_the_fate_of_the_money_is_the_same_in_all_that_is_said_about_one_job():
-    gone = JobStatus(state=JobState.GONE, vendor_status="404")
+    gone = JobStatus(state=JobState.GONE, vendor_status="404", proven=False)
     told = [timed_out(REF, "processing"), account_broken(REF, InputError("HTTP 401."))]
     for status in (gone, gone.model_copy(update={"believed_for": 300.0})):
         with pytest.raises(JobGone) as raised:
