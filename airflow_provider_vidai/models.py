@@ -162,6 +162,18 @@ class JobStatus(BaseModel):
         """Return ``ref`` with what this answer taught about it."""
         return ref.with_params(**self.ref_params) if self.ref_params else ref
 
+    def is_completed(self) -> bool:
+        """Whether it is READY; this name and the next two are those of the vendors' own clients."""
+        return self.state is JobState.READY
+
+    def is_failed(self) -> bool:
+        """Whether it is FAILED."""
+        return self.state is JobState.FAILED
+
+    def is_processing(self) -> bool:
+        """Whether it is RUNNING."""
+        return self.state is JobState.RUNNING
+
     @property
     def repeats_needed(self) -> int:
         """How often in a row it must be heard: a paid job is not given up for one "it isn't there"."""
