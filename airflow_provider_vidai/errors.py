@@ -82,6 +82,17 @@ class TransferError(VidaiError):
         self.retryable = retryable
 
 
+class AddressGone(TransferError):
+    """The only URL of a file answers that the file is not there.
+
+    :param status: HTTP 404 or 410.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"The file's only URL answers HTTP {status}. Nothing was landed.", retryable=False)
+        self.status = status
+
+
 class JobError(VidaiError):
     """Something is wrong with a job that exists at the vendor, or may exist.
 

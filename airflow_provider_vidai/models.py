@@ -130,6 +130,8 @@ class JobStatus(BaseModel):
         purchase: the answer shows a finished result, but perhaps an earlier job's.
     :param believed_after: how often in a row answers of this kind must come before this one counts;
         until then the job is taken to be running, because it is paid for.
+    :param believed_for: for how many seconds they must go on, too. Above 0 the answer is not in the
+        vendor's own words: a gateway in trouble answers like that for a while.
     :param proven: False when this answer would look the same had the purchase never arrived.
     :param ref_params: what to add to the ref, learnt from this answer.
     :param answer: the vendor's whole answer as its own record; never serialised or shown.
@@ -149,6 +151,7 @@ class JobStatus(BaseModel):
     expected: float | None = None
     ready_after: float | None = None
     believed_after: int = 1
+    believed_for: float = 0.0
     proven: bool = True
     ref_params: dict[str, JsonValue] = Field(default_factory=dict)
     answer: Any = Field(default=None, exclude=True, repr=False)
@@ -156,6 +159,18 @@ class JobStatus(BaseModel):
     def of(self, ref: JobRef) -> JobRef:
         """Return ``ref`` with what this answer taught about it."""
         return ref.with_params(**self.ref_params) if self.ref_params else ref
+
+    def is_completed(self) -> bool:
+        """Whether it is READY; this name and the next two are those of the vendors' own clients."""
+        return self.state is JobState.READY
+
+    def is_failed(self) -> bool:
+        """Whether it is FAILED."""
+        return self.state is JobState.FAILED
+
+    def is_processing(self) -> bool:
+        """Whether it is RUNNING."""
+        return self.state is JobState.RUNNING
 
     @property
     def repeats_needed(self) -> int:
@@ -264,6 +279,7 @@ class Fetch:
     :param with_key: send the account's key.
     :param kind: what the file must turn out to be.
     :param same_host: follow redirects on the URL's own host only.
+    :param once: the vendor gave the URL once and has no other, so that one that is dead is the end.
     """
 
     url: str = field(repr=False)
@@ -273,6 +289,7 @@ class Fetch:
     body: dict[str, JsonValue] | None = field(default=None, repr=False)
     with_key: bool = False
     same_host: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+#: Seconds that a task which needs a finished job now waits for an end to be confirmed.
+PATIENCE = 40.0
+
 OnStatus = Callable[[JobStatus], None]
 
 
@@ -178,10 +181,8 @@ class VidaiHook(BaseHook):
         :raises JobError: when it failed, is gone, or is not ready yet.
         """
         call = self.vendor.status(ref)
-        # That it is gone is taken at its word here: nothing is bought or given up for it.
-        status = self.send(call)
-        if status.state is not JobState.GONE and status.repeats_needed > 1:
-            status = confirmed(ref, lambda _: self.send(call), time.sleep)
+        # A short trouble is waited out here; what lasts longer is left to the task's retry.
+        status = confirmed(ref, lambda _: self.send(call), time.sleep, PATIENCE)
         unless_ready(ref, status)
         if status.state is JobState.RUNNING and not status.ready_after:
             raise JobError(

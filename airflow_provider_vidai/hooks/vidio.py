@@ -25,6 +25,15 @@ from airflow_provider_vidai.vendors.vidio_models import (
 TIMEOUT = 3600.0
 
 
+class Uploaded(dict[str, Any]):
+    """An upload's result: a dict whose ``input_key`` is an attribute too, as in the vendor's client."""
+
+    @property
+    def input_key(self) -> str:
+        """What a reel is made of."""
+        return str(self["input_key"])
+
+
 class VidioHook(VidaiHook):
     """Talk to VIDIO: highlight reels from your own footage.
 
@@ -50,7 +59,7 @@ class VidioHook(VidaiHook):
         width: int | str | None = None,
         height: int | str | None = None,
         duration: float | str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Uploaded:
         """Upload a video or an image and return what a reel needs of it.
 
         :param file_path: a storage URI (``s3://…``, ``file://…``) or a local path; its name must
@@ -70,7 +79,7 @@ class VidioHook(VidaiHook):
         call = VIDIO.upload_url(request, upload_id=upload_id)
         upload(self.account, lambda: Put(self.send(call), request.content_type), file)
         key = VIDIO.input_key(request, upload_id=upload_id)
-        return {"input_key": key, **request.model_dump(mode="json")}
+        return Uploaded({"input_key": key, **request.model_dump(mode="json")})
 
     def create_highlight_reel(
         self,

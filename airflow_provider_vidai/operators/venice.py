@@ -185,6 +185,8 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
 
     :param max_cost_usd: buy only if the quote, asked for right before, is not higher. Only None is no limit:
         a template that renders to nothing fails the task before anything is sent.
+    :param on_retired: what to do when Venice has retired the model, and would serve another one: ``fail``
+        before buying, or ``warn`` and buy. Before that date the log warns.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("generate",)
@@ -193,15 +195,19 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
     template_fields: Sequence[str] = (
         *_FIELDS,
         "max_cost_usd",
+        "on_retired",
         "timeout",
         "poll_interval",
         "download_to",
         "venice_conn_id",
     )
 
-    def __init__(self, *, max_cost_usd: float | str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, max_cost_usd: float | str | None = None, on_retired: str = "fail", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.max_cost_usd = max_cost_usd
+        self.on_retired = on_retired
 
     def asked(self) -> dict[str, Any]:
         """Return the request, whichever of its two names an argument was given by."""
@@ -214,6 +220,7 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
         order = self.venice.order(
             self.described(),
             max_cost_usd=self.max_cost_usd,
+            on_retired=self.on_retired,
             reference_video_total_duration=self.reference_video_total_duration,
         )
         return Offer(order)

@@ -64,7 +64,7 @@ class VidioUploadOperator(VendorOperator):
                 duration=self.duration,
             )
         self.log.info("Uploaded %s as %s.", self.source, result["input_key"])
-        return result
+        return dict(result)  # a plain dict is what every XCom backend stores
 
 
 class VidioHighlightReelOperator(JobOperator):

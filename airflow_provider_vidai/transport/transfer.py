@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from airflow_provider_vidai.errors import TransferError, VidaiError
+from airflow_provider_vidai.errors import AddressGone, TransferError, VidaiError
 from airflow_provider_vidai.models import Fetch, Put
 from airflow_provider_vidai.transport.account import Account
 from airflow_provider_vidai.transport.probe import HEAD, Boxes, Media, looks_like, probe, suffix_of
@@ -255,6 +255,8 @@ def _take_up(streams: Streams, fetch: Fetch, target: _Target, progress: _Progres
 
 def _checked(stream: Stream, fetch: Fetch, progress: _Progress) -> bytes:
     """Check an answer before a byte of it is written; return the first bytes of a new file."""
+    if fetch.once and stream.status in (404, 410):
+        raise AddressGone(stream.status)
     if stream.status in _LEASE_OVER | _PASSING:
         raise Interrupted(f"HTTP {stream.status}")
     if stream.status == 416:

@@ -340,7 +340,8 @@ def test_what_names_no_job_is_refused(render_of: Any, control: Control, job: Any
 
 def test_a_job_that_does_not_exist_is_said_so(render_of: Any, control: Control, tmp_path: Path) -> None:
     stopped(render_of("no-such-job"), "no-such-job", "404")
-    stopped(download_of("no-such-job", f"{tmp_path}/"), "no-such-job", "gone")
+    with pytest.raises(AirflowException, match=r"no-such-job cannot be found.*A retry checks again"):
+        download_of("no-such-job", f"{tmp_path}/").run()
     assert control.purchases() == []
     assert list(tmp_path.iterdir()) == []
 

@@ -552,10 +552,10 @@ def test_a_failure_told_with_success_shows_no_url_and_no_endless_words():
 
 
 REPLAYED = [
-    (400, {"error": "rejected"}, JobState.FAILED, "maybe", "input", 1),
+    (400, {"error": "rejected"}, JobState.FAILED, "maybe", "input", 2),
     (400, {"error": "Request ID is invalid."}, JobState.GONE, "maybe", "unknown", 2),
     (404, {"error": "Media could not be found."}, JobState.GONE, "maybe", "unknown", 2),
-    (410, {"error": "gone"}, JobState.GONE, "maybe", "unknown", 2),
+    (410, {"error": "gone"}, JobState.GONE, "maybe", "unknown", 4),
     (
         422,
         {"error": {"message": "m", "type": "provider_content_policy", "credits_refunded": True}},
