@@ -287,7 +287,7 @@ def check_room(ref: JobRef, outputs: Sequence[Output], destination: str) -> None
 
     :raises InputError: when they would be.
     """
-    if len(outputs) > 1 and not str(destination).endswith("/"):
+    if len(outputs) > 1 and not str(destination).strip().endswith("/"):
         raise InputError(
             f"{ref} has {len(outputs)} files, but {destination} is one: end it with '/' for a folder."
         )

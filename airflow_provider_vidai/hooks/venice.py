@@ -345,7 +345,9 @@ class VeniceHook(VidaiHook):
         """Return what a request costs, in USD. Of its files the source travels; references are measured."""
         seconds = self._reference_seconds(request, total)
         if request.video_url is not None:
-            request = request.model_copy(update={"video_url": Inliner(BODY_LIMIT)(request.video_url)})
+            request = request.model_copy(
+                update={"video_url": Inliner(BODY_LIMIT)(request.video_url, "video_url")}
+            )
         return self.send(VENICE.quote(request, reference_video_total_duration=seconds))
 
     def _reference_seconds(self, request: VideoRequest, total: float | None) -> float | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_vidai.transport.probe import HEAD, Media, looks_like, probe, suffix_of
+from airflow_provider_vidai.transport.kinds import HEAD, looks_like, suffix_of, type_of
+from airflow_provider_vidai.transport.probe import Media, probe
 from tests.support.films import film, picture, sound
 
 

@@ -17,7 +17,6 @@ from airflow_provider_vidai.transport.storage import (
     CHUNK,
     WRITE_BACK,
     destination_path,
-    file_name,
     landed_at,
     landing,
     public_uri,
@@ -25,6 +24,7 @@ from airflow_provider_vidai.transport.storage import (
     storage_path,
     write_text,
 )
+from airflow_provider_vidai.transport.titles import file_name
 from tests.support.shelf import Shelf, shelf
 
 
