@@ -199,7 +199,13 @@ class VidgoHook(VidaiHook):
         return self.land_all(ref, self.ready(ref).outputs, destination)
 
     def land(
-        self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
+        self,
+        ref: JobRef,
+        output: Output,
+        destination: str,
+        *,
+        sealed_url: str | None = None,
+        min_bytes: int | None = None,
     ) -> dict[str, Any]:
         """Download one output, while the vendor keeps it.
 
@@ -215,7 +221,7 @@ class VidgoHook(VidaiHook):
             )
         if left is not None and output.index == 0:
             log.info("%s: Vidgo keeps its files for another %s.", ref, _hours(max(left, 0.0)))
-        return super().land(ref, output, destination, sealed_url=sealed_url)
+        return super().land(ref, output, destination, sealed_url=sealed_url, min_bytes=min_bytes)
 
     # --- what these are made of
 

@@ -26,7 +26,7 @@ _SEARCHED = 1 << 16
 
 def _boxes(at: int = 0) -> Walk:
     """MP4 and MOV: a row of boxes, each with its size."""
-    seen = set()
+    seen: set[bytes] = set()
     while True:
         header = yield at, 8
         if header is None:

@@ -85,14 +85,15 @@ class Inliner:
 
     def _check(self, size: int, what: str, field: str) -> None:
         if size > self._left:
+            named = f"{field}: {shown_name(what)}" if field else shown_name(what)
             raise InputError(
-                f"{field and field + ': '}{shown_name(what)} takes {size / 1e6:.1f} MB inside the request, which holds "
+                f"{named} takes {size / 1e6:.1f} MB inside the request, which holds "
                 f"{self._room / 1e6:.0f} MB in all (files grow by a third in it). "
                 "Give a public URL instead. Nothing was sent."
             )
 
 
-def seconds_of(value: str | bytes, field: str = "reference_video_urls") -> float | None:
+def seconds_of(value: str | bytes, field: str = "") -> float | None:
     """Return how long a video or a sound is; None for one that only the vendor can get.
 
     :raises InputError: when it can't be read, or doesn't tell.
@@ -105,7 +106,7 @@ def seconds_of(value: str | bytes, field: str = "reference_video_urls") -> float
         data = value if isinstance(value, bytes) else _data_of(value, field)
         found = checked(io.BytesIO(data), len(data), field=field, name="the file given").media.duration
     if not found:
-        raise InputError(f"{field}: the length of a reference cannot be read from it. Nothing was sent.")
+        raise InputError(f"{field or 'file'}: its length cannot be read from it. Nothing was sent.")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -88,10 +89,12 @@ def _opened(file: IO[bytes]) -> InputContainer:
     import av
 
     nameless: Any = _Nameless(file)
+    container: InputContainer
     try:
-        return av.open(nameless, mode="r", metadata_errors="replace")
+        container = av.open(nameless, mode="r", metadata_errors="replace")
     except TypeError:  # PyAV 19 has no such option: it replaces by itself
-        return av.open(nameless, mode="r")
+        container = av.open(nameless, mode="r")
+    return container
 
 
 def _is_cover(track: VideoStream) -> bool:
@@ -142,7 +145,7 @@ def _shown_last(container: InputContainer, track: VideoStream) -> float | None:
 
 
 def _measured(container: InputContainer, track: Any) -> tuple[float | None, int]:
-    """Return how long the longest track is, and how many packets ``track`` has; all of the file is read once."""
+    """Return how long the longest track is, and how many packets ``track`` has; the whole file is read."""
     container.seek(0)
     found = _extents(container.demux())
     lengths = [found[one.index].seconds(one) for one in container.streams if one.index in found]
@@ -175,7 +178,7 @@ class _Extent:
         return float((end - (track.start_time or 0)) * track.time_base)
 
 
-def _extents(packets: Iterable[Packet]) -> dict[int, _Extent]:
+def _extents(packets: Iterable[Packet[Any]]) -> dict[int, _Extent]:
     found: dict[int, _Extent] = {}
     for packet in packets:
         at = packet.pts if packet.pts is not None else packet.dts
@@ -192,10 +195,9 @@ def _shown(container: InputContainer, track: VideoStream) -> tuple[int | None, i
     if not width or not height:
         return None, None
     turned = 0
-    try:
+    # A frame that cannot be decoded here says nothing about its rotation.
+    with contextlib.suppress(StopIteration, av.FFmpegError, ValueError):
         turned = getattr(next(iter(container.decode(track))), "rotation", 0)
-    except (StopIteration, av.FFmpegError, ValueError):
-        pass  # a frame that cannot be decoded here says nothing about its rotation
     ratio = track.sample_aspect_ratio
     if ratio and ratio > 0:
         width = round(width * ratio)

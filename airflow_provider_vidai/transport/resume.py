@@ -48,9 +48,7 @@ class Version:
             raise StartAgain("the server sent a range that was not asked for")
         end = int(found[2])
         length = None if found[3] == "*" else int(found[3])
-        if (total is not None and length is None and end >= total) or (
-            None not in (total, length) and length != total
-        ):
+        if total is not None and total != (length if length is not None else max(total, end + 1)):
             raise StartAgain("the file has another length than before: it was replaced")
         if end < first or (length is not None and end >= length) or (last is not None and end != last):
             raise StartAgain("the server sent a range that was not asked for")

@@ -232,7 +232,7 @@ def landed_at(path: ObjectStoragePath) -> dict[str, str]:
 
 
 def write_text(text: str, destination: str, stem: str) -> dict[str, Any]:
-    """Land words as a file, and return what was landed: ``{uri, path, bytes, sha256, complete, content_type}``.
+    """Land words as a file; return ``{uri, path, bytes, sha256, complete, content_type}``.
 
     :param destination: the exact file, or a folder when it ends in ``/``.
     :raises TransferError: nothing was landed.

@@ -30,7 +30,7 @@ def _letters(text: str) -> Iterator[str]:
     held, marks, replaced = "", 0, False
     for char in text:
         kind = unicodedata.category(char)
-        if held and (char in _JOINERS or kind.startswith("M")):
+        if held.strip("-_ ") and (char in _JOINERS or kind.startswith("M")):
             # Marks belong to the letter in front of them, and never stand alone.
             marks += 1
             held += char if marks <= _MOST_MARKS else ""

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
-import queue
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from airflow_provider_vidai.errors import TransferError, VidaiError
 from airflow_provider_vidai.models import Fetch, OutputKind, Put
 from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.ending import Ending
 from airflow_provider_vidai.transport.kinds import HEAD, described, looks_like, suffix_of
 from airflow_provider_vidai.transport.probe import Media, probe
+from airflow_provider_vidai.transport.progress import Progress
+from airflow_provider_vidai.transport.ranges import SPLIT_CONNECTIONS, in_ranges, is_slow
 from airflow_provider_vidai.transport.resume import StartAgain, Version
 from airflow_provider_vidai.transport.storage import (
     Landing,
@@ -37,17 +33,6 @@ log = logging.getLogger(__name__)
 FRUITLESS_TRIES = 5
 #: A line in the log at most every so many seconds.
 PROGRESS_EVERY = 10.0
-
-#: What is left of a file is fetched in several ranges at once if it is at least this long (bytes)
-SPLIT_ABOVE = 64 << 20
-#: and one connection, waited for this long (seconds), brings less than this (bytes a second): then
-#: the server caps each connection. On a line that is fast anyway, several would only cost more.
-SPLIT_AFTER = 1.0
-SPLIT_BELOW = 100e6
-SPLIT_CONNECTIONS = 8
-#: Bytes in one range, and in each buffer: one for every connection, and some on their way to disk and digest.
-SPLIT_SIZE = 2 << 20
-SPLIT_BUFFERS = SPLIT_CONNECTIONS + 3
 
 #: A file of fewer bytes is none, whatever it begins with.
 LEAST = 16
@@ -136,7 +121,7 @@ def download(
         file's own format proves that it is whole, and None when the format does not say.
     :raises TransferError: nothing was landed.
     """
-    with Streams(account, SPLIT_CONNECTIONS) as streams, contextlib.closing(_Progress()) as progress:
+    with Streams(account, SPLIT_CONNECTIONS) as streams, contextlib.closing(Progress()) as progress:
         with contextlib.ExitStack() as stack:
             target = _Target(stack, destination, stem)
             fruitless = furthest = 0
@@ -178,56 +163,6 @@ def status_of(account: Account, fetch: Fetch) -> int:
         raise TransferError(f"{str(why).capitalize()}.") from None
 
 
-class _Progress:
-    """How far a download has come, and what must stay the same for it to be resumed.
-
-    The digest is computed in a thread of its own: hashing, reading and writing take about the same
-    time, and none of them holds the interpreter.
-    """
-
-    def __init__(self) -> None:
-        self.received = 0
-        self.total: int | None = None
-        self.version = Version()
-        self.content_type = ""
-        self.splittable = True
-        #: Buffers that were digested, and can be filled again.
-        self.spent: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.ending = Ending()
-        self._sha256 = hashlib.sha256()
-        self._chunks: queue.Queue[bytes | memoryview | None] = queue.Queue(maxsize=4)
-        self._hasher = threading.Thread(target=self._hash, daemon=True, name="sha256")
-        self._hasher.start()
-
-    def took(self, chunk: bytes | memoryview) -> None:
-        """Count a chunk that was written; a view of a buffer must not change until that is spent."""
-        self.ending.feed(chunk)
-        self._chunks.put(chunk)
-        self.received += len(chunk)
-
-    def restart(self) -> None:
-        """Forget what was received."""
-        self._chunks.join()
-        self.received, self.ending, self._sha256 = 0, Ending(), hashlib.sha256()
-
-    def digest(self) -> str:
-        """Return the sha256 of what was received."""
-        self._chunks.join()
-        return self._sha256.hexdigest()
-
-    def close(self) -> None:
-        """End the thread."""
-        self._chunks.put(None)
-        self._hasher.join()
-
-    def _hash(self) -> None:
-        while (chunk := self._chunks.get()) is not None:
-            self._sha256.update(chunk)
-            if isinstance(chunk, memoryview):
-                self.spent.put(chunk.obj)
-            self._chunks.task_done()
-
-
 class _Target:
     """Where the file lands; its name may depend on how it begins."""
 
@@ -255,7 +190,7 @@ class _Target:
             self._landing.open()
 
 
-def _take_up(streams: Streams, fetch: Fetch, target: _Target, progress: _Progress) -> None:
+def _take_up(streams: Streams, fetch: Fetch, target: _Target, progress: Progress) -> None:
     """Bring the file, from where it stopped, to its end.
 
     :raises Interrupted: when it stopped again.
@@ -270,7 +205,7 @@ def _take_up(streams: Streams, fetch: Fetch, target: _Target, progress: _Progres
         split = _pour(_chain(head, stream.chunks()), target, progress, may_split=True)
     if split:
         log.info("Downloading %s: one connection is slow; using %d.", target.name, SPLIT_CONNECTIONS)
-        with contextlib.closing(_in_ranges(streams, fetch, progress)) as ranges:
+        with contextlib.closing(in_ranges(streams, fetch, progress)) as ranges:
             _pour(ranges, target, progress, may_split=False)
     if progress.total is not None and progress.received != progress.total:
         raise Interrupted(f"the stream ended at byte {progress.received} of {progress.total}")
@@ -282,7 +217,7 @@ def _take_up(streams: Streams, fetch: Fetch, target: _Target, progress: _Progres
         raise StartAgain(f"the file was cut: it ends at byte {progress.received}, within one of its parts")
 
 
-def _check_size(target: _Target, progress: _Progress, min_bytes: int | None) -> None:
+def _check_size(target: _Target, progress: Progress, min_bytes: int | None) -> None:
     came = progress.received
     if min_bytes is not None and came < min_bytes:
         raise TransferError(
@@ -299,7 +234,7 @@ def _check_size(target: _Target, progress: _Progress, min_bytes: int | None) -> 
         )
 
 
-def _checked(stream: Stream, fetch: Fetch, progress: _Progress) -> bytes:
+def _checked(stream: Stream, fetch: Fetch, progress: Progress) -> bytes:
     """Check an answer before a byte of it is written; return the first bytes of a new file."""
     if stream.status in _LEASE_OVER | _PASSING:
         raise Interrupted(f"HTTP {stream.status}")
@@ -334,7 +269,7 @@ def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _pour(
-    chunks: Iterator[bytes | memoryview], target: _Target, progress: _Progress, *, may_split: bool
+    chunks: Iterator[bytes | memoryview], target: _Target, progress: Progress, *, may_split: bool
 ) -> bool:
     """Write what comes; return True when what is left should rather come in several ranges."""
     waited, start = 0.0, progress.received
@@ -343,72 +278,13 @@ def _pour(
         waited += time.monotonic() - since
         target.landing.write(chunk)
         progress.took(chunk)
-        if may_split and _is_slow(progress, progress.received - start, waited):
+        if may_split and is_slow(progress, progress.received - start, waited):
             return True
         since = time.monotonic()
     return False
 
 
-def _is_slow(progress: _Progress, brought: int, waited: float) -> bool:
-    """Whether the connection is what is waited for: several don't make a slow disk faster."""
-    return (
-        waited >= SPLIT_AFTER
-        and progress.splittable
-        and progress.version.if_range is not None
-        and (progress.total or 0) - progress.received >= SPLIT_ABOVE
-        and brought / waited < SPLIT_BELOW
-    )
-
-
-def _in_ranges(streams: Streams, fetch: Fetch, progress: _Progress) -> Generator[memoryview, None, None]:
-    """Yield the rest of the file in order, several ranges of it under way at any time."""
-    assert progress.total is not None
-    starts = iter(range(progress.received, progress.total, SPLIT_SIZE))
-    for _ in range(SPLIT_BUFFERS):
-        progress.spent.put(bytearray(SPLIT_SIZE))
-    with ThreadPoolExecutor(SPLIT_CONNECTIONS, thread_name_prefix="range") as pool:
-        under_way: deque[Future[memoryview]] = deque()
-
-        def begin() -> None:
-            if (start := next(starts, None)) is not None:
-                room = memoryview(progress.spent.get())[: (progress.total or 0) - start]
-                under_way.append(
-                    pool.submit(
-                        _one_range, streams, fetch, progress.version, progress.total or 0, start, room
-                    )
-                )
-
-        try:
-            for _ in range(SPLIT_CONNECTIONS):
-                begin()
-            while under_way:
-                chunk = under_way.popleft().result()
-                begin()
-                yield chunk
-        except Interrupted:
-            progress.splittable = False
-            raise
-        finally:
-            for future in under_way:
-                future.cancel()
-
-
-def _one_range(
-    streams: Streams, fetch: Fetch, version: Version, total: int, start: int, room: memoryview
-) -> memoryview:
-    last = start + len(room) - 1
-    headers = {"Range": f"bytes={start}-{last}", "If-Range": version.if_range or ""}
-    with streams.get(fetch, headers) as stream:
-        if stream.status != 206:
-            raise Interrupted(f"HTTP {stream.status} to a range")
-        version.check(stream.headers, total, first=start, last=last)
-        came = stream.fill(room)
-    if came != len(room):
-        raise Interrupted(f"a range ended after {came} of {len(room)} bytes")
-    return room
-
-
-def _landed(target: Landing, progress: _Progress) -> dict[str, Any]:
+def _landed(target: Landing, progress: Progress) -> dict[str, Any]:
     try:
         with reading(target.path) as file:
             media = probe(file)
