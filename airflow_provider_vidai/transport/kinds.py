@@ -17,7 +17,7 @@ _MP3 = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\
 #: How files of each type begin: (offset, bytes, type). The first that fits is taken.
 _TYPES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"\x89PNG", "image/png"),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
     (0, b"GIF8", "image/gif"),
     (8, b"WEBP", "image/webp"),
     (0, b"II*\0", "image/tiff"),

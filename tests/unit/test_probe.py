@@ -170,7 +170,7 @@ def test_text_can_begin_with_anything() -> None:
         ("mvhd_absurd_duration.mp4", (320, 180), 2.0, (320, 180)),
         ("mvhd_zero_duration.mp4", (320, 180), 2.0, (320, 180)),
         ("editlist_cut.mp4", (320, 180), 1.0, (320, 180)),
-        ("fragmented.mp4", (320, 180), 2.04, (320, 180)),
+        ("fragmented.mp4", (320, 180), 2.08, (320, 180)),
         ("cover_first.mp4", (320, 180), 2.0, (320, 180)),
         ("cover_last.mp4", (320, 180), 2.0, (320, 180)),
         ("theora.ogv", (160, 90), 2.0, (160, 90)),
