@@ -209,7 +209,7 @@ def _checked(file: Source, media_type: str | None) -> Checked:
     promised = (type_of_name(file.name) or "").partition("/")[0]
     if promised in ("video", "image", "audio") and promised != _kind(found):
         raise InputError(
-            f"source: {shown_name(file.name)} is called {promised}, but its bytes are of type {found.type}: "
+            f"source: {shown_name(file.path)} is called {promised}, but its bytes are of type {found.type}: "
             "give it the right extension. Nothing was sent."
         )
     if found.media.video_tracks > 1:

@@ -62,7 +62,7 @@ class Inliner:
         file = source(value)
         self._check(file.size * 4 // 3, str(file.path), field)
         with file.open() as stream:
-            return self._written(stream.read(), field, file.name)
+            return self._written(stream.read(), field, str(file.path))
 
     def _written(self, data: bytes, field: str, name: str) -> str:
         text = f"data:{self._type(data, field, name)};base64,{base64.b64encode(data).decode()}"

@@ -69,7 +69,7 @@ def checked(
 def checked_source(file: Source, *, field: str, kinds: Sequence[str] | None = None) -> Checked:
     """Make sure that a stored file is whole, and of a kind that ``field`` takes; see :func:`checked`."""
     with file.open() as stream:
-        return checked(stream, file.size, field=field, name=file.name, kinds=kinds)
+        return checked(stream, file.size, field=field, name=str(file.path), kinds=kinds)
 
 
 def _check_kind(media: Media, found: str, wanted: Sequence[str], called: str) -> None:

@@ -92,7 +92,7 @@ def test_junk_under_a_media_name_is_refused_by_field_and_never_inlined(
 
 def test_sound_under_a_pictures_name_is_refused_naming_both(tmp_path: Path) -> None:
     path = sound(tmp_path / "a.wav").rename(tmp_path / "a.png")
-    with pytest.raises(InputError, match=r"^image_url: a\.png is a sound \(audio/wav\), and an image is"):
+    with pytest.raises(InputError, match=r"^image_url: .*a\.png is a sound \(audio/wav\), and an image is"):
         Inliner(ROOM)(str(path), "image_url")
     assert Inliner(ROOM)(str(path), "audio_url").startswith("data:audio/wav;")
 
@@ -112,7 +112,7 @@ def test_sound_under_a_pictures_name_is_refused_naming_both(tmp_path: Path) -> N
 def test_a_file_that_its_field_cannot_take_is_refused_before_anything_is_sent(
     case: Callable[[str], Path], name: str, field: str, why: str
 ) -> None:
-    with pytest.raises(InputError, match=rf"^{field}: {name} {why}.*Nothing was sent"):
+    with pytest.raises(InputError, match=rf"^{field}: .*{name} {why}.*Nothing was sent"):
         Inliner(ROOM)(str(case(name)), field)
 
 
