@@ -141,7 +141,7 @@ def test_files_come_from_object_storage_too(tmp_path: Path) -> None:
 
 def test_all_files_of_a_request_have_to_fit_together(tmp_path: Path) -> None:
     data = picture(tmp_path / "a.png").read_bytes()
-    inline = Inliner(3 * len(data))
+    inline = Inliner(3 * len(Inliner(ROOM)(data)) - 1)
     inline(data)
     inline(data)
     with pytest.raises(InputError, match=r"holds .* in all.*public URL.*Nothing was sent"):
