@@ -365,8 +365,8 @@ class VeniceHook(VidaiHook):
     def _price(self, request: VideoRequest, total: float | None) -> float:
         """Return what a request costs, in USD. Of its files the source travels; references are measured."""
         seconds = self._reference_seconds(request, total)
-        if request.video_url is not None:
-            request = request.model_copy(update={"video_url": Inliner(BODY_LIMIT)(request.video_url)})
+        video = request.video_url and Inliner(BODY_LIMIT)(request.video_url, "video_url")
+        request = request.model_copy(update={"video_url": video})
         return self.send(VENICE.quote(request, reference_video_total_duration=seconds))
 
     def _reference_seconds(self, request: VideoRequest, total: float | None) -> float | None:
@@ -374,7 +374,7 @@ class VeniceHook(VidaiHook):
         told = guard("reference_video_total_duration", total)
         if told is not None or not request.reference_video_urls:
             return told
-        lengths = [seconds_of(video) for video in request.reference_video_urls]
+        lengths = [seconds_of(video, "reference_video_urls") for video in request.reference_video_urls]
         if None in lengths:
             raise InputError(
                 "reference_video_total_duration: the price depends on how long the reference videos are "

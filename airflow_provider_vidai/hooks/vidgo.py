@@ -26,7 +26,8 @@ from airflow_provider_vidai.models import (
     literal,
 )
 from airflow_provider_vidai.redaction import shown_media
-from airflow_provider_vidai.transport.inline import Inliner, is_web_url
+from airflow_provider_vidai.transport.inline import Inliner, is_data_uri, is_web_url
+from airflow_provider_vidai.transport.storage import shown_name
 from airflow_provider_vidai.vendors.vidgo import (
     LEASE,
     LEASE_GRACE,
@@ -199,7 +200,13 @@ class VidgoHook(VidaiHook):
         return self.land_all(ref, self.ready(ref).outputs, destination)
 
     def land(
-        self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
+        self,
+        ref: JobRef,
+        output: Output,
+        destination: str,
+        *,
+        sealed_url: str | None = None,
+        min_bytes: int | None = None,
     ) -> dict[str, Any]:
         """Download one output, while the vendor keeps it.
 
@@ -215,7 +222,7 @@ class VidgoHook(VidaiHook):
             )
         if left is not None and output.index == 0:
             log.info("%s: Vidgo keeps its files for another %s.", ref, _hours(max(left, 0.0)))
-        return super().land(ref, output, destination, sealed_url=sealed_url)
+        return super().land(ref, output, destination, sealed_url=sealed_url, min_bytes=min_bytes)
 
     # --- what these are made of
 
@@ -258,10 +265,10 @@ class VidgoHook(VidaiHook):
 
 def _picture(source: str | bytes) -> str:
     """Return a picture as a data URI, if it is of a type that can be uploaded."""
-    uri = Inliner(UPLOAD_LIMIT)(source)
+    uri = Inliner(UPLOAD_LIMIT)(source, "image")
     found = uri[len("data:") :].partition(",")[0].partition(";")[0].lower()
     if found not in UPLOAD_TYPES:
-        name = "the picture" if isinstance(source, bytes) or source.startswith("data:") else source
+        name = "the picture" if isinstance(source, bytes) or is_data_uri(source) else shown_name(source)
         allowed = ", ".join(kind.removeprefix("image/").upper() for kind in UPLOAD_TYPES)
         raise InputError(f"{name}: is {found or 'of no type'}; Vidgo takes {allowed}. Nothing was sent.")
     return uri
