@@ -75,6 +75,19 @@ def guard(name: str, value: Any) -> float | None:
     return found
 
 
+def whole_number(name: str, value: Any) -> int | None:
+    """Return a whole number from 0 on; None when it is not given.
+
+    :raises InputError: when it is something else.
+    """
+    if is_empty(value):
+        return None
+    found = _number(value)
+    if found is None or found < 0 or found != int(found):
+        raise InputError(f"{name} must be a whole number from 0 on, not {value!r}. Nothing was sent.")
+    return int(found)
+
+
 def _number(value: Any) -> float | None:
     """Return a finite number, also from its text; None when it is no such number."""
     if isinstance(value, bool) or not isinstance(value, (str, numbers.Real, Decimal)):

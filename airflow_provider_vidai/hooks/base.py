@@ -122,6 +122,9 @@ class VidaiHook(BaseHook):
     """
 
     vendor_name: ClassVar[VendorName]
+    #: Refuse to land a file of fewer bytes, such as a placeholder for a moderated video. None only warns of
+    #: a very small video.
+    min_bytes: int | None = None
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()
@@ -247,20 +250,12 @@ class VidaiHook(BaseHook):
         return Seal("\0".join(self.account.key_headers.values()))
 
     def land(
-        self,
-        ref: JobRef,
-        output: Output,
-        destination: str,
-        *,
-        sealed_url: str | None = None,
-        min_bytes: int | None = None,
+        self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
     ) -> dict[str, Any]:
         """Download one output of a READY job.
 
         :param destination: a storage URI or path; ending in ``/`` it is a folder.
         :param sealed_url: where the file is, sealed, when that came only with the purchase.
-        :param min_bytes: refuse a file of fewer bytes, such as a placeholder for a moderated video; None
-            only warns of a very small video.
         :returns: the landed file, see :func:`airflow_provider_vidai.transport.transfer.download`.
         :raises SealBroken: when ``sealed_url`` was sealed with another key.
         """
@@ -270,27 +265,18 @@ class VidaiHook(BaseHook):
         url = None if sealed_url is None else self.seal.open(sealed_url)
         found = self.vendor.fetch(ref, output, url=url, base_url=self.account.base_url)
         if isinstance(found, Fetch):
-            return download(self.account, lambda: found, destination, stem, min_bytes=min_bytes)
-        return download(self.account, lambda: self.send(found), destination, stem, min_bytes=min_bytes)
+            return download(self.account, lambda: found, destination, stem, min_bytes=self.min_bytes)
+        return download(self.account, lambda: self.send(found), destination, stem, min_bytes=self.min_bytes)
 
     def land_all(
-        self,
-        ref: JobRef,
-        outputs: Sequence[Output],
-        destination: str,
-        *,
-        sealed_url: str | None = None,
-        min_bytes: int | None = None,
+        self, ref: JobRef, outputs: Sequence[Output], destination: str, *, sealed_url: str | None = None
     ) -> list[JsonValue]:
         """Download every output of a READY job; see :meth:`land`.
 
         :raises InputError: when there are several and ``destination`` is one file.
         """
         check_room(ref, outputs, destination)
-        return [
-            self.land(ref, output, str(destination), sealed_url=sealed_url, min_bytes=min_bytes)
-            for output in outputs
-        ]
+        return [self.land(ref, output, str(destination), sealed_url=sealed_url) for output in outputs]
 
     def test_connection(self) -> tuple[bool, str]:
         """Prove the connection by a call that costs nothing."""

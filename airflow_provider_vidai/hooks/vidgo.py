@@ -200,13 +200,7 @@ class VidgoHook(VidaiHook):
         return self.land_all(ref, self.ready(ref).outputs, destination)
 
     def land(
-        self,
-        ref: JobRef,
-        output: Output,
-        destination: str,
-        *,
-        sealed_url: str | None = None,
-        min_bytes: int | None = None,
+        self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
     ) -> dict[str, Any]:
         """Download one output, while the vendor keeps it.
 
@@ -222,7 +216,7 @@ class VidgoHook(VidaiHook):
             )
         if left is not None and output.index == 0:
             log.info("%s: Vidgo keeps its files for another %s.", ref, _hours(max(left, 0.0)))
-        return super().land(ref, output, destination, sealed_url=sealed_url, min_bytes=min_bytes)
+        return super().land(ref, output, destination, sealed_url=sealed_url)
 
     # --- what these are made of
 

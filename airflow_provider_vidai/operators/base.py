@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import Context
 from pydantic import JsonValue
 
-from airflow_provider_vidai.arguments import positive_seconds
+from airflow_provider_vidai.arguments import positive_seconds, whole_number
 from airflow_provider_vidai.errors import (
     JobError,
     JobGone,
@@ -40,6 +40,8 @@ class JobOperator(PaidOperator):
 
     :param poll_interval: seconds between looks at the job; None adapts them to the job.
     :param download_to: land the finished job's files here, in the same task.
+    :param min_bytes: with ``download_to``: refuse a file of fewer bytes, such as a placeholder for a
+        moderated video.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class JobOperator(PaidOperator):
         *,
         poll_interval: float | timedelta | str | None = None,
         download_to: str | None = None,
+        min_bytes: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.poll_interval = poll_interval
         self.download_to = download_to
+        self.min_bytes = min_bytes
 
     def execute_complete(
         self, context: Context, event: Any = None, bought: dict[str, Any] | None = None
@@ -80,6 +84,7 @@ class JobOperator(PaidOperator):
 
     def offer_checked(self) -> Offer:
         """Return the purchase, having made sure that there is a storage for its files."""
+        whole_number("min_bytes", self.min_bytes)
         if self.download_to:
             storage_path(str(self.download_to))
         return super().offer_checked()
@@ -174,9 +179,9 @@ class JobOperator(PaidOperator):
     def _landed(self, ref: JobRef, status: JobStatus, sealed_url: str | None) -> list[JsonValue]:
         """Land the files; whatever goes wrong, the job is paid for by now."""
         try:
-            return self.hook_for(ref).land_all(
-                ref, status.outputs, str(self.download_to), sealed_url=sealed_url
-            )
+            hook = self.hook_for(ref)
+            hook.min_bytes = whole_number("min_bytes", self.min_bytes)
+            return hook.land_all(ref, status.outputs, str(self.download_to), sealed_url=sealed_url)
         except LeaseOver:
             raise
         except VidaiError as error:

@@ -199,6 +199,7 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
         "timeout",
         "poll_interval",
         "download_to",
+        "min_bytes",
         "venice_conn_id",
     )
 

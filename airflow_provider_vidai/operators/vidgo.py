@@ -45,6 +45,7 @@ class VidgoGenerateOperator(JobOperator):
         "timeout",
         "poll_interval",
         "download_to",
+        "min_bytes",
         "vidgo_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"input": "json"}

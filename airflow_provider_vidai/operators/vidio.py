@@ -157,6 +157,7 @@ class VidioRenderOperator(JobOperator):
         "timeout",
         "poll_interval",
         "download_to",
+        "min_bytes",
         "vidio_conn_id",
     )
 

@@ -73,6 +73,7 @@ class VizardClipsOperator(JobOperator):
         "timeout",
         "poll_interval",
         "download_to",
+        "min_bytes",
         "vizard_conn_id",
     )
 
