@@ -64,7 +64,7 @@ class ApiError(VidaiError):
         self.status = status
         self.retryable = retryable
         # A header may say anything; a timer takes no infinity, and a task does not wait for a year.
-        known = retry_after is not None and math.isfinite(retry_after)
+        known = retry_after is not None and not math.isnan(retry_after)
         self.retry_after = min(max(retry_after or 0.0, 0.0), LONGEST_WAIT) if known else None
         self.processed = processed
         self.account = account

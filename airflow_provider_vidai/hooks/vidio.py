@@ -210,7 +210,7 @@ def _checked(file: Source, media_type: str | None) -> Checked:
         extension(file.name)
     except ValueError as error:
         raise InputError(
-            f"{shown_name(file.name)} cannot be used as footage: {error}. Nothing was sent."
+            f"source: {shown_name(str(file.path))} cannot be used as footage: {error}. Nothing was sent."
         ) from None
     if media_type not in (None, "video", "image"):
         raise InputError(f"media_type must be video or image, not {media_type!r}. Nothing was sent.")

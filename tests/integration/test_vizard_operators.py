@@ -265,7 +265,7 @@ NASTY = ["a/b/../../etc/passwd", "🎬🔥 wow 🎉" * 20, "x" * 300, "..", "../
 @pytest.mark.parametrize("name", NASTY, ids=range(len(NASTY)))
 def test_any_title_lands_as_a_safe_file_name(clips_of: Any, tmp_path: Path, name: str) -> None:
     job = clips_of(project_name=name, download_to=f"{tmp_path}/in/here/").run()
-    assert job["outputs"][0]["title"] == name
+    assert job["outputs"][0]["title"] == name.replace("\0", "")  # no NUL is stored anywhere
     landed = sorted((tmp_path / "in" / "here").iterdir())
     assert len(landed) == len(job["outputs"]) == 2
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == landed
