@@ -392,7 +392,7 @@ def test_sound_under_a_videos_name_is_no_footage(connect: Any, tmp_path: Path) -
     path = sound(tmp_path / "a.wav").rename(tmp_path / "a.mp4")
     with serving(answer(body={})) as server:
         hook = VidioHook(connect(host=server.url))
-        with pytest.raises(InputError, match="is a sound .*, and a video or an image is needed"):
+        with pytest.raises(InputError, match=r"is a sound .*, and a video or an image is needed"):
             hook.upload(str(path))
         assert server.requests == []
 
