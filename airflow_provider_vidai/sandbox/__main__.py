@@ -5,6 +5,7 @@ import contextlib
 import sys
 from pathlib import Path
 
+from airflow_provider_vidai.sandbox.doors import Doors
 from airflow_provider_vidai.sandbox.server import listen, make_server
 from airflow_provider_vidai.sandbox.world import World
 
@@ -16,6 +17,13 @@ def main() -> None:
         description="A local stand-in for the vendors' APIs: no key, no cost, real media.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name by which it is reached; may be given several times, and * is any name",
+    )
     parser.add_argument("--port", type=int, default=8765, help="0 picks a free one (default: %(default)s)")
     parser.add_argument(
         "--speed", type=float, default=1.0, help="how many times faster than life (default: 1)"
@@ -32,7 +40,7 @@ def main() -> None:
     sys.stdout.write(f"Sandbox at {url} (see {url}/sandbox)\n")
     sys.stdout.flush()
     with contextlib.suppress(KeyboardInterrupt):  # raised anew once all is shut down
-        make_server(world).run(sockets=[listener])
+        make_server(world, Doors(options.host, options.allow_host)).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from airflow_provider_vidai.sandbox import control, storage_wire, venice, vidgo, vidio, vizard
+from airflow_provider_vidai.sandbox.doors import Doors, Guard
 from airflow_provider_vidai.sandbox.venice_delivery import SHARE_CALLS
 from airflow_provider_vidai.sandbox.wire import JSON, Calls, Endpoint, Exchange
 from airflow_provider_vidai.sandbox.world import World
@@ -21,8 +23,8 @@ STORAGE_CALLS = {"put": storage_wire.put, "file": storage_wire.get}
 UNKNOWN = "unknown"
 
 
-def make_app(world: World) -> Starlette:
-    """Return the application that serves ``world``."""
+def make_app(world: World, doors: Doors) -> Starlette:
+    """Return the application that serves ``world`` to those whom ``doors`` lets in."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -41,7 +43,7 @@ def make_app(world: World) -> Starlette:
             },
         ),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Guard, doors=doors)])
 
 
 def _routes(world: World, vendor: str, calls: Calls) -> list[BaseRoute]:

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import uvicorn
 
 from airflow_provider_vidai.sandbox.app import make_app
 from airflow_provider_vidai.sandbox.client import Control
+from airflow_provider_vidai.sandbox.doors import Doors
 from airflow_provider_vidai.sandbox.wire import Connection
 from airflow_provider_vidai.sandbox.world import World
 
@@ -51,10 +52,13 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(world: World) -> Server:
-    """Return the server of ``world``, not yet running."""
+def make_server(world: World, doors: Doors) -> Server:
+    """Return the server of ``world``, not yet running.
+
+    :param doors: the names that it answers to.
+    """
     config = uvicorn.Config(
-        make_app(world),
+        make_app(world, doors),
         http=Connection,
         ws="none",
         loop="asyncio",
@@ -70,11 +74,19 @@ def make_server(world: World) -> Server:
 
 @contextmanager
 def serve(
-    speed: float = 1.0, port: int = 0, host: str = "127.0.0.1", data: Path | None = None
+    speed: float = 1.0,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    data: Path | None = None,
+    names: Iterable[str] = (),
 ) -> Iterator[Sandbox]:
-    """Run a sandbox in a thread for as long as the context lasts."""
+    """Run a sandbox in a thread for as long as the context lasts.
+
+    :param names: other names than ``host`` by which it is reached; see
+        :class:`~airflow_provider_vidai.sandbox.doors.Doors`.
+    """
     listener, url = listen(host, port)
-    server = make_server(World(speed, data))
+    server = make_server(World(speed, data), Doors(host, names))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
     thread.start()
     deadline = time.monotonic() + START_TIMEOUT
