@@ -59,9 +59,10 @@ def _texts_of(path: Path, module: str) -> Iterator[ErrorText]:
         if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
         names = _assigned(function)
-        for node in ast.walk(function):
-            if isinstance(node, ast.Call) and node.args and (kind := _error_class(node.func)):
-                for text in _variants(node.args[0], names):
+        calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and node.args]
+        for call in sorted(calls, key=lambda call: call.lineno):
+            if kind := _error_class(call.func):
+                for text in _variants(call.args[0], names):
                     if _letters(text) >= _FEWEST_LETTERS:
                         yield ErrorText(module, kind, _GAPS.sub(GAP, " ".join(text.split())))
 
@@ -87,7 +88,7 @@ def _letters(text: str) -> int:
 
 def _variants(node: ast.expr, names: dict[str, list[ast.expr]], depth: int = 0) -> list[str]:
     """Return what an expression can say."""
-    if depth > 3:
+    if depth > 6:
         return [GAP]
     deeper = depth + 1
     if isinstance(node, ast.Constant) and isinstance(node.value, str):

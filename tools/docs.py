@@ -22,7 +22,7 @@ MONEY = DOCS / "how-it-works" / "money.md"
 LAYERS = DOCS / "how-it-works" / "layers.md"
 LAYERS_DRAWING = DOCS / "how-it-works" / "layers.svg"
 ERRORS = DOCS / "errors.md"
-_ENTRY = re.compile(r"(<!-- texts: (.*) -->\n).*?(<!-- /texts -->)", re.DOTALL)
+_ENTRY = re.compile(r"(<!-- texts: ([^\n]*) -->\n).*?(<!-- /texts -->)", re.DOTALL)
 
 
 class UnknownTextError(LookupError):

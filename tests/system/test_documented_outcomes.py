@@ -1,4 +1,4 @@
-"""README's table of what happens and what it costs, where nothing is killed and nobody presses a button."""
+"""The table in docs/how-it-works/money.md of what happens and what it costs, where nothing is killed and nobody presses a button."""
 
 from __future__ import annotations
 
