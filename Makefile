@@ -22,7 +22,7 @@ export DAG VIDEO ASPECT LENGTH CATEGORY MUSIC CONF
 .PHONY: help demo up test test-airflow test-prerelease test-system soak lint format docs package-check sbom audit clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## one video through a real Airflow and the sandbox: VIDEO= ASPECT= LENGTH= CATEGORY= MUSIC= DAG= CONF=
 	@$(BIN)/python -m tools.demo --dag "$$DAG" --video "$$VIDEO" --aspect "$$ASPECT" --length "$$LENGTH" \
@@ -78,11 +78,12 @@ sbom: $(VENV)/.package ## a software bill of materials of the built wheel with w
 audit: $(VENV)/.package ## look up known vulnerabilities of what an installation gets
 	$(BIN)/python -m tools.package --audit
 
-# Airflow's newest pre-release, with the newest of everything it allows.
+# A version with a b in it lets pip take pre-releases of Airflow, and of nothing else.
+PRERELEASE ?= 3.4.0b1
 test-prerelease: ## the unit tests with the newest pre-release of Airflow: PYTHON= ARGS=
 	@rm -rf .venv-airflow-pre && $(PYTHON) -m venv .venv-airflow-pre
-	.venv-airflow-pre/bin/python -m pip install --disable-pip-version-check --quiet --pre --only-binary :all: \
-	    'apache-airflow>=3.4.0b1' -e '.[dev]'
+	.venv-airflow-pre/bin/python -m pip install --disable-pip-version-check --quiet --only-binary :all: \
+	    'apache-airflow>=$(PRERELEASE)' -e '.[dev]'
 	.venv-airflow-pre/bin/python -m pytest tests/unit tests/integration/test_dag_run.py $(ARGS)
 
 clean: ## remove everything that was built, downloaded or recorded

@@ -1,7 +1,7 @@
 """Keeps the parts of the pages that the code itself knows: ``python -m tools.docs`` rewrites them.
 
-The decision table comes from the data that decides, the texts of errors from the source, and the drawing of the
-layers from the import contract.
+The decision table comes from the data that decides, the texts of errors from the source, and the drawing of
+the layers from the import contract.
 """
 
 from __future__ import annotations

@@ -48,7 +48,9 @@ def floors_table(floors: list[Floor]) -> str:
     rows = ["| layer | for |\n", "|--|--|\n"]
     for floor in floors:
         names = ", ".join(f"`{part}`" for part in floor.parts)
-        rows.append(f"| {names} | {'; '.join(PURPOSES[part] for part in floor.parts if part in PURPOSES)} |\n")
+        rows.append(
+            f"| {names} | {'; '.join(PURPOSES[part] for part in floor.parts if part in PURPOSES)} |\n"
+        )
     return "".join(rows)
 
 

@@ -1,7 +1,7 @@
 """Draws the picture at the head of the README: one run of the demo, and the video that it made.
 
-``python -m tools.picture VIDEO`` takes the run's times from the expected output in the quickstart page, so that page
-and picture are of the same run, and the frames from the video that ``make demo`` landed.
+``python -m tools.picture VIDEO`` takes the run's times from the expected output in the quickstart page, so
+that page and picture are of the same run, and the frames from the video that ``make demo`` landed.
 """
 
 from __future__ import annotations
@@ -70,16 +70,14 @@ def drawing(run: list[Bar], pictures: list[bytes]) -> str:
     last = max(end for bar in run for _, end, _ in bar.spans)
     scale = (_WIDTH - _LEFT - _RIGHT) / (last - first)
     top = 44
-    rows = "".join(
-        _row(bar, top + number * _ROW, first, scale) for number, bar in enumerate(run)
-    )
+    rows = "".join(_row(bar, top + number * _ROW, first, scale) for number, bar in enumerate(run))
     below = top + len(run) * _ROW + 18
     strip = "".join(_frame(picture, number, below) for number, picture in enumerate(pictures))
     height = below + (112 if pictures else 0)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
         'font-family="system-ui, sans-serif" font-size="14">\n'
-        "<title>One run of the demo: a worker is busy for seconds, and the job is waited for without one</title>\n"
+        "<title>One run of the demo: a worker is busy for seconds, and waiting needs none</title>\n"
         f'<rect width="{_WIDTH}" height="{height}" rx="10" fill="#ffffff"/>\n'
         f'<rect x="{_LEFT}" y="14" width="14" height="14" rx="3" fill="{_BUSY}"/>'
         f'<text x="{_LEFT + 20}" y="26" fill="#37474f">a worker is busy</text>\n'
@@ -100,8 +98,7 @@ def _row(bar: Bar, top: int, first: int, scale: float) -> str:
     begin = min(start for start, _, _ in bar.spans)
     beyond = _LEFT + (end - first) * scale + 6
     drawn.append(
-        f'<text x="{beyond:.1f}" y="{top + 16}" fill="#607d8b" font-size="12">'
-        f"{end - begin} s</text>\n"
+        f'<text x="{beyond:.1f}" y="{top + 16}" fill="#607d8b" font-size="12">{end - begin} s</text>\n'
     )
     return "".join(drawn)
 

@@ -1,8 +1,8 @@
 """Hooks of the documentation site: pages from outside ``docs``, and the links that lead there.
 
 The pages are written to be read as Markdown in the repository too, so their links are paths in it. The site
-has only ``docs``: what it shows besides (the example DAGs, the changelog, ...) is made a page here, and a link
-to anything else becomes plain text.
+has only ``docs``: what it shows besides (the example DAGs, the changelog, ...) is made a page here, and a
+link to anything else becomes plain text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table in docs/how-it-works/money.md of what happens and what it costs, where nothing is killed and nobody presses a button."""
+"""What happens and what it costs (docs/how-it-works/money.md), where nothing is killed and nobody clicks."""
 
 from __future__ import annotations
 

@@ -97,25 +97,29 @@ def test_the_readme_is_read_in_a_minute() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
 
 
-def _anchors(text: str) -> set[str]:
+def _prose(page: Path) -> str:
+    """Return a page without its code."""
+    text = page.read_text(encoding="utf-8")
+    return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def _anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub and the site give to headings."""
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    titles = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    titles = re.findall(r"^#+ (.*)$", _prose(page), re.MULTILINE)
     words = (re.sub(r"[^\w\- ]", "", title.replace("`", "")).strip().lower() for title in titles)
     return {word.replace(" ", "-") for word in words}
 
 
 @pytest.mark.parametrize("page", [*PAGES, *sorted(PROJECT.glob("*.md"))], ids=lambda page: page.name)
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)):
+    for target in re.findall(r"\]\(([^)\s]+)\)", _prose(page)):
         if ":" in target:
             continue
         path, _, anchor = target.partition("#")
         there = (page.parent / path).resolve() if path else page
         assert there.exists(), target
         if anchor:
-            assert anchor in _anchors(there.read_text(encoding="utf-8")), target
+            assert anchor in _anchors(there), target
 
 
 @pytest.mark.parametrize("block", blocks(), ids=str)
@@ -146,7 +150,8 @@ def test_every_setting_is_described() -> None:
 
 def test_every_fault_of_the_sandbox_is_described() -> None:
     page = (DOCS / "reference" / "sandbox.md").read_text(encoding="utf-8").partition("## Faults")[2]
-    rows = {word for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)}
+    cells = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    rows = {word for cell in cells for word in re.findall(r"`(\w+)`", cell)}
     assert rows == set(KINDS)
     for kind, options in KINDS.items():
         (row,) = [line for line in page.splitlines() if re.match(rf"\|[^|]*`{kind}`", line)]
