@@ -192,6 +192,13 @@ def _check_installed() -> None:
             raise PackageError(f"Airflow does not list {NAME} {__version__}: {sorted(found)}")
         code = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
         _run(str(_python()), "-c", code, *modules, environment=environment, folder=home)
+        code = (
+            "from airflow.providers_manager import ProvidersManager as Manager; import sys; "
+            "print(Manager().providers[sys.argv[1]].data['documentation-url'])"
+        )
+        shown = _run(str(_python()), "-c", code, NAME, environment=environment, folder=home).strip()
+        if NAME not in shown:
+            raise PackageError(f"Airflow's page of providers links to {shown} for this one's documentation.")
 
 
 def _sbom() -> None:
