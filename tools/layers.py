@@ -22,6 +22,8 @@ PURPOSES = {
     "files": "storage, uploads, downloads",
     "vendors": "what each API says",
     "models": "jobs, statuses, outputs",
+    "answers": "what comes from outside, cleaned",
+    "arguments": "what an argument means",
     "jobs": "jobs, statuses, outputs",
     "errors": "what went wrong, what it cost",
     "redaction": "what may be shown",
