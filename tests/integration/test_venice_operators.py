@@ -248,9 +248,9 @@ def test_numbers_and_truths_may_come_as_text(video_of: Any, control: Control) ->
 # --- price ------------------------------------------------------------------------------------
 
 
-def test_the_readmes_video_can_be_bought(control: Control, tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    example = readme.partition("### VeniceVideoOperator")[2].partition("```python")[2].partition("```")[0]
+def test_the_guides_video_can_be_bought(control: Control, tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "venice-operators.md").read_text()
+    example = guide.partition("### VeniceVideoOperator")[2].partition("```python")[2].partition("```")[0]
     image = str(picture(tmp_path / "sea.jpg", size=(640, 480)))
     told: dict[str, Any] = {}
     exec(

@@ -1,4 +1,4 @@
-"""README's table of what happens and what it costs, where nothing is killed and nobody presses a button."""
+"""What happens and what it costs (docs/how-it-works/money.md), where nothing is killed and nobody clicks."""
 
 from __future__ import annotations
 
