@@ -102,6 +102,8 @@ class Purchase:
         earlier releases wrote it.
     :param attempt: which try this is.
     :param until: when the task's own time is over, seconds since the epoch.
+    :param longest_check: seconds after which an automatic retry stops checking on an earlier job and waits for
+        it as for one that is running. A Clear needs certainty, and takes the time that it needs.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Purchase:
         log: Log,
         ordinal: int = 0,
         until: float = float("inf"),
+        longest_check: float = float("inf"),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -128,7 +131,7 @@ class Purchase:
         self._policy = policy
         self._fingerprints = fingerprints
         self._attempt = attempt
-        self._until = until
+        self._until, self._longest_check = until, longest_check
         self._log = log
         self._clock = clock
         self._sleep = sleep
@@ -157,7 +160,7 @@ class Purchase:
         unreadable: VidaiError | None = None
         if why is not Occasion.CLEARED_OTHER:
             record = self._resolved(entry, record)
-            status, unreadable = self._status(record)
+            status, unreadable = self._status(record, why)
         what = found(record, status)
         action = decide(what, why, self._policy, record, status)
         self._log.info("%s", self._summary(record, what, why, action, status))
@@ -229,22 +232,29 @@ class Purchase:
             return self._keep(entry, record, Receipt(ref=record.lookup))
         return record
 
-    def _status(self, record: Record) -> tuple[JobStatus | None, VidaiError | None]:
+    def _status(self, record: Record, why: Occasion) -> tuple[JobStatus | None, VidaiError | None]:
         if record.receipt is None or record.receipt.ref is None:
             return None, None
         ref = record.receipt.ref
+        until = self._until
+        if why is Occasion.RETRY:
+            until = min(until, self._clock() + self._longest_check)
         try:
             # A paid job is not given up, let alone bought again, for one answer that it isn't there.
-            return confirmed(ref, self._counter.look, self._sleep_in_time), None
+            return confirmed(ref, self._counter.look, self._sleep_before(until)), None
         except VidaiError as error:
             self._log.warning("The status of %s cannot be read now: %s", record.receipt.ref, error)
             return None, error
 
-    def _sleep_in_time(self, seconds: float) -> None:
-        """Sleep, unless the task's time would be over by then."""
-        if self._clock() + seconds >= self._until:
-            raise ApiError("There is no time left to check whether this answer is final.", retryable=True)
-        self._sleep(seconds)
+    def _sleep_before(self, until: float) -> Callable[[float], None]:
+        """Return a way to sleep that raises instead when the time would be over by then."""
+
+        def sleep(seconds: float) -> None:
+            if self._clock() + seconds >= until:
+                raise ApiError("There is no time left to check whether this answer is final.", retryable=True)
+            self._sleep(seconds)
+
+        return sleep
 
     def _buy(self, entry: Entry, before: Record | None) -> Settled:
         for resend in range(RESENDS):

@@ -35,6 +35,9 @@ from airflow_provider_vidai.transport.storage import storage_path
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
 
+__all__ = ["JobOperator", "PaidOperator"]
+
+
 class JobOperator(PaidOperator):
     """Buy a job and wait for it, by default without holding a worker where Airflow is set up so.
 

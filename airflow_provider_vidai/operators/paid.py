@@ -127,7 +127,8 @@ class PaidOperator(VendorOperator):
             fingerprints=self._fingerprints(),
             attempt=attempt_of(context),
             ordinal=self._nested or 0,
-            until=self._patience(deadline),
+            until=deadline,
+            longest_check=LONGEST_CHECK if self._defers else float("inf"),
             log=self.log,
         )
         return purchase.settle()
@@ -222,10 +223,6 @@ class PaidOperator(VendorOperator):
     @property
     def _defers(self) -> bool:
         return bool(self.deferrable) and self._nested is None
-
-    def _patience(self, deadline: float) -> float:
-        """Return until when a worker checks on a job that an earlier try bought."""
-        return min(deadline, time.time() + LONGEST_CHECK) if self._defers else deadline
 
     def _deadline(self) -> float:
         timeout = positive_seconds("timeout", self.timeout) or self.default_timeout

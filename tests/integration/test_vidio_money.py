@@ -237,10 +237,10 @@ def test_a_job_that_is_gone_is_bought_again_only_by_a_person(reel_of: Any, contr
     task = reel_of(deferrable=True).retry()
     abandoned(task)
     control.fault("vidio", "status", "status", status=404, times=None)
-    failing(task.retry(), "gone", "Clear the task")
+    task.make = reel_of(deferrable=False, timeout=1200).make
+    failing_for_now(task.retry(), "cannot be found", "may still be there")
     assert bought(control) == 1
-    control.fault("vidio", "status", "status", status=404)
-    task.make = reel_of(deferrable=True).make
+    task.make = reel_of(deferrable=True, timeout=1200).make
     abandoned(task.clear())
     assert bought(control) == 2
 
