@@ -12,6 +12,8 @@ from airflow_provider_vidai.lifecycle.identity import Attempt, Run
 
 #: How many purchases each try that runs in this process has made, by kind.
 _made: dict[Hashable, int] = {}
+#: Which entries of its ledger each such try has taken, for which requests.
+_claimed: dict[Hashable, dict[str, str]] = {}
 
 
 def attempt_of(context: Context) -> Attempt:
@@ -44,6 +46,12 @@ def next_of_kind(context: Context, kind: Hashable) -> int:
     key = (str(instance.id), instance.try_number, kind)
     number = _made[key] = _made.get(key, -1) + 1
     return number
+
+
+def claims_of(context: Context) -> dict[str, str]:
+    """Return which entries of the ledger the purchases of this try have taken, to be added to."""
+    instance = context["ti"]
+    return _claimed.setdefault((str(instance.id), instance.try_number), {})
 
 
 def after_success(context: Context, action: Callable[[], None]) -> None:

@@ -30,7 +30,13 @@ from airflow_provider_vidai.models import (
     Receipt,
     literal,
 )
-from airflow_provider_vidai.operators.context import after_success, attempt_of, is_nested, next_of_kind
+from airflow_provider_vidai.operators.context import (
+    after_success,
+    attempt_of,
+    claims_of,
+    is_nested,
+    next_of_kind,
+)
 from airflow_provider_vidai.operators.stores import store_of
 from airflow_provider_vidai.operators.vendor import VendorOperator
 
@@ -127,7 +133,9 @@ class PaidOperator(VendorOperator):
             fingerprints=self._fingerprints(),
             attempt=attempt_of(context),
             ordinal=self._nested or 0,
-            until=self._patience(deadline),
+            claimed=None if self._nested is None else claims_of(context),
+            until=deadline,
+            patience=LONGEST_CHECK if self._defers else float("inf"),
             log=self.log,
         )
         return purchase.settle()
@@ -222,10 +230,6 @@ class PaidOperator(VendorOperator):
     @property
     def _defers(self) -> bool:
         return bool(self.deferrable) and self._nested is None
-
-    def _patience(self, deadline: float) -> float:
-        """Return until when a worker checks on a job that an earlier try bought."""
-        return min(deadline, time.time() + LONGEST_CHECK) if self._defers else deadline
 
     def _deadline(self) -> float:
         timeout = positive_seconds("timeout", self.timeout) or self.default_timeout

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseOperator
 
+from airflow_provider_vidai._compat import AirflowException
 from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.task import Task
@@ -116,3 +117,48 @@ def test_a_record_of_version_0_1_is_recognised(control: Control, vidgo: Any) -> 
         task.store.values["vidai_purchase"] = json.dumps({**old, "phase": phase})
         task.clear().run()
         assert bought(control) == buys
+
+
+def pictures(names: str, *, fails: bool = False) -> Task:
+    def code(context: Any) -> Any:
+        jobs = [picture(one).execute(context)["job_id"] for one in names]
+        if fails:
+            raise RuntimeError("the task's code fails after its purchases")
+        return jobs
+
+    return calling(code)
+
+
+def test_a_clear_after_a_purchase_was_put_in_front_buys_only_that_one(control: Control) -> None:
+    task = pictures("ab", fails=True)
+    with pytest.raises(RuntimeError):
+        task.run()
+    before = [job["job_id"] for job in control.purchases()]
+    task.make = pictures("cab").make
+    new, *kept = task.clear().run()
+    assert (sorted(kept), bought(control)) == (sorted(before), 3)
+    assert new not in before
+    task.make = pictures("abc").make
+    assert task.retry().run() == [*kept, new]
+    assert bought(control) == 3
+
+
+def test_one_job_is_never_the_result_of_two_requests_of_a_try(control: Control) -> None:
+    task = pictures("ab", fails=True)
+    with pytest.raises(RuntimeError):
+        task.run()
+    task.make = pictures("cab").make
+    with pytest.raises(AirflowException, match="taken for that of another request"):
+        task.retry().run()
+    assert bought(control) == 2
+    assert len(set(task.clear().run())) == 3
+    assert bought(control) == 3
+
+
+def test_a_purchase_found_by_its_fingerprint_is_not_found_by_its_place_too(control: Control) -> None:
+    task = pictures("ab", fails=True)
+    with pytest.raises(RuntimeError):
+        task.run()
+    task.make = pictures("bca").make
+    assert len(set(task.retry().run())) == 3
+    assert bought(control) == 3
