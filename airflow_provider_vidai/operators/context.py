@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 
 from airflow_provider_vidai.lifecycle.identity import Attempt, Run
+from airflow_provider_vidai.operators.stores import ends_with_run
 
 #: How many purchases each try that runs in this process has made, by kind.
 _made: dict[Hashable, int] = {}
@@ -19,7 +20,13 @@ _claimed: dict[Hashable, dict[str, str]] = {}
 def attempt_of(context: Context) -> Attempt:
     """Return which try of the task this is."""
     instance = context["ti"]
-    return Attempt(str(instance.id), instance.try_number, instance.max_tries, _run_of(context))
+    return Attempt(
+        str(instance.id),
+        instance.try_number,
+        instance.max_tries,
+        _run_of(context),
+        alone=ends_with_run(),
+    )
 
 
 def _run_of(context: Context) -> Run | None:

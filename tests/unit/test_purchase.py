@@ -409,7 +409,7 @@ def test_a_short_wait_that_the_vendor_asks_for_is_slept_through(world, asked):
     assert world.slept == [asked]
 
 
-@pytest.mark.parametrize("asked", [60.1, 900.0, float("inf")])
+@pytest.mark.parametrize("asked", [60.1, 900.0, 2e6])
 def test_a_long_wait_gives_the_worker_back_with_no_intent_on_record(world, asked):
     world.sends = [ApiError("HTTP 429", status=429, retryable=True, processed="no", retry_after=asked)]
     with pytest.raises(RateWait, match=r"^HTTP 429$") as wait:
