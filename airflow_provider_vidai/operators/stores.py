@@ -37,7 +37,7 @@ class Taken(Exception):
 
 
 def _root() -> str:
-    return conf.get("vidai", "ledger_path", fallback="").strip()
+    return str(conf.get("vidai", "ledger_path", fallback="")).strip()
 
 
 def ends_with_run() -> bool:
