@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, time, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import Enum
 from numbers import Number
 from pathlib import PurePath
@@ -28,6 +28,8 @@ from airflow_provider_vidai.errors import InputError
 PREFIX = "2:"
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d{1,15})?")
+#: Python's own precision would take two long numbers for one.
+_EXACT = Context(prec=4400)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -95,7 +97,7 @@ def _scalar(value: Any) -> Any:
 
 def _plain(number: Any) -> str:
     try:
-        decimal = Decimal(str(number)).normalize()
+        decimal = Decimal(str(number)).normalize(_EXACT)
     except ArithmeticError:
         return str(number)
     if not decimal.is_finite():

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Run(BaseModel):
     """What tells a DAG run from a deleted one that had the same id.
 
-    :param started: when Airflow says that the run started. Airflow changes it only when it clears the run.
+    :param started: when Airflow says that the run started. Airflow changes it when it
+        clears the run, or queues it again.
     :param clears: how often the run was cleared.
     """
 
@@ -34,12 +35,14 @@ class Attempt:
     :param number: of the try, within its run; it only ever grows.
     :param max_tries: grows when a person clears the task, and only then.
     :param run: None where Airflow does not say.
+    :param alone: whether the ledger ends with the run, so that no record in it is a deleted run's.
     """
 
     id: str
     number: int
     max_tries: int
     run: Run | None = None
+    alone: bool = False
 
 
 class Whose(Enum):
@@ -59,7 +62,8 @@ def whose(record: Record, attempt: Attempt) -> Whose:
     if record.run is None:
         # Version 0.1 wrote no run. The tries of one run only ever count up.
         return Whose.EARLIER if record.try_number < attempt.number else Whose.DELETED
-    if attempt.run is None:
+    if attempt.run is None or attempt.alone:
+        # A run that is put back into the queue through Airflow's API starts again without a Clear.
         return by_number
     theirs, ours = record.run, attempt.run
     if theirs.clears < ours.clears:

@@ -98,7 +98,7 @@ class Entry:
 
     def __init__(self, store: Store, key: str) -> None:
         self._store = store
-        self._key = key
+        self.key = key
 
     def read(self) -> Record | None:
         """Return the record, or None when there is none.
@@ -130,7 +130,7 @@ class Entry:
 
     def _guarded(self, done: str, action: Any, *args: Any) -> Any:
         try:
-            return action(self._key, *args)
+            return action(self.key, *args)
         except LedgerError:
             raise
         except Exception as error:

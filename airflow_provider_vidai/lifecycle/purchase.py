@@ -18,9 +18,10 @@ from airflow_provider_vidai.errors import (
     VidaiError,
 )
 from airflow_provider_vidai.lifecycle.decide import Action, Found, Occasion, Policy, decide, found, occasion
-from airflow_provider_vidai.lifecycle.identity import Attempt, Whose, whose
+from airflow_provider_vidai.lifecycle.identity import Attempt
 from airflow_provider_vidai.lifecycle.ledger import Entry, Ledger, Record
 from airflow_provider_vidai.lifecycle.limits import RateWait
+from airflow_provider_vidai.lifecycle.match import Match, Request, match
 from airflow_provider_vidai.lifecycle.poll import confirmed
 from airflow_provider_vidai.lifecycle.verdict import unless_ready
 from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Receipt
@@ -98,12 +99,14 @@ class Purchase:
     :param label: its name as the vendor writes it, for messages.
     :param kinds: the kinds of job that this purchase can make.
     :param ordinal: how many purchases of this vendor and these kinds the same try made before it.
+    :param claimed: which entries this try's purchases have taken, for which requests; None where a task can
+        make only one.
     :param fingerprints: of the request, the connection and the base URL: as it is written now, and as
         earlier releases wrote it.
     :param attempt: which try this is.
     :param until: when the task's own time is over, seconds since the epoch.
-    :param longest_check: seconds after which an automatic retry stops checking on an earlier job and waits for
-        it as for one that is running. A Clear needs certainty, and takes the time that it needs.
+    :param patience: for how many seconds a retry confirms how its job ended; after that it waits for it like
+        for any other. A Clear has to know, because it may buy again.
     """
 
     def __init__(
@@ -119,19 +122,21 @@ class Purchase:
         attempt: Attempt,
         log: Log,
         ordinal: int = 0,
+        claimed: dict[str, str] | None = None,
         until: float = float("inf"),
-        longest_check: float = float("inf"),
+        patience: float = float("inf"),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._vendor, self._label = vendor, label
-        self._kinds, self._ordinal = kinds, ordinal
+        self._vendor, self._label, self._kinds = vendor, label, kinds
+        self._request = Request(vendor, kinds, fingerprints, ordinal)
+        self._claimed = claimed
         self._ledger = ledger
         self._counter = counter
         self._policy = policy
         self._fingerprints = fingerprints
         self._attempt = attempt
-        self._until, self._longest_check = until, longest_check
+        self._until, self._patience = until, patience
         self._log = log
         self._clock = clock
         self._sleep = sleep
@@ -145,9 +150,10 @@ class Purchase:
         :raises LostSubmit: the outcome of a purchase is unknown.
         :raises JobError: the job that was bought failed or is gone.
         """
-        entry, record, replaced = self._find()
+        mine = self._mine()
+        entry, record = mine.entry, mine.record
         if record is None:
-            return self._buy(entry, replaced)
+            return self._buy(mine.free, mine.unused)
         why = occasion(record, fingerprints=self._fingerprints, max_tries=self._attempt.max_tries)
         if why is Occasion.RETRY and record.fingerprint not in self._fingerprints:
             self._log.warning(
@@ -165,6 +171,9 @@ class Purchase:
         action = decide(what, why, self._policy, record, status)
         self._log.info("%s", self._summary(record, what, why, action, status))
         if action is Action.BUY:
+            if why is Occasion.CLEARED_OTHER and self._claimed is not None:
+                # It was found by its place, and may be what a later purchase of this task has to find.
+                return self._buy(mine.free, mine.unused)
             return self._buy(entry, record)
         if action is Action.LATER:
             raise JobError(
@@ -178,42 +187,16 @@ class Purchase:
             unless_ready(record.receipt.ref, status, buyer=True)
         return Settled(entry, self._answered(entry, record, why), record.receipt, status)
 
-    def _find(self) -> tuple[Entry, Record | None, Record | None]:
-        """Return this purchase's entry and record; or the entry to buy in, None, and what it holds now.
-
-        :raises LedgerError: when a later try of this task has begun, and this one is left over.
-        """
-        free: tuple[Entry, Record | None] | None = None
-        same: tuple[Entry, Record] | None = None
-        similar: tuple[Entry, Record] | None = None
-        for entry, record in self._ledger.entries():
-            who = Whose.DELETED if record is None else whose(record, self._attempt)
-            if record is None or who is Whose.DELETED:
-                free = free or (entry, record)
-                continue
-            if who is Whose.LATER:
-                raise LedgerError(
-                    f"Another try of this task (number {record.try_number}) has bought since this one "
-                    "began, so this one buys nothing"
-                )
-            if not record.buys(self._vendor, self._kinds):
-                continue
-            if record.fingerprint in self._fingerprints:
-                same = (entry, record)
-            elif who is Whose.EARLIER and record.ordinal == self._ordinal:
-                # What this very try bought with another fingerprint is not this purchase's earlier try.
-                similar = (entry, record)
-        if mine := same or similar:
-            return *mine, None
-        assert free is not None, "the last entry is empty"
-        if free[1] is not None:
+    def _mine(self) -> Match:
+        found = match(self._ledger, self._attempt, self._request, self._claimed)
+        if found.record is None and found.unused is not None:
             self._log.info(
                 "The ledger has a purchase of try %d of a run of the same name that was deleted since (%s); "
                 "this run buys its own.",
-                free[1].try_number,
-                _named(free[1]),
+                found.unused.try_number,
+                _named(found.unused),
             )
-        return free[0], None, free[1]
+        return found
 
     def _answered(self, entry: Entry, record: Record, why: Occasion) -> Record:
         """Note that this Clear was taken up: the retries that follow are no Clears of their own."""
@@ -236,25 +219,19 @@ class Purchase:
         if record.receipt is None or record.receipt.ref is None:
             return None, None
         ref = record.receipt.ref
-        until = self._until
-        if why is Occasion.RETRY:
-            until = min(until, self._clock() + self._longest_check)
+        until = min(self._until, self._clock() + self._patience) if why is Occasion.RETRY else self._until
         try:
             # A paid job is not given up, let alone bought again, for one answer that it isn't there.
-            return confirmed(ref, self._counter.look, self._sleep_before(until)), None
+            return confirmed(ref, self._counter.look, lambda pause: self._sleep_in_time(pause, until)), None
         except VidaiError as error:
             self._log.warning("The status of %s cannot be read now: %s", record.receipt.ref, error)
             return None, error
 
-    def _sleep_before(self, until: float) -> Callable[[float], None]:
-        """Return a way to sleep that raises instead when the time would be over by then."""
-
-        def sleep(seconds: float) -> None:
-            if self._clock() + seconds >= until:
-                raise ApiError("There is no time left to check whether this answer is final.", retryable=True)
-            self._sleep(seconds)
-
-        return sleep
+    def _sleep_in_time(self, seconds: float, until: float) -> None:
+        """Sleep, unless the time for it would be over by then."""
+        if self._clock() + seconds >= until:
+            raise ApiError("There is no time left to check whether this answer is final.", retryable=True)
+        self._sleep(seconds)
 
     def _buy(self, entry: Entry, before: Record | None) -> Settled:
         for resend in range(RESENDS):
@@ -282,7 +259,7 @@ class Purchase:
             fingerprint=self._fingerprints[0],
             vendor=self._vendor,
             kind=self._kinds[0],
-            ordinal=self._ordinal,
+            ordinal=self._request.ordinal,
             nonce=uuid.uuid4().hex,
             run=self._attempt.run,
             try_id=self._attempt.id,

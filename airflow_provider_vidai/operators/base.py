@@ -34,7 +34,6 @@ from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
 from airflow_provider_vidai.transport.storage import storage_path
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
-
 __all__ = ["JobOperator", "PaidOperator"]
 
 
@@ -71,10 +70,9 @@ class JobOperator(PaidOperator):
             told = read_event(event)
             self._job = told.ref
             status = told.ready(buyer=True)
-            entry, record = self._recorded(context, told.ref)
-            return self._finish(
-                context, told.ref, status, entry, record, Bought.read(bought) if bought else None
-            )
+            known = Bought.read(bought) if bought else None
+            entry, record = self._recorded(context, told.ref, known)
+            return self._finish(context, told.ref, status, entry, record, known)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral; when the trigger itself failed, say what becomes of the job."""
@@ -126,7 +124,9 @@ class JobOperator(PaidOperator):
             )
         return self._finish(context, ref, status, settled.entry, settled.record, bought)
 
-    def _recorded(self, context: Context, ref: JobRef) -> tuple[Entry, Record] | tuple[None, None]:
+    def _recorded(
+        self, context: Context, ref: JobRef, bought: Bought | None
+    ) -> tuple[Entry, Record] | tuple[None, None]:
         """Return the record of a job; where writing it down failed after the purchase, write it now."""
         attempt = attempt_of(context)
 
@@ -142,7 +142,10 @@ class JobOperator(PaidOperator):
                 return None, None
             entry, record = found
             if record.receipt is None:
-                record = record.model_copy(update={"phase": "bought", "receipt": Receipt(ref=ref)})
+                # The file's only URL, where it came with the purchase, is needed by a retry too.
+                known = bought or Bought()
+                receipt = Receipt(ref=ref, cost=known.cost, secret=known.sealed_url)
+                record = record.model_copy(update={"phase": "bought", "receipt": receipt})
                 entry.write(record)
             return entry, record
         except LedgerError as error:

@@ -9,15 +9,24 @@ from typing import Any
 from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 
 from airflow_provider_vidai.lifecycle.identity import Attempt, Run
+from airflow_provider_vidai.operators.stores import ends_with_run
 
 #: How many purchases each try that runs in this process has made, by kind.
 _made: dict[Hashable, int] = {}
+#: Which entries of its ledger each such try has taken, for which requests.
+_claimed: dict[Hashable, dict[str, str]] = {}
 
 
 def attempt_of(context: Context) -> Attempt:
     """Return which try of the task this is."""
     instance = context["ti"]
-    return Attempt(str(instance.id), instance.try_number, instance.max_tries, _run_of(context))
+    return Attempt(
+        str(instance.id),
+        instance.try_number,
+        instance.max_tries,
+        _run_of(context),
+        alone=ends_with_run(),
+    )
 
 
 def _run_of(context: Context) -> Run | None:
@@ -44,6 +53,12 @@ def next_of_kind(context: Context, kind: Hashable) -> int:
     key = (str(instance.id), instance.try_number, kind)
     number = _made[key] = _made.get(key, -1) + 1
     return number
+
+
+def claims_of(context: Context) -> dict[str, str]:
+    """Return which entries of the ledger the purchases of this try have taken, to be added to."""
+    instance = context["ti"]
+    return _claimed.setdefault((str(instance.id), instance.try_number), {})
 
 
 def after_success(context: Context, action: Callable[[], None]) -> None:

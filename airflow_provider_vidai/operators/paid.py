@@ -30,7 +30,13 @@ from airflow_provider_vidai.models import (
     Receipt,
     literal,
 )
-from airflow_provider_vidai.operators.context import after_success, attempt_of, is_nested, next_of_kind
+from airflow_provider_vidai.operators.context import (
+    after_success,
+    attempt_of,
+    claims_of,
+    is_nested,
+    next_of_kind,
+)
 from airflow_provider_vidai.operators.stores import store_of
 from airflow_provider_vidai.operators.vendor import VendorOperator
 
@@ -127,8 +133,9 @@ class PaidOperator(VendorOperator):
             fingerprints=self._fingerprints(),
             attempt=attempt_of(context),
             ordinal=self._nested or 0,
+            claimed=None if self._nested is None else claims_of(context),
             until=deadline,
-            longest_check=LONGEST_CHECK if self._defers else float("inf"),
+            patience=LONGEST_CHECK if self._defers else float("inf"),
             log=self.log,
         )
         return purchase.settle()

@@ -36,13 +36,22 @@ class Taken(Exception):
     """Another try of the task wrote the record that this one was about to write."""
 
 
+def _root() -> str:
+    return str(conf.get("vidai", "ledger_path", fallback="")).strip()
+
+
+def ends_with_run() -> bool:
+    """Whether the ledger is Airflow's own, or none: Airflow removes a run's task states with the run."""
+    return not _root()
+
+
 def store_of(context: Context, log: Log) -> Store:
     """Return the durable storage of this task instance.
 
     ``[vidai] ledger_path`` comes first: it works with every Airflow, and keeps the record when a
     person clears the task, which Airflow 3.4's task state store does not.
     """
-    root = conf.get("vidai", "ledger_path", fallback="").strip()
+    root = _root()
     lap = lap_of(context["ti"])
     if root:
         instance = context["ti"]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.sdk import BaseOperator
 
+from airflow_provider_vidai._compat import AirflowException, TaskDeferred
 from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
 from airflow_provider_vidai.sandbox.client import Control
-from tests.support.task import Task
+from tests.support.task import Instance, Task
 
 pytestmark = pytest.mark.usefixtures("vidgo")
 
@@ -116,3 +118,77 @@ def test_a_record_of_version_0_1_is_recognised(control: Control, vidgo: Any) -> 
         task.store.values["vidai_purchase"] = json.dumps({**old, "phase": phase})
         task.clear().run()
         assert bought(control) == buys
+
+
+def pictures(names: str, *, fails: bool = False) -> Task:
+    def code(context: Any) -> Any:
+        jobs = [picture(one).execute(context)["job_id"] for one in names]
+        if fails:
+            raise RuntimeError("the task's code fails after its purchases")
+        return jobs
+
+    return calling(code)
+
+
+def test_a_clear_after_a_purchase_was_put_in_front_buys_only_that_one(control: Control) -> None:
+    task = pictures("ab", fails=True)
+    with pytest.raises(RuntimeError):
+        task.run()
+    before = [job["job_id"] for job in control.purchases()]
+    task.make = pictures("cab").make
+    new, *kept = task.clear().run()
+    assert (sorted(kept), bought(control)) == (sorted(before), 3)
+    assert new not in before
+    task.make = pictures("abc").make
+    assert task.retry().run() == [*kept, new]
+    assert bought(control) == 3
+
+
+def test_one_job_is_never_the_result_of_two_requests_of_a_try(control: Control) -> None:
+    task = pictures("ab", fails=True)
+    with pytest.raises(RuntimeError):
+        task.run()
+    task.make = pictures("cab").make
+    with pytest.raises(AirflowException, match="taken for that of another request"):
+        task.retry().run()
+    assert bought(control) == 2
+    assert len(set(task.clear().run())) == 3
+    assert bought(control) == 3
+
+
+def test_a_purchase_found_by_its_fingerprint_is_not_found_by_its_place_too(control: Control) -> None:
+    task = pictures("ab", fails=True)
+    with pytest.raises(RuntimeError):
+        task.run()
+    task.make = pictures("bca").make
+    assert len(set(task.retry().run())) == 3
+    assert bought(control) == 3
+
+
+def test_a_run_that_is_put_back_into_the_queue_buys_nothing_again(control: Control) -> None:
+    task = pictures("a", fails=True)
+    with pytest.raises(RuntimeError):
+        task.run()
+    task.dag_run.start_date += timedelta(hours=1)  # as Airflow's API does it, without a Clear
+    task.make = pictures("a").make
+    assert task.retry().run() == [job["job_id"] for job in control.purchases()]
+    assert bought(control) == 1
+
+
+def test_a_deferred_tasks_record_that_is_made_late_holds_what_a_retry_needs(control: Control) -> None:
+    task = Task(
+        lambda: VidgoGenerateOperator(task_id="image", model=IMAGE, input={"prompt": "a"}, deferrable=True)
+    )
+    task.instance = Instance(1, 2)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.begin()
+    record = task.store.record
+    receipt = record["receipt"]
+    task.store.set("vidai_purchase", {**record, "phase": "intent", "receipt": None})
+    kwargs = deferred.value.kwargs
+    assert kwargs is not None
+    kwargs["bought"].update(sealed_url="sealed")
+    task.resume(deferred.value)
+    found = task.store.record["receipt"]
+    assert (found["ref"]["job_id"], found["secret"]) == (receipt["ref"]["job_id"], "sealed")
+    assert found["cost"] == receipt["cost"]

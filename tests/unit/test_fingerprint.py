@@ -128,3 +128,11 @@ def test_the_jobs_that_earlier_versions_bought_are_recognised(name: str, monkeyp
     now, of_0_1 = operator._fingerprints()
     assert of_0_1 == known["print_of_0_1"], "a job that version 0.1 bought would be bought again"
     assert now == known["print"], "a job that the last version bought would be bought again"
+
+
+def test_two_long_numbers_are_two_requests():
+    long = 10**40
+    assert fingerprint({"seed": long + 1}) != fingerprint({"seed": long + 2})
+    assert fingerprint({"seed": "1234567890123456.123456789012345"}) != fingerprint(
+        {"seed": "1234567890123456.123456789012346"}
+    )

@@ -85,7 +85,7 @@ class World:
         self.offers = 0
         self.offer_error: BaseException | None = None
         self.lookup = JobRef(vendor="vidio", conn_id="c", job_id="reel", kind="render") if lookup else None
-        self.until = float("inf")
+        self.until = self.patience = float("inf")
         self.buying = ("vidio", "reel")
         self.store = Shelf(self)
 
@@ -164,6 +164,7 @@ class World:
             attempt=Attempt(try_id, try_number, max_tries, run),
             ordinal=ordinal,
             until=self.until,
+            patience=self.patience,
             log=self,
             clock=lambda: self.now,
             sleep=self.sleep,
@@ -408,7 +409,7 @@ def test_a_short_wait_that_the_vendor_asks_for_is_slept_through(world, asked):
     assert world.slept == [asked]
 
 
-@pytest.mark.parametrize("asked", [60.1, 900.0, float("inf")])
+@pytest.mark.parametrize("asked", [60.1, 900.0, 2e6])
 def test_a_long_wait_gives_the_worker_back_with_no_intent_on_record(world, asked):
     world.sends = [ApiError("HTTP 429", status=429, retryable=True, processed="no", retry_after=asked)]
     with pytest.raises(RateWait, match=r"^HTTP 429$") as wait:
@@ -1024,3 +1025,27 @@ def test_thirty_tasks_come_through_three_a_minute_and_twenty_an_hour_within_two_
         assert now + pause < 7200, "no task gives up"
         heapq.heappush(waiting, (now + pause, number, waited + 1))
     assert len(bought) == 30
+
+
+def test_a_clear_finds_out_that_a_job_is_gone_where_a_retry_leaves_that_to_the_triggerer(world):
+    world.settle()
+    world.patience = 10.0
+    world.status = JobStatus(
+        state=JobState.GONE, vendor_status="404", proven=False, believed_after=3, believed_for=300.0
+    )
+    assert world.settle(try_number=2).status is None, "the triggerer finds out"
+    assert sum(world.slept) <= 10
+    world.settle(try_number=3, max_tries=5)
+    assert world.booked == ["J1", "J2"]
+    assert sum(world.slept) > 300
+
+
+def test_a_clear_that_has_no_time_to_find_out_buys_nothing(world):
+    world.settle()
+    world.until = world.now + 60
+    world.status = JobStatus(
+        state=JobState.GONE, vendor_status="404", proven=False, believed_after=3, believed_for=300.0
+    )
+    with pytest.raises(JobError, match="nothing was bought"):
+        world.settle(try_number=2, max_tries=5)
+    assert world.booked == ["J1"]
