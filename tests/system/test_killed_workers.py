@@ -10,6 +10,8 @@ from tests.system.conftest import (
     SPEED,
     Order,
     Stop,
+    counts,
+    eventually,
     in_state,
     kill_task,
     messages,
