@@ -29,7 +29,7 @@ def failing(task: Task, *words: str, for_good: bool) -> str:
     return said
 
 
-@pytest.mark.parametrize(("status", "for_good"), [(500, False), (400, True)])
+@pytest.mark.parametrize(("status", "for_good"), [(500, False), (400, False)])
 def test_files_that_cannot_be_landed_now_are_landed_by_a_retry_or_clear_and_bought_once(
     task_of: Any, control: Control, tmp_path: Path, status: int, for_good: bool
 ) -> None:
