@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
+EXTRAS := dev
 # Wheels only: a package without one for this machine fails at once instead of looking for compilers.
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --only-binary :all:
 
@@ -19,7 +20,7 @@ OLDER_TOO := aiosqlite|cadwyn|fastapi|starlette|universal-pathlib
 export DAG VIDEO ASPECT LENGTH CATEGORY MUSIC CONF
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-airflow test-prerelease test-system soak lint format docs package-check sbom audit clean
+.PHONY: help demo up test test-airflow test-lowest test-prerelease test-system soak lint format docs package-check sbom audit clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,10 @@ test-airflow: ## the same tests with another Airflow, in an environment of its o
 	    printf 'apache-airflow==$(AIRFLOW)\nsvcs<26\n'; } >$(WANTED).new
 	@cmp -s $(WANTED).new $(WANTED) || { rm -rf $(OTHER) && cp $(WANTED).new $(WANTED); }
 	@$(MAKE) --no-print-directory test VENV=$(OTHER) CONSTRAINTS=$(WANTED)
+
+test-lowest: ## the unit tests with the lowest versions that are allowed, and with nothing that is not declared: PYTHON=python3.10
+	@$(MAKE) --no-print-directory test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt EXTRAS=sandbox,test \
+	    ARGS="tests/unit $(ARGS)"
 
 test-system: $(STAMP) ## tests against a real Airflow: minutes
 	$(BIN)/python -m pytest tests/system $(ARGS)
@@ -87,7 +92,7 @@ test-prerelease: ## the unit tests with the newest pre-release of Airflow: PYTHO
 	.venv-airflow-pre/bin/python -m pytest tests/unit tests/integration/test_dag_run.py $(ARGS)
 
 clean: ## remove everything that was built, downloaded or recorded
-	rm -rf $(VENV) .venv-airflow-* .airflow dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-airflow-* .venv-lowest .airflow dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml $(CONSTRAINTS)
@@ -98,5 +103,5 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	    echo "$(PYTHON) has no venv module (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@echo "Installing into $(VENV): about a minute, once"
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
-	@$(PIP_INSTALL) -c $(CONSTRAINTS) -e '.[dev]'
+	@$(PIP_INSTALL) -c $(CONSTRAINTS) -e '.[$(EXTRAS)]'
 	@touch $@

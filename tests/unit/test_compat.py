@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import airflow_provider_vidai
 
@@ -40,13 +40,16 @@ def _distribution(imported: str) -> str:
 
 
 def _names(requirements: list[str]) -> set[str]:
-    return {re.split(r"[\[<>=!~; ]", one, maxsplit=1)[0] for one in requirements}
+    return {Requirement(one).name for one in requirements}
 
 
 def _declared(imported: str, names: set[str]) -> bool:
     # How much of a provider's module path is the provider's name can't be seen from the path.
     found = _distribution(imported)
-    return any(found == name or (name in found and name.count("-") > 1) for name in names)
+    return any(
+        found == name or (name.startswith("apache-airflow-providers-") and found.startswith(f"{name}-"))
+        for name in names
+    )
 
 
 @pytest.mark.parametrize("module", [one for one in MODULES if one != "_compat.py"])
@@ -63,6 +66,20 @@ def test_every_import_is_of_something_that_the_package_declares(module: str) -> 
     own = {*sys.stdlib_module_names, "airflow_provider_vidai"}
     foreign = {one for one in _imported(module) if one.partition(".")[0] not in own}
     assert {one for one in foreign if not _declared(one, declared)} == set()
+
+
+def test_the_lowest_versions_that_are_tested_are_the_lowest_that_are_allowed() -> None:
+    pinned = dict(
+        line.partition(" ")[0].split("==")
+        for line in (FOLDER.parent / "constraints-lowest.txt").read_text().splitlines()
+        if "==" in line
+    )
+    extras = PROJECT["optional-dependencies"]
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *extras["sandbox"], *extras["test"]]):
+        ((operator, lowest),) = ((one.operator, one.version) for one in requirement.specifier)
+        assert operator == ">="
+        # A first release of a line may have been taken back.
+        assert pinned[requirement.name].startswith(lowest), requirement
 
 
 def test_nothing_is_declared_that_is_not_imported() -> None:

@@ -16,6 +16,7 @@ from airflow_provider_vidai.hooks.base import aaccount, account_of
 from airflow_provider_vidai.hooks.vidio import VidioHook
 from airflow_provider_vidai.transport.account import Account
 from airflow_provider_vidai.vendors.vidio import VIDIO
+from tests.support.dags import reads_without_supervisor
 from tests.support.raw import answer, closed_port, serving
 
 KEY = "key-4f9d1c"
@@ -84,6 +85,7 @@ def test_the_key_of_a_vendor_that_is_still_to_come_is_never_used(account: Any, o
     assert f"is a '{other}' one" in refused(account, conn_type=other)
 
 
+@reads_without_supervisor
 def test_a_connection_that_is_not_there_is_airflows_error() -> None:
     with pytest.raises(AirflowNotFoundException, match="nowhere"):
         _ = VidioHook("nowhere").account
@@ -283,6 +285,7 @@ def test_another_key_or_url_is_another_account(connect: Any, change: dict[str, s
     assert one.id != other.id
 
 
+@reads_without_supervisor
 def test_a_triggerer_reads_the_same_account_as_a_worker(connect: Any) -> None:
     conn_id = connect(password=KEY, host="http://127.0.0.1:8765/vidio", extra={"timeout": "7"})
     assert asyncio.run(aaccount(VIDIO, conn_id)) == VidioHook(conn_id).account

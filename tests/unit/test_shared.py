@@ -16,6 +16,7 @@ from airflow_provider_vidai.transport.account import Account
 from airflow_provider_vidai.transport.budget import Budget
 from airflow_provider_vidai.transport.shared import line, read_once
 from airflow_provider_vidai.triggers.job import JobTrigger
+from tests.support.dags import reads_without_supervisor
 from tests.support.raw import Peer, answer, serving
 from tests.support.task import first_event, run_fast
 
@@ -162,6 +163,7 @@ def trigger(number: int, **changes: Any) -> JobTrigger:
     return JobTrigger(ref=ref, deadline=time.time() + 600, poll_interval=1, **changes)
 
 
+@reads_without_supervisor
 @pytest.mark.parametrize("bought", [True, False], ids=["after it was changed", "nobody knows when"])
 def test_a_job_is_looked_for_where_the_connection_leads_now(monkeypatch, bought):
     """Another trigger has read the connection a moment ago, before it was changed."""
