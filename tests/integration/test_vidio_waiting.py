@@ -121,14 +121,6 @@ def test_one_answer_that_the_job_is_gone_is_not_believed(running: Task, control:
     assert running.resume(running.deferrals.pop())["state"] == "ready"
 
 
-def test_a_job_that_is_not_found_for_minutes_ends_the_waiting_and_a_retry_checks_again(
-    running: Task, control: Control
-) -> None:
-    control.fault("vidio", "status", "status", status=404, times=None)
-    deferred = running.deferrals.pop()
-    retryable(lambda: running.resume(deferred), "cannot be found", "A retry checks again and buys nothing")
-
-
 # --- accounts -----------------------------------------------------------------------------------
 
 
