@@ -111,13 +111,20 @@ class Answer:
 
     def excerpt(self, limit: int = 300) -> str:
         """Return the first characters of the body on one line, for an error message."""
-        if b"\0" in self.body[:64]:
+        if b"\0" in self.body[:64] or _is_binary(self.body[:256]):
             return f"{len(self.body)} bytes of {self.content_type or 'binary data'}"
         # Cut after it was cleaned: half a key is no key that could be found.
         return " ".join(self._text(self.body[:_EXCERPTED])[: 4 * limit].split())[:limit]
 
     def _text(self, body: bytes) -> str:
         return self.hidden.text(clean_text(body.decode("utf-8", "replace")))
+
+
+def _is_binary(head: bytes) -> bool:
+    """Whether these are the first bytes of something that is no text, whatever it is called."""
+    text = head.decode("utf-8", "replace")
+    odd = sum(not (char.isprintable() or char in "\t\r\n\f\ufeff") or char == "\ufffd" for char in text)
+    return odd >= 8 and 10 * odd > 3 * len(text)
 
 
 def parsed(body: bytes | str, hidden: Hidden = Hidden(())) -> Any:  # noqa: B008 - it never changes

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.models import literal
+from airflow_provider_vidai.redaction import shown
 
 _NOTHING = ("", "None", "null")
 _WORDS = {
@@ -37,7 +38,7 @@ def truth(name: str, value: Any) -> bool:
     """
     found = _WORDS.get(str(value).strip().lower())
     if found is None:
-        raise InputError(f"{name} must be true or false, not {value!r}. Nothing was sent.")
+        raise InputError(f"{name} must be true or false, not {shown(value)}. Nothing was sent.")
     return found
 
 
@@ -52,7 +53,7 @@ def positive_seconds(name: str, value: Any) -> float | None:
     found = value.total_seconds() if isinstance(value, timedelta) else _number(value)
     if found is None or found <= 0:
         raise InputError(
-            f"{name} must be a positive number of seconds or a positive timedelta, not {value!r}. "
+            f"{name} must be a positive number of seconds or a positive timedelta, not {shown(value)}. "
             "Nothing was sent."
         )
     return found
@@ -69,7 +70,7 @@ def guard(name: str, value: Any) -> float | None:
     found = _number(value)
     if found is None or found < 0:
         raise InputError(
-            f"{name} must be a number from 0 on, not {value!r}. Leave it out (None) to set no limit. "
+            f"{name} must be a number from 0 on, not {shown(value)}. Leave it out (None) to set no limit. "
             "Nothing was sent."
         )
     return found
@@ -84,7 +85,7 @@ def whole_number(name: str, value: Any) -> int | None:
         return None
     found = _number(value)
     if found is None or found < 0 or found != int(found):
-        raise InputError(f"{name} must be a whole number from 0 on, not {value!r}. Nothing was sent.")
+        raise InputError(f"{name} must be a whole number from 0 on, not {shown(value)}. Nothing was sent.")
     return int(found)
 
 

@@ -112,7 +112,7 @@ class JobFailed(JobError):
 
 
 class JobTimedOut(JobError):
-    """The job was still running at the deadline. It goes on at the vendor; a retry re-attaches."""
+    """The job was not seen to end by the deadline. As far as is known it goes on; a retry re-attaches."""
 
 
 class JobGone(JobError):

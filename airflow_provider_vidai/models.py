@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from airflow_provider_vidai.answers import MAX_ANSWER as MAX_ANSWER
 from airflow_provider_vidai.answers import Answer as Answer
 from airflow_provider_vidai.errors import Charged, InputError
-from airflow_provider_vidai.redaction import redacted, without_login
+from airflow_provider_vidai.redaction import shown
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -82,7 +82,7 @@ class JobRef(BaseModel):
             ref = cls(vendor=vendor, conn_id=conn_id, job_id=job_id, kind=kind, params=dict(params or {}))
         else:
             raise InputError(
-                f"job: expected what an upstream task returned, or a job id, but got {_shown(value)}. "
+                f"job: expected what an upstream task returned, or a job id, but got {shown(value)}. "
                 "Nothing was sent."
             )
         if ref.vendor != vendor:
@@ -337,17 +337,17 @@ def _bare_id(value: Any) -> str | None:
     return None if text in ("", "None", "null") or text[0] in "[{(" else text
 
 
+_VERBS = frozenset({"must", "may", "is", "has", "takes", "needs", "cannot"})
+
+
 def _problem(item: Any) -> str:
     path = ".".join(str(part) for part in item["loc"]) or "request"
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "missing":
-        return f"{path}: is required"
-    return f"{path}: {message} (got {_shown(item['input'])})"
-
-
-def _shown(value: Any) -> str:
-    text = without_login(redacted(repr(value))[:400])
-    return text if len(text) <= 80 else text[:77] + "..."
+        return f"{path} is required"
+    # What begins with a verb has the field as its subject.
+    mark = "" if message.partition(" ")[0] in _VERBS else ":"
+    return f"{path}{mark} {message} (got {shown(item['input'])})"
 
 
 def digest(url: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 # A colon and a slash as they are written plainly, in JSON, and percent-encoded once or more.
@@ -25,6 +25,9 @@ _SIGNATURE = re.compile(
 )
 _LOGIN = re.compile(r"""[^\s"'/:@]{1,99}:[^\s"'/@]{1,99}@""")
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*,[\w+/=%-]*", re.IGNORECASE)
+
+# How Python writes bytes, and so how libraries quote what they could not read.
+_BYTES = re.compile(r"""\b(?:bytearray\(|memoryview\()?\b[bB]('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\)?""")
 
 #: What is shown in place of a secret.
 HIDDEN = "(hidden)"
@@ -47,6 +50,33 @@ def without_login(text: str) -> str:
     return _LOGIN.sub(f"{HIDDEN}@", text)
 
 
+def shown(value: Any, limit: int = 80) -> str:
+    """Return an argument as a message shows it: short, and without URLs, files and logins."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _length(value)
+    text = without_login(redacted(repr(_without_bytes(value)))[: 5 * limit])
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def without_bytes(text: str) -> str:
+    """Return a library's text without Python's way of writing bytes; what is not readable is left out."""
+    return _BYTES.sub(lambda found: "(binary data)" if "\\x" in found[1] else found[1], text)
+
+
+def _length(value: bytes | bytearray | memoryview) -> str:
+    return f"({len(value)} bytes)"
+
+
+def _without_bytes(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _length(value)
+    if isinstance(value, Mapping):
+        return {_without_bytes(key): _without_bytes(item) for key, item in value.items()}
+    if isinstance(value, (Sequence, Set)) and not isinstance(value, str):
+        return [_without_bytes(item) for item in value]
+    return value
+
+
 def shown_media(value: Any) -> Any:
     """Return ``value`` as it may be shown: URLs without what signs them, files without their bytes."""
     if isinstance(value, Mapping):
@@ -54,7 +84,7 @@ def shown_media(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [shown_media(item) for item in value]
     if isinstance(value, (bytes, bytearray)):
-        return f"({len(value)} bytes)"
+        return _length(value)
     if not isinstance(value, str):
         return value
     return _DATA_URI.sub(

@@ -59,7 +59,7 @@ with DAG(
             kept = record(end)
             if kept["run_id"] == run_id:
                 return kept["videos"]
-            log.info("%s has looked at this interval already: nothing is left to buy.", kept["run_id"])
+            log.info("%s has checked this interval already: nothing is left to buy.", kept["run_id"])
             return []
         since, until = data_interval_start, data_interval_end
         earlier = [stem for stem in ends if stem < end]
@@ -69,7 +69,7 @@ with DAG(
         if later:
             until = min(until, datetime.fromisoformat(later["since"]))
             if until <= max(since, data_interval_start):
-                log.info("%s has looked at this time already: nothing is left to buy.", later["run_id"])
+                log.info("%s has checked this time already: nothing is left to buy.", later["run_id"])
                 return []
         there = ObjectStoragePath(Variable.get("vizard_source_prefix")).iterdir()
         videos = sorted((path for path in there if path.suffix.lower() in VIDEOS), key=str)

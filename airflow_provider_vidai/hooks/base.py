@@ -93,10 +93,12 @@ def account_of(vendor: Vendor, connection: Connection) -> Account:
     key = (connection.password or "").strip()
     if not key:
         raise InputError(
-            f"Connection {conn_id!r} has no API key: put the {vendor.label} key into its password."
+            f"Connection {conn_id!r} has no API key: put the {vendor.label} key in the password field."
         )
     if not key.isascii() or not key.isprintable():
-        raise InputError(f"Connection {conn_id!r}: the API key holds characters that no key has.")
+        raise InputError(
+            f"Connection {conn_id!r}: the API key contains characters that are not valid in an API key."
+        )
     extra = _extra_of(connection)
     return Account(
         label=vendor.label,
@@ -210,11 +212,11 @@ class VidaiHook(BaseHook):
 
         :param deadline: seconds since the epoch.
         :param since: when it was bought; None when unknown, or long ago.
-        :param poll_interval: seconds between looks; None adapts them.
+        :param poll_interval: seconds between status checks; None adapts them.
         :param on_status: called with every answer.
         :param sleep: sleeps for so many seconds, or raises to end the waiting.
         :param buyer: whether it is the task that bought the job which waits.
-        :raises JobError: when it failed, is gone, or was still running at the deadline.
+        :raises JobError: when it failed, is gone, or was not seen to end by the deadline.
         """
         watch = Watch(
             since=since or time.time(),
@@ -237,7 +239,7 @@ class VidaiHook(BaseHook):
             try:
                 status = self.look(ref)
             except VidaiError as error:
-                log.warning("%s: no answer about its status, looking again: %s", ref, error)
+                log.warning("%s: the status check failed and is repeated: %s", ref, error)
                 step = watch.missed(error, time.time())
                 continue
             if on_status is not None:
@@ -309,8 +311,8 @@ def _base_url(connection: Connection, vendor: Vendor) -> str:
     host, conn_id = (connection.host or vendor.base_url).strip(), connection.conn_id
     if "@" in host:
         raise InputError(
-            f"Connection {conn_id!r}: host must be a URL without a user or a password (an @ is in it): the "
-            f"{vendor.label} key belongs into the connection's password."
+            f"Connection {conn_id!r}: host must be a URL without a user or a password (an @ is in it): put "
+            f"the {vendor.label} key in the password field."
         )
     url = host if "://" in host else f"https://{host}"
     try:
@@ -320,7 +322,7 @@ def _base_url(connection: Connection, vendor: Vendor) -> str:
     except ValueError:
         usable, port = None, None
     if not usable or connection.schema:
-        raise InputError(f"Connection {conn_id!r}: host must be the API's whole http(s) URL, not {host!r}.")
+        raise InputError(f"Connection {conn_id!r}: host must be a complete http(s) URL, not {host!r}.")
     if connection.port and not port:
         parts = parts._replace(netloc=f"{parts.netloc}:{connection.port}")
     if parts.scheme == "http" and not is_loopback(str(parts.hostname)):

@@ -197,9 +197,9 @@ class VeniceHook(VidaiHook):
     ) -> dict[str, JsonValue]:
         """Wait until a video is finished.
 
-        :param poll_interval: seconds between looks; None adapts them to what the vendor expects.
+        :param poll_interval: seconds between status checks; None adapts them to what the vendor expects.
         :param timeout: seconds; None waits for an hour.
-        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every look.
+        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every check.
         :returns: the job, with its outputs.
         :raises JobError: when it failed, is gone, or takes longer.
         """

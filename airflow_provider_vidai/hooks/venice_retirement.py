@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.models import Answer, Call, Receipt
+from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.venice import deprecation_notice
 from airflow_provider_vidai.vendors.venice_catalogue import ModelSpec, retirement
 
@@ -25,7 +26,7 @@ def choice(on_retired: Any) -> str:
     """
     if on_retired not in CHOICES:
         raise InputError(
-            f"on_retired: must be one of {', '.join(CHOICES)}, not {on_retired!r}. Nothing was sent."
+            f"on_retired must be one of {', '.join(CHOICES)}, not {shown(on_retired)}. Nothing was sent."
         )
     return str(on_retired)
 

@@ -25,7 +25,7 @@ from airflow_provider_vidai.models import (
     job_result,
     literal,
 )
-from airflow_provider_vidai.redaction import shown_media
+from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.transport.inline import Inliner, is_data_uri, is_web_url
 from airflow_provider_vidai.transport.storage import shown_name
 from airflow_provider_vidai.vendors.vidgo import (
@@ -175,9 +175,9 @@ class VidgoHook(VidaiHook):
         """Wait until a task is finished.
 
         :param kind: of a bare id.
-        :param poll_interval: seconds between looks; None adapts them to the progress that is told.
+        :param poll_interval: seconds between status checks; None adapts them to the progress.
         :param timeout: seconds; None waits for half an hour.
-        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every look.
+        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every check.
         :returns: the job, with its outputs.
         :raises JobError: when it failed, is gone, or takes longer.
         """
@@ -210,7 +210,7 @@ class VidgoHook(VidaiHook):
         if left is not None and left < -LEASE_GRACE:
             raise LeaseOver(
                 f"{ref} was bought {_hours(LEASE - left)} ago, and Vidgo keeps files for 24 hours and cannot "
-                "renew them. To buy it anew, clear the task that bought it (with on_clear='fresh'); its "
+                "renew them. To buy it again, clear the task that bought it (with on_clear='fresh'); its "
                 "download_to lands them there.",
                 charged="yes",
             )
@@ -246,7 +246,7 @@ class VidgoHook(VidaiHook):
             return value
         if not isinstance(value, (str, bytes)) or not value:
             raise InputError(
-                f"input: {shown_media(value)!r} is no picture: give a URL, a storage URI or path, or what "
+                f"input: {shown(value)} is no picture: give a URL, a storage URI or path, or what "
                 "VidgoUploadImageOperator returned. Nothing was sent."
             )
         picture = _picture(value)
@@ -264,14 +264,17 @@ def _picture(source: str | bytes) -> str:
     if found not in UPLOAD_TYPES:
         name = "the picture" if isinstance(source, bytes) or is_data_uri(source) else shown_name(source)
         allowed = ", ".join(kind.removeprefix("image/").upper() for kind in UPLOAD_TYPES)
-        raise InputError(f"{name}: is {found or 'of no type'}; Vidgo takes {allowed}. Nothing was sent.")
+        raise InputError(
+            f"{name} is of {f'type {found}' if found else 'no known type'}; Vidgo takes {allowed}. "
+            "Nothing was sent."
+        )
     return uri
 
 
 def _named(model: Any) -> str:
     if not isinstance(model, str) or not model.strip() or model.strip() == "None":
         raise InputError(
-            f"model: is required, and must be the name of one (got {model!r}). Nothing was sent."
+            f"model is required, and must be the name of one (got {shown(model)}). Nothing was sent."
         )
     return model.strip()
 
@@ -279,14 +282,14 @@ def _named(model: Any) -> str:
 def _dict(asked: Any) -> dict[str, Any]:
     found = literal(asked)
     if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
-        raise InputError("input: must be a dict of the model's fields, such as prompt. Nothing was sent.")
+        raise InputError("input must be a dict of the model's fields, such as prompt. Nothing was sent.")
     return dict(found)
 
 
 def _kind(model: str, kind: str | None) -> str:
     """Return where a task is asked after."""
     if kind not in (None, "media", "music"):
-        raise InputError(f"kind: must be media or music, not {kind!r}. Nothing was sent.")
+        raise InputError(f"kind must be media or music, not {shown(kind)}. Nothing was sent.")
     if kind is not None and model in MODELS and kind != kind_of(model):
         raise InputError(f"kind: {model} makes {kind_of(model)}, not {kind}. Nothing was sent.")
     found = kind or kind_of(model)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.models import JobRef, Output, Put, Receipt, validated
+from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.transport.intake import Checked, checked_source
 from airflow_provider_vidai.transport.kinds import type_of_name
 from airflow_provider_vidai.transport.storage import Source, shown_name, source
@@ -138,9 +139,9 @@ class VidioHook(VidaiHook):
     ) -> VidioJob:
         """Wait until a reel is processed.
 
-        :param poll_interval: seconds between looks; None adapts them.
+        :param poll_interval: seconds between status checks; None adapts them.
         :param timeout: seconds; None waits for an hour.
-        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every look.
+        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every check.
         :raises JobError: when it failed, is gone, or takes longer.
         """
         return self._finished(self.ref(job_id, "reel"), poll_interval, timeout, on_status)
@@ -197,7 +198,7 @@ class VidioHook(VidaiHook):
         deadline = time.time() + (TIMEOUT if timeout is None else timeout)
         status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
         if self._renders.get(ref.job_id) == ref:
-            # What tells it from the render before, which a download cannot find out anew.
+            # What tells it from the render before, which a download cannot find out.
             self._renders[ref.job_id] = status.of(ref)
         job = status.answer
         assert isinstance(job, VidioJob)
@@ -213,7 +214,7 @@ def _checked(file: Source, media_type: str | None) -> Checked:
             f"source: {shown_name(str(file.path))} cannot be used as footage: {error}. Nothing was sent."
         ) from None
     if media_type not in (None, "video", "image"):
-        raise InputError(f"media_type must be video or image, not {media_type!r}. Nothing was sent.")
+        raise InputError(f"media_type must be video or image, not {shown(media_type)}. Nothing was sent.")
     found = checked_source(file, field="source", kinds=(media_type,) if media_type else ("video", "image"))
     promised = (type_of_name(file.name) or "").partition("/")[0]
     if promised in ("video", "image", "audio") and promised != _kind(found):

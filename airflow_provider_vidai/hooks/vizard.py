@@ -23,6 +23,7 @@ from airflow_provider_vidai.models import (
     job_result,
     validated,
 )
+from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.transport.intake import checked_source
 from airflow_provider_vidai.transport.storage import (
     destination_path,
@@ -121,9 +122,9 @@ class VizardHook(VidaiHook):
     ) -> dict[str, JsonValue]:
         """Wait until a project is done.
 
-        :param poll_interval: seconds between looks; None adapts them.
+        :param poll_interval: seconds between status checks; None adapts them.
         :param timeout: seconds; None waits for two hours.
-        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every look.
+        :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every check.
         :returns: the job, with its clips as outputs, best first.
         :raises JobError: when it failed, is gone, or takes longer.
         """
@@ -139,7 +140,7 @@ class VizardHook(VidaiHook):
 
         :param destination: a storage URI or path; ending in ``/`` it is a folder, which several clips need.
         :param clip: one of the job's outputs, or its ``video_id``.
-        :param transcript: write it beside each clip: ``txt``, or ``json`` with all that is told of the clip.
+        :param transcript: write it beside each clip: ``txt``, or ``json`` with all that is known of it.
         :returns: for each clip ``{uri, path, bytes, sha256, content_type, duration, width, height, fps,
             video_id}``, and ``transcript_uri`` where one was written.
         :raises JobError: when the project is not done, or gone.
@@ -283,7 +284,8 @@ def _picked(ref: JobRef, outputs: Sequence[Output], wanted: Output | None) -> Se
     else:
         found = tuple(one for one in outputs if one.details.get("video_id") == str(video_id))
     if not found:
-        raise JobGone(f"{ref} has no clip {video_id or wanted.title}: Vizard deletes clips after 7 days.")
+        name = video_id or shown(wanted.title)
+        raise JobGone(f"{ref} has no clip {name}: Vizard deletes clips after 7 days.", charged="yes")
     return found
 
 

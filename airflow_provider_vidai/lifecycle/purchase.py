@@ -177,7 +177,7 @@ class Purchase:
             return self._buy(entry, record)
         if action is Action.LATER:
             raise JobError(
-                f"The status of {_named(record)} cannot be read ({unreadable}), so nothing was bought.",
+                f"The status of {_named(record)} cannot be read ({unreadable}), so nothing more was bought.",
                 charged="yes",
                 retryable=True,
             )
@@ -302,7 +302,7 @@ class Purchase:
             try:
                 status = self._counter.look(lookup)
             except VidaiError as error:
-                self._log.warning("Looking for %s: %s", lookup, error)
+                self._log.warning("The status check of %s failed: %s", lookup, error)
             else:
                 if status.proven and status.state is not JobState.GONE:
                     self._log.info(

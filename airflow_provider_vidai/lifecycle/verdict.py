@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from airflow_provider_vidai.errors import Charged, JobError, JobFailed, JobGone, JobTimedOut, VidaiError
+from airflow_provider_vidai.errors import (
+    MONEY,
+    Charged,
+    JobError,
+    JobFailed,
+    JobGone,
+    JobTimedOut,
+    VidaiError,
+)
 from airflow_provider_vidai.lifecycle.decide import may_buy_again
 from airflow_provider_vidai.models import JobRef, JobState, JobStatus
 
 #: A job that is on record was accepted by the vendor. Only what the vendor says of its end makes the charge
 #: uncertain, so that all other messages about one job say the same about the money.
 ON_RECORD: Charged = "yes"
+
+
+#: Said of every job that is no longer waited for: no vendor can cancel one, and it may have ended since.
+GOES_ON = "The vendor cannot cancel it, so it goes on there unless it has ended since"
+WAITS_AGAIN = f"{GOES_ON}; a retry waits for the same job and buys nothing."
+
+
+def no_longer_waiting(what: object) -> str:
+    """Return the line of a log about a job that nobody waits for here any longer.
+
+    :param what: the job.
+    """
+    return f"Stopped waiting for {what}. {WAITS_AGAIN} {MONEY[ON_RECORD]}"
 
 
 def unless_ready(ref: JobRef, status: JobStatus, *, buyer: bool = False) -> None:
@@ -54,8 +75,7 @@ def timed_out(ref: JobRef, last: str) -> JobTimedOut:
     :param last: what was seen last.
     """
     return JobTimedOut(
-        f"{ref} was not seen to end by the task's deadline (last seen: {last}). The vendor cannot cancel it, "
-        "so it goes on there unless it has ended since; a retry waits for the same job and buys nothing.",
+        f"{ref} was not seen to end by the task's deadline (last seen: {last}). {WAITS_AGAIN}",
         charged=ON_RECORD,
         retryable=True,
     )
@@ -64,8 +84,8 @@ def timed_out(ref: JobRef, last: str) -> JobTimedOut:
 def account_broken(ref: JobRef, error: VidaiError) -> JobError:
     """Return the error for a job whose account no longer answers."""
     return JobError(
-        f"{ref} cannot be checked: {error} The job goes on at the vendor; when the account works again, a "
-        "retry waits for the same job and buys nothing.",
+        f"{ref} cannot be checked: {error} {GOES_ON}; when the account works again, a retry waits for the "
+        "same job and buys nothing.",
         charged=ON_RECORD,
         retryable=True,
     )

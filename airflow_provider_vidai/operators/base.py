@@ -21,6 +21,7 @@ from airflow_provider_vidai.hooks.failures import airflow_failures, is_retryable
 from airflow_provider_vidai.lifecycle.identity import Whose
 from airflow_provider_vidai.lifecycle.ledger import Entry, Record
 from airflow_provider_vidai.lifecycle.purchase import Offer
+from airflow_provider_vidai.lifecycle.verdict import no_longer_waiting
 from airflow_provider_vidai.models import (
     Bought,
     JobRef,
@@ -40,7 +41,7 @@ __all__ = ["JobOperator", "PaidOperator"]
 class JobOperator(PaidOperator):
     """Buy a job and wait for it, by default without holding a worker where Airflow is set up so.
 
-    :param poll_interval: seconds between looks at the job; None adapts them to the job.
+    :param poll_interval: seconds between status checks; None adapts them to the job.
     :param download_to: land the finished job's files here, in the same task.
     :param min_bytes: with ``download_to``: refuse a file of fewer bytes, such as a placeholder for a
         moderated video.
@@ -77,10 +78,7 @@ class JobOperator(PaidOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral; when the trigger itself failed, say what becomes of the job."""
         if not hasattr(self, next_method):  # Airflow's sign that there is no event to go on with
-            self.log.error(
-                "The waiting was ended, not the job: it goes on at the vendor, and is billed. A retry of "
-                "this task waits for it again and buys nothing."
-            )
+            self.log.error("The trigger ended without a result. %s", no_longer_waiting("the job"))
         return super().resume_execution(next_method, next_kwargs, context)
 
     def offer_checked(self) -> Offer:
@@ -94,11 +92,7 @@ class JobOperator(PaidOperator):
         """Say what becomes of the job, which no vendor can cancel, and end the waiting for it."""
         super().on_kill()
         if self._job is not None:
-            self.log.warning(
-                "%s is still running at the vendor, and is billed. A retry of this task waits for it "
-                "again and buys nothing.",
-                self._job,
-            )
+            self.log.warning("%s", no_longer_waiting(self._job))
 
     def _run(self, context: Context, deadline: float, waited: int = 0) -> dict[str, JsonValue]:
         poll_interval = positive_seconds("poll_interval", self.poll_interval)

@@ -39,6 +39,7 @@ from airflow_provider_vidai.operators.context import (
 )
 from airflow_provider_vidai.operators.stores import store_of
 from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.redaction import shown
 
 #: Seconds that a synchronous wait sleeps through at most: Airflow kills a task five seconds after it has
 #: asked it to end, and until then it would stand in the way of the next try.
@@ -61,7 +62,7 @@ class PaidOperator(VendorOperator):
     :param on_clear: what clearing a *finished* task does: buy ``fresh``, or ``reuse`` the result.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
     :param timeout: how long this try waits (seconds or timedelta), for a rate limit and for its job, never
-        past ``execution_timeout``; a retry waits anew.
+        past ``execution_timeout``; a retry waits as long again.
     """
 
     #: What this operator buys, in the vendor's terms. A task's record of another kind is not its own.
@@ -213,7 +214,7 @@ class PaidOperator(VendorOperator):
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise InputError(
-                    f"{name} must be one of {values}, not {getattr(self, name)!r}. Nothing was sent."
+                    f"{name} must be one of {values}, not {shown(getattr(self, name))}. Nothing was sent."
                 )
 
     def _fingerprints(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.paid import PaidOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, MEDIA, OTHER_NAMES, wire_duration
 
 _ARGUMENTS = (
@@ -132,7 +133,7 @@ class _VideoArguments(VendorOperator):
         given = {**self._by_one_name(), **{name: self.given(name) for name in _OLD}}
         options = literal(given.pop("options")) or {}
         if not isinstance(options, dict):
-            raise InputError(f"options must be a dict of fields, not {options!r}. Nothing was sent.")
+            raise InputError(f"options must be a dict of fields, not {shown(options)}. Nothing was sent.")
         unset = {name for name in given if given[name] is None}
         unset |= {name for name, meant in OTHER_NAMES.items() if meant in unset}
         twice = sorted({*self.template_fields, *given}.difference(unset).intersection(options))

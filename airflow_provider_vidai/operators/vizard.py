@@ -20,6 +20,7 @@ from airflow_provider_vidai.models import JobRef, Output, validated
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.paid import PaidOperator
+from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.vizard import VIZARD, chosen_anew
 from airflow_provider_vidai.vendors.vizard_models import Choice
 from airflow_provider_vidai.vendors.vizard_social import clip_output, video_id_of
@@ -56,7 +57,7 @@ class VizardClipsOperator(JobOperator):
     :param project_name: None takes the file's or the platform's.
     :param clip_model: ``clip_v1`` or ``clip_v2``, which costs a quarter more.
     :param webhook_url: Vizard posts the result there too, once.
-    :param min_viral_score: keep only clips that score at least this, of 10. Nothing is bought anew for
+    :param min_viral_score: keep only clips that score at least this, of 10. Nothing is bought again for
         another score.
     :param drop_source: leave out the copy of the source that Vizard sometimes puts among the clips.
     """
@@ -196,7 +197,7 @@ class VizardDownloadOperator(DownloadOperator):
         assert isinstance(hook, VizardHook)
         transcript: Any = self.transcript
         if transcript not in (None, "txt", "json"):
-            raise InputError(f"transcript: must be txt or json, not {transcript!r}. Nothing was sent.")
+            raise InputError(f"transcript must be txt or json, not {shown(transcript)}. Nothing was sent.")
         return [*hook.land_clips(ref, outputs, self.destination, self._wanted(), transcript)]
 
     def _wanted(self) -> Output | None:

@@ -34,7 +34,7 @@ class JobSensor(Arguments, BaseSensorOperator):
 
     :param job: what an upstream task returned (or its text), or a bare job id.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
-    :param poke_interval: seconds (or timedelta) between looks; None adapts them to the job when
+    :param poke_interval: seconds (or timedelta) between status checks; None adapts them to the job when
         deferrable, and takes 60 otherwise.
     """
 
@@ -64,7 +64,7 @@ class JobSensor(Arguments, BaseSensorOperator):
         return job_result(status.of(ref), status, bought.cost, bought.sealed_url)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once; an unanswered look is no failure."""
+        """Check once; a check without an answer is no failure."""
         with airflow_failures():
             self.required()
             ref = self.ref()
@@ -73,7 +73,7 @@ class JobSensor(Arguments, BaseSensorOperator):
             except ApiError as error:
                 if error.account:
                     raise account_broken(ref, error) from error
-                self.log.warning("%s: no answer about its status, looking again: %s", ref, error)
+                self.log.warning("%s: the status check failed and is repeated: %s", ref, error)
                 return PokeReturnValue(is_done=False)
             self.log.info("%s: %s", ref, describe(status))
             if status.state is JobState.RUNNING:
@@ -82,7 +82,7 @@ class JobSensor(Arguments, BaseSensorOperator):
             return PokeReturnValue(is_done=True, xcom_value=self.result(ref, status))
 
     def execute(self, context: Context) -> Any:
-        """Look at once; then wait, in the triggerer if deferrable."""
+        """Check at once; then wait, in the triggerer if deferrable."""
         with airflow_failures():
             self.deferrable = truth("deferrable", self.deferrable)
             for name in ("timeout", "poke_interval", "execution_timeout"):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.vidio import VidioHook
 from airflow_provider_vidai.models import JobRef
+from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.sensors.base import JobSensor
 from airflow_provider_vidai.vendors.vidio import VIDIO
 
@@ -37,7 +38,7 @@ class VidioJobSensor(JobSensor):
         """Return the reel or its render, as ``until`` says."""
         if self.until not in ("processed", "rendered"):
             raise InputError(
-                f"until must be 'processed' or 'rendered', not {self.until!r}. Nothing was sent."
+                f"until must be 'processed' or 'rendered', not {shown(self.until)}. Nothing was sent."
             )
         ref = JobRef.read(self.job, vendor="vidio", conn_id=self.vidio_conn_id, kind="reel")
         return VIDIO.render_of(ref) if self.until == "rendered" else VIDIO.reel_of(ref)

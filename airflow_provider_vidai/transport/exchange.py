@@ -20,7 +20,7 @@ import httpx
 from airflow_provider_vidai.answers import MAX_ANSWER, Answer, clean_text
 from airflow_provider_vidai.errors import ApiError, InputError, VidaiError
 from airflow_provider_vidai.models import Call
-from airflow_provider_vidai.redaction import redacted
+from airflow_provider_vidai.redaction import redacted, without_bytes
 from airflow_provider_vidai.transport.account import USER_AGENT, Account
 
 T = TypeVar("T")
@@ -155,7 +155,7 @@ def broken(account: Account, call: Call[Any], error: Exception, words: str = "")
 
 def _shown(account: Account, words: str) -> str:
     """Return a library's text, which may quote what came from outside."""
-    return redacted(account.hidden.text(clean_text(words)))[:300]
+    return redacted(without_bytes(account.hidden.text(clean_text(words))))[:300]
 
 
 class Body:

@@ -17,7 +17,7 @@ from typing import IO, Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_vidai.errors import InputError, TransferError, VidaiError
-from airflow_provider_vidai.redaction import shown_media
+from airflow_provider_vidai.redaction import shown_media, without_bytes
 from airflow_provider_vidai.transport.titles import file_name
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ def source(uri: str | ObjectStoragePath) -> Source:
     path = storage_path(uri)
     try:
         if path.is_dir():
-            raise InputError(f"{_shown(uri)}: is a directory, not a file. Nothing was sent.")
+            raise InputError(f"{_shown(uri)} is a directory, not a file. Nothing was sent.")
         if not path.exists():
             raise InputError(f"{_shown(uri)}: there is no such file. Nothing was sent.")
         size = path.stat().st_size
@@ -149,22 +149,26 @@ def source(uri: str | ObjectStoragePath) -> Source:
         why = f"its storage cannot be read: {_shown(error)}"
         raise TransferError(f"{_shown(uri)}: {why}. Nothing was sent.") from error
     if not size:
-        raise InputError(f"{_shown(uri)}: is empty. Nothing was sent.")
+        raise InputError(f"{_shown(uri)} is empty. Nothing was sent.")
     return Source(path, size)
+
+
+# Control characters, line ends, and marks that turn the direction of what follows in a log.
+_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
 def shown_name(value: object) -> str:
     """Return a file's name or URI as messages and logs show it: on one line, short, and without secrets."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", _shown(value))[:300]
+    return _UNSHOWN.sub(" ", _shown(value))[:300]
 
 
 def _unreadable(uri: str | ObjectStoragePath, error: PermissionError) -> InputError:
-    return InputError(f"{_shown(uri)}: may not be read ({_shown(error)}). Nothing was sent.")
+    return InputError(f"{_shown(uri)} may not be read ({_shown(error)}). Nothing was sent.")
 
 
 def _shown(value: object) -> str:
     """Return a URI, or what a store said, as messages show it: it may be a signed URL, or a data URI."""
-    return str(shown_media(str(value)))
+    return without_bytes(str(shown_media(str(value))))
 
 
 def signed_url(file: Source, seconds: int) -> str:
@@ -358,7 +362,7 @@ def _writing(path: ObjectStoragePath, fate: str = _NOTHING_LEFT) -> Iterator[Non
             failure = TransferError(f"{_shown(path)}: no space left on the destination. {fate}")
         elif isinstance(error, PermissionError) or number in _FOR_GOOD:
             why = _shown(getattr(error, "strerror", None) or error)
-            failure = TransferError(f"{_shown(path)}: cannot be written: {why}. {fate}", retryable=False)
+            failure = TransferError(f"{_shown(path)} cannot be written: {why}. {fate}", retryable=False)
         else:
             failure = TransferError(f"{_shown(path)}: writing failed: {_shown(error)}. {fate}")
         raise failure from error

@@ -26,6 +26,7 @@ from airflow_provider_vidai.transport.storage import (
     shown_name,
 )
 from airflow_provider_vidai.transport.stream import Interrupted, Stream, Streams
+from airflow_provider_vidai.transport.titles import file_name
 
 log = logging.getLogger(__name__)
 
@@ -137,11 +138,11 @@ def download(
                         progress.restart()
                     if fruitless >= FRUITLESS_TRIES:
                         raise TransferError(
-                            f"Downloading {shown_name(stem)} failed: {why}. Nothing was landed."
+                            f"Downloading {target.name} failed: {why}. Nothing was landed."
                         ) from None
                     log.warning(
                         "Downloading %s: %s; going on from byte %d.",
-                        shown_name(stem),
+                        target.name,
                         why,
                         progress.received,
                     )
@@ -170,7 +171,7 @@ class _Target:
         self._stack = stack
         self._destination = destination
         self._stem = stem
-        self.name = shown_name(stem)
+        self.name = shown_name(file_name(stem))
         self.kind: OutputKind = "text"
         self._landing: Landing | None = None
 
@@ -227,7 +228,7 @@ def _check_size(target: _Target, progress: Progress, min_bytes: int | None) -> N
         )
     if target.kind == "video" and came < SMALL_VIDEO:
         log.warning(
-            "%s has only %d bytes: look at it, because it may be a placeholder for a video that the vendor's "
+            "%s has only %d bytes: check it, because it may be a placeholder for a video that the vendor's "
             "moderation took out. Set min_bytes to have such a file refused.",
             target.name,
             came,

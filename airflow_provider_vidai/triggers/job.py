@@ -25,8 +25,15 @@ from airflow_provider_vidai.lifecycle.poll import (
     Wait,
     Watch,
 )
-from airflow_provider_vidai.lifecycle.verdict import account_broken, timed_out, unless_ready
+from airflow_provider_vidai.lifecycle.verdict import (
+    WAITS_AGAIN,
+    account_broken,
+    no_longer_waiting,
+    timed_out,
+    unless_ready,
+)
 from airflow_provider_vidai.models import JobRef, JobStatus
+from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.transport.account import Account
 from airflow_provider_vidai.transport.shared import Line, line, read_once
 from airflow_provider_vidai.vendors import VENDORS
@@ -56,14 +63,14 @@ class JobEvent(BaseModel):
         """Return the status of a READY job, or raise what the event means.
 
         :param buyer: whether it is the task that bought the job which asks.
-        :raises JobError: when the job failed, is gone, still runs, or cannot be looked at.
+        :raises JobError: when the job failed, is gone, still runs, or cannot be checked.
         """
         if self.end == "deadline":
             raise timed_out(self.ref, self.message)
         if self.end == "unsendable":
             raise JobError(
                 f"{self.ref} has ended, but how it ended could not be passed on to the task "
-                f"({self.message}). A retry asks the vendor itself, and buys nothing.",
+                f"({self.message}). A retry checks the job itself, and buys nothing.",
                 charged="yes",
                 retryable=True,
             )
@@ -84,7 +91,7 @@ def sendable(event: JobEvent) -> dict[str, Any]:
         msgspec.msgpack.encode(found)
         json.dumps(found, allow_nan=False).encode()
     except Exception as error:  # noqa: BLE001 - whatever it is, nobody else may suffer for it
-        log.warning("%s: the end of its waiting cannot be encoded: %r", event.ref, error)
+        log.warning("%s: how it ended cannot be encoded: %s", event.ref, type(error).__name__)
         bare = JobEvent(end="unsendable", ref=event.ref, message=type(error).__name__)
         return bare.model_dump(mode="json")
     return found
@@ -99,8 +106,7 @@ def read_event(event: Any) -> JobEvent:
         return JobEvent.model_validate(event)
     except ValidationError:
         raise JobError(
-            f"The trigger ended with an event that is not understood ({str(event)[:200]!r}). The job goes on "
-            "at the vendor; a retry re-attaches to it and buys nothing.",
+            f"The trigger ended with an event that is not understood ({shown(event, 200)}). {WAITS_AGAIN}",
             charged="yes",
             retryable=True,
         ) from None
@@ -112,7 +118,7 @@ class JobTrigger(BaseTrigger):
     :param ref: the job, as a dict.
     :param deadline: seconds since the epoch.
     :param since: when it was bought, seconds since the epoch; None when unknown.
-    :param poll_interval: seconds between looks; None adapts them.
+    :param poll_interval: seconds between status checks; None adapts them.
     """
 
     def __init__(
@@ -147,7 +153,7 @@ class JobTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look at the job until it ends, and tell so in one event."""
+        """Check the job until it ends, and report so in one event."""
         ref = JobRef.model_validate(self.ref)
         watch = Watch(
             since=self.since or time.time(),
@@ -158,11 +164,7 @@ class JobTrigger(BaseTrigger):
         try:
             event = await self._until_ended(ref, watch)
         except asyncio.CancelledError:  # in every Airflow; on_kill() came with 3.3, and misses some of it
-            self.log.info(
-                "No longer waiting here: %s is still running at the vendor, and is billed. A retry of the "
-                "task, or another triggerer, waits for it again.",
-                ref,
-            )
+            self.log.info("%s Another triggerer may take over.", no_longer_waiting(ref))
             raise
         yield TriggerEvent(sendable(event))  # type: ignore[no-untyped-call]
 
@@ -208,7 +210,7 @@ class JobTrigger(BaseTrigger):
         try:
             status = await shared.client.asend(VENDORS[ref.vendor].status(ref))
         except VidaiError as error:
-            self.log.warning("%s: no answer about its status, looking again: %s", ref, error)
+            self.log.warning("%s: the status check failed and is repeated: %s", ref, error)
             step = watch.missed(error, time.time())
             if isinstance(step, Wait) and step.pause_account:
                 shared.budget.pause(step.seconds)

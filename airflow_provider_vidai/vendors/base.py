@@ -227,7 +227,9 @@ def still_there(ref: JobRef, found: JobStatus) -> None:
             retryable=not found.proven,
         )
     if found.state is JobState.FAILED:
-        raise JobFailed(f"{ref} is {found.vendor_status!r}.", charged=found.charged)
+        # It was READY before, and charged then; only what the vendor says of a charge is newer.
+        charged = "yes" if found.charged == "maybe" else found.charged
+        raise JobFailed(f"{ref} is {found.vendor_status!r}.", charged=charged)
 
 
 def is_loopback(host: str) -> bool:

@@ -275,7 +275,7 @@ class Venice(Vendor):
             if isinstance(found.answer, StatusAnswer) and found.answer.url:
                 return self.link(found.answer.url, base_url)
             raise JobError(
-                f"{ref} is {found.vendor_status!r}, and its file is behind a URL that Venice tells only "
+                f"{ref} is {found.vendor_status!r}, and its file is behind a URL that Venice gives only "
                 "once, with the purchase: pass on the whole result of the task that bought it (its "
                 "sealed_url), not only the job's id.",
                 charged="yes",

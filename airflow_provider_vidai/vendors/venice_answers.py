@@ -230,7 +230,7 @@ def consent_words(answer: Answer) -> str | None:
     roles = body.get("face_media_roles")
     faces = f" (faces in: {', '.join(map(str, roles))})" if isinstance(roles, list) and roles else ""
     return (
-        f"this needs your consent{faces}. Policy: {str(policy or 'not told')[:1500]} "
+        f"this needs your consent{faces}. Policy: {str(policy or 'not given')[:1500]} "
         f"If you agree, and have the right to, pass consents={{'{flow}': {{'confirmed_terms_and_privacy': "
         "True, 'confirmed_legal_right': True, 'confirmed_screening_acknowledged': True}}"
     )

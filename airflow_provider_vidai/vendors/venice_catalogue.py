@@ -102,7 +102,7 @@ def retirement(model: str, spec: ModelSpec, now: float) -> tuple[str, bool] | No
     other = f" Venice names {told.replacement!r} as its replacement." if told.replacement else ""
     if told.over(now):
         return f"Venice retired the model {model!r} on {told.end:%Y-%m-%d}.{other}", True
-    when = f"on {told.end:%Y-%m-%d}" if told.end else "at a time that its catalogue does not tell"
+    when = f"on {told.end:%Y-%m-%d}" if told.end else "at a time that its catalogue does not give"
     return f"Venice retires the model {model!r} {when}.{other}", False
 
 
@@ -146,7 +146,7 @@ def _duration(request: VideoRequest, limits: Constraints) -> Iterator[str]:
     if not allowed and given:
         yield f"duration: this model takes none (got {given!r})"
     elif allowed and given is None:
-        yield f"duration: is required; allowed are {_words(allowed)}"
+        yield f"duration is required; allowed are {_words(allowed)}"
     elif allowed and given not in allowed:
         yield f"duration: {given!r} is not allowed; allowed are {_words(allowed)}"
 
@@ -170,7 +170,7 @@ def _aspect_ratio(request: VideoRequest, limits: Constraints) -> Iterator[str]:
     if not allowed and given:
         yield f"aspect_ratio: this model takes none (got {given!r})"
     elif allowed and given is None:
-        yield f"aspect_ratio: is required; allowed are {_words(allowed)}"
+        yield f"aspect_ratio is required; allowed are {_words(allowed)}"
     elif allowed and given not in allowed:
         yield f"aspect_ratio: {given!r} is not allowed; allowed are {_words(allowed)}"
 

@@ -276,7 +276,7 @@ def _against(known: Model, asked: Mapping[str, Any]) -> Iterator[str]:
     for need in known.needs:
         names = need.split("|")
         if not any(_given(known, asked.get(name)) for name in names):
-            yield f"{' or '.join(names)}: is required"
+            yield f"{' or '.join(names)} is required"
     for name in known.refuses:
         if _given(known, asked.get(name)):
             yield f"{name}: this model takes none"

@@ -26,7 +26,7 @@ from airflow_provider_vidai.models import (
     Receipt,
     Repeat,
 )
-from airflow_provider_vidai.redaction import redacted
+from airflow_provider_vidai.redaction import redacted, shown
 from airflow_provider_vidai.vendors.base import REFUSED, Vendor, still_there
 from airflow_provider_vidai.vendors.vizard_answers import (
     Captioned,
@@ -391,4 +391,4 @@ def _link(project: VizardProject, output: Output) -> str | None:
 
 
 def _named(output: Output) -> str:
-    return str(output.details.get("video_id") or output.title or output.index)
+    return str(output.details.get("video_id") or (shown(output.title) if output.title else output.index))

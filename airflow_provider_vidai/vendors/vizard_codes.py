@@ -28,7 +28,7 @@ class End(Enum):
     """What a code means for the one who called."""
 
     DONE = "go on"
-    RUNNING = "look again later"
+    RUNNING = "check again later"
     WAIT = "wait, and send again"
     ACCOUNT = "the account cannot do this"
     REFUSED = "refused; nothing was bought"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.models import Output, literal, validated
-from airflow_provider_vidai.redaction import redacted
+from airflow_provider_vidai.redaction import redacted, shown
 from airflow_provider_vidai.vendors.vizard_answers import SocialAccount
 from airflow_provider_vidai.vendors.vizard_models import Id, Text, number_of
 from airflow_provider_vidai.vendors.vizard_words import CAPTION_LIMITS, PLATFORMS, TONES, VOICES
@@ -107,7 +107,7 @@ def clip_checked(request: PublishRequest, account: SocialAccount) -> list[str]:
     most = CAPTION_LIMITS.get(platform)
     if most is not None and len(request.caption) > most:
         raise InputError(
-            f"caption: has {len(request.caption)} characters, and {platform} takes {most}. Nothing was sent."
+            f"caption has {len(request.caption)} characters, and {platform} takes {most}. Nothing was sent."
         )
     notices = []
     if request.title and platform and platform != "youtube":
@@ -141,7 +141,7 @@ def clip_output(value: Any) -> Output:
         return Output(index=0, kind="video", details={"video_id": text})
     raise InputError(
         "clip: expected one of a job's outputs (a dict with its video_id), or a video_id, but got "
-        f"{redacted(repr(value))[:80]}. Nothing was sent."
+        f"{shown(value)}. Nothing was sent."
     )
 
 

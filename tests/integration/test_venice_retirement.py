@@ -81,7 +81,7 @@ def test_who_accepts_another_model_finds_the_job_by_the_one_that_served(
 def test_what_to_do_is_one_of_two_words(
     video_of: Any, venice: VeniceHook, control: Control, given: Any
 ) -> None:
-    with pytest.raises(AirflowFailException, match="on_retired: must be one of fail, warn"):
+    with pytest.raises(AirflowFailException, match="on_retired must be one of fail, warn"):
         video_of(on_retired=given).run()
     assert control.calls("venice") == []
 
@@ -94,8 +94,8 @@ def test_what_to_do_is_one_of_two_words(
         ({"removesAt": "2026-01-05T00:00:00+02:00", "date": "2025-12-01"}, "on 2026-01-04", False),
         ({"removesAt": 1_767_600_000}, "on 2026-01-05", False),
         ({"removesAt": 1_767_600_000_000, "startsAt": None}, "on 2026-01-05", False),
-        ({"date": "soon", "startsAt": "?"}, "does not tell", False),
-        ({}, "does not tell", False),
+        ({"date": "soon", "startsAt": "?"}, "does not give", False),
+        ({}, "does not give", False),
     ],
 )
 def test_a_date_is_read_in_any_form_and_one_that_is_not_readable_is_no_end(

@@ -133,7 +133,7 @@ def test_the_sensor_and_the_download_take_a_bare_id_by_its_kind(task_of: Any, tm
 
     assert sensor(kind="music").run()["outputs"] == song["outputs"]
     stopped(sensor(), "is a music task", "kind='music'")
-    stopped(sensor(kind="musik"), "kind: must be media or music")
+    stopped(sensor(kind="musik"), "kind must be media or music")
     (landed,) = download_of(song["job_id"], tmp_path / "song.txt", kind="music").run()
     assert (tmp_path / "song.txt").stat().st_size == landed["bytes"]
 

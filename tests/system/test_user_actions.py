@@ -35,7 +35,7 @@ def test_marking_a_waiting_task_leaves_the_job_running_and_says_so(
 
     waits(runs, state)
     assert counts(orders) == each(orders, 1)
-    says(runs, 1, "is still running at the vendor, and is billed", 15)
+    says(runs, 1, "goes on there unless it has ended since", 15)
 
 
 @MODES

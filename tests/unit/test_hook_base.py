@@ -52,11 +52,11 @@ def test_a_connection_needs_no_more_than_a_key(account: Any) -> None:
 
 @pytest.mark.parametrize("password", [None, ""])
 def test_a_connection_without_a_key_says_where_it_belongs(account: Any, password: Any) -> None:
-    assert "put the VIDIO key into its password" in refused(account, password=password)
+    assert "put the VIDIO key in the password field" in refused(account, password=password)
 
 
 def test_a_key_of_blanks_is_no_key(account: Any) -> None:
-    assert "put the VIDIO key into its password" in refused(account, password="  \n")
+    assert "put the VIDIO key in the password field" in refused(account, password="  \n")
 
 
 def test_blanks_around_a_pasted_key_do_not_matter(account: Any) -> None:
@@ -144,7 +144,7 @@ def test_a_host_that_can_never_be_called_is_named(account: Any, host: str) -> No
 )
 def test_a_host_with_a_password_is_refused_and_not_shown(account: Any, host: str) -> None:
     message = refused(account, host=host)
-    assert "the VIDIO key belongs into the connection's password" in message
+    assert "put the VIDIO key in the password field" in message
     assert "s3cr3t" not in message
     assert "staff" not in message
 

@@ -474,5 +474,5 @@ def test_an_event_that_cannot_be_encoded_becomes_one_that_can_and_never_passes_f
     broken = status.model_copy(update={"cost": {"usd": object()}})
     event = sendable(JobEvent.model_construct(end="status", ref=REEL, status=broken, message=""))
     encodable(event)
-    with pytest.raises(VidaiError, match="A retry asks the vendor itself, and buys nothing"):
+    with pytest.raises(VidaiError, match="A retry checks the job itself, and buys nothing"):
         read_event(event).ready()

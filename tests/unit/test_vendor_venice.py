@@ -232,10 +232,10 @@ def misfit(limits: Constraints, **fields: Any) -> str:
     ("limits", "fields", "words"),
     [
         (LIMITS, {**FITS, "duration": 7}, ["duration: '7s'", "5s, 10s"]),
-        (LIMITS, {**FITS, "duration": None}, ["duration: is required"]),
+        (LIMITS, {**FITS, "duration": None}, ["duration is required"]),
         (LIMITS, {**FITS, "resolution": "4k"}, ["resolution: '4k'", "720p, 1080P"]),
         (LIMITS, {"aspect_ratio": "1:1"}, ["aspect_ratio: '1:1'", "16:9"]),
-        (LIMITS, {}, ["aspect_ratio: is required", "16:9"]),
+        (LIMITS, {}, ["aspect_ratio is required", "16:9"]),
         (LIMITS, {**FITS, "prompt": "x" * 21}, ["prompt: 21", "20"]),
         (Constraints(aspect_ratios=[]), {"aspect_ratio": "16:9"}, ["aspect_ratio: this model takes none"]),
         (Constraints(resolutions=[]), {"resolution": "720p"}, ["resolution: this model takes none"]),

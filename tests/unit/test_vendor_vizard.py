@@ -179,7 +179,7 @@ def test_lengths_are_words_or_numbers(given: Any, wire: list[int]) -> None:
 
 @pytest.mark.parametrize("given", [["auto", "<30s"], [], "[]", 5, "-1", True, [None], "short"])
 def test_lengths_that_are_none_are_refused(given: Any) -> None:
-    with pytest.raises(InputError, match=r"^Project: prefer_length: must be .*Nothing was sent\.$"):
+    with pytest.raises(InputError, match=r"^Project: prefer_length must be .*Nothing was sent\.$"):
         request_of(prefer_length=given)
 
 
@@ -227,7 +227,7 @@ def test_any_name_in_a_storage_tells_its_extension(path: str) -> None:
 
 @pytest.mark.parametrize("url", ["https://x.example/watch", "https://x.example/a.mkv", "s3://b/a"])
 def test_an_extension_that_cannot_be_told_must_be_given(url: str) -> None:
-    with pytest.raises(InputError, match="ext: must be one of mp4, 3gp, avi, mov, and neither"):
+    with pytest.raises(InputError, match="ext must be one of mp4, 3gp, avi, mov, and neither"):
         request_of(video_url=url)
     assert request_of(video_url=url, ext="avi").ext == "avi"
 
