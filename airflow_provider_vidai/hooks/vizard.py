@@ -34,7 +34,7 @@ from airflow_provider_vidai.transport.storage import (
     write_whole,
 )
 from airflow_provider_vidai.vendors.vizard import VIZARD
-from airflow_provider_vidai.vendors.vizard_answers import SocialAccount, VizardProject
+from airflow_provider_vidai.vendors.vizard_answers import SocialAccount, VizardProject, far_longer
 from airflow_provider_vidai.vendors.vizard_models import ProjectRequest
 from airflow_provider_vidai.vendors.vizard_social import (
     CaptionRequest,
@@ -131,6 +131,7 @@ class VizardHook(VidaiHook):
         ref = self.job(job)
         deadline = time.time() + (TIMEOUT if timeout is None else timeout)
         status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
+        warn_of_source(ref, status.outputs)
         return job_result(ref, status)
 
     def download(
@@ -165,6 +166,7 @@ class VizardHook(VidaiHook):
         """
         found = _picked(ref, outputs, wanted)
         check_room(ref, found, destination)
+        warn_of_source(ref, found)
         return [self._land_clip(ref, output, destination, transcript) for output in found]
 
     def _land_clip(
@@ -272,6 +274,19 @@ class VizardHook(VidaiHook):
         raise InputError(
             f"social_account_id: there is no account {account_id!r} in the workspace; there are: "
             f"{there or 'none'}. Nothing was sent."
+        )
+
+
+def warn_of_source(ref: JobRef, outputs: Sequence[Output]) -> None:
+    """Warn of an output that is probably a copy of the source: Vizard sometimes puts one among the clips."""
+    found = far_longer(outputs)
+    if found is not None:
+        log.warning(
+            "%s: output %d lasts %.0f s, over 3 minutes and over 3 times as long as the next one. It is "
+            "probably a copy of the source; drop_source=True leaves it out, and buys nothing again.",
+            ref,
+            found.index,
+            found.duration,
         )
 
 

@@ -14,9 +14,9 @@ from airflow_provider_vidai.arguments import truth
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
-from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook
+from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook, warn_of_source
 from airflow_provider_vidai.lifecycle.purchase import Offer, Settled
-from airflow_provider_vidai.models import JobRef, Output, validated
+from airflow_provider_vidai.models import JobRef, JobStatus, Output, validated
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.paid import PaidOperator
@@ -141,6 +141,10 @@ class VizardClipsOperator(JobOperator):
         receipt = settled.receipt.model_copy(update={"ref": ref})
         status = None if settled.status is None else chosen_anew(settled.status, ref)
         return replace(settled, receipt=receipt, status=status)
+
+    def _finish(self, context: Context, ref: JobRef, status: JobStatus, *rest: Any) -> dict[str, JsonValue]:
+        warn_of_source(ref, status.outputs)
+        return super()._finish(context, ref, status, *rest)
 
     def _choice(self) -> dict[str, JsonValue]:
         given = {name: getattr(self, name) for name in (*_CHOICE, "max_clips")}

@@ -1,10 +1,12 @@
 """The vendors' object store: what is kept where, and signed, expiring URLs to it."""
 
+import base64
 import hashlib
 import hmac
 import math
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlencode
@@ -13,6 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 NAME_BYTES = 255
+#: Of this sandbox's URLs in CloudFront's form.
+KEY_PAIR = "KSANDBOX0KEY0PAIR"
+_CLOUDFRONT_LETTERS = str.maketrans("+=/", "-_~")
+_PLAIN_LETTERS = str.maketrans("-_~", "+=/")
 
 
 @dataclass
@@ -57,6 +63,7 @@ class Storage:
         self._secret = secrets.token_bytes(32)
         self._blobs: dict[str, Blob] = {}
         self._allowance: dict[str, int] = {}
+        self._ends: dict[str, float] = {}
 
     def place(self, key: str, vendor: str, account: str | None, *types: str, public: bool = False) -> Blob:
         """Make a place for ``key``.
@@ -101,6 +108,19 @@ class Storage:
             self._allowance[signature] = after_bytes
         return quote(key) + "?" + urlencode({"expires": expires, "nonce": nonce, "signature": signature})
 
+    def sign_as_cloudfront(self, method: str, key: str, ttl: float, after_bytes: int | None = None) -> str:
+        """Return a signed path as :meth:`sign` does, with the query that CloudFront's URLs have."""
+        until = time.time() + ttl
+        expires, nonce = str(math.ceil(until)), secrets.token_bytes(8)
+        signed = nonce + bytes.fromhex(self._signature(method, key, expires, nonce.hex()))
+        signature = base64.b64encode(signed).decode().translate(_CLOUDFRONT_LETTERS)
+        # Whole seconds are told, and parts of one are kept: tests don't wait for long.
+        self._ends[signature] = until
+        if after_bytes is not None:
+            self._allowance[signature] = after_bytes
+        query = {"Expires": expires, "Signature": signature, "Key-Pair-Id": KEY_PAIR}
+        return quote(key) + "?" + urlencode(query)
+
     def _signature(self, method: str, key: str, expires: str, nonce: str) -> str:
         return hmac.new(self._secret, "\n".join((method, key, expires, nonce)).encode(), "sha256").hexdigest()
 
@@ -108,23 +128,36 @@ class Storage:
         """Return why the URL's signature does not allow the request, if it does not."""
         if blob and blob.public and request.method == "GET":
             return None
-        query = request.query_params
-        given = {name: query.get(name, "") for name in ("expires", "nonce", "signature")}
-        key = request.path_params["key"]
-        wanted = self._signature(request.method, key, given["expires"], given["nonce"])
-        if not hmac.compare_digest(given["signature"].encode(), wanted.encode()):
+        query, key = request.query_params, request.path_params["key"]
+        expires, nonce, signature, name = _signed_with(query)
+        wanted = self._signature(request.method, key, expires, nonce)
+        if not hmac.compare_digest(signature.encode(), wanted.encode()):
             return complaint(403, "SignatureDoesNotMatch", "The signature does not match the request.")
-        if float(given["expires"]) <= time.time() or self._allowance.get(wanted) == 0:
+        until = self._ends.get(name, float(expires))
+        if until <= time.time() or self._allowance.get(name) == 0:
             return complaint(403, "AccessDenied", "Request has expired")
         return None
 
     def allowance(self, request: Request) -> int | None:
         """Return how many bytes may still be downloaded with the request's URL, if that is limited."""
-        return self._allowance.get(request.query_params.get("signature", ""))
+        return self._allowance.get(_signed_with(request.query_params)[3])
 
     def spend(self, request: Request, count: int) -> None:
         """Take ``count`` bytes from the URL's allowance."""
-        self._allowance[request.query_params["signature"]] -= count
+        self._allowance[_signed_with(request.query_params)[3]] -= count
+
+
+def _signed_with(query: Mapping[str, str]) -> tuple[str, str, str, str]:
+    """Return a URL's expiry, nonce and signature, in whichever form, and the signature as it is written."""
+    written = query.get("Signature")
+    if written is None:
+        signature = query.get("signature", "")
+        return query.get("expires", ""), query.get("nonce", ""), signature, signature
+    try:
+        signed = base64.b64decode(written.translate(_PLAIN_LETTERS), validate=True).hex()
+    except ValueError:
+        signed = ""
+    return query.get("Expires", ""), signed[:16], signed[16:], written
 
 
 def _too_long(part: str) -> bool:

@@ -129,7 +129,7 @@ def _trajectory(_: Model, value: Any) -> Iterator[Issue]:
         sum(abs(later["azimuth"] - earlier["azimuth"]) for earlier, later in pairwise(value))
         > MAX_TURNS * 360
     ):
-        yield Issue(f"Total azimuth travel must be at most {MAX_TURNS} turns", (path,))
+        yield Issue(f"Camera azimuth travel must not exceed {MAX_TURNS} full turns", (path,))
 
 
 def _pose(one: dict[str, Any], *path: str | int) -> list[Issue]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
@@ -177,6 +177,19 @@ def chosen(project: VizardProject, ref: JobRef) -> tuple[Output, ...]:
     return tuple(found[:most] if isinstance(most, int) else found)
 
 
+def far_longer(outputs: Sequence[Output]) -> Output | None:
+    """Return the output that is probably the source itself, by its length; None when there is none."""
+    by_length = sorted(outputs, key=lambda output: output.duration or 0.0)
+    second, longest = (
+        [output.duration or 0.0 for output in by_length[-2:]] if len(by_length) > 1 else (0.0, 0.0)
+    )
+    return by_length[-1] if _is_far_longer(longest, second) else None
+
+
+def _is_far_longer(longest: float, second: float) -> bool:
+    return longest > LONGEST_CHOICE and longest > FAR_LONGER * second
+
+
 def _marked(output: Output) -> Output:
     return output.model_copy(update={"details": {**output.details, "source_copy": True}})
 
@@ -202,7 +215,6 @@ def _copies(clips: list[VizardClip], ref: JobRef, *, certain: bool) -> set[int]:
         found = {index for index, length in enumerate(lengths) if length >= WHOLE * source}
     else:
         second, longest = sorted(lengths)[-2:]
-        far_longer = longest > LONGEST_CHOICE and longest > FAR_LONGER * second
-        least = longest if far_longer else float("inf") if certain else LONGEST_CLIP
+        least = longest if _is_far_longer(longest, second) else float("inf") if certain else LONGEST_CLIP
         found = {index for index, length in enumerate(lengths) if length >= least}
     return found if len(found) < len(clips) else set()

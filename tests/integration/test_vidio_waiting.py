@@ -346,7 +346,7 @@ def test_an_event_that_is_not_understood_never_passes_for_success(
     running: Task, control: Control, event: Any
 ) -> None:
     deferred = running.deferrals.pop()
-    retryable(lambda: running.resumed(deferred, event), "not understood", "a retry re-attaches")
+    retryable(lambda: running.resumed(deferred, event), "not understood", "a retry waits for the same job")
     assert running.store.record["phase"] == "bought"
     control.settings(speed=SPEED)
     running.retry().run()

@@ -235,6 +235,49 @@ def test_the_copy_of_the_source_is_left_out_on_request(clips_of: Any, control: C
         assert max(one["duration"] for one in kept) <= 30
 
 
+def warnings_of_a_source(caplog: pytest.LogCaptureFixture) -> list[str]:
+    found = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    caplog.clear()
+    return [text for text in found if "copy of the source" in text]
+
+
+@pytest.fixture
+def long_talk(control: Control, tmp_path: Path) -> dict[str, Any]:
+    """What asks for short clips of a talk of four minutes, which comes back among them."""
+    footage = str(talk(tmp_path / "long.mp4", 240, size=(32, 18), quiet=True))
+    control.settings(vizard={"source_copy": True, "footage": footage})
+    url = "https://www.youtube.com/watch?v=abc"
+    return {"video_url": url, "prefer_length": "<30s", "max_clips": None}
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_an_output_that_is_far_longer_than_the_others_and_is_kept_is_warned_of(
+    clips_of: Any, long_talk: dict[str, Any], caplog: pytest.LogCaptureFixture, deferrable: bool
+) -> None:
+    job = clips_of(**long_talk, deferrable=deferrable).run()
+    assert job["outputs"][-1]["duration"] > 180
+    (warning,) = warnings_of_a_source(caplog)
+    assert f"output {job['outputs'][-1]['index']} lasts 240 s" in warning
+    assert "drop_source=True" in warning
+
+    for choice in ({"drop_source": True}, {"max_clips": 2}, {"min_viral_score": 0}):
+        kept = clips_of(**{**long_talk, **choice}, deferrable=deferrable).run()["outputs"]
+        assert max(one["duration"] for one in kept) <= 30
+        assert warnings_of_a_source(caplog) == [], "what is left out is not warned of"
+
+
+def test_the_hook_and_the_download_warn_of_a_far_longer_output_too(
+    vizard: VizardHook, long_talk: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = {name: value for name, value in long_talk.items() if value is not None}
+    job = vizard.wait_for_project(vizard.create_project(**asked))
+    assert len(warnings_of_a_source(caplog)) == 1
+    download_of(job, f"{tmp_path}/all/").run()
+    assert len(warnings_of_a_source(caplog)) == 1
+    task_of(VizardDownloadOperator, clip=job["outputs"][0], destination=f"{tmp_path}/one/").run()
+    assert warnings_of_a_source(caplog) == []
+
+
 def test_a_storage_that_cannot_sign_is_named_and_nothing_is_bought(
     clips_of: Any, control: Control, tmp_path: Path
 ) -> None:
@@ -684,7 +727,7 @@ def test_a_limit_on_other_calls_is_waited_for_and_they_are_sent_once_more(
         ({"ext": "webm"}, "ext must be one of mp4"),
         ({"video_url": "https://"}, "video_url must be an http(s) URL"),
         ({"min_viral_score": 11}, "min_viral_score"),
-        ({"mode": "edit", "max_clips": None, "keywords": "x"}, "keywords: is for mode='clips' only"),
+        ({"mode": "edit", "max_clips": None, "keywords": "x"}, "keywords is for mode='clips' only"),
         ({"subtitles": "perhaps"}, "subtitles must be true or false"),
         ({"template_id": "abc"}, "template_id"),
     ],

@@ -128,7 +128,7 @@ REFUSED = [
     (
         {**ANGLES, "camera_trajectory": [pose(0), pose(1, azimuth=11521)]},
         "camera_trajectory",
-        "Total azimuth travel must be at most 32 turns",
+        "Camera azimuth travel must not exceed 32 full turns",
     ),
     (
         {**ANGLES, "camera_trajectory": [pose(0), pose(1, elevation=91)]},

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import av
 import httpx
@@ -131,6 +132,39 @@ def test_a_query_signs_anew_and_an_old_url_runs_out(vizard: Vizard, site: str, c
     assert httpx.get(first).status_code == 403
     control.settings(vizard={"url_ttl": 60})
     assert httpx.get(vizard.query(done["projectId"])["videos"][0]["videoUrl"]).status_code == 200
+
+
+def test_a_clips_url_is_formed_as_the_vendors_cdn_forms_them_and_opens_nothing_else(
+    vizard: Vizard, site: str, control: Control
+) -> None:
+    control.settings(vizard={"url_ttl": 600})
+    before = time.time()
+    first, other = (
+        one["videoUrl"]
+        for one in vizard.done(f"{site}/talk.mp4", preferLength=[1], maxClipNumber=2)["videos"]
+    )
+    parts = urlsplit(first)
+    assert re.fullmatch(r"/storage/vizard/video/export/20\d{6}/1786\d+-[0-9a-f]{32}\.mp4", parts.path), (
+        parts.path
+    )
+    assert [name for name, _ in parse_qsl(parts.query)] == ["Expires", "Signature", "Key-Pair-Id"]
+    query = dict(parse_qsl(parts.query))
+    assert before + 600 <= int(query["Expires"]) <= time.time() + 601
+    assert re.fullmatch(r"[\w~-]+", query["Signature"])
+
+    assert httpx.get(first).content[4:8] == b"ftyp"
+    assert httpx.get(first, headers={"Range": "bytes=0-3"}).status_code == 206
+    later = first.replace(f"Expires={query['Expires']}", f"Expires={int(query['Expires']) + 9}")
+    signature = query["Signature"]
+    wrong = [
+        later,
+        f"{other.partition('?')[0]}?{parts.query}",
+        first.replace(signature, signature[:-8] + "AAAAAAA_"),
+        first.replace(signature, "%C3%A9"),
+        first.partition("?")[0],
+    ]
+    assert [httpx.get(url).status_code for url in wrong] == [403] * len(wrong)
+    assert httpx.put(first, content=b"x").status_code == 403
 
 
 def test_what_is_not_a_file_is_stood_in_for(vizard: Vizard, control: Control, tmp_path: Path) -> None:
