@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import numbers
-from collections.abc import Collection, Mapping, Sequence
+import operator
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
@@ -87,6 +88,21 @@ def whole_number(name: str, value: Any) -> int | None:
     if found is None or found < 0 or found != int(found):
         raise InputError(f"{name} must be a whole number from 0 on, not {shown(value)}. Nothing was sent.")
     return int(found)
+
+
+def agreed(
+    name: str, value: Any, other: str, given: Any, same: Callable[[Any, Any], bool] = operator.eq
+) -> Any:
+    """Return the value of an argument that has another name too.
+
+    :raises InputError: when both names are given, and do not mean the same.
+    """
+    if value is None or given is None or same(value, given):
+        return given if value is None else value
+    raise InputError(
+        f"{other} and {name} are two names of one argument, and their values differ: give one of them. "
+        "Nothing was sent."
+    )
 
 
 def _number(value: Any) -> float | None:

@@ -160,8 +160,13 @@ class JobStatus(BaseModel):
         """Return ``ref`` with what this answer taught about it."""
         return ref.with_params(**self.ref_params) if self.ref_params else ref
 
+    @property
+    def status(self) -> str:
+        """The vendor's own word, by the name that the vendors' clients have for it."""
+        return self.vendor_status
+
     def is_completed(self) -> bool:
-        """Whether it is READY; this name and the next two are those of the vendors' own clients."""
+        """Whether it is READY; the vendors' clients call it so, and the next two."""
         return self.state is JobState.READY
 
     def is_failed(self) -> bool:

@@ -17,6 +17,7 @@ from airflow_provider_vidai.arguments import guard
 from airflow_provider_vidai.errors import AddressGone, InputError, JobError, LeaseOver, VidaiError
 from airflow_provider_vidai.hooks import venice_retirement as retirement
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
+from airflow_provider_vidai.hooks.spellings import HookJob, Quote, Result, also
 from airflow_provider_vidai.hooks.venice_release import Released, released
 from airflow_provider_vidai.models import (
     Bought,
@@ -82,19 +83,19 @@ class VeniceHook(VidaiHook):
 
     def quote(
         self, model: str, *, reference_video_total_duration: float | None = None, **asked: Any
-    ) -> dict[str, float]:
+    ) -> Quote:
         """Return what a video would cost now. It is free, and binds nobody.
 
         :param reference_video_total_duration: seconds of all reference videos; read from the files
             where they are not URLs.
         :param asked: the parameters of :meth:`queue`; those that a price does not depend on are ignored.
-        :returns: ``{"quote_usd"}``.
+        :returns: ``{"quote_usd"}``; also ``.quote``, ``.estimated_cost`` and ``.currency``.
         :raises InputError: when reference videos are URLs and their total duration isn't given: the
             price would be too low; or when the model has no such duration or resolution.
         """
         request = validated(VideoRequest, {"model": model, **asked}, what="Video")
         price = self._price(self._fitted(request, only_price=True), reference_video_total_duration)
-        return {"quote_usd": price}
+        return Quote(quote_usd=price)
 
     # --- buying
 
@@ -137,7 +138,7 @@ class VeniceHook(VidaiHook):
         reference_video_total_duration: float | None = None,
         on_retired: str = "fail",
         **asked: Any,
-    ) -> dict[str, JsonValue]:
+    ) -> HookJob:
         """Buy a video. This sends the purchase once and keeps no record: operators do.
 
         :param asked: the fields of :class:`~airflow_provider_vidai.vendors.venice_models.VideoRequest`
@@ -159,8 +160,11 @@ class VeniceHook(VidaiHook):
         )
         assert receipt.ref is not None
         status = JobStatus(state=JobState.RUNNING, vendor_status="QUEUED")
-        return job_result(receipt.ref, status, receipt.cost, receipt.secret)
+        return HookJob(job_result(receipt.ref, status, receipt.cost, receipt.secret))
 
+    submit = queue  # as venice-py calls it
+
+    @also(timeout=("max_wait_time",), on_status=("callback", "on_progress"))
     def complete(
         self,
         model: str,
@@ -169,7 +173,7 @@ class VeniceHook(VidaiHook):
         timeout: float | None = None,
         on_status: OnStatus | None = None,
         **asked: Any,
-    ) -> dict[str, JsonValue]:
+    ) -> HookJob:
         """Buy a video and wait for it: :meth:`queue` and :meth:`wait_for_completion` in one."""
         job = self.queue(model, **asked)
         return self.wait_for_completion(
@@ -178,14 +182,17 @@ class VeniceHook(VidaiHook):
 
     # --- waiting
 
+    @also(job=("job_id", "queue_id"))
     def retrieve(self, job: Any, model: str | None = None) -> JobStatus:
         """Ask once how a job is; nothing of a finished video is downloaded.
 
-        :param job: what :meth:`queue` or an operator returned, or a bare id.
+        :param job: what :meth:`queue` or an operator returned, or a bare id. Also ``job_id`` or ``queue_id``,
+            here and in the methods below.
         :param model: of a bare id.
         """
         return self.look(self.job(job, model))
 
+    @also(job=("job_id", "queue_id"), timeout=("max_wait_time",), on_status=("callback", "on_progress"))
     def wait_for_completion(
         self,
         job: Any,
@@ -194,28 +201,30 @@ class VeniceHook(VidaiHook):
         poll_interval: float | None = None,
         timeout: float | None = None,
         on_status: OnStatus | None = None,
-    ) -> dict[str, JsonValue]:
+    ) -> HookJob:
         """Wait until a video is finished.
 
         :param poll_interval: seconds between status checks; None adapts them to what the vendor expects.
-        :param timeout: seconds; None waits for an hour.
+        :param timeout: seconds; None waits for an hour. Also ``max_wait_time``.
         :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every check.
+            Also ``callback`` or ``on_progress``.
         :returns: the job, with its outputs.
         :raises JobError: when it failed, is gone, or takes longer.
         """
         ref, bought = self.job(job, model), Bought.read(job)
         deadline = time.time() + (TIMEOUT if timeout is None else timeout)
         status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
-        return job_result(ref, status, bought.cost, bought.sealed_url)
+        return HookJob(job_result(ref, status, bought.cost, bought.sealed_url))
 
     # --- the video
 
+    @also(job=("job_id", "queue_id"), destination=("path", "output_path"))
     def download(
         self, job: Any, destination: str, *, model: str | None = None, delete_after: bool = False
     ) -> dict[str, Any]:
         """Download a finished video.
 
-        :param destination: a storage URI or path; ending in ``/`` it is a folder.
+        :param destination: a storage URI or path; ending in ``/`` a folder. Also ``path``, ``output_path``.
         :param delete_after: have the vendor delete it once it is landed whole.
         :returns: ``{uri, path, bytes, sha256, content_type, duration, width, height, fps, released}``.
         :raises JobError: when it isn't finished, or is gone.
@@ -248,6 +257,7 @@ class VeniceHook(VidaiHook):
                 time.sleep(pause)
         raise AssertionError("the last answer raises")
 
+    @also(job=("job_id", "queue_id"))
     def get_video_data(self, job: Any, *, model: str | None = None) -> bytes:
         """Return a finished video as bytes; the whole of it is then in memory."""
         with tempfile.TemporaryDirectory(prefix="venice-") as folder:
@@ -265,6 +275,7 @@ class VeniceHook(VidaiHook):
             log.warning("%s: what was landed cannot be read as a video, so Venice keeps it for now.", ref)
         return {**file, "released": outcome}
 
+    @also(job=("job_id", "queue_id"))
     def release(self, job: Any, *, model: str | None = None) -> dict[str, JsonValue]:
         """Have the vendor delete a finished video, or revoke its URL. A running job can't be cancelled.
 
@@ -276,7 +287,7 @@ class VeniceHook(VidaiHook):
 
     def transcribe(
         self, url: str, response_format: str = "json", *, model: str | None = None
-    ) -> dict[str, JsonValue] | str:
+    ) -> Result | str:
         """Buy the transcript of a public video. This sends the purchase once and keeps no record.
 
         :param response_format: ``json`` or ``text``, as ``VeniceTranscribeOperator`` returns them.
@@ -285,7 +296,7 @@ class VeniceHook(VidaiHook):
         asked = {"url": url, "response_format": response_format, "model": model}
         result = self.send(self.order_transcript(asked)).result
         assert isinstance(result, (dict, str))
-        return result
+        return Result(result) if isinstance(result, dict) else result
 
     def order_transcript(self, asked: Mapping[str, Any]) -> Call[Receipt]:
         """Return the purchase of a transcript, where it is to be had today."""

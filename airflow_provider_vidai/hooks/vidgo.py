@@ -6,6 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import JsonValue
@@ -13,6 +14,7 @@ from pydantic import JsonValue
 from airflow_provider_vidai.arguments import guard
 from airflow_provider_vidai.errors import ApiError, InputError, LeaseOver
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
+from airflow_provider_vidai.hooks.spellings import HookJob, also
 from airflow_provider_vidai.lifecycle.limits import RateWait
 from airflow_provider_vidai.models import (
     Bought,
@@ -74,7 +76,7 @@ class VidgoHook(VidaiHook):
 
     # --- pictures
 
-    def upload_image(self, source: str | bytes) -> Uploaded:
+    def upload_image(self, source: str | bytes | PurePath) -> Uploaded:
         """Upload a picture, free, for 72 hours; five a minute are let in, and more are waited for.
 
         :param source: a storage URI or path, a data URI, the bytes themselves, or a public URL, which the
@@ -83,6 +85,8 @@ class VidgoHook(VidaiHook):
             ``expires_at`` as the vendor tells them.
         :raises InputError: when it is no such picture; nothing was sent.
         """
+        if isinstance(source, PurePath):
+            source = str(source)
         if isinstance(source, str) and is_web_url(source):
             return self._upload(VIDGO.upload_from(source))
         return self._upload(VIDGO.upload(_picture(source)))
@@ -136,7 +140,7 @@ class VidgoHook(VidaiHook):
         *,
         kind: str | None = None,
         min_credits: float | None = None,
-    ) -> dict[str, JsonValue]:
+    ) -> HookJob:
         """Buy a task. This sends the purchase once and keeps no record: operators do.
 
         :returns: the job, as all other methods and operators take it.
@@ -147,22 +151,26 @@ class VidgoHook(VidaiHook):
         receipt = self.send(call)
         assert receipt.ref is not None
         status = JobStatus(state=JobState.RUNNING, vendor_status=receipt.vendor_status or "not_started")
-        return job_result(receipt.ref, status, receipt.cost)
+        return HookJob(job_result(receipt.ref, status, receipt.cost))
 
     # --- waiting
 
+    @also(job=("task_id",))
     def status(self, job: Any, *, kind: str = "media") -> JobStatus:
         """Ask once how a task is.
 
-        :param job: what :meth:`submit` or an operator returned, or a bare id.
+        :param job: what :meth:`submit` or an operator returned, or a bare id. Also ``task_id``, here
+            and in the methods below.
         :param kind: of a bare id: ``media`` (images and videos) or ``music``.
         """
         return self.look(self.job(job, kind))
 
+    @also(job=("task_id",))
     def music_detail(self, job: Any) -> JobStatus:
         """Ask once how a music task is."""
         return self.status(job, kind="music")
 
+    @also(job=("task_id",))
     def wait_for_task(
         self,
         job: Any,
@@ -171,7 +179,7 @@ class VidgoHook(VidaiHook):
         poll_interval: float | None = None,
         timeout: float | None = None,
         on_status: OnStatus | None = None,
-    ) -> dict[str, JsonValue]:
+    ) -> HookJob:
         """Wait until a task is finished.
 
         :param kind: of a bare id.
@@ -184,10 +192,11 @@ class VidgoHook(VidaiHook):
         ref, bought = self.job(job, kind), Bought.read(job)
         deadline = time.time() + (TIMEOUT if timeout is None else timeout)
         status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
-        return job_result(ref, status, bought.cost)
+        return HookJob(job_result(ref, status, bought.cost))
 
     # --- files
 
+    @also(job=("task_id",))
     def download(self, job: Any, destination: str, *, kind: str = "media") -> list[JsonValue]:
         """Download all that a finished task delivers.
 

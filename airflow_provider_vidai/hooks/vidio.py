@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
+from airflow_provider_vidai.hooks.spellings import Result
 from airflow_provider_vidai.models import JobRef, Output, Put, Receipt, validated
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.transport.intake import Checked, checked_source
@@ -31,13 +33,8 @@ log = logging.getLogger(__name__)
 TIMEOUT = 3600.0
 
 
-class Uploaded(dict[str, Any]):
-    """An upload's result: a dict whose ``input_key`` is an attribute too, as in the vendor's client."""
-
-    @property
-    def input_key(self) -> str:
-        """What a reel is made of."""
-        return str(self["input_key"])
+class Uploaded(Result):
+    """An upload's result, with its ``input_key``, of which a reel is made."""
 
 
 class VidioHook(VidaiHook):
@@ -59,7 +56,7 @@ class VidioHook(VidaiHook):
 
     def upload(
         self,
-        file_path: str,
+        file_path: str | PurePath,
         *,
         media_type: str | None = None,
         width: int | str | None = None,

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import InputError, JobGone, VidaiError
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook, check_room
+from airflow_provider_vidai.hooks.spellings import HookJob, also
 from airflow_provider_vidai.models import (
     Call,
     JobRef,
@@ -91,27 +92,32 @@ class VizardHook(VidaiHook):
             params = {} if seconds is None else {"source_seconds": round(seconds, 3)}
         return VIZARD.create(request, conn_id=self.conn_id, params=params)
 
-    def create_project(self, video_url: str, **asked: Any) -> dict[str, JsonValue]:
+    @also(video_url=("videoUrl",))
+    def create_project(self, video_url: str, **asked: Any) -> HookJob:
         """Buy a project. This sends the purchase once and keeps no record: operators do.
 
         :param video_url: http(s), or a file in a storage that can sign URLs.
         :param asked: the other fields of
-            :class:`~airflow_provider_vidai.vendors.vizard_models.ProjectRequest`.
+            :class:`~airflow_provider_vidai.vendors.vizard_models.ProjectRequest`, by their names there or on
+            the wire (``preferLength``).
         :returns: the job, as all other methods and operators take it.
         :raises InputError: nothing was sent or charged.
         :raises ApiError: with ``processed="maybe"`` the project may have been bought.
         """
         receipt = self.send(self.order({"video_url": video_url, **asked}))
         assert receipt.ref is not None
-        return job_result(receipt.ref, JobStatus(state=JobState.RUNNING, vendor_status="accepted"))
+        return HookJob(job_result(receipt.ref, JobStatus(state=JobState.RUNNING, vendor_status="accepted")))
 
+    @also(job=("project_id", "projectId"))
     def query_project(self, job: Any) -> VizardProject:
         """Read a project once, however it stands: ``code`` 1000 is processing, 2000 done.
 
-        :param job: a job's dict, its text, or a bare id.
+        :param job: a job's dict, its text, or a bare id. Also ``project_id``, here and in the methods
+            below.
         """
         return self.send(VIZARD.project(self.job(job).job_id))
 
+    @also(job=("project_id", "projectId"))
     def wait_for_project(
         self,
         job: Any,
@@ -119,7 +125,7 @@ class VizardHook(VidaiHook):
         poll_interval: float | None = None,
         timeout: float | None = None,
         on_status: OnStatus | None = None,
-    ) -> dict[str, JsonValue]:
+    ) -> HookJob:
         """Wait until a project is done.
 
         :param poll_interval: seconds between status checks; None adapts them.
@@ -132,8 +138,9 @@ class VizardHook(VidaiHook):
         deadline = time.time() + (TIMEOUT if timeout is None else timeout)
         status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
         warn_of_source(ref, status.outputs)
-        return job_result(ref, status)
+        return HookJob(job_result(ref, status))
 
+    @also(job=("project_id", "projectId"))
     def download(
         self, job: Any, destination: str, *, clip: Any = None, transcript: Transcript | None = None
     ) -> list[dict[str, Any]]:
@@ -164,7 +171,7 @@ class VizardHook(VidaiHook):
         :raises InputError: when there are several and ``destination`` is one file.
         :raises JobGone: when the wanted one is not among them.
         """
-        found = _picked(ref, outputs, wanted)
+        found, destination = _picked(ref, outputs, wanted), str(destination)
         check_room(ref, found, destination)
         warn_of_source(ref, found)
         return [self._land_clip(ref, output, destination, transcript) for output in found]

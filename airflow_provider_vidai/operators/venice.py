@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from airflow.sdk import Context
 from pydantic import JsonValue
 
-from airflow_provider_vidai.arguments import is_empty, truth
+from airflow_provider_vidai.arguments import agreed, is_empty, truth
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
@@ -20,7 +21,7 @@ from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.paid import PaidOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, MEDIA, OTHER_NAMES, wire_duration
+from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, MEDIA, OTHER_NAMES, same
 
 _ARGUMENTS = (
     *("model", "prompt", "duration", "negative_prompt", "resolution", "audio", "aspect_ratio"),
@@ -146,15 +147,7 @@ class _VideoArguments(VendorOperator):
         """Return the arguments, each under the name that it has in the API."""
         given = {name: self.given(name) for name in _ARGUMENTS}
         for other, name in OTHER_NAMES.items():
-            value = self.given(other)
-            if value is None:
-                continue
-            if given[name] is not None and not _same(name, given[name], value):
-                raise InputError(
-                    f"{other} and {name} are two names of one argument, and their values differ: give one "
-                    "of them. Nothing was sent."
-                )
-            given[name] = value if given[name] is None else given[name]
+            given[name] = agreed(name, given[name], other, self.given(other), partial(same, name))
         return given
 
 
@@ -354,13 +347,3 @@ class VeniceTranscribeOperator(PaidOperator):
         """Return the purchase of the transcript."""
         assert isinstance(self.hook, VeniceHook)
         return Offer(self.hook.order_transcript({name: self.given(name) for name in self.request_fields}))
-
-
-def _same(name: str, one: Any, other: Any) -> bool:
-    """Return whether two values of an argument mean the same."""
-    if name != "duration":
-        return bool(one == other)
-    try:
-        return bool(wire_duration(one) == wire_duration(other))
-    except ValueError:
-        return bool(one == other)

@@ -11,7 +11,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, Any
 
 from airflow.sdk import ObjectStoragePath
@@ -76,15 +76,16 @@ def reading(path: ObjectStoragePath) -> contextlib.AbstractContextManager[IO[byt
     return file
 
 
-def storage_path(uri: str | ObjectStoragePath) -> ObjectStoragePath:
+def storage_path(uri: str | PurePath | ObjectStoragePath) -> ObjectStoragePath:
     """Return the path of a URI or of a plain local path.
 
     Blanks at the ends do not count, and ``~`` is the home folder of the worker's user.
 
     :raises InputError: when no filesystem for it is installed, or it holds what a storage would drop.
     """
-    if isinstance(uri, str):
-        uri = _literal(uri)
+    # Some versions of Airflow's own paths are PurePaths too.
+    if isinstance(uri, str) or (isinstance(uri, PurePath) and not hasattr(uri, "fs")):
+        uri = _literal(str(uri))
     try:
         path = ObjectStoragePath(uri)
         path.fs  # noqa: B018 - resolved lazily, and this is where a missing filesystem shows
@@ -129,7 +130,7 @@ def _at_home(path: str) -> Path:
         ) from None
 
 
-def source(uri: str | ObjectStoragePath) -> Source:
+def source(uri: str | PurePath | ObjectStoragePath) -> Source:
     """Return the file at ``uri``.
 
     :raises InputError: when it is missing, a directory, empty, or may not be read.
@@ -162,7 +163,7 @@ def shown_name(value: object) -> str:
     return _UNSHOWN.sub(" ", _shown(value))[:300]
 
 
-def _unreadable(uri: str | ObjectStoragePath, error: PermissionError) -> InputError:
+def _unreadable(uri: str | PurePath | ObjectStoragePath, error: PermissionError) -> InputError:
     return InputError(f"{_shown(uri)} may not be read ({_shown(error)}). Nothing was sent.")
 
 
@@ -202,7 +203,7 @@ def write_whole(path: ObjectStoragePath, content: bytes) -> None:
         target.commit()
 
 
-def destination_path(uri: str, stem: str, suffix: str) -> ObjectStoragePath:
+def destination_path(uri: str | PurePath, stem: str, suffix: str) -> ObjectStoragePath:
     """Return the file to land: ``uri`` itself, or ``stem`` with ``suffix`` in the folder ``uri/``."""
     path = storage_path(uri)
     return path / (file_name(stem) + suffix) if str(uri).strip().endswith("/") else path

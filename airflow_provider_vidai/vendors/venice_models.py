@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import PurePath
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
@@ -21,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from airflow_provider_vidai.arguments import agreed
 from airflow_provider_vidai.models import literal
 
 M = TypeVar("M", bound=BaseModel)
@@ -64,6 +67,16 @@ def wire_duration(value: Any) -> Any:
     return f"{int(seconds)}s" if seconds.is_integer() else f"{seconds:g}"
 
 
+def same(name: str, one: Any, other: Any) -> bool:
+    """Return whether two values of a field mean the same."""
+    if name != "duration":
+        return bool(one == other)
+    try:
+        return bool(wire_duration(one) == wire_duration(other))
+    except ValueError:
+        return bool(one == other)
+
+
 def _not_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("must be a number")
@@ -74,9 +87,13 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.strip().isdigit() else _not_bool(value)
 
 
+def _path_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, PurePath) else value
+
+
 def _one_or_many(value: Any) -> Any:
     value = literal(value)
-    return [value] if isinstance(value, (str, bytes, Mapping)) else value
+    return [value] if isinstance(value, (str, bytes, Mapping, PurePath)) else value
 
 
 Duration = Annotated[str | None, BeforeValidator(wire_duration)]
@@ -84,7 +101,10 @@ Text = Annotated[str, Field(min_length=1, max_length=20_000)]
 Number = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
 Unit = Annotated[Number, Field(ge=0, le=1)]
 #: A file: a URL, a data URI, or (until it is inlined) a storage path or bytes.
-Media = Annotated[str, Field(min_length=1)] | Annotated[bytes, Field(min_length=1)]
+Media = Annotated[
+    Annotated[str, Field(min_length=1)] | Annotated[bytes, Field(min_length=1)],
+    BeforeValidator(_path_as_text),
+]
 Listed = BeforeValidator(_one_or_many)
 Read = BeforeValidator(literal)
 Whole = BeforeValidator(_whole)
@@ -216,15 +236,13 @@ class VideoRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _by_one_name(cls, values: Any) -> Any:
-        """Take the seeds' other names of a field too, but not both."""
+        """Take the seeds' other names of a field too."""
         if not isinstance(values, Mapping):
             return values
         named = dict(values)
         for other, name in OTHER_NAMES.items():
             if other in named:
-                if named.get(name) is not None:
-                    raise ValueError(f"{other} and {name} are one field: give one of them")
-                named[name] = named.pop(other)
+                named[name] = agreed(name, named.get(name), other, named.pop(other), partial(same, name))
         return named
 
     @field_validator("anon_user_id")

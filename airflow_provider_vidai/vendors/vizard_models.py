@@ -19,8 +19,10 @@ from pydantic import (
     JsonValue,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
+from airflow_provider_vidai.arguments import agreed
 from airflow_provider_vidai.models import literal
 from airflow_provider_vidai.vendors.vizard_words import (
     ASPECT_RATIOS,
@@ -40,6 +42,17 @@ LARGEST: Final = 10 * 1000**3
 LONGEST_EDIT: Final = 180.0
 
 FILE: Final = SOURCES["file"]
+
+#: The names of fields on the wire, which scripts for the HTTP API have.
+WIRE_NAMES: Final[Mapping[str, str]] = {
+    "videoUrl": "video_url",
+    "videoType": "source",
+    "lang": "language",
+    "preferLength": "prefer_length",
+    "projectName": "project_name",
+    "subtitleSwitch": "subtitles",
+    "headlineSwitch": "headline",
+}
 
 
 def number_of(words: Mapping[str, int], *, others: bool = False) -> Callable[[Any], int]:
@@ -143,6 +156,18 @@ class ProjectRequest(BaseModel):
     project_name: Text | None = None
     clip_model: Text | None = None
     webhook_url: str | None = Field(default=None, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_one_name(cls, values: Any) -> Any:
+        """Take the names on the wire too."""
+        if not isinstance(values, Mapping):
+            return values
+        named = {name: value for name, value in values.items() if name not in WIRE_NAMES}
+        for wire, name in WIRE_NAMES.items():
+            if wire in values:
+                named[name] = agreed(name, named.get(name), wire, values[wire])
+        return named
 
     @field_validator("video_url")
     @classmethod

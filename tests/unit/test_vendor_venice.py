@@ -158,8 +158,8 @@ def test_what_the_vendor_does_not_allow_is_refused_by_the_name_of_the_field(fiel
         ({"camera_trajectory": PATH}, "camera_trajectory needs image_url"),
         ({"keyframes": [{"image_url": IMAGE, "frame_index": 3}] * 2}, "each frame_index"),
         ({"keyframes": [{"image_url": IMAGE, "frame_index": 121}]}, "duration x 24"),
-        ({"duration_seconds": 5}, "one field"),
-        ({"image_url": IMAGE, "image": IMAGE}, "one field"),
+        ({"duration_seconds": 10}, "two names of one argument"),
+        ({"image_url": IMAGE, "image": f"{IMAGE}?other"}, "two names of one argument"),
     ],
 )
 def test_fields_that_do_not_go_together_are_refused(fields, words):
