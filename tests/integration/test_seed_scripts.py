@@ -66,7 +66,7 @@ def test_a_script_for_vidio_ai_runs(vidio: VidioHook, clip: Path, tmp_path: Path
     assert final.status == "processed"
     assert vidio.render(job_id=str(job.job_id), output_index=0).status
     assert vidio.wait_for_render(job_id=str(job.job_id), poll_interval=0.05).output_url
-    (output,) = vidio.get_job(job_id=str(job.job_id)).outputs
+    output, *_ = vidio.get_job(job_id=str(job.job_id)).outputs
     assert output.duration
     assert output.overlays[0].src
 
