@@ -183,7 +183,7 @@ def test_clearing_while_the_status_cannot_be_read_buys_nothing(
     task = reel_of()
     task.run()
     control.fault("vidio", "status", "status", status=status, times=None)
-    failing_for_now(task.clear(), "cannot be read", "nothing was bought", "It was charged")
+    failing_for_now(task.clear(), "cannot be read", "nothing more was bought", "It was charged")
     assert bought(control) == 1
     control.clear_faults()
     task.retry().run()
