@@ -23,6 +23,11 @@ class VendorOperator(Arguments, BaseOperator):
     media_fields: ClassVar[Sequence[str]] = ()
     ui_color = "#d9ecff"
 
+    # Without a constructor of this class's own, Airflow would take the one of BaseOperator for it, and mapped
+    # tasks would get its None for what Airflow has better defaults for.
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
     def conn_id(self) -> str:
         """Return the connection named by the ``<vendor>_conn_id`` argument."""
         return str(getattr(self, f"{self.hook_class.vendor_name}_conn_id"))
