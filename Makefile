@@ -20,10 +20,10 @@ OLDER_TOO := aiosqlite|cadwyn|fastapi|starlette|universal-pathlib
 export DAG VIDEO ASPECT LENGTH CATEGORY MUSIC CONF
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-airflow test-lowest test-system soak lint format clean
+.PHONY: help demo up test test-airflow test-lowest test-prerelease test-system soak lint format docs package-check sbom audit clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## one video through a real Airflow and the sandbox: VIDEO= ASPECT= LENGTH= CATEGORY= MUSIC= DAG= CONF=
 	@$(BIN)/python -m tools.demo --dag "$$DAG" --video "$$VIDEO" --aspect "$$ASPECT" --length "$$LENGTH" \
@@ -61,6 +61,35 @@ lint: $(STAMP) ## style, types and the import contracts
 format: $(STAMP) ## reformat the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.docs ## the documentation site in build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/.docs: $(STAMP)
+	@$(PIP_INSTALL) -c $(CONSTRAINTS) -e '.[dev,docs]'
+	@touch $@
+
+package-check: $(VENV)/.package ## wheel and sdist: contents, metadata, links, and an installation of its own
+	$(BIN)/python -m tools.package
+
+# The tools that releases are checked with.
+$(VENV)/.package: $(STAMP)
+	@$(PIP_INSTALL) -c $(CONSTRAINTS) -e '.[dev,release]'
+	@touch $@
+
+sbom: $(VENV)/.package ## a software bill of materials of the built wheel with what it needs, in build/sbom.cdx.json
+	$(BIN)/python -m tools.package --sbom
+
+audit: $(VENV)/.package ## look up known vulnerabilities of what an installation gets
+	$(BIN)/python -m tools.package --audit
+
+# A version with a b in it lets pip take pre-releases of Airflow, and of nothing else.
+PRERELEASE ?= 3.4.0b1
+test-prerelease: ## the unit tests with the newest pre-release of Airflow: PYTHON= ARGS=
+	@rm -rf .venv-airflow-pre && $(PYTHON) -m venv .venv-airflow-pre
+	.venv-airflow-pre/bin/python -m pip install --disable-pip-version-check --quiet --only-binary :all: \
+	    'apache-airflow>=$(PRERELEASE)' -e '.[dev]'
+	.venv-airflow-pre/bin/python -m pytest tests/unit tests/integration/test_dag_run.py $(ARGS)
 
 clean: ## remove everything that was built, downloaded or recorded
 	rm -rf $(VENV) .venv-airflow-* .venv-lowest .airflow dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -75,6 +75,19 @@ def guard(name: str, value: Any) -> float | None:
     return found
 
 
+def whole_number(name: str, value: Any) -> int | None:
+    """Return a whole number from 0 on; None when it is not given.
+
+    :raises InputError: when it is something else.
+    """
+    if is_empty(value):
+        return None
+    found = _number(value)
+    if found is None or found < 0 or found != int(found):
+        raise InputError(f"{name} must be a whole number from 0 on, not {value!r}. Nothing was sent.")
+    return int(found)
+
+
 def _number(value: Any) -> float | None:
     """Return a finite number, also from its text; None when it is no such number."""
     if isinstance(value, bool) or not isinstance(value, (str, numbers.Real, Decimal)):
@@ -155,12 +168,20 @@ def defaults_of(kind: type) -> dict[str, Any]:
 
 
 def _without_empty(value: Any) -> Any:
-    """Return a list or dict without what is empty in it; None when nothing is left of it."""
+    """Return a list or dict without what is empty in it; None when nothing is left of it.
+
+    One that holds nothing empty is returned as it is: it may hold an upstream task's output.
+    """
     if isinstance(value, Mapping):
-        kept = {key: part for key, item in value.items() if not is_empty(part := _without_empty(item))}
-        return kept or (None if value else value)
+        parts = {key: _without_empty(item) for key, item in value.items()}
+        if all(part is value[key] and not is_empty(part) for key, part in parts.items()):
+            return value
+        return {key: part for key, part in parts.items() if not is_empty(part)} or None
     if isinstance(value, (list, tuple)):
-        return [part for item in value if not is_empty(part := _without_empty(item))] or None
+        items = [_without_empty(item) for item in value]
+        if all(new is old and not is_empty(new) for new, old in zip(items, value, strict=True)):
+            return value or None
+        return [item for item in items if not is_empty(item)] or None
     if isinstance(value, (set, frozenset)):
         return {item for item in value if not is_empty(item)} or None
     return str(value) if isinstance(value, PurePath) else value

@@ -7,10 +7,14 @@ and can the same thing be tried again.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 #: What is known about a charge. "maybe" is said whenever the vendor does not tell.
 Charged = Literal["no", "maybe", "yes", "refunded"]
+
+#: The longest wait that a vendor's answer can ask for, in seconds: a month.
+LONGEST_WAIT = 30 * 86400.0
 
 #: How the fate of the money is told to a person, in every message about a job.
 MONEY: dict[Charged, str] = {
@@ -59,7 +63,9 @@ class ApiError(VidaiError):
         super().__init__(message)
         self.status = status
         self.retryable = retryable
-        self.retry_after = retry_after
+        # A header may say anything; a timer takes no infinity, and a task does not wait for a year.
+        known = retry_after is not None and not math.isnan(retry_after)
+        self.retry_after = min(max(retry_after or 0.0, 0.0), LONGEST_WAIT) if known else None
         self.processed = processed
         self.account = account
         self.everybody = everybody
@@ -74,6 +80,17 @@ class TransferError(VidaiError):
     def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class AddressGone(TransferError):
+    """The only URL of a file answers that the file is not there.
+
+    :param status: HTTP 404 or 410.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"The file's only URL answers HTTP {status}. Nothing was landed.", retryable=False)
+        self.status = status
 
 
 class JobError(VidaiError):

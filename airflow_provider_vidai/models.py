@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from airflow_provider_vidai.answers import MAX_ANSWER as MAX_ANSWER
+from airflow_provider_vidai.answers import Answer as Answer
 from airflow_provider_vidai.errors import Charged, InputError
 from airflow_provider_vidai.redaction import redacted, without_login
 
@@ -24,10 +26,6 @@ M = TypeVar("M", bound=BaseModel)
 
 VendorName = Literal["vidio", "venice", "vizard", "vidgo"]
 OutputKind = Literal["video", "image", "audio", "text"]
-
-#: The longest JSON answer that is read, in bytes. The longest real one is Vizard's about a project: 100 clips
-#: of 3 minutes with all that is said in them, which takes some 2 MB where letters are written as escapes.
-MAX_ANSWER = 4 << 20
 
 
 class JobState(str, Enum):
@@ -132,6 +130,8 @@ class JobStatus(BaseModel):
         purchase: the answer shows a finished result, but perhaps an earlier job's.
     :param believed_after: how often in a row answers of this kind must come before this one counts;
         until then the job is taken to be running, because it is paid for.
+    :param believed_for: for how many seconds they must go on, too. Above 0 the answer is not in the
+        vendor's own words: a gateway in trouble answers like that for a while.
     :param proven: False when this answer would look the same had the purchase never arrived.
     :param ref_params: what to add to the ref, learnt from this answer.
     :param answer: the vendor's whole answer as its own record; never serialised or shown.
@@ -151,6 +151,7 @@ class JobStatus(BaseModel):
     expected: float | None = None
     ready_after: float | None = None
     believed_after: int = 1
+    believed_for: float = 0.0
     proven: bool = True
     ref_params: dict[str, JsonValue] = Field(default_factory=dict)
     answer: Any = Field(default=None, exclude=True, repr=False)
@@ -158,6 +159,18 @@ class JobStatus(BaseModel):
     def of(self, ref: JobRef) -> JobRef:
         """Return ``ref`` with what this answer taught about it."""
         return ref.with_params(**self.ref_params) if self.ref_params else ref
+
+    def is_completed(self) -> bool:
+        """Whether it is READY; this name and the next two are those of the vendors' own clients."""
+        return self.state is JobState.READY
+
+    def is_failed(self) -> bool:
+        """Whether it is FAILED."""
+        return self.state is JobState.FAILED
+
+    def is_processing(self) -> bool:
+        """Whether it is RUNNING."""
+        return self.state is JobState.RUNNING
 
     @property
     def repeats_needed(self) -> int:
@@ -229,41 +242,6 @@ class Receipt(BaseModel):
 # --- the three primitives -----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer as far as it matters: status, headers (lower case), at most ``MAX_ANSWER`` of body.
-
-    :param whole: False when the body was longer than was read, or is media of which only the
-        first bytes were looked at.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    whole: bool = True
-
-    @property
-    def content_type(self) -> str:
-        """The media type in lower case, without parameters; "" when the server did not say."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    def json(self) -> Any:
-        """Return the parsed body; raise ValueError when it is not one whole JSON document."""
-        if not self.whole:
-            raise ValueError("the body was cut off")
-        # NaN and Infinity are no JSON, and could not be stored as an XCom.
-        try:
-            return json.loads(self.body, parse_constant=lambda _: None)
-        except RecursionError:
-            raise ValueError("the body is nested too deeply") from None
-
-    def excerpt(self, limit: int = 300) -> str:
-        """Return the first characters of the body on one line, for an error message."""
-        if b"\0" in self.body[:64]:
-            return f"{len(self.body)} bytes of {self.content_type or 'binary data'}"
-        return " ".join(self.body[: 4 * limit].decode("utf-8", "replace").split())[:limit]
-
-
 class Repeat(Enum):
     """Whether a call may be sent again without asking anybody."""
 
@@ -301,6 +279,7 @@ class Fetch:
     :param with_key: send the account's key.
     :param kind: what the file must turn out to be.
     :param same_host: follow redirects on the URL's own host only.
+    :param once: the vendor gave the URL once and has no other, so that one that is dead is the end.
     """
 
     url: str = field(repr=False)
@@ -310,6 +289,7 @@ class Fetch:
     body: dict[str, JsonValue] | None = field(default=None, repr=False)
     with_key: bool = False
     same_host: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -373,17 +353,3 @@ def _shown(value: Any) -> str:
 def digest(url: str) -> str:
     """Return what identifies the file behind a signed URL: sha256 of the URL without its query."""
     return hashlib.sha256(urlsplit(url)._replace(query="", fragment="").geturl().encode()).hexdigest()
-
-
-def _text_keys(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _text_keys(item) for key, item in value.items()}
-    return [_text_keys(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def fingerprint(values: Mapping[str, Any]) -> str:
-    """Return the sha256 of the canonical JSON of ``values``; equal requests have equal fingerprints."""
-    text = json.dumps(
-        _text_keys(values), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
-    )
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -11,6 +11,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -89,6 +90,12 @@ _pause = time.sleep = _Pause()
 def media() -> Path:
     """A real film: 5 s of Big Buck Bunny, 1280 by 720."""
     return REPOSITORY / "tests" / "media" / "big_buck_bunny_5s.mp4"
+
+
+@pytest.fixture
+def case() -> Callable[[str], Path]:
+    """Finds a file of tests/media/cases by its name; each one's story is in the README beside it."""
+    return lambda name: REPOSITORY / "tests" / "media" / "cases" / name
 
 
 @pytest.fixture

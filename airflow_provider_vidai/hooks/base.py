@@ -39,6 +39,9 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+#: Seconds that a task which needs a finished job now waits for an end to be confirmed.
+PATIENCE = 40.0
+
 OnStatus = Callable[[JobStatus], None]
 
 
@@ -119,6 +122,9 @@ class VidaiHook(BaseHook):
     """
 
     vendor_name: ClassVar[VendorName]
+    #: Refuse to land a file of fewer bytes, such as a placeholder for a moderated video. None only warns of
+    #: a very small video.
+    min_bytes: int | None = None
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()
@@ -178,10 +184,8 @@ class VidaiHook(BaseHook):
         :raises JobError: when it failed, is gone, or is not ready yet.
         """
         call = self.vendor.status(ref)
-        # That it is gone is taken at its word here: nothing is bought or given up for it.
-        status = self.send(call)
-        if status.state is not JobState.GONE and status.repeats_needed > 1:
-            status = confirmed(ref, lambda _: self.send(call), time.sleep)
+        # A short trouble is waited out here; what lasts longer is left to the task's retry.
+        status = confirmed(ref, lambda _: self.send(call), time.sleep, PATIENCE)
         unless_ready(ref, status)
         if status.state is JobState.RUNNING and not status.ready_after:
             raise JobError(
@@ -261,8 +265,8 @@ class VidaiHook(BaseHook):
         url = None if sealed_url is None else self.seal.open(sealed_url)
         found = self.vendor.fetch(ref, output, url=url, base_url=self.account.base_url)
         if isinstance(found, Fetch):
-            return download(self.account, lambda: found, destination, stem)
-        return download(self.account, lambda: self.send(found), destination, stem)
+            return download(self.account, lambda: found, destination, stem, min_bytes=self.min_bytes)
+        return download(self.account, lambda: self.send(found), destination, stem, min_bytes=self.min_bytes)
 
     def land_all(
         self, ref: JobRef, outputs: Sequence[Output], destination: str, *, sealed_url: str | None = None
@@ -287,7 +291,7 @@ def check_room(ref: JobRef, outputs: Sequence[Output], destination: str) -> None
 
     :raises InputError: when they would be.
     """
-    if len(outputs) > 1 and not str(destination).endswith("/"):
+    if len(outputs) > 1 and not str(destination).strip().endswith("/"):
         raise InputError(
             f"{ref} has {len(outputs)} files, but {destination} is one: end it with '/' for a folder."
         )

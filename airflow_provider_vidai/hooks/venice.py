@@ -7,41 +7,38 @@ import logging
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import guard
-from airflow_provider_vidai.errors import InputError, JobError, VidaiError
+from airflow_provider_vidai.errors import AddressGone, InputError, JobError, LeaseOver, VidaiError
+from airflow_provider_vidai.hooks import venice_retirement as retirement
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
+from airflow_provider_vidai.hooks.venice_release import Released, released
 from airflow_provider_vidai.models import (
     Bought,
     Call,
     JobRef,
     JobState,
     JobStatus,
+    Output,
     Receipt,
     job_result,
     validated,
 )
 from airflow_provider_vidai.transport.inline import Inliner, seconds_of
-from airflow_provider_vidai.transport.transfer import status_of
 from airflow_provider_vidai.vendors import venice_speech as speech
 from airflow_provider_vidai.vendors.venice import BODY_LIMIT, VENICE, catalogue_row, model_of
 from airflow_provider_vidai.vendors.venice_catalogue import Constraints, fitted
 from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, VideoRequest
 
-#: How long ``wait_for_completion`` waits when not told, in seconds.
-TIMEOUT = 1800.0
-
-#: What became of a finished video: deleted now, its URL revoked now, or left to go within 24 hours.
-Released = Literal["deleted", "revoked", "expires"]
-
-# How the host of a delivery URL says that the URL is no longer good.
-_REVOKED = frozenset({200, 202, 204, 404, 410})
+#: How long a video is waited for when not told, in seconds: public clients saw up to half an hour.
+TIMEOUT = 3600.0
+#: Seconds until a delivery URL that answers 404 is tried again: a short trouble must not cost the video.
+DEAD_URL_PAUSES = (5.0, 15.0)
 
 log = logging.getLogger(__name__)
 
@@ -107,18 +104,19 @@ class VeniceHook(VidaiHook):
         *,
         max_cost_usd: float | str | None = None,
         reference_video_total_duration: float | None = None,
+        on_retired: str = "fail",
     ) -> Call[Receipt]:
         """Validate, price and return the purchase of a video; nothing is bought yet.
 
         :param max_cost_usd: refuse to buy when the quote is higher, or can't be had.
         :raises InputError: when the request is wrong, does not fit its model, is too big, or too dear.
         """
-        limit = guard("max_cost_usd", max_cost_usd)
+        limit, on_retired = guard("max_cost_usd", max_cost_usd), retirement.choice(on_retired)
         request = validated(VideoRequest, asked, what="Video")
         for name in request.unlisted:
-            known = "no model of today's API takes it" if name in GONE_FIELDS else "it is not checked here"
+            known = "no model takes it today" if name in GONE_FIELDS else "it is not checked here"
             log.warning("%s is sent as it is: %s; a refusal costs nothing.", name, known)
-        request = self._fitted(request)
+        request = self._fitted(request, on_retired)
         self.seal.test()
         inlined = request.with_media(Inliner(BODY_LIMIT))
         size = len(json.dumps(inlined.body()))
@@ -128,7 +126,8 @@ class VeniceHook(VidaiHook):
                 "give public URLs instead of files. Nothing was sent."
             )
         cost = self._cost(request, inlined, limit, reference_video_total_duration)
-        return VENICE.queue(inlined, conn_id=self.conn_id, seal=self.seal.close, cost=cost)
+        call = VENICE.queue(inlined, conn_id=self.conn_id, seal=self.seal.close, cost=cost)
+        return retirement.noticing(call, request.model)
 
     def queue(
         self,
@@ -136,6 +135,7 @@ class VeniceHook(VidaiHook):
         *,
         max_cost_usd: float | None = None,
         reference_video_total_duration: float | None = None,
+        on_retired: str = "fail",
         **asked: Any,
     ) -> dict[str, JsonValue]:
         """Buy a video. This sends the purchase once and keeps no record: operators do.
@@ -144,6 +144,7 @@ class VeniceHook(VidaiHook):
             (``prompt``, ``duration``, ``image_url``, ...). Files may be URLs, data URIs, bytes, storage
             URIs or paths.
         :param max_cost_usd: refuse to buy when the quote is higher.
+        :param on_retired: ``fail`` refuses to buy from a retired model, ``warn`` lets Venice choose another.
         :returns: the job, as all other methods and operators take it.
         :raises InputError: nothing was sent or charged.
         :raises ApiError: with ``processed="maybe"`` the video may have been bought.
@@ -153,6 +154,7 @@ class VeniceHook(VidaiHook):
                 {"model": model, **asked},
                 max_cost_usd=max_cost_usd,
                 reference_video_total_duration=reference_video_total_duration,
+                on_retired=on_retired,
             )
         )
         assert receipt.ref is not None
@@ -196,7 +198,7 @@ class VeniceHook(VidaiHook):
         """Wait until a video is finished.
 
         :param poll_interval: seconds between looks; None adapts them to what the vendor expects.
-        :param timeout: seconds; None waits for half an hour.
+        :param timeout: seconds; None waits for an hour.
         :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every look.
         :returns: the job, with its outputs.
         :raises JobError: when it failed, is gone, or takes longer.
@@ -223,6 +225,29 @@ class VeniceHook(VidaiHook):
         file = self.land(ref, output, destination, sealed_url=sealed_url)
         return self.after_landing(ref, sealed_url, file, delete_after=delete_after)
 
+    def land(
+        self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
+    ) -> dict[str, Any]:
+        """Download a finished video, while it is there.
+
+        :raises LeaseOver: when the URL that came with the purchase is dead: Venice has no other.
+        """
+        for pause in (*DEAD_URL_PAUSES, None):
+            try:
+                return super().land(ref, output, destination, sealed_url=sealed_url)
+            except AddressGone as dead:
+                # 410 is Venice's word for a URL that expired, was used up or revoked.
+                if pause is None or dead.status == 410:
+                    raise LeaseOver(
+                        f"{ref} is ready, but its file is gone for good: its only URL, which came with the "
+                        f"purchase, answers HTTP {dead.status}. To buy it again, clear the task that bought "
+                        "it (with on_clear='fresh').",
+                        charged="yes",
+                    ) from None
+                log.warning("%s: its URL answers HTTP %d; trying again.", ref, dead.status)
+                time.sleep(pause)
+        raise AssertionError("the last answer raises")
+
     def get_video_data(self, job: Any, *, model: str | None = None) -> bytes:
         """Return a finished video as bytes; the whole of it is then in memory."""
         with tempfile.TemporaryDirectory(prefix="venice-") as folder:
@@ -233,12 +258,12 @@ class VeniceHook(VidaiHook):
         self, ref: JobRef, sealed_url: str | None, file: Mapping[str, Any], *, delete_after: bool
     ) -> dict[str, Any]:
         """Return a landed file with what became of it at the vendor."""
-        released: Released = "expires"
+        outcome: Released = "expires"
         if delete_after and file.get("duration"):
-            released = self.released(ref, sealed_url)
+            outcome = released(self, ref, sealed_url)
         elif delete_after:
             log.warning("%s: what was landed cannot be read as a video, so Venice keeps it for now.", ref)
-        return {**file, "released": released}
+        return {**file, "released": outcome}
 
     def release(self, job: Any, *, model: str | None = None) -> dict[str, JsonValue]:
         """Have the vendor delete a finished video, or revoke its URL. A running job can't be cancelled.
@@ -247,15 +272,7 @@ class VeniceHook(VidaiHook):
             offers nothing but to wait for the 24 hours it keeps a video.
         """
         ref = self.job(job, model)
-        return {"job_id": ref.job_id, "released": self.released(ref, Bought.read(job).sealed_url)}
-
-    def released(self, ref: JobRef, sealed_url: str | None) -> Released:
-        """Release what is there; what can't be released now goes by itself, so nothing is raised."""
-        try:
-            return self._deleted(ref) if sealed_url is None else self._revoked(ref, sealed_url)
-        except VidaiError as error:
-            log.warning("%s could not be released, and expires within 24 hours: %s", ref, error)
-            return "expires"
+        return {"job_id": ref.job_id, "released": released(self, ref, Bought.read(job).sealed_url)}
 
     def transcribe(
         self, url: str, response_format: str = "json", *, model: str | None = None
@@ -303,7 +320,9 @@ class VeniceHook(VidaiHook):
         row = catalogue_row(self._catalogue, model)
         return row.model_spec.constraints if row and row.model_spec else None
 
-    def _fitted(self, request: VideoRequest, *, only_price: bool = False) -> VideoRequest:
+    def _fitted(
+        self, request: VideoRequest, on_retired: str = "warn", *, only_price: bool = False
+    ) -> VideoRequest:
         """Hold a request against the catalogue, as far as that can be read and says something.
 
         :param only_price: hold what a price depends on; a quote ignores what a model does not take at all.
@@ -316,6 +335,7 @@ class VeniceHook(VidaiHook):
         if row is None or row.model_spec is None:
             log.warning("Venice's catalogue says nothing about %r: it is sent as it is.", request.model)
             return request
+        retirement.check(request.model, row.model_spec, on_retired)
         limits = row.model_spec.constraints or Constraints()
         if only_price:
             limits = Constraints(durations=limits.durations or None, resolutions=limits.resolutions or None)
@@ -345,8 +365,8 @@ class VeniceHook(VidaiHook):
     def _price(self, request: VideoRequest, total: float | None) -> float:
         """Return what a request costs, in USD. Of its files the source travels; references are measured."""
         seconds = self._reference_seconds(request, total)
-        if request.video_url is not None:
-            request = request.model_copy(update={"video_url": Inliner(BODY_LIMIT)(request.video_url)})
+        video = request.video_url and Inliner(BODY_LIMIT)(request.video_url, "video_url")
+        request = request.model_copy(update={"video_url": video})
         return self.send(VENICE.quote(request, reference_video_total_duration=seconds))
 
     def _reference_seconds(self, request: VideoRequest, total: float | None) -> float | None:
@@ -354,7 +374,7 @@ class VeniceHook(VidaiHook):
         told = guard("reference_video_total_duration", total)
         if told is not None or not request.reference_video_urls:
             return told
-        lengths = [seconds_of(video) for video in request.reference_video_urls]
+        lengths = [seconds_of(video, "reference_video_urls") for video in request.reference_video_urls]
         if None in lengths:
             raise InputError(
                 "reference_video_total_duration: the price depends on how long the reference videos are "
@@ -367,23 +387,3 @@ class VeniceHook(VidaiHook):
             return self.client.send(speech.is_old_endpoint_alive(), attempts=1)
         except VidaiError:
             return False
-
-    def _revoked(self, ref: JobRef, sealed_url: str) -> Released:
-        # A video that is still being made could never be had without its URL.
-        if self.look(ref).state is not JobState.READY:
-            return "expires"
-        link = VENICE.link(self.seal.open(sealed_url), self.account.base_url)
-        status = status_of(self.account, replace(link, method="DELETE"))
-        if status not in _REVOKED:
-            log.warning("Venice's share host answered HTTP %d to the revocation of a URL.", status)
-        return "revoked" if status in _REVOKED else "expires"
-
-    def _deleted(self, ref: JobRef) -> Released:
-        """Delete by one more retrieval of which nothing but the headers is read."""
-        status = self.client.send(VENICE.retrieve(model_of(ref), ref.job_id, delete=True), attempts=1)
-        if status.state is JobState.GONE:
-            return "deleted"
-        if status.state is not JobState.READY:
-            return "expires"
-        inline = any(output.details.get("delivery") == "inline" for output in status.outputs)
-        return "deleted" if inline or self.client.send(VENICE.complete(ref), attempts=1) else "expires"

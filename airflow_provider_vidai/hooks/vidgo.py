@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from airflow_provider_vidai.arguments import guard
 from airflow_provider_vidai.errors import ApiError, InputError, LeaseOver
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
-from airflow_provider_vidai.lifecycle.purchase import RateWait
+from airflow_provider_vidai.lifecycle.limits import RateWait
 from airflow_provider_vidai.models import (
     Bought,
     Call,
@@ -26,7 +26,8 @@ from airflow_provider_vidai.models import (
     literal,
 )
 from airflow_provider_vidai.redaction import shown_media
-from airflow_provider_vidai.transport.inline import Inliner, is_web_url
+from airflow_provider_vidai.transport.inline import Inliner, is_data_uri, is_web_url
+from airflow_provider_vidai.transport.storage import shown_name
 from airflow_provider_vidai.vendors.vidgo import (
     LEASE,
     LEASE_GRACE,
@@ -258,10 +259,10 @@ class VidgoHook(VidaiHook):
 
 def _picture(source: str | bytes) -> str:
     """Return a picture as a data URI, if it is of a type that can be uploaded."""
-    uri = Inliner(UPLOAD_LIMIT)(source)
+    uri = Inliner(UPLOAD_LIMIT)(source, "image")
     found = uri[len("data:") :].partition(",")[0].partition(";")[0].lower()
     if found not in UPLOAD_TYPES:
-        name = "the picture" if isinstance(source, bytes) or source.startswith("data:") else source
+        name = "the picture" if isinstance(source, bytes) or is_data_uri(source) else shown_name(source)
         allowed = ", ".join(kind.removeprefix("image/").upper() for kind in UPLOAD_TYPES)
         raise InputError(f"{name}: is {found or 'of no type'}; Vidgo takes {allowed}. Nothing was sent.")
     return uri

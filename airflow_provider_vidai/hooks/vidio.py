@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from typing import Any, ClassVar
@@ -9,20 +10,33 @@ from typing import Any, ClassVar
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.models import JobRef, Output, Put, Receipt, validated
-from airflow_provider_vidai.transport.probe import probe
-from airflow_provider_vidai.transport.storage import Source, source
+from airflow_provider_vidai.transport.intake import Checked, checked_source
+from airflow_provider_vidai.transport.kinds import type_of_name
+from airflow_provider_vidai.transport.storage import Source, shown_name, source
 from airflow_provider_vidai.transport.transfer import upload
 from airflow_provider_vidai.vendors.vidio import VIDIO
 from airflow_provider_vidai.vendors.vidio_models import (
+    MediaType,
     ReelRequest,
     RenderRequest,
     UploadRequest,
     VidioJob,
-    media_type_of,
+    extension,
 )
+
+log = logging.getLogger(__name__)
 
 #: How long ``wait_*`` waits when not told, in seconds, as the vendor's client does.
 TIMEOUT = 3600.0
+
+
+class Uploaded(dict[str, Any]):
+    """An upload's result: a dict whose ``input_key`` is an attribute too, as in the vendor's client."""
+
+    @property
+    def input_key(self) -> str:
+        """What a reel is made of."""
+        return str(self["input_key"])
 
 
 class VidioHook(VidaiHook):
@@ -50,27 +64,32 @@ class VidioHook(VidaiHook):
         width: int | str | None = None,
         height: int | str | None = None,
         duration: float | str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Uploaded:
         """Upload a video or an image and return what a reel needs of it.
 
         :param file_path: a storage URI (``s3://…``, ``file://…``) or a local path; its name must
             have an extension.
-        :param media_type: ``video`` or ``image``; None reads it from the extension.
+        :param media_type: ``video`` or ``image``; None reads it from the file itself. The file's bytes and
+            its extension must not say otherwise.
         :param width: pixels; likewise ``height``; None reads it from the file.
         :param duration: seconds; None reads it from the file (0 for an image).
-        :returns: ``{input_key, file_name, media_type, width, height, duration}``.
-        :raises InputError: before anything is sent, when the file is missing, a directory, not
-            readable as media, or has no extension.
+        :returns: ``{input_key, file_name, media_type, width, height, duration, display_width,
+            display_height}``. Width and height are as stored, the display size is as a player shows it:
+            rotated, and with square pixels. ``video_tracks`` is there too when there are several: VIDIO's
+            own client describes the first.
+        :raises InputError: before anything is sent, when the file is missing, a directory, cut, no video or
+            image, lasts 0 seconds, or has no extension.
         :raises TransferError: when it could not be delivered.
         """
         file = source(file_path)
-        request = _upload_request(file, media_type=media_type, width=width, height=height, duration=duration)
+        found = _checked(file, media_type)
+        request = _upload_request(file, found, width=width, height=height, duration=duration)
         # The id of the upload is the client's to choose, and has nothing to do with a job's.
         upload_id = str(uuid.uuid4())
         call = VIDIO.upload_url(request, upload_id=upload_id)
         upload(self.account, lambda: Put(self.send(call), request.content_type), file)
         key = VIDIO.input_key(request, upload_id=upload_id)
-        return {"input_key": key, **request.model_dump(mode="json")}
+        return Uploaded({"input_key": key, **request.model_dump(mode="json"), **_display(found)})
 
     def create_highlight_reel(
         self,
@@ -185,24 +204,66 @@ class VidioHook(VidaiHook):
         return job
 
 
-def _upload_request(file: Source, **given: Any) -> UploadRequest:
-    """Describe a file to the vendor; what was not given is read from the file itself."""
+def _checked(file: Source, media_type: str | None) -> Checked:
+    """Make sure that a file can be used as footage, and is what it is said to be."""
     try:
-        media_type = given["media_type"] or media_type_of(file.name)
-        if any(given[name] is None for name in ("width", "height", "duration")):
-            with file.open() as stream:
-                media = probe(stream)
-            duration = 0.0 if media_type == "image" else media.duration
-            found = {"width": media.width, "height": media.height, "duration": duration}
-            given |= {name: value for name, value in found.items() if given[name] is None}
+        extension(file.name)
     except ValueError as error:
-        raise InputError(f"{file.path}: cannot be used as footage: {error}. Nothing was sent.") from None
-    missing = [name for name in ("width", "height", "duration") if given[name] is None]
+        raise InputError(
+            f"source: {shown_name(str(file.path))} cannot be used as footage: {error}. Nothing was sent."
+        ) from None
+    if media_type not in (None, "video", "image"):
+        raise InputError(f"media_type must be video or image, not {media_type!r}. Nothing was sent.")
+    found = checked_source(file, field="source", kinds=(media_type,) if media_type else ("video", "image"))
+    promised = (type_of_name(file.name) or "").partition("/")[0]
+    if promised in ("video", "image", "audio") and promised != _kind(found):
+        raise InputError(
+            f"source: {shown_name(file.path)} is called {promised}, but its bytes are of type {found.type}: "
+            "give it the right extension. Nothing was sent."
+        )
+    if found.media.video_tracks > 1:
+        log.warning(
+            "%s has %d video tracks; the first one, of %s x %s pixels, is described to VIDIO.",
+            shown_name(file.name),
+            found.media.video_tracks,
+            found.media.width,
+            found.media.height,
+        )
+    return found
+
+
+def _kind(found: Checked) -> MediaType:
+    return "image" if found.media.kind == "image" else "video"
+
+
+def _upload_request(file: Source, found: Checked, **given: Any) -> UploadRequest:
+    """Describe a file to the vendor; what was not given is read from the file itself."""
+    media = found.media
+    duration = 0.0 if media.kind == "image" else media.duration
+    read = {"width": media.width, "height": media.height, "duration": duration}
+    told = {name: value if given[name] is None else given[name] for name, value in read.items()}
+    missing = [name for name, value in told.items() if value is None]
     if missing:
-        raise InputError(f"{file.path}: does not tell its {', '.join(missing)}: set them. Nothing was sent.")
-    return validated(
-        UploadRequest, {**given, "media_type": media_type, "file_name": file.name}, what=str(file.path)
+        raise InputError(
+            f"Could not read the {', '.join(missing)} of {shown_name(file.name)} from the file: pass "
+            f"{', '.join(f'{name}=' for name in missing)}. Nothing was sent."
+        )
+    request = validated(
+        UploadRequest,
+        {**told, "media_type": _kind(found), "file_name": file.name},
+        what=shown_name(file.path),
     )
+    if request.media_type == "video" and not request.duration:
+        raise InputError(
+            f"{shown_name(file.name)}: duration must be more than 0 for a video. Nothing was sent."
+        )
+    return request
+
+
+def _display(found: Checked) -> dict[str, Any]:
+    media = found.media
+    size = {"display_width": media.display_width, "display_height": media.display_height}
+    return size | ({"video_tracks": media.video_tracks} if media.video_tracks > 1 else {})
 
 
 def _job(receipt: Receipt) -> VidioJob:

@@ -23,7 +23,7 @@ from airflow_provider_vidai.models import (
     job_result,
     validated,
 )
-from airflow_provider_vidai.transport.probe import probe
+from airflow_provider_vidai.transport.intake import checked_source
 from airflow_provider_vidai.transport.storage import (
     destination_path,
     public_uri,
@@ -291,8 +291,7 @@ def _signed(request: ProjectRequest) -> tuple[ProjectRequest, float | None]:
     """Give the vendor a way to a file in a storage; return how long it is, too."""
     file = source(request.video_url)
     try:
-        with file.open() as stream:
-            seconds = probe(stream).duration
+        seconds = checked_source(file, field="video_url").media.duration
         request.check_source(seconds=seconds, size=file.size)
     except ValueError as error:
         raise InputError(f"video_url: {file.path}: {error}. Nothing was sent.") from None

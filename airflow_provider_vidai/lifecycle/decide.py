@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -98,11 +98,14 @@ _OF_STATE = {
 }
 
 
-def occasion(record: Record, *, fingerprint: str, max_tries: int) -> Occasion:
-    """Tell a person's Clear from an automatic retry: only a Clear makes ``max_tries`` grow."""
+def occasion(record: Record, *, fingerprints: Collection[str], max_tries: int) -> Occasion:
+    """Distinguish a person's Clear from an automatic retry: only a Clear makes ``max_tries`` grow.
+
+    :param fingerprints: of the request, in every form that earlier releases gave it.
+    """
     if max_tries <= record.max_tries:
         return Occasion.RETRY
-    return Occasion.CLEARED if fingerprint == record.fingerprint else Occasion.CLEARED_OTHER
+    return Occasion.CLEARED if record.fingerprint in fingerprints else Occasion.CLEARED_OTHER
 
 
 def found(record: Record | None, status: JobStatus | None) -> Found:

@@ -1,24 +1,30 @@
-"""The durable record of a task's purchase."""
+"""The durable records of a task's purchases."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from airflow_provider_vidai.errors import LedgerError
+from airflow_provider_vidai.lifecycle.identity import Attempt, Run, Whose, whose
 from airflow_provider_vidai.models import JobRef, Receipt
 
-#: The one key under which a task's purchase is kept.
+#: The key of a task's first purchase; the keys of further ones add a dot and their number, from 2.
 LEDGER_KEY = "vidai_purchase"
 
 
 class Record(BaseModel):
-    """What is known about the one purchase of a task.
+    """What is known about one purchase of a task.
 
     :param phase: ``intent`` (about to be sent, perhaps sent), ``bought`` (the vendor confirmed),
-        ``done`` (the task returned its result).
+        ``done`` (Airflow has the task's result, or there is nothing left to get from the purchase).
     :param fingerprint: of the request, the connection and the base URL.
+    :param vendor: what was bought where, likewise ``kind``; "" in records of version 0.1.
+    :param ordinal: which purchase of this vendor and kind it was within its try, from 0.
+    :param nonce: tells this record from any other that was ever written.
+    :param run: the DAG run; None in records of version 0.1.
     :param try_id: the try that wrote the intent; likewise ``try_number``.
     :param max_tries: as it was then; it grows when a person clears the task.
     :param intended_at: seconds since the epoch; likewise ``bought_at``.
@@ -29,6 +35,11 @@ class Record(BaseModel):
 
     phase: Literal["intent", "bought", "done"]
     fingerprint: str
+    vendor: str = ""
+    kind: str = ""
+    ordinal: int = 0
+    nonce: str = ""
+    run: Run | None = None
     try_id: str = ""
     try_number: int
     max_tries: int
@@ -37,24 +48,30 @@ class Record(BaseModel):
     lookup: JobRef | None = None
     receipt: Receipt | None = None
 
+    @property
+    def ref(self) -> JobRef | None:
+        """The job that was bought, or perhaps bought, if it is known by now."""
+        return self.lookup if self.receipt is None else self.receipt.ref
+
+    def buys(self, vendor: str, kinds: tuple[str, ...]) -> bool:
+        """Whether this is a purchase of one of ``kinds`` at ``vendor``."""
+        known_vendor = self.vendor or (self.ref.vendor if self.ref else "")
+        known_kind = self.kind or (self.ref.kind if self.ref else "")
+        # Version 0.1 did not say what it was about to buy: then it may be this.
+        return known_vendor in ("", vendor) and known_kind in ("", *kinds)
+
 
 class Store(Protocol):
     """Durable storage that belongs to one task instance and outlives its tries."""
 
     def get(self, key: str) -> JsonValue:
-        """Return the value, or None when there is none; raise when that cannot be told."""
+        """Return the value, or None when there is none; raise when that cannot be known."""
 
     def add(self, key: str, value: JsonValue) -> None:
-        """Write a new value after the one before, or raise; also when another try just added one."""
+        """Write a new value after the one that was read, or raise; also when another try did so since."""
 
     def set(self, key: str, value: JsonValue) -> None:
-        """Write the current value anew, or raise."""
-
-    def delete(self, key: str) -> None:
-        """Remove the value, or raise."""
-
-    def forget(self, key: str) -> None:
-        """Let there be no value, whatever was before it, or raise; also when another try just added one."""
+        """Replace the current value, which is this try's own, or raise. None removes it."""
 
 
 class MemoryStore:
@@ -67,33 +84,28 @@ class MemoryStore:
         """Return the value, or None."""
         return self._values.get(key)
 
-    def add(self, key: str, value: JsonValue) -> None:
-        """Keep the value."""
-        self._values[key] = value
-
     def set(self, key: str, value: JsonValue) -> None:
         """Keep the value."""
         self._values[key] = value
 
-    def delete(self, key: str) -> None:
-        """Forget the value."""
-        self._values.pop(key, None)
-
-    forget = delete
+    def add(self, key: str, value: JsonValue) -> None:
+        """Keep the value."""
+        self._values[key] = value
 
 
-class Ledger:
-    """Reads and writes the record; failing to read is never taken for "there is none"."""
+class Entry:
+    """The place of one purchase in the ledger."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, key: str) -> None:
         self._store = store
+        self.key = key
 
     def read(self) -> Record | None:
-        """Return the record of this task's purchase, or None when nothing was ever bought.
+        """Return the record, or None when there is none.
 
         :raises LedgerError: when it cannot be read or understood.
         """
-        value = self._guarded("read", self._store.get, LEDGER_KEY)
+        value = self._guarded("read", self._store.get)
         if value is None:
             return None
         try:
@@ -107,32 +119,57 @@ class Ledger:
 
         :raises LedgerError: when it was not written, or another try of the task is about to buy.
         """
-        self._guarded("written", self._store.add, LEDGER_KEY, record.model_dump(mode="json"))
+        self._guarded("written", self._store.add, record.model_dump(mode="json"))
 
-    def write(self, record: Record) -> None:
-        """Make ``record`` the task's record.
+    def write(self, record: Record | None) -> None:
+        """Replace the record, which this try wrote. None removes it: nothing was bought.
 
         :raises LedgerError: when it was not written.
         """
-        self._guarded("written", self._store.set, LEDGER_KEY, record.model_dump(mode="json"))
+        self._guarded("written", self._store.set, None if record is None else record.model_dump(mode="json"))
 
-    def withdraw(self) -> None:
-        """Remove the record: it is proved that nothing was bought.
-
-        :raises LedgerError: when it could not be removed.
-        """
-        self._guarded("cleared", self._store.delete, LEDGER_KEY)
-
-    def forget(self) -> None:
-        """Let this task have no record: the one that was read is not its own.
-
-        :raises LedgerError: when that could not be done, or another try of the task is about to buy.
-        """
-        self._guarded("cleared", self._store.forget, LEDGER_KEY)
-
-    @staticmethod
-    def _guarded(done: str, action: Any, *args: Any) -> Any:
+    def _guarded(self, done: str, action: Any, *args: Any) -> Any:
         try:
-            return action(*args)
+            return action(self.key, *args)
+        except LedgerError:
+            raise
         except Exception as error:
             raise LedgerError(f"The ledger of this task could not be {done}: {error}") from error
+
+
+class Ledger:
+    """The purchases of one task instance, in the order in which they were first made.
+
+    Failing to read is never taken for "there is none".
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def entry(self, number: int = 1) -> Entry:
+        """Return the place of the ``number``-th purchase."""
+        return Entry(self._store, LEDGER_KEY if number == 1 else f"{LEDGER_KEY}.{number}")
+
+    def entries(self) -> Iterator[tuple[Entry, Record | None]]:
+        """Yield each entry with its record; the last one is empty.
+
+        :raises LedgerError: when one cannot be read or understood.
+        """
+        number, record = 0, None
+        while number == 0 or record is not None:
+            number += 1
+            entry = self.entry(number)
+            record = entry.read()
+            yield entry, record
+
+    def find(self, attempt: Attempt, wanted: Callable[[Record, Whose], bool]) -> tuple[Entry, Record] | None:
+        """Return the last record of this run that is ``wanted``.
+
+        :raises LedgerError: when one cannot be read or understood.
+        """
+        found = None
+        for entry, record in self.entries():
+            who = Whose.DELETED if record is None else whose(record, attempt)
+            if record is not None and who is not Whose.DELETED and wanted(record, who):
+                found = (entry, record)
+        return found

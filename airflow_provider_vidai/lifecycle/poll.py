@@ -58,7 +58,10 @@ class Finished:
 
 @dataclass(frozen=True)
 class DeadlinePassed:
-    """Time is up; the job goes on at the vendor."""
+    """Time is up; as far as is known the job goes on at the vendor.
+
+    :param last: what was seen last.
+    """
 
     last: str
 
@@ -81,18 +84,55 @@ def doubt(times: int) -> float:
     return min(SOONEST * 2.0 ** (times - 1), LATEST)
 
 
-def confirmed(ref: JobRef, look: Callable[[JobRef], JobStatus], sleep: Callable[[float], None]) -> JobStatus:
-    """Look at a job until an answer has come as often in a row as it needs to be believed.
+class Belief:
+    """Whether an end was reported often enough, and for long enough, to be believed.
 
-    :raises ApiError: when each look contradicts the one before.
+    This is the one rule by which a paid job is given up; every way of waiting uses it.
     """
-    status, times = look(ref), 1
-    for _ in range(MOST_DOUBTS):
-        if times >= status.repeats_needed:
+
+    def __init__(self) -> None:
+        self.times = 0
+        self._since = 0.0
+        self._status: JobStatus | None = None
+
+    def hears(self, status: JobStatus, now: float) -> bool:
+        """Take an answer; return whether it is believed by now."""
+        if not _same(self._status, status):
+            self.times, self._since = 0, now
+        self.times += 1
+        self._status = status
+        return self.times >= status.repeats_needed and now - self._since >= status.believed_for
+
+    def misses(self) -> None:
+        """Take a failed check: what is not in the vendor's own words may be part of the same trouble."""
+        if self._status is not None and self._status.believed_for:
+            self._status = None
+
+
+def confirmed(
+    ref: JobRef,
+    look: Callable[[JobRef], JobStatus],
+    sleep: Callable[[float], None],
+    patience: float | None = None,
+) -> JobStatus:
+    """Check a job until an answer has come as often in a row, and for as long, as it needs to be believed.
+
+    Only the pauses count as time, so that no clock is needed.
+
+    :param patience: return the last answer, believed or not, rather than sleep for longer than this
+        in all (seconds).
+    :raises ApiError: when each answer contradicts the one before.
+    """
+    belief, slept = Belief(), 0.0
+    for _ in range(MOST_DOUBTS + 1):
+        status = look(ref)
+        if belief.hears(status, slept):
             return status
-        sleep(doubt(times))
-        before, status = status, look(ref)
-        times = times + 1 if _same(before, status) else 1
+        pause = doubt(belief.times)
+        if patience is not None and slept + pause > patience:
+            return status
+        sleep(pause)
+        slept += pause
     raise ApiError(
         f"The answers about {ref} contradict one another; the last says {status.vendor_status!r}.",
         retryable=True,
@@ -129,9 +169,9 @@ class Watch:
         self._jitter = jitter
         self._failures = 0
         self._refusals = 0
-        self._doubted = 0
-        self._doubtful: JobStatus | None = None
-        self._last = "not looked at yet"
+        self._belief = Belief()
+        self._seen = "not checked yet"
+        self._missed: VidaiError | None = None
 
     def first(self, now: float) -> Step:
         """Return when to look for the first time at a job that was bought just now."""
@@ -145,14 +185,11 @@ class Watch:
     def saw(self, status: JobStatus, now: float) -> Step:
         """Take an answer."""
         self._failures = self._refusals = 0
-        self._last = status.vendor_status
-        needed = status.repeats_needed
-        self._doubted = self._doubted + 1 if _same(self._doubtful, status) else 1
-        self._doubtful = status
-        if self._doubted < needed:
+        self._seen, self._missed = status.vendor_status, None
+        if not self._belief.hears(status, now):
             # A job may be "not there" because the connection led to another account when it was read.
-            anew = status.state is JobState.GONE and self._doubted == 1
-            return self._wait(now, doubt(self._doubted), reconnect=anew)
+            anew = status.state is JobState.GONE and self._belief.times == 1
+            return self._wait(now, doubt(self._belief.times), reconnect=anew)
         if status.state is not JobState.RUNNING:
             return Finished(status)
         if status.ready_after is not None and now - self._since >= status.ready_after:
@@ -164,7 +201,8 @@ class Watch:
         account = isinstance(error, ApiError) and error.account
         self._refusals = self._refusals + 1 if account else 0
         self._failures += 1
-        self._last = str(error)
+        self._missed = error
+        self._belief.misses()
         if account:
             return self._wait(now, SOONEST, reconnect=True) if self._refusals == 1 else AccountBroken(error)
         asked = error.retry_after if isinstance(error, ApiError) else None
@@ -197,6 +235,13 @@ class Watch:
     ) -> Step:
         left = self._deadline - now
         if left <= 0:
-            return DeadlinePassed(self._last)
+            return DeadlinePassed(self._last())
         # The last look is at the deadline itself, so that nothing that is ready by then is missed.
         return Wait(min(seconds, left), reconnect, pause_account)
+
+    def _last(self) -> str:
+        """Return what was seen last; a failed check does not tell how the job is."""
+        if self._missed is None:
+            return self._seen
+        checks = "status check" if self._failures == 1 else f"{self._failures} status checks"
+        return f"{self._seen}; the last {checks} failed: {str(self._missed).rstrip('. ')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,7 +18,10 @@ from airflow_provider_vidai.errors import (
     VidaiError,
 )
 from airflow_provider_vidai.lifecycle.decide import Action, Found, Occasion, Policy, decide, found, occasion
-from airflow_provider_vidai.lifecycle.ledger import Ledger, Record
+from airflow_provider_vidai.lifecycle.identity import Attempt
+from airflow_provider_vidai.lifecycle.ledger import Entry, Ledger, Record
+from airflow_provider_vidai.lifecycle.limits import RateWait
+from airflow_provider_vidai.lifecycle.match import Match, Request, match
 from airflow_provider_vidai.lifecycle.poll import confirmed
 from airflow_provider_vidai.lifecycle.verdict import unless_ready
 from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Receipt
@@ -26,11 +30,6 @@ from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Rec
 SHORT_WAIT = 60.0
 #: How often a purchase that the vendor refuses to look at is sent within one try.
 RESENDS = 5
-#: How much longer a limit is waited for each time that the wait was in vain, at most how long (seconds), and
-#: by what share at random: tasks that were refused together must not come back together for ever.
-LIMIT_GROWTH = 1.25
-LONGEST_LIMIT_WAIT = 600.0
-LIMIT_JITTER = 0.5
 #: How long a purchase with an unknown outcome is looked for, where the vendor allows it, in seconds.
 LOOKUP_SECONDS = 60.0
 LOOKUP_EVERY = 5.0
@@ -49,28 +48,6 @@ class Log(Protocol):
         """Log what went wrong."""
 
 
-class RateWait(VidaiError):
-    """The vendor's rate limit asks for a long wait; nothing was bought, and no intent is on record."""
-
-    def __init__(self, seconds: float, why: str) -> None:
-        super().__init__(why)
-        self.seconds = seconds
-
-
-def limit_pause(asked: float, waited: int, left: float, jitter: float) -> float:
-    """Return the seconds to wait for a rate limit: as asked, and longer each time that was not enough.
-
-    :param asked: seconds that the vendor asks for.
-    :param waited: how often this try has waited already.
-    :param left: seconds until the task's deadline.
-    :param jitter: 0 to 1, at random.
-    """
-    if not waited:
-        return asked
-    longer = min(asked * LIMIT_GROWTH**waited, max(LONGEST_LIMIT_WAIT, asked)) * (1 + LIMIT_JITTER * jitter)
-    return max(asked, min(longer, left - 1.0))
-
-
 @dataclass(frozen=True)
 class Offer:
     """One purchase, validated and ready to be sent.
@@ -87,9 +64,11 @@ class Offer:
 class Settled:
     """A purchase that exists.
 
-    :param status: how the job stands, if it was looked at; READY means that nothing is left to wait for.
+    :param entry: where its record is kept.
+    :param status: how the job stands, if it was checked; READY means that nothing is left to wait for.
     """
 
+    entry: Entry
     record: Record
     receipt: Receipt
     status: JobStatus | None = None
@@ -110,38 +89,54 @@ class Counter:
 
 
 class Purchase:
-    """One task's purchase, bought at most once.
+    """One purchase of a task, made at most once.
 
-    :param vendor: its name, for messages.
-    :param fingerprint: of the request, the connection and the base URL.
-    :param try_id: tells this try from all others; likewise ``try_number`` within the run.
-    :param try_began: when this try did, seconds since the epoch.
-    :param max_tries: of the task now.
+    A task can make several. A retry finds each of them again: by what it buys where, and by its
+    fingerprint. Only a request that changes from try to try, such as one with the time of day in it, has
+    to be recognised by its place among the purchases of its kind.
+
+    :param vendor: its name.
+    :param label: its name as the vendor writes it, for messages.
+    :param kinds: the kinds of job that this purchase can make.
+    :param ordinal: how many purchases of this vendor and these kinds the same try made before it.
+    :param claimed: which entries this try's purchases have taken, for which requests; None where a task can
+        make only one.
+    :param fingerprints: of the request, the connection and the base URL: as it is written now, and as
+        earlier releases wrote it.
+    :param attempt: which try this is.
+    :param until: when the task's own time is over, seconds since the epoch.
+    :param patience: for how many seconds a retry confirms how its job ended; after that it waits for it like
+        for any other. A Clear has to know, because it may buy again.
     """
 
     def __init__(
         self,
         *,
         vendor: str,
+        label: str,
+        kinds: tuple[str, ...],
         ledger: Ledger,
         counter: Counter,
         policy: Policy,
-        fingerprint: str,
-        try_number: int,
-        try_began: float,
-        try_id: str = "",
-        max_tries: int,
+        fingerprints: tuple[str, ...],
+        attempt: Attempt,
         log: Log,
+        ordinal: int = 0,
+        claimed: dict[str, str] | None = None,
+        until: float = float("inf"),
+        patience: float = float("inf"),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._vendor = vendor
+        self._vendor, self._label, self._kinds = vendor, label, kinds
+        self._request = Request(vendor, kinds, fingerprints, ordinal)
+        self._claimed = claimed
         self._ledger = ledger
         self._counter = counter
         self._policy = policy
-        self._fingerprint = fingerprint
-        self._try, self._try_id, self._began = try_number, try_id, try_began
-        self._max_tries = max_tries
+        self._fingerprints = fingerprints
+        self._attempt = attempt
+        self._until, self._patience = until, patience
         self._log = log
         self._clock = clock
         self._sleep = sleep
@@ -155,31 +150,31 @@ class Purchase:
         :raises LostSubmit: the outcome of a purchase is unknown.
         :raises JobError: the job that was bought failed or is gone.
         """
-        record = self._ledger.read()
-        if record is not None and self._of_another_run(record):
-            # Else, should this try not get as far as buying, a later one would take it for its own.
-            self._ledger.forget()
-            record = None
+        mine = self._mine()
+        entry, record = mine.entry, mine.record
         if record is None:
-            return self._buy(None)
-        why = occasion(record, fingerprint=self._fingerprint, max_tries=self._max_tries)
-        if why is Occasion.RETRY and record.fingerprint != self._fingerprint:
+            return self._buy(mine.free, mine.unused)
+        why = occasion(record, fingerprints=self._fingerprints, max_tries=self._attempt.max_tries)
+        if why is Occasion.RETRY and record.fingerprint not in self._fingerprints:
             self._log.warning(
-                "The request differs from the one that was bought by try %d (a changing value in it, or an "
-                "edited DAG?). A retry goes on with what was bought. Clear the task to "
-                "buy the new request.",
+                "The request differs from the one that try %d %s (a changing value in it, or an edited "
+                "DAG?). A retry continues with that purchase. Clear the task to buy the new request.",
                 record.try_number,
+                "sent" if record.receipt is None else "bought",
             )
         status: JobStatus | None = None
         unreadable: VidaiError | None = None
         if why is not Occasion.CLEARED_OTHER:
-            record = self._resolved(record)
-            status, unreadable = self._status(record)
+            record = self._resolved(entry, record)
+            status, unreadable = self._status(record, why)
         what = found(record, status)
         action = decide(what, why, self._policy, record, status)
         self._log.info("%s", self._summary(record, what, why, action, status))
         if action is Action.BUY:
-            return self._buy(record)
+            if why is Occasion.CLEARED_OTHER and self._claimed is not None:
+                # It was found by its place, and may be what a later purchase of this task has to find.
+                return self._buy(mine.free, mine.unused)
+            return self._buy(entry, record)
         if action is Action.LATER:
             raise JobError(
                 f"The status of {_named(record)} cannot be read ({unreadable}), so nothing was bought.",
@@ -187,88 +182,92 @@ class Purchase:
                 retryable=True,
             )
         if record.receipt is None:
-            raise self._lost(record, "an earlier try was ended before its answer was recorded")
+            raise self._lost(record, "an earlier try was ended before its answer was recorded", earlier=True)
         if action is Action.STOP and record.receipt.ref is not None and status is not None:
             unless_ready(record.receipt.ref, status, buyer=True)
-        return Settled(self._answered(record, why), record.receipt, status)
+        return Settled(entry, self._answered(entry, record, why), record.receipt, status)
 
-    def _of_another_run(self, record: Record) -> bool:
-        """Whether the record was left by a run of the same name that was deleted since.
-
-        Tries of one run only ever count up.
-
-        :raises LedgerError: when a later try of this run has begun, and this one is left over.
-        """
-        if record.try_number < self._try or (record.try_number, record.try_id) == (self._try, self._try_id):
-            return False
-        if record.intended_at >= self._began:
-            raise LedgerError(
-                f"Another try of this task (number {record.try_number}) has bought since this one began, so "
-                "this one buys nothing"
+    def _mine(self) -> Match:
+        found = match(self._ledger, self._attempt, self._request, self._claimed)
+        if found.record is None and found.unused is not None:
+            self._log.info(
+                "The ledger has a purchase of try %d of a run of the same name that was deleted since (%s); "
+                "this run buys its own.",
+                found.unused.try_number,
+                _named(found.unused),
             )
-        self._log.info(
-            "The ledger has a purchase of try %d of a run of the same name that was deleted since (%s); this "
-            "run buys its own.",
-            record.try_number,
-            _named(record),
-        )
-        return True
+        return found
 
-    def _answered(self, record: Record, why: Occasion) -> Record:
+    def _answered(self, entry: Entry, record: Record, why: Occasion) -> Record:
         """Note that this Clear was taken up: the retries that follow are no Clears of their own."""
         if why is Occasion.RETRY:
             return record
-        record = record.model_copy(update={"max_tries": self._max_tries})
-        self._ledger.write(record)
+        record = record.model_copy(update={"max_tries": self._attempt.max_tries})
+        entry.write(record)
         return record
 
-    def _resolved(self, record: Record) -> Record:
+    def _resolved(self, entry: Entry, record: Record) -> Record:
         """Turn an intent whose outcome can be looked up into a purchase."""
         if record.receipt is not None or record.lookup is None:
             return record
         patience = record.intended_at + LOOKUP_SECONDS - self._clock()
         if self._bought(record.lookup, patience=patience):
-            return self._keep(record, Receipt(ref=record.lookup))
+            return self._keep(entry, record, Receipt(ref=record.lookup))
         return record
 
-    def _status(self, record: Record) -> tuple[JobStatus | None, VidaiError | None]:
+    def _status(self, record: Record, why: Occasion) -> tuple[JobStatus | None, VidaiError | None]:
         if record.receipt is None or record.receipt.ref is None:
             return None, None
         ref = record.receipt.ref
+        until = min(self._until, self._clock() + self._patience) if why is Occasion.RETRY else self._until
         try:
             # A paid job is not given up, let alone bought again, for one answer that it isn't there.
-            return confirmed(ref, self._counter.look, self._sleep), None
+            return confirmed(ref, self._counter.look, lambda pause: self._sleep_in_time(pause, until)), None
         except VidaiError as error:
             self._log.warning("The status of %s cannot be read now: %s", record.receipt.ref, error)
             return None, error
 
-    def _buy(self, before: Record | None) -> Settled:
+    def _sleep_in_time(self, seconds: float, until: float) -> None:
+        """Sleep, unless the time for it would be over by then."""
+        if self._clock() + seconds >= until:
+            raise ApiError("There is no time left to check whether this answer is final.", retryable=True)
+        self._sleep(seconds)
+
+    def _buy(self, entry: Entry, before: Record | None) -> Settled:
         for resend in range(RESENDS):
             offer = self._offered()
-            record = Record(
-                phase="intent",
-                fingerprint=self._fingerprint,
-                try_id=self._try_id,
-                try_number=self._try,
-                max_tries=self._max_tries,
-                intended_at=self._clock(),
-                lookup=offer.lookup,
-            )
-            self._ledger.begin(record)
+            record = self._intent(offer)
+            entry.begin(record)
             try:
                 receipt = self._counter.send(offer.call)
             except ApiError as error:
                 if error.processed == "maybe":
-                    return self._after_lost(record, error)
-                self._withdraw(before)
+                    return self._after_lost(entry, record, error)
+                self._withdraw(entry, before)
                 self._wait_to_resend(error, resend)
                 continue
             except (InputError, JobError):
-                self._withdraw(before)
+                self._withdraw(entry, before)
                 raise
-            kept = self._keep(record, receipt)
-            return Settled(kept, receipt)
+            kept = self._keep(entry, record, receipt)
+            return Settled(entry, kept, receipt)
         raise AssertionError("the last refusal raises")
+
+    def _intent(self, offer: Offer) -> Record:
+        return Record(
+            phase="intent",
+            fingerprint=self._fingerprints[0],
+            vendor=self._vendor,
+            kind=self._kinds[0],
+            ordinal=self._request.ordinal,
+            nonce=uuid.uuid4().hex,
+            run=self._attempt.run,
+            try_id=self._attempt.id,
+            try_number=self._attempt.number,
+            max_tries=self._attempt.max_tries,
+            intended_at=self._clock(),
+            lookup=offer.lookup,
+        )
 
     def _offered(self) -> Offer:
         """Return the purchase; a limit that what is asked before it runs into is waited for likewise."""
@@ -290,10 +289,10 @@ class Purchase:
         self._log.info("%s Nothing was bought; sending again in %.0f s.", error, pause)
         self._sleep(pause)
 
-    def _after_lost(self, record: Record, error: ApiError) -> Settled:
+    def _after_lost(self, entry: Entry, record: Record, error: ApiError) -> Settled:
         if record.lookup is not None and self._bought(record.lookup, patience=LOOKUP_SECONDS):
             receipt = Receipt(ref=record.lookup)
-            return Settled(self._keep(record, receipt), receipt)
+            return Settled(entry, self._keep(entry, record, receipt), receipt)
         raise self._lost(record, str(error))
 
     def _bought(self, lookup: JobRef, *, patience: float) -> bool:
@@ -314,13 +313,13 @@ class Purchase:
                 return False
             self._sleep(LOOKUP_EVERY)
 
-    def _keep(self, record: Record, receipt: Receipt) -> Record:
+    def _keep(self, entry: Entry, record: Record, receipt: Receipt) -> Record:
         """Write down what was bought; the log has it first, so that it is never lost whole."""
         bought = record.model_copy(update={"phase": "bought", "receipt": receipt, "bought_at": self._clock()})
-        self._log.info("Bought: %s", receipt.ref or self._vendor)
+        self._log.info("Bought: %s", receipt.ref or f"{self._label} {self._kinds[0]}")
         for pause in (0.5, 2.0, 5.0, None):
             try:
-                self._ledger.write(bought)
+                entry.write(bought)
                 break
             except LedgerError as error:
                 if pause is None:
@@ -334,26 +333,25 @@ class Purchase:
                     self._sleep(pause)
         return bought
 
-    def _withdraw(self, before: Record | None) -> None:
+    def _withdraw(self, entry: Entry, before: Record | None) -> None:
         """Take the intent back; what was on record before it is on record again."""
         try:
-            if before is None:
-                self._ledger.withdraw()
-            else:
-                self._ledger.write(before)
+            entry.write(before)
         except LedgerError as error:
             self._log.error("%s. Nothing was bought, but a retry will find the intent and stop.", error)
 
-    def _lost(self, record: Record, why: str) -> LostSubmit:
+    def _lost(self, record: Record, why: str, *, earlier: bool = False) -> LostSubmit:
         when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(record.intended_at))
         resubmit = self._policy.on_lost_submit == "resubmit"
+        logged = f"If the log of try {record.try_number} has a line 'Bought: ...', that is the job. "
         remedy = (
             "The next try buys again, because on_lost_submit='resubmit'."
             if resubmit
-            else f"Look at the {self._vendor} account for a job of that time. Clear the task to buy again."
+            else f"{logged if earlier else ''}Check the {self._label} account for a job of that time. "
+            "Clear the task to buy again."
         )
         return LostSubmit(
-            f"A purchase was sent to {self._vendor} at {when} and its outcome is unknown: {why.rstrip('.')}. "
+            f"A purchase was sent to {self._label} at {when} and its outcome is unknown: {why.rstrip('.')}. "
             f"{remedy}",
             charged="maybe",
             retryable=resubmit,
@@ -363,16 +361,21 @@ class Purchase:
         self, record: Record, what: Found, why: Occasion, action: Action, status: JobStatus | None
     ) -> str:
         age = self._clock() - (record.bought_at or record.intended_at)
-        says = f", the vendor says {status.vendor_status!r}" if status else ""
+        says = f", the vendor reports {status.vendor_status!r}" if status else ""
+        done = "sent" if record.receipt is None else "bought"
+        kept = ""
+        if action is Action.REUSE and why is Occasion.CLEARED and self._policy.on_clear == "fresh":
+            # Only a task that ended in success counts as finished, and only its own process can know that.
+            kept = " Airflow did not report that the task had succeeded, so its purchase is not repeated."
         return (
-            f"{_named(record)}: bought by try {record.try_number}, {age:.0f} s ago"
-            f"{says} ({what.value}; {why.value}). This try will {action.value}."
+            f"{_named(record)}: {done} by try {record.try_number}, {age:.0f} s ago"
+            f"{says} ({what.value}; {why.value}). This try will {action.value}.{kept}"
         )
 
 
-def finished(record: Record, receipt: Receipt) -> Record:
-    """Return the record of a task that returns its result."""
-    return record.model_copy(update={"phase": "done", "receipt": receipt})
+def finished(record: Record) -> Record:
+    """Return the record of a purchase that is over: clearing its task buys again."""
+    return record.model_copy(update={"phase": "done"})
 
 
 def _named(record: Record) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from airflow_provider_vidai.errors import JobError, JobFailed, JobGone, JobTimedOut, VidaiError
+from airflow_provider_vidai.errors import Charged, JobError, JobFailed, JobGone, JobTimedOut, VidaiError
 from airflow_provider_vidai.lifecycle.decide import may_buy_again
 from airflow_provider_vidai.models import JobRef, JobState, JobStatus
+
+#: A job that is on record was accepted by the vendor. Only what the vendor says of its end makes the charge
+#: uncertain, so that all other messages about one job say the same about the money.
+ON_RECORD: Charged = "yes"
 
 
 def unless_ready(ref: JobRef, status: JobStatus, *, buyer: bool = False) -> None:
@@ -12,7 +16,7 @@ def unless_ready(ref: JobRef, status: JobStatus, *, buyer: bool = False) -> None
 
     :param buyer: whether it is the task that bought the job which asks: only that one can buy it again.
     :raises JobFailed: retryable only where the decision table lets the buyer's retry buy again.
-    :raises JobGone: when the vendor no longer has it.
+    :raises JobGone: when the vendor no longer has it; retryable where that is not in its own words.
     """
     said = f" ({status.error})" if status.error else ""
     clear = "Clear the task to buy it again." if buyer else "To buy it again, clear the task that bought it."
@@ -25,18 +29,34 @@ def unless_ready(ref: JobRef, status: JobStatus, *, buyer: bool = False) -> None
             retryable=again,
         )
     if status.state is JobState.GONE:
-        raise JobGone(
-            f"{ref} is gone: the vendor says {status.vendor_status!r}{said}. {clear}",
-            charged=status.charged,
+        raise _gone(ref, status, said, clear, buyer=buyer)
+
+
+def _gone(ref: JobRef, status: JobStatus, said: str, clear: str, *, buyer: bool) -> JobGone:
+    # An answer that would look the same had the purchase never arrived tells nothing new about the money.
+    charged = ON_RECORD if buyer and not status.proven and status.charged == "maybe" else status.charged
+    if not status.believed_for:
+        return JobGone(
+            f"{ref} is gone: the vendor says {status.vendor_status!r}{said}. {clear}", charged=charged
         )
+    return JobGone(
+        f"{ref} cannot be found: the answer is {status.vendor_status!r}{said}. A gateway in trouble answers "
+        "like that too, so the job may still be there. A retry checks again and buys nothing; also check the "
+        "job's id and the vendor's own pages.",
+        charged=charged,
+        retryable=True,
+    )
 
 
 def timed_out(ref: JobRef, last: str) -> JobTimedOut:
-    """Return the error for a job that was still running at the deadline."""
+    """Return the error for a job whose end was not seen by the deadline.
+
+    :param last: what was seen last.
+    """
     return JobTimedOut(
-        f"{ref} is still running at the task's deadline (last seen: {last}). It goes on at the vendor, "
-        "which cannot cancel it; a retry waits for the same job and buys nothing.",
-        charged="yes",
+        f"{ref} was not seen to end by the task's deadline (last seen: {last}). The vendor cannot cancel it, "
+        "so it goes on there unless it has ended since; a retry waits for the same job and buys nothing.",
+        charged=ON_RECORD,
         retryable=True,
     )
 
@@ -44,8 +64,8 @@ def timed_out(ref: JobRef, last: str) -> JobTimedOut:
 def account_broken(ref: JobRef, error: VidaiError) -> JobError:
     """Return the error for a job whose account no longer answers."""
     return JobError(
-        f"{ref} cannot be looked at: {error} The job goes on at the vendor; when the account works again, a "
+        f"{ref} cannot be checked: {error} The job goes on at the vendor; when the account works again, a "
         "retry waits for the same job and buys nothing.",
-        charged="yes",
+        charged=ON_RECORD,
         retryable=True,
     )

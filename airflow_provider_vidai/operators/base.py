@@ -1,21 +1,16 @@
-"""What the paid operators share: one purchase per task, and the waiting for it."""
+"""What the operators share that buy a job and wait for it."""
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
-from typing import Any, ClassVar, Literal
+from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import Context
 from pydantic import JsonValue
 
-from airflow_provider_vidai._compat import conf, timer
-from airflow_provider_vidai.arguments import positive_seconds, truth
+from airflow_provider_vidai.arguments import positive_seconds, whole_number
 from airflow_provider_vidai.errors import (
-    Charged,
-    InputError,
     JobError,
     JobGone,
     LeaseOver,
@@ -23,208 +18,23 @@ from airflow_provider_vidai.errors import (
     VidaiError,
 )
 from airflow_provider_vidai.hooks.failures import airflow_failures, is_retryable
-from airflow_provider_vidai.lifecycle.decide import Policy
-from airflow_provider_vidai.lifecycle.ledger import Ledger, Record
-from airflow_provider_vidai.lifecycle.purchase import (
-    Counter,
-    Offer,
-    Purchase,
-    RateWait,
-    Settled,
-    finished,
-    limit_pause,
-)
+from airflow_provider_vidai.lifecycle.identity import Whose
+from airflow_provider_vidai.lifecycle.ledger import Entry, Record
+from airflow_provider_vidai.lifecycle.purchase import Offer
 from airflow_provider_vidai.models import (
     Bought,
-    Call,
     JobRef,
     JobState,
     JobStatus,
     Receipt,
-    fingerprint,
     job_result,
-    literal,
 )
-from airflow_provider_vidai.operators.context import land_outlets, try_of
-from airflow_provider_vidai.operators.stores import store_of
-from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.operators.context import attempt_of, land_outlets
+from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
 from airflow_provider_vidai.transport.storage import storage_path
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
-#: Seconds that a synchronous wait sleeps through at most: Airflow kills a task five seconds after it has
-#: asked it to end, and until then it would stand in the way of the next try.
-LONGEST_SLEEP = 2.0
-#: Airflow's own deferral timeout is only a backstop behind the trigger's deadline.
-BACKSTOP_SECONDS = 60.0
-
-
-class PaidOperator(VendorOperator):
-    """Buy something, once per task however often the task is tried.
-
-    :param on_lost_submit: what an automatic retry does when an earlier try sent a purchase and never
-        learnt its outcome: ``fail``, or ``resubmit`` (which may pay twice).
-    :param on_clear: what clearing a *finished* task does: buy ``fresh``, or ``reuse`` the result.
-    :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
-    :param timeout: how long this try waits (seconds or timedelta), for a rate limit and for its job, never
-        past ``execution_timeout``; a retry waits anew.
-    """
-
-    #: The arguments that make up the request; they are template fields too.
-    request_fields: ClassVar[Sequence[str]]
-    #: Seconds to wait unless told otherwise.
-    default_timeout: ClassVar[float] = 3600.0
-
-    def __init__(
-        self,
-        *,
-        on_lost_submit: Literal["fail", "resubmit"] = "fail",
-        on_clear: Literal["fresh", "reuse"] = "fresh",
-        deferrable: bool | str = conf.getboolean("operators", "default_deferrable", fallback=False),
-        timeout: float | timedelta | str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.on_lost_submit = on_lost_submit
-        self.on_clear = on_clear
-        self.deferrable = deferrable
-        self.timeout = timeout
-        self._job: JobRef | None = None
-        self._killed = False
-
-    def execute(self, context: Context) -> Any:
-        """Buy, re-attach or reuse, and return what came of it."""
-        with airflow_failures():
-            return self._run(context, self._deadline())
-
-    def execute_after_wait(
-        self, context: Context, event: Any = None, deadline: float | None = None, waited: int = 0
-    ) -> Any:
-        """Come back to the decision when the vendor's rate limit has passed, for the ``waited``-th time."""
-        with airflow_failures():
-            return self._run(context, deadline or self._deadline(), waited)
-
-    def asked(self) -> dict[str, Any]:
-        """Return the request as it was given, by which a changed one is recognised."""
-        return {name: literal(self.given(name)) for name in self.request_fields}
-
-    def offer(self) -> Offer:
-        """Validate the request and return the purchase; called only when something is to be bought."""
-        raise NotImplementedError
-
-    def offer_checked(self) -> Offer:
-        """Return the purchase, having made sure that what comes after it can be done too."""
-        self.required()
-        return self.offer()
-
-    def settle(self, context: Context) -> Settled:
-        """Buy, re-attach or reuse, as the ledger and the decision table say."""
-        self._check_policy()
-        attempt = try_of(context)
-        purchase = Purchase(
-            vendor=self.hook.vendor.label,
-            ledger=self.ledger(context),
-            counter=Counter(offer=self.offer_checked, send=self._send, look=self.hook.look),
-            policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
-            fingerprint=self._fingerprint(),
-            try_id=attempt.id,
-            try_number=attempt.number,
-            try_began=attempt.began,
-            max_tries=attempt.max_tries,
-            log=self.log,
-        )
-        return purchase.settle()
-
-    def on_kill(self) -> None:
-        """Buy nothing any more: this runs in a signal's handler, and the task goes on where it was."""
-        self._killed = True
-
-    def conclude(self, context: Context, ref: JobRef | None = None) -> None:
-        """Write down that the task is about to return its result.
-
-        :param ref: the job as it is known now.
-        """
-        ledger = self.ledger(context)
-        try:
-            record = ledger.read()
-            if record is not None and record.try_number > try_of(context).number:
-                record = None  # another try has bought since, and this one is left over
-            # Without a receipt, writing it down failed after the purchase; what came of it is known now.
-            if record is not None and (record.receipt is not None or ref is not None):
-                ledger.write(_done(record, ref))
-        except LedgerError as error:
-            self.log.warning(
-                "%s. The result stands; clearing this task would reuse it and not buy afresh.", error
-            )
-
-    def _run(self, context: Context, deadline: float, waited: int = 0) -> Any:
-        settled = self._settled(context, deadline, waited)
-        self.conclude(context)
-        return settled.receipt.result
-
-    def _settled(self, context: Context, deadline: float, waited: int) -> Settled:
-        while True:
-            try:
-                return self.settle(context)
-            except RateWait as wait:
-                left = deadline - time.time()
-                if wait.seconds >= left:
-                    why = f"{wait} That is past this task's deadline."
-                    raise JobError(why, charged="no", retryable=True) from None
-                seconds = limit_pause(wait.seconds, waited, left, random.random())  # noqa: S311
-                self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, seconds)
-                waited += 1
-                if self.deferrable:
-                    self._defer_on_timer(seconds, deadline, waited)
-                self._sleep(seconds)
-
-    def _sleep(self, seconds: float) -> None:
-        while seconds > 0:
-            self._unless_killed("yes" if self._job else "no")
-            time.sleep(min(seconds, LONGEST_SLEEP))
-            seconds -= LONGEST_SLEEP
-
-    def _defer_on_timer(self, seconds: float, deadline: float, waited: int) -> None:
-        moment = datetime.now(timezone.utc) + timedelta(seconds=seconds)
-        self.defer(
-            trigger=timer(moment),
-            method_name="execute_after_wait",
-            kwargs={"deadline": deadline, "waited": waited},
-            timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),
-        )
-
-    def _send(self, call: Call[Receipt]) -> Receipt:
-        self._unless_killed("no")
-        return self.hook.send(call)
-
-    def _unless_killed(self, charged: Charged) -> None:
-        if self._killed:
-            raise JobError("The task was told to end.", charged=charged, retryable=True)
-
-    def _check_policy(self) -> None:
-        self.deferrable = truth("deferrable", self.deferrable)
-        allowed = {"on_lost_submit": ("fail", "resubmit"), "on_clear": ("fresh", "reuse")}
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise InputError(
-                    f"{name} must be one of {values}, not {getattr(self, name)!r}. Nothing was sent."
-                )
-
-    def _fingerprint(self) -> str:
-        account = {
-            "vendor": self.hook.vendor_name,
-            "conn_id": self.hook.conn_id,
-            "url": self.hook.account.base_url,
-        }
-        return fingerprint({**account, "asked": self.asked()})
-
-    def _deadline(self) -> float:
-        timeout = positive_seconds("timeout", self.timeout) or self.default_timeout
-        longest = positive_seconds("execution_timeout", self.execution_timeout) or timeout
-        return time.time() + min(timeout, longest)
-
-    def ledger(self, context: Context) -> Ledger:
-        """Return the record of this task's purchase."""
-        return Ledger(store_of(context, self.log))
+__all__ = ["JobOperator", "PaidOperator"]
 
 
 class JobOperator(PaidOperator):
@@ -232,6 +42,8 @@ class JobOperator(PaidOperator):
 
     :param poll_interval: seconds between looks at the job; None adapts them to the job.
     :param download_to: land the finished job's files here, in the same task.
+    :param min_bytes: with ``download_to``: refuse a file of fewer bytes, such as a placeholder for a
+        moderated video.
     """
 
     def __init__(
@@ -239,11 +51,13 @@ class JobOperator(PaidOperator):
         *,
         poll_interval: float | timedelta | str | None = None,
         download_to: str | None = None,
+        min_bytes: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.poll_interval = poll_interval
         self.download_to = download_to
+        self.min_bytes = min_bytes
 
     def execute_complete(
         self, context: Context, event: Any = None, bought: dict[str, Any] | None = None
@@ -256,7 +70,9 @@ class JobOperator(PaidOperator):
             told = read_event(event)
             self._job = told.ref
             status = told.ready(buyer=True)
-            return self._finish(context, told.ref, status, Bought.read(bought) if bought else None)
+            known = Bought.read(bought) if bought else None
+            entry, record = self._recorded(context, told.ref, known)
+            return self._finish(context, told.ref, status, entry, record, known)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral; when the trigger itself failed, say what becomes of the job."""
@@ -269,6 +85,7 @@ class JobOperator(PaidOperator):
 
     def offer_checked(self) -> Offer:
         """Return the purchase, having made sure that there is a storage for its files."""
+        whole_number("min_bytes", self.min_bytes)
         if self.download_to:
             storage_path(str(self.download_to))
         return super().offer_checked()
@@ -294,9 +111,9 @@ class JobOperator(PaidOperator):
         status = settled.status
         if status is None or status.state is not JobState.READY:
             since = settled.record.bought_at
-            if self.deferrable:
+            if self._defers:
                 self._defer_to_job(ref, since, deadline, poll_interval, bought)
-            status = self.hook.wait(
+            status = self.hook_for(ref).wait(
                 ref,
                 deadline=deadline,
                 since=since,
@@ -305,43 +122,83 @@ class JobOperator(PaidOperator):
                 sleep=self._sleep,
                 buyer=True,
             )
-        return self._finish(context, ref, status, bought)
+        return self._finish(context, ref, status, settled.entry, settled.record, bought)
+
+    def _recorded(
+        self, context: Context, ref: JobRef, bought: Bought | None
+    ) -> tuple[Entry, Record] | tuple[None, None]:
+        """Return the record of a job; where writing it down failed after the purchase, write it now."""
+        attempt = attempt_of(context)
+
+        def wanted(record: Record, who: Whose) -> bool:
+            if record.receipt is None:
+                return who is Whose.OWN and record.buys(ref.vendor, self.kinds)
+            known = record.receipt.ref
+            return known is not None and (known.vendor, known.job_id) == (ref.vendor, ref.job_id)
+
+        try:
+            found = self.ledger(context).find(attempt, wanted)
+            if found is None:
+                return None, None
+            entry, record = found
+            if record.receipt is None:
+                # The file's only URL, where it came with the purchase, is needed by a retry too.
+                known = bought or Bought()
+                receipt = Receipt(ref=ref, cost=known.cost, secret=known.sealed_url)
+                record = record.model_copy(update={"phase": "bought", "receipt": receipt})
+                entry.write(record)
+            return entry, record
+        except LedgerError as error:
+            self.log.warning("%s. The result stands; clearing this task would reuse it.", error)
+            return None, None
 
     def _finish(
-        self, context: Context, ref: JobRef, status: JobStatus, bought: Bought | None
+        self,
+        context: Context,
+        ref: JobRef,
+        status: JobStatus,
+        entry: Entry | None,
+        record: Record | None,
+        bought: Bought | None,
     ) -> dict[str, JsonValue]:
         ref = status.of(ref)
+        if record is not None:
+            record = _updated(record, ref)
         if bought is None:  # Airflow's dag.test() loses what a deferral takes along
-            record = self.ledger(context).read()
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         result = job_result(ref, status, bought.cost, bought.sealed_url)
         if self.download_to:
-            files = self._landed(context, ref, status, bought.sealed_url)
+            try:
+                files = self._landed(ref, status, bought.sealed_url)
+            except LeaseOver:
+                # Nothing can be downloaded any more, so a Clear may buy again.
+                if entry is not None and record is not None:
+                    self._close(entry, record)
+                raise
             land_outlets(context, self.outlets, files, result["cost"])
             result["files"] = files
-        self.conclude(context, ref)
+        if entry is not None and record is not None:
+            self.conclude(context, entry, record)
         self.log.info("%s is ready (%s).", ref, describe(status))
         return result
 
-    def _landed(
-        self, context: Context, ref: JobRef, status: JobStatus, sealed_url: str | None
-    ) -> list[JsonValue]:
+    def _landed(self, ref: JobRef, status: JobStatus, sealed_url: str | None) -> list[JsonValue]:
         """Land the files; whatever goes wrong, the job is paid for by now."""
         try:
-            return self.hook.land_all(ref, status.outputs, str(self.download_to), sealed_url=sealed_url)
+            hook = self.hook_for(ref)
+            hook.min_bytes = whole_number("min_bytes", self.min_bytes)
+            return hook.land_all(ref, status.outputs, str(self.download_to), sealed_url=sealed_url)
         except LeaseOver:
-            # There is nothing to be had of it any more: a Clear may buy again.
-            self.conclude(context, ref)
             raise
         except VidaiError as error:
             gone = isinstance(error, JobGone)
             if isinstance(error, JobError) and not gone:
                 raise
             # That a job is gone was said once here: a retry asks more than once before it gives it up.
-            why = "the vendor says that it has none of them" if gone else str(error).rstrip(".")
+            why = "the vendor reports that it has none of them" if gone else str(error).rstrip(".")
             raise JobError(
-                f"{ref} is ready, but its files could not be landed: {why}. Once that is mended, a retry or "
-                "Clear of this task lands them and does not buy again.",
+                f"{ref} is ready, but its files could not be downloaded: {why}. Once this is fixed, retry or "
+                "clear the task to download them; nothing is bought again.",
                 charged="yes",
                 retryable=gone or is_retryable(error),
             ) from error
@@ -368,10 +225,9 @@ class JobOperator(PaidOperator):
         )
 
 
-def _done(record: Record, ref: JobRef | None) -> Record:
-    receipt = record.receipt or Receipt()
-    receipt = receipt if ref is None else receipt.model_copy(update={"ref": ref})
-    return finished(record, receipt)
+def _updated(record: Record, ref: JobRef) -> Record:
+    receipt = (record.receipt or Receipt()).model_copy(update={"ref": ref})
+    return record.model_copy(update={"receipt": receipt})
 
 
 def _bought(receipt: Receipt) -> Bought:

@@ -2,32 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from datetime import timezone
 from typing import Any
 
-from airflow.sdk import Asset, AssetAlias, Context
+from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
+
+from airflow_provider_vidai.lifecycle.identity import Attempt, Run
+from airflow_provider_vidai.operators.stores import ends_with_run
+
+#: How many purchases each try that runs in this process has made, by kind.
+_made: dict[Hashable, int] = {}
+#: Which entries of its ledger each such try has taken, for which requests.
+_claimed: dict[Hashable, dict[str, str]] = {}
 
 
-@dataclass(frozen=True)
-class Try:
-    """Which try this is.
-
-    :param id: tells it from all tries of all runs, also of a run that was deleted and made again.
-    :param max_tries: grows when a person clears the task, and only then.
-    :param began: seconds since the epoch.
-    """
-
-    id: str
-    number: int
-    max_tries: int
-    began: float
-
-
-def try_of(context: Context) -> Try:
+def attempt_of(context: Context) -> Attempt:
     """Return which try of the task this is."""
     instance = context["ti"]
-    return Try(str(instance.id), instance.try_number, instance.max_tries, instance.start_date.timestamp())
+    return Attempt(
+        str(instance.id),
+        instance.try_number,
+        instance.max_tries,
+        _run_of(context),
+        alone=ends_with_run(),
+    )
+
+
+def _run_of(context: Context) -> Run | None:
+    run = context.get("dag_run")
+    started = getattr(run, "start_date", None)
+    if started is None:
+        return None
+    return Run(
+        started=started.astimezone(timezone.utc).isoformat(), clears=getattr(run, "clear_number", 0) or 0
+    )
+
+
+def is_nested(context: Context, operator: BaseOperator) -> bool:
+    """Whether another task's code called this operator's ``execute``, as a ``@task`` function can.
+
+    Airflow then has no way to come back to it after a deferral: it would call the task that is running.
+    """
+    return getattr(context["ti"], "task", operator) is not operator
+
+
+def next_of_kind(context: Context, kind: Hashable) -> int:
+    """Return how many purchases of ``kind`` this try made before this one, from inside other tasks' code."""
+    instance = context["ti"]
+    key = (str(instance.id), instance.try_number, kind)
+    number = _made[key] = _made.get(key, -1) + 1
+    return number
+
+
+def claims_of(context: Context) -> dict[str, str]:
+    """Return which entries of the ledger the purchases of this try have taken, to be added to."""
+    instance = context["ti"]
+    return _claimed.setdefault((str(instance.id), instance.try_number), {})
+
+
+def after_success(context: Context, action: Callable[[], None]) -> None:
+    """Call ``action`` once Airflow has the task's result, in this process.
+
+    Airflow calls a task's success callbacks after it has stored the XCom and the task's state. A worker
+    that dies before that leaves the action undone.
+    """
+    instance = context["ti"]
+    task = getattr(instance, "task", None)
+    if task is None:
+        return
+
+    def act(ended: Context) -> None:
+        if ended["ti"].id == instance.id:  # dag.test() runs one task object again and again
+            action()
+
+    task.on_success_callback = [*(task.on_success_callback or ()), act]
 
 
 def land_outlets(context: Context, outlets: Sequence[Any], files: Iterable[Any], cost: Any = None) -> None:

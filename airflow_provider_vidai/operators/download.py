@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Context
 from pydantic import JsonValue
 
+from airflow_provider_vidai.arguments import whole_number
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.models import Bought, JobRef, Output
@@ -21,14 +22,19 @@ class DownloadOperator(VendorOperator):
     :param job: what an upstream task returned (or its text), or a bare job id.
     :param destination: a storage URI or path; ending in ``/`` it is a folder, otherwise the exact
         file. A file that is there already is replaced, but only by a whole one.
+    :param min_bytes: refuse a file of fewer bytes. A vendor's moderation can deliver a tiny placeholder as
+        if it were the video; by default a video under 100 kB is landed with a warning in the log.
     """
 
-    template_fields: Sequence[str] = ("job", "destination")
+    template_fields: Sequence[str] = ("job", "destination", "min_bytes")
 
-    def __init__(self, *, job: Any, destination: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, job: Any, destination: str, min_bytes: int | str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.job = job
         self.destination = destination
+        self.min_bytes = min_bytes
 
     def ref(self) -> JobRef:
         """Return the job to download."""
@@ -40,6 +46,7 @@ class DownloadOperator(VendorOperator):
             self.required()
             ref = self.ref()
             hook = self.hook_for(ref)
+            hook.min_bytes = whole_number("min_bytes", self.min_bytes)
             status = hook.ready(ref)
             bought = Bought.read(self.job)
             files = self.land(hook, ref, status.outputs, bought.sealed_url)

@@ -23,9 +23,9 @@ class VendorOperator(Arguments, BaseOperator):
     media_fields: ClassVar[Sequence[str]] = ()
     ui_color = "#d9ecff"
 
-    # Without a constructor of this class's own, Airflow would take the one of BaseOperator for it, and mapped
-    # tasks would get its None for what Airflow has better defaults for.
     def __init__(self, **kwargs: Any) -> None:
+        # Without a constructor of its own, a class whose first base is no operator is given BaseOperator's
+        # one by Airflow, and mapped tasks then take None for its list arguments, such as inlets.
         super().__init__(**kwargs)
 
     def conn_id(self) -> str:
@@ -38,7 +38,7 @@ class VendorOperator(Arguments, BaseOperator):
         return self.hook_class(self.conn_id())
 
     def hook_for(self, ref: JobRef) -> VidaiHook:
-        """Return the vendor's hook on the connection that a job was bought with."""
+        """Return the hook on the connection that a job was bought with, which is the only one to ask."""
         return self.hook if ref.conn_id == self.hook.conn_id else self.hook_class(ref.conn_id)
 
     def given(self, name: str) -> Any:

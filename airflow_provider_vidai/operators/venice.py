@@ -15,8 +15,9 @@ from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.venice import TIMEOUT, VeniceHook
 from airflow_provider_vidai.lifecycle.purchase import Offer
 from airflow_provider_vidai.models import Bought, JobRef, literal
-from airflow_provider_vidai.operators.base import JobOperator, PaidOperator
+from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
+from airflow_provider_vidai.operators.paid import PaidOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, MEDIA, OTHER_NAMES, wire_duration
 
@@ -184,22 +185,30 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
 
     :param max_cost_usd: buy only if the quote, asked for right before, is not higher. Only None is no limit:
         a template that renders to nothing fails the task before anything is sent.
+    :param on_retired: what to do when Venice has retired the model, and would serve another one: ``fail``
+        before buying, or ``warn`` and buy. Before that date the log warns.
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("generate",)
     default_timeout = TIMEOUT
     guards: ClassVar[Sequence[str]] = ("max_cost_usd",)
     template_fields: Sequence[str] = (
         *_FIELDS,
         "max_cost_usd",
+        "on_retired",
         "timeout",
         "poll_interval",
         "download_to",
+        "min_bytes",
         "venice_conn_id",
     )
 
-    def __init__(self, *, max_cost_usd: float | str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, max_cost_usd: float | str | None = None, on_retired: str = "fail", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.max_cost_usd = max_cost_usd
+        self.on_retired = on_retired
 
     def asked(self) -> dict[str, Any]:
         """Return the request, whichever of its two names an argument was given by."""
@@ -212,6 +221,7 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
         order = self.venice.order(
             self.described(),
             max_cost_usd=self.max_cost_usd,
+            on_retired=self.on_retired,
             reference_video_total_duration=self.reference_video_total_duration,
         )
         return Offer(order)
@@ -319,6 +329,7 @@ class VeniceTranscribeOperator(PaidOperator):
     """
 
     hook_class = VeniceHook
+    kinds: ClassVar[tuple[str, ...]] = ("transcript",)
     request_fields: ClassVar[Sequence[str]] = ("url", "response_format", "model")
     media_fields: ClassVar[Sequence[str]] = ("url",)
     template_fields: Sequence[str] = (*request_fields, "timeout", "venice_conn_id")

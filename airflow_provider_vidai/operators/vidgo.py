@@ -33,6 +33,7 @@ class VidgoGenerateOperator(JobOperator):
     """
 
     hook_class = VidgoHook
+    kinds: ClassVar[tuple[str, ...]] = ("media", "music")
     default_timeout = TIMEOUT
     guards: ClassVar[Sequence[str]] = ("min_credits",)
     collections: ClassVar[Sequence[str]] = ("input",)
@@ -44,6 +45,7 @@ class VidgoGenerateOperator(JobOperator):
         "timeout",
         "poll_interval",
         "download_to",
+        "min_bytes",
         "vidgo_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"input": "json"}

@@ -64,7 +64,7 @@ class VidioUploadOperator(VendorOperator):
                 duration=self.duration,
             )
         self.log.info("Uploaded %s as %s.", self.source, result["input_key"])
-        return result
+        return dict(result)  # a plain dict is what every XCom backend stores
 
 
 class VidioHighlightReelOperator(JobOperator):
@@ -83,6 +83,7 @@ class VidioHighlightReelOperator(JobOperator):
     """
 
     hook_class = VidioHook
+    kinds: ClassVar[tuple[str, ...]] = ("reel",)
     default_timeout = TIMEOUT
     collections: ClassVar[Sequence[str]] = ("input_keys",)
     request_fields: ClassVar[Sequence[str]] = (
@@ -148,6 +149,7 @@ class VidioRenderOperator(JobOperator):
     """
 
     hook_class = VidioHook
+    kinds: ClassVar[tuple[str, ...]] = ("render",)
     default_timeout = TIMEOUT
     request_fields: ClassVar[Sequence[str]] = ("job", "output_index", "export_option")
     template_fields: Sequence[str] = (
@@ -155,6 +157,7 @@ class VidioRenderOperator(JobOperator):
         "timeout",
         "poll_interval",
         "download_to",
+        "min_bytes",
         "vidio_conn_id",
     )
 

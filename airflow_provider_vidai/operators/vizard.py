@@ -17,8 +17,9 @@ from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook
 from airflow_provider_vidai.lifecycle.purchase import Offer, Settled
 from airflow_provider_vidai.models import JobRef, Output, validated
-from airflow_provider_vidai.operators.base import JobOperator, PaidOperator
+from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
+from airflow_provider_vidai.operators.paid import PaidOperator
 from airflow_provider_vidai.vendors.vizard import VIZARD, chosen_anew
 from airflow_provider_vidai.vendors.vizard_models import Choice
 from airflow_provider_vidai.vendors.vizard_social import clip_output, video_id_of
@@ -61,6 +62,7 @@ class VizardClipsOperator(JobOperator):
     """
 
     hook_class = VizardHook
+    kinds: ClassVar[tuple[str, ...]] = ("project", "edit")
     default_timeout = TIMEOUT
     request_fields: ClassVar[Sequence[str]] = _ARGUMENTS
     media_fields: ClassVar[Sequence[str]] = ("video_url", "webhook_url")
@@ -71,6 +73,7 @@ class VizardClipsOperator(JobOperator):
         "timeout",
         "poll_interval",
         "download_to",
+        "min_bytes",
         "vizard_conn_id",
     )
 
@@ -128,10 +131,10 @@ class VizardClipsOperator(JobOperator):
             )
         return Offer(hook.order(asked))
 
-    def settle(self, context: Context) -> Settled:
+    def settle(self, context: Context, deadline: float) -> Settled:
         """Buy, re-attach or reuse; of what there is, this task's choice of clips."""
         choice = self._choice()
-        settled = super().settle(context)
+        settled = super().settle(context, deadline)
         assert settled.receipt.ref is not None
         ref = settled.receipt.ref.with_params(**choice)
         receipt = settled.receipt.model_copy(update={"ref": ref})
@@ -233,6 +236,7 @@ class VizardCaptionOperator(_ClipOperator):
     :returns: ``{"video_id", "caption", "title"}``; a title is written for YouTube only.
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("caption",)
     request_fields: ClassVar[Sequence[str]] = ("clip", "platform", "tone", "voice")
     template_fields: Sequence[str] = (*request_fields, "timeout", "vizard_conn_id")
 
@@ -274,6 +278,7 @@ class VizardPublishOperator(_ClipOperator):
         since the epoch.
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("publish",)
     request_fields: ClassVar[Sequence[str]] = (
         "clip",
         "social_account_id",

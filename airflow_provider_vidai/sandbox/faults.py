@@ -34,7 +34,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 #: What some options may be.
 CHOICES = {
-    "how": ("truncated", "cut", "empty", "html", "octet_stream", "bad_gateway"),
+    "how": ("truncated", "cut", "empty", "html", "octet_stream", "bad_gateway", "placeholder"),
     "by": ("quota", "overloaded", "errors"),
 }
 #: Answers made up before the vendor hears of the call, unless told otherwise.

@@ -17,6 +17,7 @@ from airflow_provider_vidai.sandbox.venice_catalog import MODELS, Footage, Model
 from airflow_provider_vidai.sandbox.venice_chat import INSUFFICIENT, brief, complete_chat, transcribe
 from airflow_provider_vidai.sandbox.venice_delivery import deliver, share_url
 from airflow_provider_vidai.sandbox.venice_jobs import VENDOR, Job, measured, start
+from airflow_provider_vidai.sandbox.venice_retirement import ROUTED, deprecation, notices, served_by
 from airflow_provider_vidai.sandbox.venice_rules import LONGEST_SOURCE, queue_issues, quote_issues, supports
 from airflow_provider_vidai.sandbox.venice_values import Issue, complaint, missing, of_type, unknown_keys
 from airflow_provider_vidai.sandbox.venice_wire import Asked, Refused, call, error
@@ -47,6 +48,10 @@ async def models(asked: Asked) -> Response:
     found = rows(kind)
     if found is None:
         raise Refused(400, complaint([Issue("Invalid enum value", ("type",), "invalid_enum_value")]))
+    settings = asked.exchange.world.settings.venice
+    for row in found:
+        if row["id"] == settings.retires:
+            row["model_spec"]["deprecation"] = deprecation(settings)
     return JSON({"object": "list", "type": kind, "data": found})
 
 
@@ -58,6 +63,7 @@ def _model(asked: Asked) -> Model:
         raise error(404, "Model is required") if old else _invalid(Issue("model is required", ("model",)))
     if not isinstance(name, str):
         raise _invalid(Issue("model must be a string", ("model",), "invalid_type"))
+    name = served_by(name, asked.exchange.world.settings.venice) if asked.exchange.call in ROUTED else name
     if name not in MODELS:
         raise error(404, f"Specified model not found: {name}")
     return MODELS[name]
@@ -152,7 +158,7 @@ def _sold(asked: Asked, model: Model, request: dict[str, Any], amount: float) ->
     if job.share:
         job.deleted = exchange.fault("expired_url") is not None
         answer["download_url"] = share_url(exchange, job)
-    return JSON(answer)
+    return JSON(answer, headers=notices(asked.model, world.settings.venice))
 
 
 def _consented(asked: Asked, model: Model) -> None:

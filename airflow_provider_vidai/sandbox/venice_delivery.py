@@ -1,11 +1,18 @@
 """How Venice hands films out: as the answer of a poll, or by a download link that is its own secret."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import functools
+import tempfile
+from collections.abc import AsyncGenerator, Callable
+from fractions import Fraction
+from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from av.video.frame import VideoFrame
 from starlette.responses import Response
 
+from airflow_provider_vidai.sandbox.media.encode import encode
 from airflow_provider_vidai.sandbox.storage_wire import Stream, asked_range
 from airflow_provider_vidai.sandbox.venice_jobs import VENDOR, Job
 from airflow_provider_vidai.sandbox.wire import (
@@ -42,12 +49,8 @@ async def deliver(
     """
     spoil = exchange.fault("spoil_media")
     how = spoil.options["how"] if spoil else None
-    if how == "html":
-        return Response(HTML_PAGE, media_type="text/html")
-    if how == "empty":
-        return Response(media_type="video/mp4")
-    if how == "bad_gateway":
-        return JSON({"error": "The media could not be fetched from the provider. Please try again."}, 502)
+    if how in MADE_UP:
+        return await asyncio.to_thread(MADE_UP[how])
     size = job.film.path.stat().st_size
     first, end, status = 0, size, 200
     headers = {"content-type": "application/octet-stream" if how == "octet_stream" else "video/mp4"}
@@ -68,6 +71,28 @@ async def deliver(
         job.deleted = True
         exchange.world.storage.drop(job.film.key)
     return Stream(_read(exchange, file, first, end, cut_at), status, headers)
+
+
+@functools.cache
+def placeholder() -> bytes:
+    """Return a film of some kB that shows nothing: what may come, with HTTP 200, for a moderated video."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "placeholder.mp4"
+        black = np.zeros((96, 64), np.uint8)
+        pictures = (VideoFrame.from_ndarray(black, format="yuv420p") for _ in range(8))
+        encode(path, pictures, None, Fraction(8), (64, 64))
+        return path.read_bytes()
+
+
+#: Spoiled deliveries that have nothing of the film.
+MADE_UP: dict[str | None, Callable[[], Response]] = {
+    "html": lambda: Response(HTML_PAGE, media_type="text/html"),
+    "empty": lambda: Response(media_type="video/mp4"),
+    "placeholder": lambda: Response(placeholder(), media_type="video/mp4"),
+    "bad_gateway": lambda: JSON(
+        {"error": "The media could not be fetched from the provider. Please try again."}, 502
+    ),
+}
 
 
 async def _read(

@@ -28,6 +28,10 @@ class VeniceSettings:
     :param refund_failed: whether jobs bought from now on are refunded if they fail.
     :param refusal: the shape of a failed job's error: an object, or a text beside ``credits_refunded``.
     :param transcriptions: whether the retired endpoint still answers.
+    :param retires: a model that is being retired: the catalogue says so, and headers of queue and quote.
+    :param retires_in: real seconds from now until then; at 0 it is retired, and requests for it are served
+        by ``replacement``, which the answer of queue names and retrieve wants.
+    :param replacement: the model that takes its place.
     :param media_ttl: virtual seconds after which jobs and links are gone.
     :param media_bytes: films are filled up to this size with nothing.
     :param short_side: films are no larger than this on their short side, whatever was asked for; 0 is as
@@ -51,6 +55,9 @@ class VeniceSettings:
     refund_failed: bool = True
     refusal: Literal["object", "text"] = "object"
     transcriptions: Literal["retired", "live"] = "retired"
+    retires: str = ""
+    retires_in: float = 604_800.0
+    replacement: str = ""
     media_ttl: float = 86_400.0
     media_bytes: int = 0
     short_side: int = 0

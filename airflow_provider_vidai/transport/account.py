@@ -11,7 +11,7 @@ from functools import lru_cache
 import httpx
 
 from airflow_provider_vidai import __version__
-from airflow_provider_vidai.redaction import shown_media
+from airflow_provider_vidai.redaction import Hidden, shown_media
 
 USER_AGENT = f"airflow-provider-vidai/{__version__}"
 
@@ -50,9 +50,19 @@ class Account:
         return str(shown_media(self.base_url))
 
     @property
+    def hidden(self) -> Hidden:
+        """The account's key, in any form in which an answer may repeat it."""
+        return _hidden(tuple(self.key_headers.values()))
+
+    @property
     def ssl_context(self) -> ssl.SSLContext:
         """The TLS settings, made once per process: a context costs about 30 ms."""
         return _ssl_context(self.verify)
+
+
+@lru_cache(maxsize=64)
+def _hidden(values: tuple[str, ...]) -> Hidden:
+    return Hidden(values)
 
 
 @lru_cache(maxsize=8)

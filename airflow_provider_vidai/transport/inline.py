@@ -5,44 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import mimetypes
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO
 from urllib.parse import unquote_to_bytes
 
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.transport.probe import probe
-from airflow_provider_vidai.transport.storage import source
+from airflow_provider_vidai.transport.intake import checked, checked_source, kinds_for
+from airflow_provider_vidai.transport.kinds import HEAD, described, type_of, type_of_name
+from airflow_provider_vidai.transport.storage import shown_name, source
 
-#: How files of each type begin: (offset, bytes, type). The first that fits is taken.
-_TYPES = (
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"\x89PNG", "image/png"),
-    (0, b"GIF8", "image/gif"),
-    (8, b"WEBP", "image/webp"),
-    (0, b"BM", "image/bmp"),
-    (0, b"II*\0", "image/tiff"),
-    (0, b"MM\0*", "image/tiff"),
-    (4, b"ftypavi", "image/avif"),
-    (4, b"ftyphei", "image/heic"),
-    (4, b"ftypmif1", "image/heif"),
-    (4, b"ftypqt", "video/quicktime"),
-    (4, b"ftypM4A", "audio/mp4"),
-    (4, b"ftyp", "video/mp4"),
-    (4, b"moov", "video/quicktime"),
-    (8, b"AVI ", "video/x-msvideo"),
-    (8, b"WAVE", "audio/wav"),
-    (0, b"OggS", "audio/ogg"),
-    (0, b"fLaC", "audio/flac"),
-    (0, b"ID3", "audio/mpeg"),
-    (0, b"\xff\xfb", "audio/mpeg"),
-    (0, b"\xff\xf3", "audio/mpeg"),
-    (0, b"\xff\xf2", "audio/mpeg"),
-    (0, b"%PDF", "application/pdf"),
-)
-_EBML = b"\x1aE\xdf\xa3"
 _DATA = re.compile(r"data:[^,]*,", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 
@@ -57,19 +27,6 @@ def is_data_uri(value: str | bytes) -> bool:
     return isinstance(value, str) and _DATA.match(value) is not None
 
 
-def type_of(head: bytes, name: str = "") -> str | None:
-    """Return the media type of a file by its first bytes; by its name only when they tell nothing.
-
-    :param head: at least 64 bytes, unless the file is shorter.
-    """
-    for at, mark, kind in _TYPES:
-        if head[at : at + len(mark)] == mark:
-            return kind
-    if head.startswith(_EBML):
-        return "video/webm" if b"webm" in head else "video/x-matroska"
-    return mimetypes.MimeTypes().guess_type(name)[0]
-
-
 class Inliner:
     """Turns the files of one request into data URIs, as long as they fit into it together.
 
@@ -80,68 +37,87 @@ class Inliner:
         self._room = room
         self._left = room
 
-    def __call__(self, value: str | bytes) -> str:
-        """Return a URL or a data URI as it is, and anything else as a data URI.
+    def __call__(self, value: str | bytes, field: str = "") -> str:
+        """Return a URL as it is, and anything else as a data URI of the type that its bytes tell.
 
         :param value: a URL, a data URI, a storage URI or path, or the bytes themselves.
-        :raises InputError: when there is no such file, its type can't be told, or there is no room.
+        :param field: the field it is for, by whose name its kind is validated.
+        :raises InputError: when there is no such file, it is junk, of the wrong kind, or there is no room.
         """
-        if isinstance(value, str) and (is_web_url(value) or is_data_uri(value)):
-            self._take(len(value) if is_data_uri(value) else 0, "a data URI")
-            return value
+        if is_web_url(value):
+            return str(value)
+        if is_data_uri(value):
+            what = "a data URI"
+            self._take(len(value), what, field)
+            kind = self._type(_data_of(str(value), field), field, what)
+            front, _, data = str(value).partition(",")
+            options = front.partition(";")[1:]
+            return (
+                str(value)
+                if front.lower().startswith(f"data:{kind}")
+                else f"data:{kind}{''.join(options)},{data}"
+            )
         if isinstance(value, bytes):
-            return self._written(value, "the bytes given")
+            return self._written(value, field, "the bytes given")
         file = source(value)
-        self._check(file.size * 4 // 3, str(file.path))
+        self._check(file.size * 4 // 3, str(file.path), field)
         with file.open() as stream:
-            return self._written(stream.read(), str(file.path), file.name)
+            return self._written(stream.read(), field, str(file.path))
 
-    def _written(self, data: bytes, what: str, name: str = "") -> str:
-        kind = type_of(data[:64], name)
-        if kind is None:
-            raise InputError(f"{what}: is no image, sound or video that is known. Nothing was sent.")
-        text = f"data:{kind};base64,{base64.b64encode(data).decode()}"
-        self._take(len(text), what)
+    def _written(self, data: bytes, field: str, name: str) -> str:
+        text = f"data:{self._type(data, field, name)};base64,{base64.b64encode(data).decode()}"
+        self._take(len(text), name, field)
         return text
 
-    def _take(self, size: int, what: str) -> None:
-        self._check(size, what)
+    def _type(self, data: bytes, field: str, name: str) -> str:
+        if not kinds_for(field):
+            found = type_of(data[:HEAD]) or type_of_name(name)
+            if found is None:
+                raise InputError(
+                    f"{field}: {shown_name(name)} is {described(data[:HEAD])}. Nothing was sent."
+                )
+            return found
+        return checked(io.BytesIO(data), len(data), field=field, name=name).type
+
+    def _take(self, size: int, what: str, field: str) -> None:
+        self._check(size, what, field)
         self._left -= size
 
-    def _check(self, size: int, what: str) -> None:
+    def _check(self, size: int, what: str, field: str) -> None:
         if size > self._left:
+            named = f"{field}: {shown_name(what)}" if field else shown_name(what)
             raise InputError(
-                f"{what}: takes {size / 1e6:.1f} MB inside the request, which holds "
+                f"{named} takes {size / 1e6:.1f} MB inside the request, which holds "
                 f"{self._room / 1e6:.0f} MB in all (files grow by a third in it). "
                 "Give a public URL instead. Nothing was sent."
             )
 
 
-def seconds_of(value: str | bytes) -> float | None:
-    """Return how long a film or a sound is; None for one that only the vendor can get.
+def seconds_of(value: str | bytes, field: str = "") -> float | None:
+    """Return how long a video or a sound is; None for one that only the vendor can get.
 
     :raises InputError: when it can't be read, or doesn't tell.
     """
     if is_web_url(value):
         return None
-    try:
-        with _opened(value) as stream:
-            found = probe(stream).duration
-    except (ValueError, binascii.Error) as error:
-        raise InputError(f"A reference cannot be read as media: {error}. Nothing was sent.") from None
+    if isinstance(value, str) and not is_data_uri(value):
+        found = checked_source(source(value), field=field).media.duration
+    else:
+        data = value if isinstance(value, bytes) else _data_of(value, field)
+        found = checked(io.BytesIO(data), len(data), field=field, name="the file given").media.duration
     if not found:
-        raise InputError("A reference does not tell how long it is. Nothing was sent.")
+        raise InputError(f"{field or 'file'}: its length cannot be read from it. Nothing was sent.")
     return found
 
 
-@contextmanager
-def _opened(value: str | bytes) -> Iterator[IO[bytes]]:
-    if isinstance(value, bytes):
-        yield io.BytesIO(value)
-    elif is_data_uri(value):
-        front, _, data = value.partition(",")
-        raw = unquote_to_bytes(data)
-        yield io.BytesIO(base64.b64decode(raw) if front.lower().endswith(";base64") else raw)
-    else:
-        with source(value).open() as stream:
-            yield stream
+def _data_of(uri: str, field: str) -> bytes:
+    front, _, data = uri.partition(",")
+    raw = unquote_to_bytes(data)
+    if not front.lower().endswith(";base64"):
+        return raw
+    try:
+        return base64.b64decode(raw)
+    except binascii.Error:
+        raise InputError(
+            f"{field or 'A file'}: its data URI is not valid base64. Nothing was sent."
+        ) from None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, Literal
 
-from airflow_provider_vidai.models import OutputKind
+from airflow_provider_vidai.transport.kinds import HEAD, type_of
+from airflow_provider_vidai.transport.pictures import picture_size, turned_by
 
 if TYPE_CHECKING:
+    from av import Packet
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 
 @dataclass(frozen=True)
@@ -16,156 +21,184 @@ class Media:
     """What a file says about itself.
 
     :param width: pixels as stored, likewise ``height``; None without a picture.
-    :param duration: seconds; 0 for a still image, None when the file doesn't say.
+    :param duration: seconds; 0 for a still image, None when it is not known.
     :param fps: frames per second; None without moving pictures.
+    :param display_width: pixels as shown, likewise ``display_height``: rotated, and with square pixels.
+    :param kind: what there is to see and hear; cover art does not make a video of sound.
+    :param video_tracks: how many tracks of moving pictures there are; all but ``duration`` is about the
+        first of them.
     """
 
     width: int | None
     height: int | None
     duration: float | None
     fps: float | None
+    display_width: int | None = None
+    display_height: int | None = None
+    kind: Literal["video", "image", "audio"] = "video"
+    video_tracks: int = 0
 
 
-# Demuxers that PyAV uses for single pictures, by the end of their name.
+#: Of these, the header says how long the file is by when the last sample is *decoded*.
+_MP4 = "mov,mp4"
+#: Frames at the end of an MP4 among which the one that is shown last is looked for: more than any encoder
+#: may reorder.
+_LAST_FRAMES = 64
+_COVER_ART = 0x400
+#: Demuxers that PyAV uses for single pictures, by the end of their name.
 _STILLS = ("_pipe", "image2", "gif")
+#: Pictures that not every build of PyAV can read; nothing is refused for that.
+EXOTIC = frozenset({"image/avif", "image/heic", "image/heif", "image/tiff"})
 
 
 def probe(file: IO[bytes]) -> Media:
-    """Read the headers of ``file``.
+    """Read the headers of ``file``, and its packets where the headers do not say how long it is.
 
     :raises ValueError: when it is no media file that can be read.
     """
     import av  # heavy, and needed only here
 
+    found = type_of(file.read(HEAD))
+    file.seek(0)
     try:
         with _opened(file) as container:
-            video = next(iter(container.streams.video), None)
-            duration = container.duration / av.time_base if container.duration else None
-            if duration is None and video is not None and video.duration and video.time_base:
-                duration = float(video.duration * video.time_base)
-            if video is None:
-                return Media(None, None, duration, None)
-            if container.format.name.endswith(_STILLS):
-                return Media(
-                    video.width,
-                    video.height,
-                    0.0 if container.format.name != "gif" else duration or 0.0,
-                    None,
-                )
-            fps = float(video.average_rate) if video.average_rate else None
-            return Media(video.width or None, video.height or None, duration, fps)
+            if (found or "").startswith("image/") or container.format.name.endswith(_STILLS):
+                return _picture(container, file)
+            tracks = [one for one in container.streams.video if not _is_cover(one)]
+            if tracks:
+                return _moving(container, tracks)
+            if not container.streams.audio:
+                raise ValueError("it holds neither a picture nor sound")
+            duration = _told(container) or _measured(container, container.streams.audio[0])[0]
+            return Media(None, None, duration, None, kind="audio")
     except (av.FFmpegError, ValueError, OSError) as error:
+        if found in EXOTIC:
+            return Media(None, None, 0.0, None, kind="image")
         raise ValueError(str(error)) from None
 
 
+class _Nameless:
+    """A file without its name: PyAV would believe the name's extension rather than the bytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
 def _opened(file: IO[bytes]) -> InputContainer:
-    """Open ``file``; a tag in another encoding than UTF-8 must not hide the film."""
+    """Open ``file``; a tag in another encoding than UTF-8 must not hide the video."""
     import av
 
+    nameless: Any = _Nameless(file)
+    container: InputContainer
     try:
-        return av.open(file, mode="r", metadata_errors="replace")
+        container = av.open(nameless, mode="r", metadata_errors="replace")
     except TypeError:  # PyAV 19 has no such option: it replaces by itself
-        return av.open(file, mode="r")
+        container = av.open(nameless, mode="r")
+    return container
 
 
-# An AAC frame's first two bytes; of an MP3's: layer III of MPEG 1, 2 and 2.5, with and without a checksum.
-_AAC = (b"\xff\xf1", b"\xff\xf9")
-_MP3 = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\xe2")
-
-#: How the files of each kind begin: (offset, bytes).
-_SIGNATURES: dict[OutputKind, tuple[tuple[int, bytes], ...]] = {
-    "video": (
-        *((4, box) for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
-        (0, b"\x1aE\xdf\xa3"),
-        (8, b"AVI "),
-    ),
-    "image": ((0, b"\xff\xd8\xff"), (0, b"\x89PNG"), (0, b"GIF8"), (8, b"WEBP"), (4, b"ftypavi")),
-    "audio": (
-        *((0, frame) for frame in (b"ID3", *_MP3, *_AAC)),
-        (8, b"WAVE"),
-        (0, b"OggS"),
-        (0, b"fLaC"),
-        (4, b"ftyp"),
-    ),
-    "text": (),
-}
-
-_SUFFIXES = (
-    (4, b"ftypavi", ".avif"),
-    (4, b"ftypqt", ".mov"),
-    (4, b"ftypM4A", ".m4a"),
-    (4, b"ftyp", ".mp4"),
-    (0, b"\x1aE\xdf\xa3", ".webm"),
-    (0, b"\xff\xd8\xff", ".jpg"),
-    (0, b"\x89PNG", ".png"),
-    (0, b"GIF8", ".gif"),
-    (8, b"WEBP", ".webp"),
-    (8, b"WAVE", ".wav"),
-    (0, b"OggS", ".ogg"),
-    (0, b"fLaC", ".flac"),
-    (0, b"ID3", ".mp3"),
-    *((0, frame, ".aac") for frame in _AAC),
-    *((0, frame, ".mp3") for frame in _MP3),
-)
-
-#: The first bytes of a file that the two functions below want to see.
-HEAD = 16
+def _is_cover(track: VideoStream) -> bool:
+    return bool(int(track.disposition) & _COVER_ART)
 
 
-class Boxes:
-    """Follows the boxes of which an MP4 or MOV file consists, as its bytes go by.
+def _told(container: InputContainer) -> float | None:
+    return container.duration / 1e6 if container.duration and container.duration > 0 else None
 
-    A file that ends within a box was cut, even where no length was told. Of a file of other boxes than
-    the usual ones, or of none, nothing is said.
-    """
 
-    _USUAL = frozenset(
-        (
-            *(b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide"),
-            *(b"udta", b"uuid", b"meta", b"mfra", b"sidx", b"prft", b"emsg"),
-        )
+def _picture(container: InputContainer, file: IO[bytes]) -> Media:
+    track = next(iter(container.streams.video), None)
+    size = (track.width, track.height) if track and track.width and track.height else picture_size(file)
+    if size is None:
+        raise ValueError("it does not say how large its picture is")
+    duration = (_told(container) or 0.0) if container.format.name == "gif" else 0.0
+    shown = size[::-1] if turned_by(file) in (90, 270) else size
+    return Media(*size, duration, None, *shown, kind="image")
+
+
+def _moving(container: InputContainer, tracks: list[VideoStream]) -> Media:
+    track = tracks[0]
+    shown = _shown(container, track)
+    told, rate = _told(container), track.average_rate
+    fps = float(rate) if rate else None
+    if told is None:
+        told, frames = _measured(container, track)
+        fps = frames / told if told and frames else fps
+    elif _MP4 in container.format.name:
+        end = _shown_last(container, track)
+        if end is not None and end > told + (1 / fps if fps else 0.0):
+            told, fps = end, (track.frames / end if track.frames else fps)
+    elif fps is None and track.guessed_rate:
+        fps = float(track.guessed_rate)
+    return Media(
+        track.width or None, track.height or None, told, fps, *shown, kind="video", video_tracks=len(tracks)
     )
 
+
+def _shown_last(container: InputContainer, track: VideoStream) -> float | None:
+    """Return when the last frame of an MP4 ends; only the samples at its end are read."""
+    entries = track.index_entries
+    if not len(entries):
+        return None
+    start = entries[max(0, len(entries) - _LAST_FRAMES)].timestamp
+    container.seek(start, stream=track, any_frame=True, backward=True)
+    return _extents(container.demux(track)).get(track.index, _Extent()).seconds(track)
+
+
+def _measured(container: InputContainer, track: Any) -> tuple[float | None, int]:
+    """Return how long the longest track is, and how many packets ``track`` has; the whole file is read."""
+    container.seek(0)
+    found = _extents(container.demux())
+    lengths = [found[one.index].seconds(one) for one in container.streams if one.index in found]
+    longest = max((length for length in lengths if length), default=None)
+    return longest, found.get(track.index, _Extent()).count
+
+
+class _Extent:
+    """How far the packets of one track reach, in its own unit of time."""
+
     def __init__(self) -> None:
-        self._seen = 0
-        self._next: int | None = 0
-        self._header = bytearray()
+        self.count = 0
+        self._end: int | None = None
+        self._latest = self._before = -(1 << 63)
 
-    def feed(self, chunk: bytes | memoryview) -> None:
-        """Take the next bytes of the file."""
-        begin, self._seen = self._seen, self._seen + len(chunk)
-        while self._next is not None and self._next + len(self._header) < self._seen:
-            at = self._next + len(self._header) - begin
-            self._header += chunk[at : at + self._header_size - len(self._header)]
-            if len(self._header) == self._header_size:
-                self._next = self._after_box(self._next)
-                self._header.clear()
+    def take(self, at: int, duration: int) -> None:
+        """Count one packet that is shown."""
+        self.count += 1
+        self._end = at + duration if self._end is None else max(self._end, at + duration)
+        if at > self._latest:
+            self._before, self._latest = self._latest, at
 
-    @property
-    def _header_size(self) -> int:
-        return 16 if self._header[:4] == b"\0\0\0\1" else 8
-
-    def _after_box(self, start: int) -> int | None:
-        size = int.from_bytes(self._header[8:] or self._header[:4], "big")
-        # A size of 0 means that the box ends with the file, wherever that is.
-        known = size >= len(self._header) and bytes(self._header[4:8]) in self._USUAL
-        return start + size if known else None
-
-    @property
-    def cut(self) -> bool:
-        """Whether the file ends within a box."""
-        return self._next is not None and self._seen < self._next
+    def seconds(self, track: Any) -> float | None:
+        """Return the seconds from the track's start to the end of its last packet."""
+        if self._end is None or track.time_base is None:
+            return None
+        end = self._end
+        if end == self._latest and self.count > 1:
+            end += self._latest - self._before  # the last packet does not say how long it is shown
+        return float((end - (track.start_time or 0)) * track.time_base)
 
 
-def looks_like(kind: OutputKind, head: bytes) -> bool:
-    """Whether a file that begins with ``head`` can be of ``kind``."""
-    marks = _SIGNATURES[kind]
-    return not marks or any(head[at : at + len(mark)] == mark for at, mark in marks)
+def _extents(packets: Iterable[Packet[Any]]) -> dict[int, _Extent]:
+    found: dict[int, _Extent] = {}
+    for packet in packets:
+        at = packet.pts if packet.pts is not None else packet.dts
+        if at is not None and not packet.is_discard:
+            found.setdefault(packet.stream.index, _Extent()).take(at, packet.duration or 0)
+    return found
 
 
-def suffix_of(kind: OutputKind, head: bytes) -> str:
-    """Return the usual extension, with its dot, of a file that begins with ``head``."""
-    for at, mark, suffix in _SUFFIXES:
-        if head[at : at + len(mark)] == mark:
-            return suffix
-    return {"video": ".mp4", "image": ".img", "audio": ".audio", "text": ".txt"}[kind]
+def _shown(container: InputContainer, track: VideoStream) -> tuple[int | None, int | None]:
+    """Return the size of a frame as it is shown: rotated, and with square pixels."""
+    import av
+
+    width, height = track.width, track.height
+    if not width or not height:
+        return None, None
+    turned = 0
+    # A frame that cannot be decoded here says nothing about its rotation.
+    with contextlib.suppress(StopIteration, av.FFmpegError, ValueError):
+        turned = getattr(next(iter(container.decode(track))), "rotation", 0)
+    ratio = track.sample_aspect_ratio
+    if ratio and ratio > 0:
+        width = round(width * ratio)
+    return (height, width) if turned % 180 else (width, height)

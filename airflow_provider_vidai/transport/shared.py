@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from typing import Any, NamedTuple
 
 from airflow_provider_vidai.transport.account import Account
+from airflow_provider_vidai.transport.aio import AsyncClient
 from airflow_provider_vidai.transport.budget import Budget
-from airflow_provider_vidai.transport.http import AsyncClient
 
 
 class Line:

@@ -18,6 +18,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_vidai.errors import InputError, TransferError, VidaiError
 from airflow_provider_vidai.redaction import shown_media
+from airflow_provider_vidai.transport.titles import file_name
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +33,10 @@ BLOCK = 5 << 20
 #: file would be in memory when it is committed, and the commit would wait for the disk alone.
 WRITE_BACK = 32 << 20
 
-#: So many bytes of a long title's end stay in its file's name: a job's id and a file's number are there.
-KEPT_END = 48
-
 _LOCAL = ("", "file", "local")
+
+#: Control characters, which URLs lose without a word.
+_DROPPED = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,13 @@ def reading(path: ObjectStoragePath) -> contextlib.AbstractContextManager[IO[byt
 def storage_path(uri: str | ObjectStoragePath) -> ObjectStoragePath:
     """Return the path of a URI or of a plain local path.
 
-    :raises InputError: when no filesystem for it is installed.
+    Blanks at the ends do not count, and ``~`` is the home folder of the worker's user.
+
+    :raises InputError: when no filesystem for it is installed, or it holds what a storage would drop.
     """
+    if isinstance(uri, str):
+        uri = _literal(uri)
     try:
-        if isinstance(uri, str) and uri and "://" not in uri:
-            uri = str(Path(uri).absolute())  # Airflow 3.1 takes a relative one as if it began at the root
         path = ObjectStoragePath(uri)
         path.fs  # noqa: B018 - resolved lazily, and this is where a missing filesystem shows
     except TypeError:
@@ -93,6 +96,37 @@ def storage_path(uri: str | ObjectStoragePath) -> ObjectStoragePath:
             "apache-airflow-providers-amazon[s3fs] for s3://. Nothing was sent."
         ) from None
     return path
+
+
+def _literal(uri: str) -> str:
+    """Return a URI or an absolute path, of which nothing is dropped or understood in another way."""
+    uri = uri.strip()
+    if _DROPPED.search(uri):
+        raise InputError(f"{shown_name(uri)!r} contains a control character. Nothing was sent.")
+    if uri[:7].lower() == "file://" and "::" in uri:
+        uri = uri[7:]  # a plain path is taken as it is written
+    if "://" not in uri:
+        # Airflow 3.1 takes a relative path as if it began at the root.
+        return str(_at_home(uri).absolute()) if uri else uri
+    if "::" in uri:
+        raise InputError(
+            f"{shown_name(uri)!r} contains '::', at which a storage URI would be cut: rename the file. "
+            "Nothing was sent."
+        )
+    if re.match(r"file:/+~", uri, re.IGNORECASE):
+        raise InputError(
+            f"{shown_name(uri)!r}: ~ is understood only in a plain path, not in a URI. Nothing was sent."
+        )
+    return uri
+
+
+def _at_home(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{shown_name(path)!r}: the home folder that ~ stands for is not known. Nothing was sent."
+        ) from None
 
 
 def source(uri: str | ObjectStoragePath) -> Source:
@@ -117,6 +151,11 @@ def source(uri: str | ObjectStoragePath) -> Source:
     if not size:
         raise InputError(f"{_shown(uri)}: is empty. Nothing was sent.")
     return Source(path, size)
+
+
+def shown_name(value: object) -> str:
+    """Return a file's name or URI as messages and logs show it: on one line, short, and without secrets."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", _shown(value))[:300]
 
 
 def _unreadable(uri: str | ObjectStoragePath, error: PermissionError) -> InputError:
@@ -162,7 +201,7 @@ def write_whole(path: ObjectStoragePath, content: bytes) -> None:
 def destination_path(uri: str, stem: str, suffix: str) -> ObjectStoragePath:
     """Return the file to land: ``uri`` itself, or ``stem`` with ``suffix`` in the folder ``uri/``."""
     path = storage_path(uri)
-    return path / (file_name(stem) + suffix) if str(uri).endswith("/") else path
+    return path / (file_name(stem) + suffix) if str(uri).strip().endswith("/") else path
 
 
 def is_local(path: ObjectStoragePath) -> bool:
@@ -192,32 +231,20 @@ def landed_at(path: ObjectStoragePath) -> dict[str, str]:
     return {"uri": uri, "path": uri.replace("://", f"://{conn_id}@", 1) if named else uri}
 
 
-def file_name(title: str, limit: int = 200) -> str:
-    """Return what is safe of a title as a file name: titles come from vendors and are only data.
-
-    :param limit: bytes, as disks count; a longer title loses its middle.
-    """
-    safe = re.sub(r"[^\w\- ]+", "_", title, flags=re.UNICODE).strip(" _")
-    whole = safe.encode()
-    if len(whole) > limit:
-        parts = (whole[: limit - KEPT_END], whole[-KEPT_END:])
-        safe = "".join(part.decode(errors="ignore") for part in parts).strip(" _")
-    return safe or "file"
-
-
 def write_text(text: str, destination: str, stem: str) -> dict[str, Any]:
-    """Land words as a file, and return what was landed: ``{uri, path, bytes, sha256, content_type}``.
+    """Land words as a file; return ``{uri, path, bytes, sha256, complete, content_type}``.
 
     :param destination: the exact file, or a folder when it ends in ``/``.
     :raises TransferError: nothing was landed.
     """
     path, data = destination_path(destination, stem, ".txt"), text.encode()
     write_whole(path, data)
-    log.info("Landed %s, %d bytes of text", public_uri(path), len(data))
+    log.info("Landed %s, %d bytes of text", shown_name(public_uri(path)), len(data))
     return {
         **landed_at(path),
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
+        "complete": True,
         "content_type": "text/plain",
     }
 

@@ -11,15 +11,18 @@ import json
 import logging
 import urllib.request
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_vidai.errors import TransferError
+from airflow_provider_vidai.answers import clean_text
+from airflow_provider_vidai.errors import TransferError, VidaiError
 from airflow_provider_vidai.models import Fetch, Put
 from airflow_provider_vidai.transport.account import USER_AGENT, Account
+from airflow_provider_vidai.transport.reach import Reach
 
 # urllib3 logs each request's path with its query at DEBUG, and a signed URL is a secret.
 logging.getLogger("urllib3").setLevel(logging.INFO)
@@ -41,11 +44,13 @@ class Interrupted(Exception):
 class Stream:
     """A body on its way in."""
 
-    def __init__(self, label: str, response: urllib3.BaseHTTPResponse) -> None:
-        self._label = label
+    def __init__(self, account: Account, response: urllib3.BaseHTTPResponse) -> None:
+        self._label = account.label
         self._response = response
         self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
+        self.headers: Mapping[str, str] = urllib3.HTTPHeaderDict(
+            {name: account.hidden.text(clean_text(value)) for name, value in response.headers.items()}
+        )
 
     def chunks(self) -> Iterator[bytes]:
         """Yield what has arrived, as it arrives, so that an interruption loses nothing.
@@ -82,6 +87,7 @@ class Streams:
         self._account = account
         self._connections = connections
         self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._reach = Reach(account)
 
     def __enter__(self) -> Streams:
         return self
@@ -108,7 +114,7 @@ class Streams:
             response = self._send(fetch.method, url, sent, body)
             try:
                 if fetch.with_key or response.status not in _REDIRECTS:
-                    yield Stream(self._account.label, response)
+                    yield Stream(self._account, response)
                     return
                 url = self._redirected(url, response.headers.get("Location", ""), fetch.same_host)
             finally:
@@ -127,17 +133,20 @@ class Streams:
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: Any) -> urllib3.BaseHTTPResponse:
         with _interruptions(self._account.label):
-            return self._pool(url).request(
+            return self._pool(url).request(  # which checks the URL, also after a redirect
                 method, url, headers=headers, body=body, redirect=False, retries=False, preload_content=False
             )
 
     def _redirected(self, url: str, location: str, same_host: bool) -> str:
-        target = urljoin(url, location)
-        scheme = urlsplit(target).scheme
-        elsewhere = same_host and urlsplit(target).netloc != urlsplit(url).netloc
+        try:
+            target = urljoin(url, location)
+            scheme, host = urlsplit(target).scheme, urlsplit(target).netloc
+        except ValueError:
+            target, scheme, host = "", "", ""
+        elsewhere = same_host and host != urlsplit(url).netloc
         downgraded = url.startswith("https:") and scheme == "http"
         if not location or scheme not in ("http", "https") or downgraded or elsewhere:
-            where = "another host" if elsewhere else scheme or "nowhere"
+            where = "another host" if elsewhere and scheme else scheme or "nowhere"
             raise TransferError(
                 f"{self._account.label}'s storage redirects to {where}, which is not followed. "
                 "Nothing was landed.",
@@ -146,14 +155,17 @@ class Streams:
         return target
 
     def _pool(self, url: str) -> urllib3.PoolManager:
+        self._reach.check(url)
         proxy = self._account.proxy or _proxy_of_environment(url)
+        if proxy:
+            self._reach.check(url, by_proxy=True)
         if proxy not in self._pools:
             options: dict[str, Any] = {
                 "ssl_context": self._account.ssl_context,
                 "timeout": self._account.timeout,
                 "maxsize": self._connections,
             }
-            self._pools[proxy] = _over(proxy, options) if proxy else urllib3.PoolManager(**options)
+            self._pools[proxy] = _over(proxy, options) if proxy else self._reach.pool(**options)
         return self._pools[proxy]
 
 
@@ -184,6 +196,8 @@ def _proxy_of_environment(url: str) -> str | None:
 def _interruptions(label: str) -> Iterator[None]:
     try:
         yield
-    except (HTTPError, OSError) as error:
+    except VidaiError:
+        raise
+    except (HTTPError, HTTPException, OSError, ValueError) as error:
         # The text of some of these holds the URL, which is a secret.
         raise Interrupted(f"the connection to {label}'s storage broke ({type(error).__name__})") from None

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
-import queue
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from airflow_provider_vidai.errors import TransferError, VidaiError
-from airflow_provider_vidai.models import Fetch, Put
+from airflow_provider_vidai.errors import AddressGone, TransferError, VidaiError
+from airflow_provider_vidai.models import Fetch, OutputKind, Put
 from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.probe import HEAD, Boxes, Media, looks_like, probe, suffix_of
+from airflow_provider_vidai.transport.kinds import HEAD, described, looks_like, suffix_of
+from airflow_provider_vidai.transport.probe import Media, probe
+from airflow_provider_vidai.transport.progress import Progress
+from airflow_provider_vidai.transport.ranges import SPLIT_CONNECTIONS, in_ranges, is_slow
+from airflow_provider_vidai.transport.resume import StartAgain, Version
 from airflow_provider_vidai.transport.storage import (
     Landing,
     Source,
@@ -24,6 +23,7 @@ from airflow_provider_vidai.transport.storage import (
     landed_at,
     landing,
     reading,
+    shown_name,
 )
 from airflow_provider_vidai.transport.stream import Interrupted, Stream, Streams
 
@@ -34,16 +34,10 @@ FRUITLESS_TRIES = 5
 #: A line in the log at most every so many seconds.
 PROGRESS_EVERY = 10.0
 
-#: What is left of a file is fetched in several ranges at once if it is at least this long (bytes)
-SPLIT_ABOVE = 64 << 20
-#: and one connection, waited for this long (seconds), brings less than this (bytes a second): then
-#: the server caps each connection. On a line that is fast anyway, several would only cost more.
-SPLIT_AFTER = 1.0
-SPLIT_BELOW = 100e6
-SPLIT_CONNECTIONS = 8
-#: Bytes in one range, and in each buffer: one for every connection, and some on their way to disk and digest.
-SPLIT_SIZE = 2 << 20
-SPLIT_BUFFERS = SPLIT_CONNECTIONS + 3
+#: A file of fewer bytes is none, whatever it begins with.
+LEAST = 16
+#: A video of fewer bytes is often a placeholder for one that the vendor's moderation took out.
+SMALL_VIDEO = 100_000
 
 _Chunk = TypeVar("_Chunk", bytes, bytes | memoryview)
 
@@ -67,13 +61,13 @@ def upload(account: Account, locate: Callable[[], Put], source: Source) -> None:
         except Interrupted as why:
             if tries == FRUITLESS_TRIES:
                 raise _not_uploaded(source, f"failed {tries} times: {why}") from None
-            log.warning("Uploading %s: %s; trying again with a fresh URL.", source.path, why)
+            log.warning("Uploading %s: %s; trying again with a fresh URL.", shown_name(source.path), why)
             time.sleep(2.0 ** (tries - 1))
     return None
 
 
 def _put(account: Account, put: Put, source: Source) -> None:
-    body = _reported(_exactly(source), f"Uploading {source.name}", source.size)
+    body = _reported(_exactly(source), f"Uploading {shown_name(source.name)}", source.size)
     with Streams(account) as streams:
         status = streams.put(put, body, source.size)
     if 200 <= status < 300:
@@ -102,21 +96,32 @@ def _exactly(source: Source) -> Iterator[bytes]:
 
 
 def _not_uploaded(source: Source, why: str, *, retryable: bool = True) -> TransferError:
-    return TransferError(f"Uploading {source.path}: {why}. Nothing was charged.", retryable=retryable)
+    return TransferError(
+        f"Uploading {shown_name(source.path)}: {why}. Nothing was charged.", retryable=retryable
+    )
 
 
-def download(account: Account, locate: Callable[[], Fetch], destination: str, stem: str) -> dict[str, Any]:
+def download(
+    account: Account,
+    locate: Callable[[], Fetch],
+    destination: str,
+    stem: str,
+    *,
+    min_bytes: int | None = None,
+) -> dict[str, Any]:
     """Land the file that ``locate`` finds, and return what was landed.
 
     :param locate: asks the vendor for a fresh way to the file; called again whenever a URL has run
         out, also midway.
     :param destination: the exact file, or a folder when it ends in ``/``.
     :param stem: the file's name in a folder, without extension.
-    :returns: ``{uri, path, bytes, sha256, content_type, duration, width, height, fps}``, seconds and
-        pixels, without the fields that make no sense for the file.
+    :param min_bytes: refuse a file of fewer bytes; None only warns of a video under ``SMALL_VIDEO``.
+    :returns: ``{uri, path, bytes, sha256, complete, content_type, duration, width, height, fps}``, seconds
+        and pixels, without the fields that make no sense for the file. ``complete`` is True when the
+        file's own format proves that it is whole, and None when the format does not say.
     :raises TransferError: nothing was landed.
     """
-    with Streams(account, SPLIT_CONNECTIONS) as streams, contextlib.closing(_Progress()) as progress:
+    with Streams(account, SPLIT_CONNECTIONS) as streams, contextlib.closing(Progress()) as progress:
         with contextlib.ExitStack() as stack:
             target = _Target(stack, destination, stem)
             fruitless = furthest = 0
@@ -128,12 +133,20 @@ def download(account: Account, locate: Callable[[], Fetch], destination: str, st
                     # A file that can't be resumed comes from its start again: that alone is no progress.
                     fruitless = 0 if progress.received > furthest else fruitless + 1
                     furthest = max(furthest, progress.received)
+                    if isinstance(why, StartAgain):
+                        progress.restart()
                     if fruitless >= FRUITLESS_TRIES:
                         raise TransferError(
-                            f"Downloading {stem} failed: {why}. Nothing was landed."
+                            f"Downloading {shown_name(stem)} failed: {why}. Nothing was landed."
                         ) from None
-                    log.warning("Downloading %s: %s; going on from byte %d.", stem, why, progress.received)
+                    log.warning(
+                        "Downloading %s: %s; going on from byte %d.",
+                        shown_name(stem),
+                        why,
+                        progress.received,
+                    )
                     time.sleep(min(2.0**fruitless, 30.0) if fruitless else 0.2)
+            _check_size(target, progress, min_bytes)
             target.landing.commit()
         return _landed(target.landing, progress)
 
@@ -150,63 +163,15 @@ def status_of(account: Account, fetch: Fetch) -> int:
         raise TransferError(f"{str(why).capitalize()}.") from None
 
 
-class _Progress:
-    """How far a download has come, and what must stay the same for it to be resumed.
-
-    The digest is computed in a thread of its own: hashing, reading and writing take about the same
-    time, and none of them holds the interpreter.
-    """
-
-    def __init__(self) -> None:
-        self.received = 0
-        self.total: int | None = None
-        self.validator: str | None = None
-        self.content_type = ""
-        self.splittable = True
-        #: Buffers that were digested, and can be filled again.
-        self.spent: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.boxes = Boxes()
-        self._sha256 = hashlib.sha256()
-        self._chunks: queue.Queue[bytes | memoryview | None] = queue.Queue(maxsize=4)
-        self._hasher = threading.Thread(target=self._hash, daemon=True, name="sha256")
-        self._hasher.start()
-
-    def took(self, chunk: bytes | memoryview) -> None:
-        """Count a chunk that was written; a view of a buffer must not change until that is spent."""
-        self.boxes.feed(chunk)
-        self._chunks.put(chunk)
-        self.received += len(chunk)
-
-    def restart(self) -> None:
-        """Forget what was received."""
-        self._chunks.join()
-        self.received, self.boxes, self._sha256 = 0, Boxes(), hashlib.sha256()
-
-    def digest(self) -> str:
-        """Return the sha256 of what was received."""
-        self._chunks.join()
-        return self._sha256.hexdigest()
-
-    def close(self) -> None:
-        """End the thread."""
-        self._chunks.put(None)
-        self._hasher.join()
-
-    def _hash(self) -> None:
-        while (chunk := self._chunks.get()) is not None:
-            self._sha256.update(chunk)
-            if isinstance(chunk, memoryview):
-                self.spent.put(chunk.obj)
-            self._chunks.task_done()
-
-
 class _Target:
     """Where the file lands; its name may depend on how it begins."""
 
     def __init__(self, stack: contextlib.ExitStack, destination: str, stem: str) -> None:
         self._stack = stack
         self._destination = destination
-        self.stem = stem
+        self._stem = stem
+        self.name = shown_name(stem)
+        self.kind: OutputKind = "text"
         self._landing: Landing | None = None
 
     @property
@@ -217,54 +182,70 @@ class _Target:
 
     def begin(self, fetch: Fetch, head: bytes) -> None:
         """Begin the file, or begin it again."""
+        self.kind = fetch.kind
         if self._landing is None:
-            path = destination_path(self._destination, self.stem, suffix_of(fetch.kind, head))
+            path = destination_path(self._destination, self._stem, suffix_of(fetch.kind, head))
             self._landing = self._stack.enter_context(landing(path))
         else:
             self._landing.open()
 
 
-def _take_up(streams: Streams, fetch: Fetch, target: _Target, progress: _Progress) -> None:
+def _take_up(streams: Streams, fetch: Fetch, target: _Target, progress: Progress) -> None:
     """Bring the file, from where it stopped, to its end.
 
     :raises Interrupted: when it stopped again.
     """
     headers = {}
-    if progress.received and progress.validator:
-        headers = {"Range": f"bytes={progress.received}-", "If-Range": progress.validator}
+    if progress.received and progress.version.if_range:
+        headers = {"Range": f"bytes={progress.received}-", "If-Range": progress.version.if_range}
     with streams.get(fetch, headers) as stream:
         head = _checked(stream, fetch, progress)
         if not progress.received:
             target.begin(fetch, head)
         split = _pour(_chain(head, stream.chunks()), target, progress, may_split=True)
     if split:
-        log.info("Downloading %s: one connection is slow; using %d.", target.stem, SPLIT_CONNECTIONS)
-        with contextlib.closing(_in_ranges(streams, fetch, progress)) as ranges:
+        log.info("Downloading %s: one connection is slow; using %d.", target.name, SPLIT_CONNECTIONS)
+        with contextlib.closing(in_ranges(streams, fetch, progress)) as ranges:
             _pour(ranges, target, progress, may_split=False)
     if progress.total is not None and progress.received != progress.total:
         raise Interrupted(f"the stream ended at byte {progress.received} of {progress.total}")
-    if progress.received < HEAD:
+    if progress.received < LEAST:
         raise TransferError(
-            f"Downloading {target.stem}: only {progress.received} bytes came. Nothing was landed."
+            f"Downloading {target.name}: only {progress.received} bytes came. Nothing was landed."
         )
-    if progress.boxes.cut:
-        came = progress.received
-        progress.restart()
-        raise Interrupted(f"the file was cut: it ends at byte {came}, within one of its parts")
+    if progress.ending.whole() is False:
+        raise StartAgain(f"the file was cut: it ends at byte {progress.received}, within one of its parts")
 
 
-def _checked(stream: Stream, fetch: Fetch, progress: _Progress) -> bytes:
+def _check_size(target: _Target, progress: Progress, min_bytes: int | None) -> None:
+    came = progress.received
+    if min_bytes is not None and came < min_bytes:
+        raise TransferError(
+            f"Downloading {target.name}: the file has {came} bytes, fewer than the {min_bytes} of min_bytes: "
+            "it may be a placeholder for a video that the vendor's moderation took out. Nothing was landed.",
+            retryable=False,
+        )
+    if target.kind == "video" and came < SMALL_VIDEO:
+        log.warning(
+            "%s has only %d bytes: look at it, because it may be a placeholder for a video that the vendor's "
+            "moderation took out. Set min_bytes to have such a file refused.",
+            target.name,
+            came,
+        )
+
+
+def _checked(stream: Stream, fetch: Fetch, progress: Progress) -> bytes:
     """Check an answer before a byte of it is written; return the first bytes of a new file."""
+    if fetch.once and stream.status in (404, 410):
+        raise AddressGone(stream.status)
     if stream.status in _LEASE_OVER | _PASSING:
         raise Interrupted(f"HTTP {stream.status}")
     if stream.status == 416:
-        progress.restart()
-        raise Interrupted("HTTP 416")
-    if stream.status == 206 and _first_byte(stream) == progress.received > 0:
-        return b""
+        raise StartAgain("HTTP 416")
     if stream.status == 206:
-        progress.restart()
-        raise Interrupted("a range that was not asked for")
+        total = progress.version.check(stream.headers, progress.total, first=progress.received)
+        progress.total = progress.total or total
+        return b""
     if stream.status != 200:
         raise TransferError(
             f"The storage answered HTTP {stream.status}. Nothing was landed.", retryable=stream.status >= 500
@@ -272,22 +253,15 @@ def _checked(stream: Stream, fetch: Fetch, progress: _Progress) -> bytes:
     progress.restart()
     length = stream.headers.get("Content-Length", "")
     progress.total = int(length) if length.isdigit() else None
-    etag = stream.headers.get("ETag", "")
-    ranged = stream.headers.get("Accept-Ranges") == "bytes" and not etag.startswith("W/")
-    progress.validator = (etag or stream.headers.get("Last-Modified")) if ranged else None
+    progress.version = Version.of(stream.headers)
     progress.content_type = stream.headers.get("Content-Type", "").partition(";")[0].strip()
     head = stream.first(HEAD)
-    if len(head) == HEAD and not looks_like(fetch.kind, head):
+    if len(head) >= LEAST and not looks_like(fetch.kind, head):
         raise TransferError(
-            f"Expected {fetch.kind}, but what came begins with {head!r} "
-            f"({progress.content_type or 'no content type'}). Nothing was landed."
+            f"Expected {fetch.kind}, but what came is {described(head)} (its content type: "
+            f"{progress.content_type or 'none'}). Nothing was landed."
         )
     return head
-
-
-def _first_byte(stream: Stream) -> int | None:
-    told = stream.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-    return int(told) if told.isdigit() else None
 
 
 def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -297,80 +271,27 @@ def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _pour(
-    chunks: Iterator[bytes | memoryview], target: _Target, progress: _Progress, *, may_split: bool
+    chunks: Iterator[bytes | memoryview], target: _Target, progress: Progress, *, may_split: bool
 ) -> bool:
     """Write what comes; return True when what is left should rather come in several ranges."""
     waited, start = 0.0, progress.received
     since = time.monotonic()
-    for chunk in _reported(chunks, f"Downloading {target.stem}", progress.total, start):
+    for chunk in _reported(chunks, f"Downloading {target.name}", progress.total, start):
         waited += time.monotonic() - since
         target.landing.write(chunk)
         progress.took(chunk)
-        if may_split and _is_slow(progress, progress.received - start, waited):
+        if may_split and is_slow(progress, progress.received - start, waited):
             return True
         since = time.monotonic()
     return False
 
 
-def _is_slow(progress: _Progress, brought: int, waited: float) -> bool:
-    """Whether the connection is what is waited for: several don't make a slow disk faster."""
-    return (
-        waited >= SPLIT_AFTER
-        and progress.splittable
-        and progress.validator is not None
-        and (progress.total or 0) - progress.received >= SPLIT_ABOVE
-        and brought / waited < SPLIT_BELOW
-    )
-
-
-def _in_ranges(streams: Streams, fetch: Fetch, progress: _Progress) -> Generator[memoryview, None, None]:
-    """Yield the rest of the file in order, several ranges of it under way at any time."""
-    assert progress.total is not None
-    starts = iter(range(progress.received, progress.total, SPLIT_SIZE))
-    for _ in range(SPLIT_BUFFERS):
-        progress.spent.put(bytearray(SPLIT_SIZE))
-    with ThreadPoolExecutor(SPLIT_CONNECTIONS, thread_name_prefix="range") as pool:
-        under_way: deque[Future[memoryview]] = deque()
-
-        def begin() -> None:
-            if (start := next(starts, None)) is not None:
-                room = memoryview(progress.spent.get())[: (progress.total or 0) - start]
-                under_way.append(
-                    pool.submit(_one_range, streams, fetch, progress.validator or "", start, room)
-                )
-
-        try:
-            for _ in range(SPLIT_CONNECTIONS):
-                begin()
-            while under_way:
-                chunk = under_way.popleft().result()
-                begin()
-                yield chunk
-        except Interrupted:
-            progress.splittable = False
-            raise
-        finally:
-            for future in under_way:
-                future.cancel()
-
-
-def _one_range(streams: Streams, fetch: Fetch, validator: str, start: int, room: memoryview) -> memoryview:
-    headers = {"Range": f"bytes={start}-{start + len(room) - 1}", "If-Range": validator}
-    with streams.get(fetch, headers) as stream:
-        if stream.status != 206 or _first_byte(stream) != start:
-            raise Interrupted(f"HTTP {stream.status} to a range")
-        came = stream.fill(room)
-    if came != len(room):
-        raise Interrupted(f"a range ended after {came} of {len(room)} bytes")
-    return room
-
-
-def _landed(target: Landing, progress: _Progress) -> dict[str, Any]:
+def _landed(target: Landing, progress: Progress) -> dict[str, Any]:
     try:
         with reading(target.path) as file:
             media = probe(file)
     except Exception as error:  # noqa: BLE001 - the file is there, whole; nothing may fail it now
-        log.warning("%s was landed whole, but could not be probed: %s", target.path, error)
+        log.warning("%s was landed, but could not be probed: %s", shown_name(target.path), error)
         media = Media(None, None, None, None)
     facts = {
         **landed_at(target.path),
@@ -382,7 +303,13 @@ def _landed(target: Landing, progress: _Progress) -> dict[str, Any]:
         "height": media.height,
         "fps": round(media.fps, 3) if media.fps else None,
     }
-    landed = {key: value for key, value in facts.items() if value is not None}
+    complete = progress.ending.whole()
+    if complete is None:
+        log.warning(
+            "%s: its format does not say where the file ends, so that it is whole is not proven.",
+            shown_name(target.path),
+        )
+    landed = {key: value for key, value in facts.items() if value is not None} | {"complete": complete}
     log.info("Landed %s", ", ".join(f"{key} {value}" for key, value in landed.items()))
     return landed
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_vidai._compat import AirflowNotFoundException, BaseTrigger, TriggerEvent, xcom
+from airflow_provider_vidai.answers import clean
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, VidaiError
 from airflow_provider_vidai.hooks.base import aaccount
 from airflow_provider_vidai.lifecycle.poll import (
@@ -27,6 +31,8 @@ from airflow_provider_vidai.transport.account import Account
 from airflow_provider_vidai.transport.shared import Line, line, read_once
 from airflow_provider_vidai.vendors import VENDORS
 
+log = logging.getLogger(__name__)
+
 #: The connection is read again after this many seconds, so that a rotated key reaches jobs that
 #: have been waiting for long.
 CONNECTION_LASTS = 600.0
@@ -41,7 +47,7 @@ class JobEvent(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    end: Literal["status", "deadline", "account"]
+    end: Literal["status", "deadline", "account", "unsendable"]
     ref: JobRef
     status: JobStatus | None = None
     message: str = ""
@@ -54,10 +60,34 @@ class JobEvent(BaseModel):
         """
         if self.end == "deadline":
             raise timed_out(self.ref, self.message)
+        if self.end == "unsendable":
+            raise JobError(
+                f"{self.ref} has ended, but how it ended could not be passed on to the task "
+                f"({self.message}). A retry asks the vendor itself, and buys nothing.",
+                charged="yes",
+                retryable=True,
+            )
         if self.end == "account" or self.status is None:
             raise account_broken(self.ref, VidaiError(self.message))
         unless_ready(self.ref, self.status, buyer=buyer)
         return self.status
+
+
+def sendable(event: JobEvent) -> dict[str, Any]:
+    """Return ``event`` as what a triggerer can send, and any database can store.
+
+    An event that cannot be encoded ends the whole triggerer, and ends it again after each restart.
+    """
+    try:
+        found: dict[str, Any] = clean(event.model_dump(mode="json"))
+        # As a triggerer sends it to its supervisor, and as that stores it.
+        msgspec.msgpack.encode(found)
+        json.dumps(found, allow_nan=False).encode()
+    except Exception as error:  # noqa: BLE001 - whatever it is, nobody else may suffer for it
+        log.warning("%s: the end of its waiting cannot be encoded: %r", event.ref, error)
+        bare = JobEvent(end="unsendable", ref=event.ref, message=type(error).__name__)
+        return bare.model_dump(mode="json")
+    return found
 
 
 def read_event(event: Any) -> JobEvent:
@@ -134,7 +164,7 @@ class JobTrigger(BaseTrigger):
                 ref,
             )
             raise
-        yield TriggerEvent(event.model_dump(mode="json"))  # type: ignore[no-untyped-call]
+        yield TriggerEvent(sendable(event))  # type: ignore[no-untyped-call]
 
     async def _until_ended(self, ref: JobRef, watch: Watch) -> JobEvent:
         step = watch.first(time.time())

@@ -12,12 +12,13 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from airflow_provider_vidai.errors import ApiError, InputError, VidaiError
+from airflow_provider_vidai.errors import ApiError, InputError, JobFailed, JobGone, VidaiError
 from airflow_provider_vidai.models import (
     Answer,
     Call,
     Fetch,
     JobRef,
+    JobState,
     JobStatus,
     Output,
     VendorName,
@@ -28,6 +29,11 @@ R = TypeVar("R", bound=BaseModel)
 
 #: Statuses by which a server refuses a request without acting on it, because of what was asked.
 REFUSED = frozenset({400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451})
+#: Statuses by which an API says that it has no such job. A gateway in trouble answers with them too, in JSON
+#: as well, so without the vendor's own words they must go on for so many seconds, at least so often in a row.
+NOT_FOUND = frozenset({404, 410})
+NOT_FOUND_BELIEVED_FOR = 300.0
+NOT_FOUND_BELIEVED_AFTER = 4
 #: Statuses that speak of the key or the account.
 ACCOUNT = frozenset({401, 402, 403})
 
@@ -143,6 +149,30 @@ class Vendor(ABC):
             return ApiError(f"{said}. {remedy}.", status=answer.status)
         return ApiError(f"{said}.", status=answer.status, retryable=True, retry_after=wait)
 
+    def no_such_job(self, answer: Answer, doing: str, *, own_words: bool = False) -> JobStatus:
+        """Return what a refusal to tell how a job is says about the job: that it is not there.
+
+        :param own_words: whether only the vendor itself answers so, and not a gateway before it.
+        :raises ApiError: when the answer says nothing about the job.
+        """
+        page = answer.content_type.endswith("html") or answer.body.lstrip().startswith(b"<")
+        if not own_words and (page or answer.status not in NOT_FOUND):
+            words = self.error_words(answer).rstrip(". ")
+            raise ApiError(
+                f"{self.label} answered HTTP {answer.status} to '{doing}'{f': {words}' if words else ''}. "
+                "That says nothing about the job.",
+                status=answer.status,
+                retryable=True,
+            )
+        return JobStatus(
+            state=JobState.GONE,
+            vendor_status=str(answer.status),
+            error=self.error_words(answer),
+            proven=False,
+            believed_after=1 if own_words else NOT_FOUND_BELIEVED_AFTER,
+            believed_for=0.0 if own_words else NOT_FOUND_BELIEVED_FOR,
+        )
+
     def read(self, answer: Answer, doing: str) -> dict[str, Any]:
         """Return the JSON object of a successful answer.
 
@@ -152,8 +182,8 @@ class Vendor(ABC):
             raise self.refusal(answer, doing)
         try:
             body = answer.json()
-        except ValueError:
-            body = None
+        except ValueError as error:
+            raise self.unreadable(answer, doing, str(error)) from None
         if not isinstance(body, dict):
             raise self.unreadable(answer, doing)
         return body
@@ -166,14 +196,38 @@ class Vendor(ABC):
         except ValidationError:
             raise self.unreadable(answer, doing) from None
 
-    def unreadable(self, answer: Answer, doing: str) -> ApiError:
-        """Return the error for a success whose body cannot be understood."""
+    def unreadable(self, answer: Answer, doing: str, why: str = "") -> ApiError:
+        """Return the error for a success whose body cannot be understood.
+
+        :param why: what was met.
+        """
+        kind = f"{answer.content_type or 'no content type'}{why and f'; {why}'}"
         return ApiError(
             f"{self.label} answered '{doing}' with HTTP {answer.status} but an unreadable body "
-            f"({answer.content_type or 'no content type'}): {redacted(answer.excerpt(120))!r}.",
+            f"({kind}): {redacted(answer.excerpt(120))!r}.",
             status=answer.status,
             retryable=True,
         )
+
+
+def still_there(ref: JobRef, found: JobStatus) -> None:
+    """Make sure that a job, seen READY before, is there when its file is asked for.
+
+    One answer is no proof of the contrary, so a retry checks again.
+
+    :raises JobGone: when the answer says that it is not there.
+    :raises JobFailed: when the answer says that it failed.
+    """
+    if found.state is JobState.GONE:
+        why = found.error or f"the vendor says {found.vendor_status!r}"
+        again = "" if found.proven else " A retry checks again and buys nothing."
+        raise JobGone(
+            f"{ref} was not found when its file was asked for: {why.rstrip('. ')}.{again}",
+            charged="yes",
+            retryable=not found.proven,
+        )
+    if found.state is JobState.FAILED:
+        raise JobFailed(f"{ref} is {found.vendor_status!r}.", charged=found.charged)
 
 
 def is_loopback(host: str) -> bool:

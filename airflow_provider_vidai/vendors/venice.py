@@ -8,32 +8,36 @@ with the purchase, and is a bearer secret.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from airflow_provider_vidai.errors import InputError, JobError, JobFailed, JobGone, VidaiError
+from airflow_provider_vidai.errors import InputError, JobError, JobFailed, VidaiError
 from airflow_provider_vidai.models import (
     Answer,
     Call,
     Fetch,
     JobRef,
-    JobState,
     JobStatus,
     Output,
     Receipt,
     Repeat,
 )
-from airflow_provider_vidai.vendors.base import Limits, Vendor, is_loopback
+from airflow_provider_vidai.redaction import redacted
+from airflow_provider_vidai.vendors.base import REFUSED, Limits, Vendor, is_loopback, still_there
 from airflow_provider_vidai.vendors.odd import OddStr
 from airflow_provider_vidai.vendors.venice_answers import (
     StatusAnswer,
     consent_words,
     ended,
     explanation,
+    face_hint,
     inline_video,
+    is_lookup_failure,
     is_quota,
     is_video,
+    refunded_of,
     told_status,
     wait_of,
 )
@@ -58,6 +62,7 @@ class QueuedAnswer(BaseModel):
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
     queue_id: str = Field(min_length=1)
+    model: OddStr = None
     download_url: OddStr = Field(default=None, repr=False)
 
 
@@ -156,13 +161,16 @@ class Venice(Vendor):
         doing = "queue a video"
 
         def parse(answer: Answer) -> Receipt:
+            if not 200 <= answer.status < 300:
+                raise self._not_queued(answer, doing, request.model)
             queued = self.parse(QueuedAnswer, answer, doing)
             ref = JobRef(
                 vendor=self.name,
                 conn_id=conn_id,
                 job_id=queued.queue_id,
                 kind="generate",
-                params={"model": request.model},
+                # A request for a retired model is served by another one, and the job is found by that.
+                params={"model": queued.model or request.model},
             )
             secret = seal(queued.download_url) if queued.download_url else None
             return Receipt(ref=ref, vendor_status="QUEUED", cost=cost, secret=secret)
@@ -192,10 +200,11 @@ class Venice(Vendor):
                 if is_video(answer):
                     return inline_video()
                 return told_status(self.parse(StatusAnswer, answer, doing))
-            found = None if self.account_error(answer) else ended(answer, self.error_words(answer))
-            if found is None:
-                raise self.refusal(answer, doing)
-            return found
+            if found := ended(answer, self.error_words(answer), model):
+                return found
+            if answer.status in REFUSED:
+                return self.no_such_job(answer, doing, own_words=is_lookup_failure(answer))
+            raise self.refusal(answer, doing)
 
         return Call(doing, "POST", _RETRIEVE, parse, body=_retrieval(model, job_id, delete=delete))
 
@@ -230,7 +239,7 @@ class Venice(Vendor):
             body = _retrieval(model_of(ref), ref.job_id, delete=False)
             return Fetch(url=_RETRIEVE, kind="video", method="POST", body=body, with_key=True)
         if url is not None:
-            return self.link(url, base_url)
+            return replace(self.link(url, base_url), once=True)
         return self._told_url(ref, base_url)
 
     def link(self, url: str, base_url: str) -> Fetch:
@@ -239,8 +248,14 @@ class Venice(Vendor):
         :param base_url: the account's: what its own host serves is trusted too, as in a sandbox.
         :raises JobError: when the URL leads to a host that isn't the vendor's.
         """
-        parts, own = urlsplit(url), urlsplit(base_url)
-        host = parts.hostname or ""
+        own = urlsplit(base_url)
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+        except ValueError:
+            raise JobError(
+                "Venice delivers this video from an address that is no URL: it is not fetched.", charged="yes"
+            ) from None
         vendors = parts.scheme == "https" and (host == _OWN_HOST or host.endswith(f".{_OWN_HOST}"))
         here = is_loopback(host) and is_loopback(own.hostname or "")
         if not vendors and not here and (parts.scheme, host) != (own.scheme, own.hostname):
@@ -256,10 +271,7 @@ class Venice(Vendor):
 
         def parse(answer: Answer) -> Fetch:
             found = status.parse(answer)
-            if found.state is JobState.GONE:
-                raise JobGone(f"{ref}: {found.error or 'Venice no longer has it'}.", charged=found.charged)
-            if found.state is JobState.FAILED:
-                raise JobFailed(f"{ref} is {found.vendor_status!r}.", charged=found.charged)
+            still_there(ref, found)
             if isinstance(found.answer, StatusAnswer) and found.answer.url:
                 return self.link(found.answer.url, base_url)
             raise JobError(
@@ -289,6 +301,24 @@ class Venice(Vendor):
         """Return the vendor's explanation, with each field that it names."""
         return explanation(answer) or super().error_words(answer)
 
+    def _not_queued(self, answer: Answer, doing: str, model: str) -> VidaiError:
+        """Return the error for a refused purchase; some models bill a refusal, and the answer says so.
+
+        Source: a public harness (2026-10): ``provider_content_policy`` with ``credits_refunded: false``.
+        """
+        error = self.refusal(answer, doing)
+        if not isinstance(error, InputError):
+            return error
+        hint = face_hint(model, answer.excerpt(2000))
+        charged = refunded_of(answer)
+        if charged == "maybe":
+            return InputError(f"{error}{hint}")
+        words = self.error_words(answer).rstrip(". ")
+        return JobFailed(
+            f"Venice refused to {doing} with HTTP {answer.status}: {words}.{hint} Correct the request.",
+            charged=charged,
+        )
+
     def refusal(self, answer: Answer, doing: str) -> VidaiError:
         """Return the error for an answer that is not a success; a lack of consent says how to give it."""
         consent = consent_words(answer)
@@ -298,6 +328,16 @@ class Venice(Vendor):
 
 
 VENICE = Venice()
+
+
+def deprecation_notice(answer: Answer) -> str | None:
+    """Return what the headers of an answer say about the end of its model. Source: the vendor's contract."""
+    words = answer.headers.get("x-venice-model-deprecation-warning")
+    date = answer.headers.get("x-venice-model-deprecation-date") or ""
+    retired = answer.headers.get("x-venice-deprecated")
+    if not (words or date or retired):
+        return None
+    return redacted(f"{words or 'the model is being retired'} {date}".strip())[:300]
 
 
 def model_of(ref: JobRef) -> str:

@@ -49,8 +49,16 @@ ERROR_BLOCK: Final = 30.0
 
 _MEDIA = ("video/", "application/octet-stream")
 _SIGNATURES = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (0, b"\x1aE\xdf\xa3"))
-_LOOKUP_FAILED = "request id is invalid"
+_LOOKUP_FAILED = re.compile(r"request id is invalid|media could not be found", re.IGNORECASE)
+# How often in a row an end of the job itself must be reported: a 400 may be a gateway's, and so may a 500.
+_BELIEVED: Final = {400: 2, 422: 1, 500: SERVER_ERRORS_BELIEVED}
 # A refusal of the content comes in the shape of a provider's failure too, and then only its words tell.
+# So does one that the request itself breaks a limit, as reference audio of over 15 s does (seen 2026-09-28).
+_LIMIT = re.compile(
+    r"maximum|minimum|too (?:long|short|large|small|many|few)|at (?:least|most)|must (?:be|not)|exceed"
+    r"|up to \d|invalid|unsupported|not supported",
+    re.IGNORECASE,
+)
 _POLICY = re.compile(r"polic(?:y|ies)|moderation|guidelines", re.IGNORECASE)
 
 
@@ -64,7 +72,15 @@ class StatusAnswer(BaseModel):
     execution_duration: OddFloat = None
     url: OddStr = None
     error: Any = None
+    message: OddStr = None
+    details: OddStr = None
     credits_refunded: OddBool = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, in whichever of its fields (seen by a public client: ``error``, ``message``)."""
+        told = dict.fromkeys(filter(None, (_words_of(self.error), self.message, self.details)))
+        return _shown(": ".join(told)) if told else None
 
 
 def is_video(answer: Answer) -> bool:
@@ -84,7 +100,7 @@ def told_status(told: StatusAnswer) -> JobStatus:
     word = told.status.upper()
     state = _STATES.get(word, JobState.RUNNING)
     progress, expected = _timing(told) if state is JobState.RUNNING else (None, None)
-    error = _words_of(told.error)
+    body = {"error": told.error, "credits_refunded": told.credits_refunded}
     return JobStatus(
         state=state,
         vendor_status=told.status,
@@ -92,34 +108,41 @@ def told_status(told: StatusAnswer) -> JobStatus:
         progress=progress,
         expected=expected,
         outputs=_video("url" if told.url else "link") if state is JobState.READY else (),
-        error=error and _shown(error),
-        charged=refund({"credits_refunded": told.credits_refunded}),
+        error=told.reason,
+        charged=refund(body),
         answer=told,
     )
 
 
-def ended(answer: Answer, words: str) -> JobStatus | None:
+def ended(answer: Answer, words: str, model: str) -> JobStatus | None:
     """Return what an error answer says about the job itself; None when it says nothing about it.
 
     Failures are stored with the job and told at each later look: 400 and 422 at once, 500 perhaps.
 
     :param words: the vendor's explanation.
+    :param model: of the job.
     """
     body = _object(answer)
-    if body is None:
-        return None  # a gateway's page and not the API's answer
-    known: dict[str, Any] = {"vendor_status": str(answer.status), "error": words}
-    if answer.status in (404, 410) or (answer.status == 400 and _LOOKUP_FAILED in words.lower()):
-        return JobStatus(state=JobState.GONE, proven=False, **known)
-    if answer.status not in (400, 422, 500):
-        return None
+    if body is None or "error" not in body or is_lookup_failure(answer) or answer.status not in _BELIEVED:
+        return None  # a gateway's answer and not the API's, or one about the call and not the job
     return JobStatus(
         state=JobState.FAILED,
         charged=refund(body),
         blame=_blame(answer.status, body),
-        believed_after=SERVER_ERRORS_BELIEVED if answer.status == 500 else 1,
-        **known,
+        believed_after=_BELIEVED[answer.status],
+        vendor_status=str(answer.status),
+        error=words + face_hint(model, f"{words} {_in_error(body, 'type')}"),
     )
+
+
+def is_lookup_failure(answer: Answer) -> bool:
+    """Whether the vendor says in its own words that it has no such job, or none for this key.
+
+    Source: the vendor's skills of 2026-10 (``Request ID is invalid.``, HTTP 400) and its contract (``Media
+    could not be found. Request may be invalid, expired, or deleted.``, HTTP 404). A gateway says neither.
+    """
+    words = explanation(answer) if answer.status in (400, 404, 410) else None
+    return bool(words and _LOOKUP_FAILED.search(words))
 
 
 def refund(body: dict[str, Any]) -> Charged:
@@ -131,6 +154,11 @@ def refund(body: dict[str, Any]) -> Charged:
     if not isinstance(told, bool):
         return "maybe"
     return "refunded" if told else "yes"
+
+
+def refunded_of(answer: Answer) -> Charged:
+    """Return what an answer says about the charge; "maybe" when it says nothing."""
+    return refund(_object(answer) or {})
 
 
 def wait_of(answer: Answer) -> float | None:
@@ -177,6 +205,20 @@ def explanation(answer: Answer) -> str | None:
     return _shown(". ".join([said or "", *extra]))
 
 
+def face_hint(model: str, words: str) -> str:
+    """Return what a refusal for the content's sake is usually about; "" where nothing is known.
+
+    Source: a public harness on paid runs of 2026-09 and -10: ``seedance-*-basic`` refused 31 of 32 takes
+    with a person in the picture, its other models about 6 %, always in words about the prompt or the policy.
+    """
+    if not model.startswith("seedance-") or not _POLICY.search(words):
+        return ""
+    return (
+        " If a picture or video was sent, a person's face in it is the usual reason on seedance models, and "
+        "not the prompt: try another picture, or a model without '-basic'."
+    )
+
+
 def consent_words(answer: Answer) -> str | None:
     """Return what a 409 asks consent to and how it is given; None when the answer is not about that."""
     body = _object(answer)
@@ -210,9 +252,10 @@ def _blame(status: int, body: dict[str, Any]) -> Literal["input", "policy", "ven
     kind = _in_error(body, "type")
     if isinstance(kind, str) and "policy" in kind:
         return "policy"
-    if status == 422 and _POLICY.search(_words_of(body.get("error")) or ""):
+    words = _words_of(body.get("error")) or ""
+    if status == 422 and _POLICY.search(words):
         return "policy"
-    if status == 400:
+    if status == 400 or (status == 422 and _LIMIT.search(words)):
         return "input"
     # A provider's failure tells its refund at the top; whatever else a 422 is, is about the content.
     return "vendor" if "credits_refunded" in body else "policy" if status == 422 else "unknown"

@@ -7,9 +7,10 @@ costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.vendors.odd import Odd, OddBool, OddInt, OddStr, OddWords
@@ -47,12 +48,39 @@ class Constraints(_Open):
         return bool(self.resolutions) and all(word.rstrip("xX").isdigit() for word in self.resolutions or ())
 
 
+class Deprecation(_Open):
+    """That a model is retired, and when. Source: the catalogue's contract (``model_spec.deprecation``).
+
+    The vendor gives 7 to 15 days' notice, and then lets another model serve the requests.
+    """
+
+    date: Any = None
+    starts_at: Any = Field(default=None, alias="startsAt")
+    removes_at: Any = Field(default=None, alias="removesAt")
+    replacement: OddStr = Field(default=None, alias="replacementModelId")
+
+    @property
+    def end(self) -> datetime | None:
+        """When the model stops to be served; None where that is not readable."""
+        return _moment(self.removes_at) or _moment(self.date)
+
+    def announced(self, now: float) -> bool:
+        """Whether the retirement is in force as an announcement; it is where no beginning is told."""
+        begins = _moment(self.starts_at)
+        return begins is None or begins.timestamp() <= now or self.over(now)
+
+    def over(self, now: float) -> bool:
+        """Whether the model is retired."""
+        return self.end is not None and self.end.timestamp() <= now
+
+
 class ModelSpec(_Open):
     """A model's description."""
 
     name: OddStr = None
     offline: OddBool = None
     constraints: Annotated[Constraints | None, Odd] = None
+    deprecation: Annotated[Deprecation | None, Odd] = None
     capabilities: Annotated[dict[str, Any] | None, Odd] = None
 
 
@@ -61,6 +89,32 @@ class Model(_Open):
 
     id: str
     model_spec: Annotated[ModelSpec, Odd] | None = None
+
+
+def retirement(model: str, spec: ModelSpec, now: float) -> tuple[str, bool] | None:
+    """Return what to say of a model that is being retired, and whether it already is; None otherwise.
+
+    :param now: seconds since the epoch.
+    """
+    told = spec.deprecation
+    if told is None or not told.announced(now):
+        return None
+    other = f" Venice names {told.replacement!r} as its replacement." if told.replacement else ""
+    if told.over(now):
+        return f"Venice retired the model {model!r} on {told.end:%Y-%m-%d}.{other}", True
+    when = f"on {told.end:%Y-%m-%d}" if told.end else "at a time that its catalogue does not tell"
+    return f"Venice retires the model {model!r} {when}.{other}", False
+
+
+def _moment(value: Any) -> datetime | None:
+    """Return a moment of ISO 8601 text (UTC unless it says otherwise), or of epoch (milli)seconds."""
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value / 1000 if value >= 1e11 else value, timezone.utc)
+        moment = datetime.fromisoformat(str(value).strip().replace("Z", "+00:00"))
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def fitted(request: VideoRequest, limits: Constraints) -> VideoRequest:

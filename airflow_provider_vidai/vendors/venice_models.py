@@ -263,8 +263,8 @@ class VideoRequest(BaseModel):
         """The fields that are sent without being known here."""
         return sorted(self.__pydantic_extra__ or {})
 
-    def with_media(self, read: Callable[[str | bytes], str]) -> VideoRequest:
-        """Return the request with every file in it replaced by what ``read`` makes of it."""
+    def with_media(self, read: Callable[[str | bytes, str], str]) -> VideoRequest:
+        """Return the request with every file in it replaced by what ``read`` makes of it, given its field."""
         parts = {
             name: [_with_media(part, PART_MEDIA, read) for part in found]
             for name in ("elements", "keyframes")
@@ -287,12 +287,14 @@ PRICED: Final = (
 )
 
 
-def _with_media(part: M, names: Iterable[str], read: Callable[[str | bytes], str]) -> M:
+def _with_media(part: M, names: Iterable[str], read: Callable[[str | bytes, str], str]) -> M:
     changed = {}
     for name in names:
         value = getattr(part, name, None)
         if value:
-            changed[name] = [read(item) for item in value] if isinstance(value, list) else read(value)
+            changed[name] = (
+                [read(item, name) for item in value] if isinstance(value, list) else read(value, name)
+            )
     return part.model_copy(update=changed)
 
 

@@ -6,13 +6,13 @@ vendor's words, is a chat completion with a ``video_url`` part on a model that t
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
+from airflow_provider_vidai.answers import parsed
 from airflow_provider_vidai.models import Answer, Call, Receipt, Repeat
 from airflow_provider_vidai.vendors.odd import OddStr
 from airflow_provider_vidai.vendors.venice import TRANSCRIPT_TIMEOUT, VENICE
@@ -88,7 +88,7 @@ def by_endpoint(request: TranscriptRequest) -> Call[Receipt]:
     def parse(answer: Answer) -> Receipt:
         cost: dict[str, JsonValue] = {"usd": _OLD_PRICE}
         if 200 <= answer.status < 300 and answer.content_type == "text/plain":
-            text = answer.body.decode("utf-8", "replace")
+            text = answer.text()
             return Receipt(result=_result(request, text, None), cost=cost)
         found = VENICE.parse(_OldAnswer, answer, doing)
         return Receipt(result=_result(request, found.transcript, found.lang), cost=cost)
@@ -161,20 +161,15 @@ def _spoken(text: str, *, cut: bool) -> tuple[str, str | None]:
         found = _object_in(part)
         if found is not None:
             lang = found.get("lang")
-            return _whole(found["transcript"]).strip(), lang if isinstance(lang, str) else None
+            return found["transcript"].strip(), lang if isinstance(lang, str) else None
     begun = _BEGUN.search(said) if cut else None
-    return (_whole(json.loads(f'"{begun[1]}"', strict=False)) if begun else said), None
-
-
-def _whole(words: str) -> str:
-    """Return words without halves of letters, which JSON can hold and nothing else can carry."""
-    return words.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
+    return (parsed(f'"{begun[1]}"').rstrip("\ufffd") if begun else said), None
 
 
 def _object_in(text: str) -> dict[str, Any] | None:
     """Return the JSON object with a transcript that reaches from the first brace of a text to its last."""
     try:
-        found = json.loads(text[text.find("{") : text.rfind("}") + 1], strict=False)
-    except (ValueError, RecursionError):
+        found = parsed(text[text.find("{") : text.rfind("}") + 1])
+    except ValueError:
         return None
     return found if isinstance(found, dict) and isinstance(found.get("transcript"), str) else None

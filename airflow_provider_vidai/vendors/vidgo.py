@@ -6,26 +6,25 @@ Files are kept for 24 hours from the purchase, at plain URLs that are never rene
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobFailed, JobGone
+from airflow_provider_vidai.answers import clean, parsed
+from airflow_provider_vidai.errors import ApiError, InputError, JobError
 from airflow_provider_vidai.models import (
     Answer,
     Call,
     Fetch,
     JobRef,
-    JobState,
     JobStatus,
     Output,
     Receipt,
     Repeat,
 )
-from airflow_provider_vidai.vendors.base import Vendor
+from airflow_provider_vidai.vendors.base import NOT_FOUND, REFUSED, Vendor, still_there
 from airflow_provider_vidai.vendors.vidgo_answers import (
     BalanceAnswer,
     StatusAnswer,
@@ -37,6 +36,7 @@ from airflow_provider_vidai.vendors.vidgo_answers import (
     existing_task,
     explanation,
     files_of,
+    names_the_task,
     status_of,
     told,
 )
@@ -189,16 +189,11 @@ class Vidgo(Vendor):
 
         def parse(answer: Answer) -> JobStatus:
             answer = told(answer)
-            words = self.error_words(answer)
-            if answer.status in (404, 410) and explanation(answer) is None:
-                # A gateway's page, not the API's answer: it says nothing about a task.
-                raise self.unreadable(answer, doing)
-            if answer.status in (404, 410):
-                return JobStatus(
-                    state=JobState.GONE, vendor_status=str(answer.status), error=words, proven=False
-                )
-            if answer.status == 400 and "detail/music" in words:
+            if answer.status == 400 and "detail/music" in self.error_words(answer):
                 raise InputError(f"{ref} is a music task: give kind='music' with its id.")
+            if answer.status in REFUSED:
+                own = answer.status in NOT_FOUND and names_the_task(answer)
+                return self.no_such_job(answer, doing, own_words=own)
             return status_of(self.parse(StatusAnswer, answer, doing).data)
 
         if ref.kind == "music":
@@ -213,10 +208,7 @@ class Vidgo(Vendor):
 
         def parse(answer: Answer) -> Fetch:
             found = status.parse(answer)
-            if found.state is JobState.GONE:
-                raise JobGone(f"{ref}: {found.error or 'Vidgo no longer has it'}.", charged=found.charged)
-            if found.state is JobState.FAILED:
-                raise JobFailed(f"{ref} is {found.vendor_status!r}.", charged=found.charged)
+            still_there(ref, found)
             assert isinstance(found.answer, TaskAnswer)
             for file in files_of(found.answer):
                 if (file.output.index, file.output.kind) == (output.index, output.kind) and file.url:
@@ -257,7 +249,7 @@ def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus
     :raises InputError: when it is about no task.
     """
     try:
-        found = json.loads(body) if isinstance(body, (bytes, str)) else body
+        found = parsed(body) if isinstance(body, (bytes, str)) else clean(body)
         wrapped = found.get("data") if isinstance(found, Mapping) else None
         task = TaskAnswer.model_validate(wrapped if isinstance(wrapped, Mapping) else found)
     except (ValueError, RecursionError):

@@ -17,18 +17,22 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from airflow_provider_vidai.answers import parsed
 from airflow_provider_vidai.models import Answer, JobState, JobStatus, Output, OutputKind
 from airflow_provider_vidai.redaction import redacted
 from airflow_provider_vidai.vendors.base import without_urls
 from airflow_provider_vidai.vendors.odd import Odd, OddFloat, OddInt, OddStr
 
-#: Exactly these four words.
+#: These four words, in any case.
 STATES: Final = {
     "not_started": JobState.RUNNING,
     "running": JobState.RUNNING,
     "finished": JobState.READY,
     "failed": JobState.FAILED,
 }
+
+#: What is known of the money for a failed task: no refund was ever reported by a public client.
+BY_ITS_DOCUMENTS: Final = "by Vidgo's documents the credits of a failed task are returned"
 
 #: A finished task without files is looked at so often in a row before it is believed.
 EMPTY_BELIEVED: Final = 4
@@ -65,6 +69,16 @@ class TaskAnswer(BaseModel):
     files: Annotated[list[Any] | None, Odd] = Field(default=None, repr=False)
     progress: OddFloat = None
     error_message: Any = None
+    error: Any = None
+    message: Any = None
+    failure_reason: Any = None
+    task_error: Any = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed: ``error_message`` in the vendor's documents, and what else public clients read."""
+        told = (self.error_message, self.failure_reason, self.task_error, self.error, self.message)
+        return next((_text(_words_in(one)) for one in told if one), None)
 
 
 class StatusAnswer(BaseModel):
@@ -141,13 +155,15 @@ def files_of(task: TaskAnswer) -> list[File]:
 
 def status_of(task: TaskAnswer) -> JobStatus:
     """Return what a task's answer means; a failed one comes as HTTP 200 too."""
-    state = STATES.get(task.status, JobState.RUNNING)
-    error = None if task.error_message is None else _text(task.error_message)
-    known: dict[str, Any] = {"vendor_status": task.status, "known": task.status in STATES, "answer": task}
+    word = task.status.strip().lower()
+    state = STATES.get(word, JobState.RUNNING)
+    error = task.reason
+    known: dict[str, Any] = {"vendor_status": task.status, "known": word in STATES, "answer": task}
     if state is JobState.FAILED:
         # By all of the vendor's pages a failed task costs nothing: newer ones say that it is paid for
         # when submitted and given back, older ones that only success is paid for.
-        return JobStatus(state=state, error=error, charged="refunded", blame=_blame(error), **known)
+        why = f"{error.rstrip('. ')}; {BY_ITS_DOCUMENTS}" if error else BY_ITS_DOCUMENTS
+        return JobStatus(state=state, error=why, charged="refunded", blame=_blame(error), **known)
     if state is JobState.RUNNING:
         share = None if task.progress is None else min(max(task.progress / 100, 0.0), 1.0)
         return JobStatus(state=state, progress=share, error=error, **known)
@@ -188,6 +204,15 @@ def explanation(answer: Answer) -> str | None:
     if isinstance(detail, list):
         return redacted("; ".join(map(_complaint, detail)))[:600]
     return redacted(detail)[:600] if isinstance(detail, str) else None
+
+
+def names_the_task(answer: Answer) -> bool:
+    """Whether an error is the vendor's own about a task, and not a gateway's.
+
+    A gateway knows of paths and not of tasks. Source: the vendor's error table (type
+    ``resource_not_found_error``) and its status page (``detail``).
+    """
+    return error_type(answer) == "resource_not_found_error" or "task" in (explanation(answer) or "").lower()
 
 
 def existing_task(answer: Answer, asked: Mapping[str, Any]) -> str | None:
@@ -261,8 +286,8 @@ def _unpacked(value: Any) -> Any:
     """Return the files in a JSON string, or None when it is any other text."""
     if isinstance(value, str) and value.strip()[:1] in ("{", "["):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = parsed(value)
+        except ValueError:
             return None
     if isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
         return value if any("file_url" in one for one in value) else None
@@ -284,6 +309,10 @@ def _kind_of_file(name: str, url: str, one: Mapping[str, Any]) -> OutputKind:
         return _OF_FIELD[name]
     suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
     return _OF_SUFFIX.get(suffix, "video" if name == "file_url" else "audio")
+
+
+def _words_in(value: Any) -> Any:
+    return value.get("message") or value if isinstance(value, Mapping) else value
 
 
 def _text(value: Any) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import InputError, JobError, JobFailed, JobGone
+from airflow_provider_vidai.errors import InputError, JobError, JobFailed
 from airflow_provider_vidai.models import (
     Answer,
     Call,
@@ -25,7 +25,7 @@ from airflow_provider_vidai.models import (
     Repeat,
     digest,
 )
-from airflow_provider_vidai.vendors.base import Vendor, without_urls
+from airflow_provider_vidai.vendors.base import REFUSED, Vendor, still_there, without_urls
 from airflow_provider_vidai.vendors.vidio_models import (
     CreatedAnswer,
     ReelRequest,
@@ -135,19 +135,13 @@ class Vidio(Vendor):
         doing = f"read the status of {ref.kind} {ref.job_id}"
 
         def parse(answer: Answer) -> JobStatus:
-            if answer.status in (404, 410):
-                return self._gone(answer, doing)
+            if answer.status in REFUSED:
+                # How VIDIO words that a job is not there is documented nowhere, nor known from the field.
+                return self.no_such_job(answer, doing)
             job = self.parse(VidioJob, answer, doing)
             return _render_status(job, ref) if ref.kind == "render" else _reel_status(job)
 
         return Call(doing, "GET", _status_path(ref.job_id), parse)
-
-    def _gone(self, answer: Answer, doing: str) -> JobStatus:
-        if answer.content_type.endswith("html"):
-            # A gateway's page, not the API's answer: it says nothing about a job.
-            raise self.unreadable(answer, doing)
-        said = self.error_words(answer)
-        return JobStatus(state=JobState.GONE, vendor_status=str(answer.status), error=said, proven=False)
 
     @staticmethod
     def reel_of(ref: JobRef) -> JobRef:
@@ -226,11 +220,7 @@ class Vidio(Vendor):
 
         def parse(answer: Answer) -> Fetch:
             found = status.parse(answer)
-            if found.state is JobState.GONE:
-                said = found.error or "VIDIO no longer has it"
-                raise JobGone(f"{ref}: {said}.", charged=found.charged)
-            if found.state is JobState.FAILED:
-                raise JobFailed(f"{ref} is {found.vendor_status!r}.", charged=found.charged)
+            still_there(ref, found)
             if found.answer.output_url is None and found.vendor_status != "rendering":
                 raise JobError(
                     f"VIDIO job {ref.job_id} is {found.vendor_status!r} and has no rendered file: render it "

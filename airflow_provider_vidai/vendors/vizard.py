@@ -7,14 +7,14 @@ list of projects and no cancel: a purchase whose answer is lost can't be looked 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from pydantic import JsonValue, ValidationError
 
-from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobFailed, JobGone, VidaiError
+from airflow_provider_vidai.answers import clean, parsed
+from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobGone, VidaiError
 from airflow_provider_vidai.models import (
     Answer,
     Call,
@@ -27,7 +27,7 @@ from airflow_provider_vidai.models import (
     Repeat,
 )
 from airflow_provider_vidai.redaction import redacted
-from airflow_provider_vidai.vendors.base import Vendor
+from airflow_provider_vidai.vendors.base import REFUSED, Vendor, still_there
 from airflow_provider_vidai.vendors.vizard_answers import (
     Captioned,
     Created,
@@ -73,13 +73,17 @@ class Vizard(Vendor):
 
     def check(self) -> Call[str]:
         """List the social accounts: free, and answered only to a good key."""
-        accounts = self.social_accounts()
+        doing = "check the API key"
 
         def parse(answer: Answer) -> str:
-            connected = len(accounts.parse(answer).accounts)
+            body = self._answered("accounts", answer, doing, codeless=True)
+            try:
+                connected = len(SocialAccounts.model_validate(body).accounts)
+            except ValidationError:
+                return "Vizard accepts the API key; its list of social accounts is unreadable."
             return f"Vizard accepts the API key; {connected} social accounts are connected."
 
-        return Call("check the API key", "GET", accounts.path, parse)
+        return Call(doing, "GET", self.social_accounts().path, parse)
 
     # --- clips
 
@@ -131,10 +135,9 @@ class Vizard(Vendor):
         doing = f"read the status of {ref.kind} {ref.job_id}"
 
         def parse(answer: Answer) -> JobStatus:
-            if answer.status in (404, 410) and not answer.content_type.endswith("html"):
-                return JobStatus(
-                    state=JobState.GONE, vendor_status=str(answer.status), error=self.error_words(answer)
-                )
+            if answer.status in REFUSED:
+                # Vizard itself answers by a code in HTTP 200 (its error table, and all clients in the field).
+                return self.no_such_job(answer, doing)
             return project_status(self._project(answer, doing, ref.job_id), ref)
 
         return Call(doing, "GET", _query_path(ref.job_id), parse)
@@ -147,12 +150,12 @@ class Vizard(Vendor):
 
         def parse(answer: Answer) -> Fetch:
             found = status.parse(answer)
-            if found.state is JobState.GONE:
-                raise JobGone(f"{ref}: {found.error or 'Vizard no longer has it'}.", charged="yes")
+            still_there(ref, found)
             if found.state is not JobState.READY:
-                failed = found.state is JobState.FAILED
-                raise (JobFailed if failed else JobError)(
-                    f"{ref} is not ready: Vizard says {found.vendor_status!r}.", charged="maybe"
+                raise JobError(
+                    f"{ref} is not ready: Vizard says {found.vendor_status!r}. A retry checks again.",
+                    charged="yes",
+                    retryable=True,
                 )
             link = _link(found.answer, output)
             if link is None:
@@ -305,8 +308,8 @@ def project_status(project: VizardProject, ref: JobRef) -> JobStatus:
     ended = state in (JobState.FAILED, JobState.GONE)
     words = redacted(project.message or "").rstrip(". ")
     outputs = chosen(project, ref) if state is JobState.READY else ()
-    # One answer that nobody documented does not end a paid job, nor does an empty one finish it.
-    doubted = 1 if known else UNKNOWN_BELIEVED if ended else 1
+    # A code that nobody documented does not end a paid job at once, nor does an empty answer finish it.
+    doubted = UNKNOWN_BELIEVED if ended and not known else 1
     if state is JobState.READY and not project.videos:
         doubted = 2
     return JobStatus(
@@ -339,7 +342,7 @@ def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus
     :raises InputError: when it is not about a project.
     """
     try:
-        told = json.loads(body) if isinstance(body, (bytes, str)) else dict(body)
+        told = parsed(body) if isinstance(body, (bytes, str)) else clean(body)
         project = VizardProject.model_validate(told)
     except (ValueError, RecursionError):
         raise InputError("This is not what Vizard sends to a webhook: not JSON with a code.") from None

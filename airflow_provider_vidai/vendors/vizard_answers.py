@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
 
+from airflow_provider_vidai.answers import parsed
 from airflow_provider_vidai.models import JobRef, Output
 from airflow_provider_vidai.vendors.base import without_urls
 from airflow_provider_vidai.vendors.odd import OddFloat, OddInt, OddStr
 
 #: No clip is longer, in seconds (``90s-3min``), a little aside for where a sentence ends.
 LONGEST_CLIP = 200.0
+#: The longest that can be asked for, in seconds; a result beyond it that is so many times longer than the
+#: next one is the source.
+LONGEST_CHOICE = 180.0
+FAR_LONGER = 3.0
 #: A result that is at least this share of the source is the source itself.
 WHOLE = 0.95
 
@@ -22,7 +26,7 @@ def _topics(value: Any) -> list[str]:
     """Return topics from a list, or from the JSON of one in a text."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parsed(value)
         except ValueError:
             value = [value]
     return [str(item) for item in value if item] if isinstance(value, list) else []
@@ -30,6 +34,13 @@ def _topics(value: Any) -> list[str]:
 
 def _objects(value: Any) -> list[Any]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _accounts(value: Any) -> list[Any]:
+    """Return accounts from a list; in an unknown wrapper they are unreadable, which is not "none"."""
+    if value is not None and not isinstance(value, list):
+        raise ValueError("must be a list of accounts")
+    return _objects(value)
 
 
 class _Told(BaseModel):
@@ -45,7 +56,8 @@ class VizardClip(_Told):
     """One clip (or the edited video) of a project.
 
     :param video_id: what captions and publishing take; None in the oldest generation of the API.
-    :param video_url: where the file is, for some hours: a secret.
+    :param video_url: where the file is: a secret, good for 7 days (seen in signed URLs of 2025 and 2026;
+        the first documents said 3 hours).
     :param duration: seconds.
     :param viral_score: 0 to 10; None for an edited video.
     """
@@ -131,8 +143,8 @@ class SocialAccount(_Told):
 class SocialAccounts(_Told):
     """The connected accounts; documented as ``accounts``, and sent as ``publishAccounts``."""
 
-    accounts: Annotated[list[SocialAccount], BeforeValidator(_objects)] = Field(
-        default_factory=list, validation_alias=AliasChoices("publishAccounts", "accounts")
+    accounts: Annotated[list[SocialAccount], BeforeValidator(_accounts)] = Field(
+        validation_alias=AliasChoices("publishAccounts", "accounts")
     )
     total: OddInt = None
 
@@ -148,18 +160,25 @@ def chosen(project: VizardProject, ref: JobRef) -> tuple[Output, ...]:
     """Return the deliverables that ``ref`` asks for, best first, each with its place among all clips.
 
     Its params may hold ``max_clips``, ``min_viral_score``, and ``drop_source`` (with ``source_seconds``
-    where that is known).
+    where that is known). A copy of the source comes last, marked ``source_copy``; it is never one of the
+    best.
     """
-    clips = project.clips()
-    found = [
-        clip.output(index, project.project_id or ref.job_id)
-        for index, clip in enumerate(clips)
-        if not (ref.params.get("drop_source") and len(clips) > 1 and _is_source(clip, ref))
-    ]
     least, most = ref.params.get("min_viral_score"), ref.params.get("max_clips")
+    drop = bool(ref.params.get("drop_source"))
+    choose = isinstance(least, (int, float)) or isinstance(most, int)
+    clips = project.clips()
+    copies = _copies(clips, ref, certain=not drop)
+    outputs = [clip.output(index, project.project_id or ref.job_id) for index, clip in enumerate(clips)]
+    found = [output for output in outputs if output.index not in copies]
     if isinstance(least, (int, float)):
         found = [output for output in found if _score(output) >= least]
+    if not drop and not choose:
+        found += [_marked(outputs[index]) for index in sorted(copies)]
     return tuple(found[:most] if isinstance(most, int) else found)
+
+
+def _marked(output: Output) -> Output:
+    return output.model_copy(update={"details": {**output.details, "source_copy": True}})
 
 
 def _score(output: Output) -> float:
@@ -167,10 +186,23 @@ def _score(output: Output) -> float:
     return score if isinstance(score, (int, float)) else -1.0
 
 
-def _is_source(clip: VizardClip, ref: JobRef) -> bool:
+def _copies(clips: list[VizardClip], ref: JobRef, *, certain: bool) -> set[int]:
+    """Return the places of copies of the source among the clips; never all of them.
+
+    Scores and editor URLs do not tell them apart: copies have both (seen by a public client, which tells
+    them by the relative length used here).
+
+    :param certain: count only what cannot be a clip: over three minutes, and over three times the next one.
+    """
     source = ref.params.get("source_seconds")
-    if clip.duration is None:
-        return False
+    lengths = [clip.duration or 0.0 for clip in clips]
+    if len(clips) < 2:
+        return set()
     if isinstance(source, (int, float)):
-        return clip.duration >= WHOLE * source
-    return clip.duration > LONGEST_CLIP
+        found = {index for index, length in enumerate(lengths) if length >= WHOLE * source}
+    else:
+        second, longest = sorted(lengths)[-2:]
+        far_longer = longest > LONGEST_CHOICE and longest > FAR_LONGER * second
+        least = longest if far_longer else float("inf") if certain else LONGEST_CLIP
+        found = {index for index, length in enumerate(lengths) if length >= least}
+    return found if len(found) < len(clips) else set()

@@ -58,7 +58,7 @@ def test_a_long_limit_gives_the_worker_back_and_uses_up_no_try(control: Control,
     assert caught.value.method_name == "execute_after_wait"
     assert task.store.record is None, "no intent is on record"
     assert len(control.purchases()) == before
-    assert task.resumed(caught.value, {"moment": "now"})
+    assert task.check(task.resumed(caught.value, {"moment": "now"}))
     assert len(control.purchases()) == before + 1
     assert task.store.record["phase"] == "done"
 

@@ -150,6 +150,52 @@ def test_octets_that_begin_like_a_video_are_one(video_of: Any, control: Control,
     assert landed["duration"] == pytest.approx(5, abs=0.3)
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["same task", "own task"])
+def test_a_delivery_url_that_is_dead_is_asked_once_and_said_to_be_the_end(
+    video_of: Any, control: Control, tmp_path: Path, later: bool
+) -> None:
+    control.fault("venice", "share", "expired_url")
+    task = video_of(**LINK, **({} if later else {"download_to": f"{tmp_path}/"}))
+    words = (
+        "gone for good",
+        "HTTP 410",
+        "came with the purchase",
+        "clear the task that bought it",
+        "It was charged.",
+    )
+    if later:
+        stopped(download_of(task.run(), f"{tmp_path}/"), *words)
+    else:
+        stopped(task, *words)
+    assert len(control.calls("venice", "share")) == 1
+    assert bought(control) == 1
+    task.clear().run()
+    assert bought(control) == 2
+
+
+def test_a_delivery_url_that_is_not_found_for_a_moment_is_not_given_up(
+    video_of: Any, control: Control, tmp_path: Path
+) -> None:
+    control.fault("venice", "share", "status", status=404, times=2, body={"error": "Not found"})
+    (landed,) = download_of(video_of(**LINK).run(), f"{tmp_path}/").run()
+    assert landed["bytes"] > 0
+    control.fault("venice", "share", "status", status=404, times=None, body={"error": "Not found"})
+    stopped(download_of(video_of(**LINK).run(), f"{tmp_path}/"), "gone for good", "HTTP 404")
+
+
+def test_a_gateway_that_finds_nothing_for_a_while_fails_no_video(video_of: Any, control: Control) -> None:
+    control.fault(
+        "venice",
+        "retrieve",
+        "status",
+        status=404,
+        times=5,
+        body={"message": "no Route matched with those values"},
+    )
+    assert video_of().run()["state"] == "ready"
+    assert bought(control) == 1
+
+
 def test_a_bare_id_of_a_linked_video_says_what_is_missing(video_of: Any, tmp_path: Path) -> None:
     job = video_of(**LINK).run()
     task = download_of(job["job_id"], f"{tmp_path}/a.mp4", model=LINK["model"])
@@ -202,9 +248,9 @@ def test_numbers_and_truths_may_come_as_text(video_of: Any, control: Control) ->
 # --- price ------------------------------------------------------------------------------------
 
 
-def test_the_readmes_video_can_be_bought(control: Control, tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    example = readme.partition("### VeniceVideoOperator")[2].partition("```python")[2].partition("```")[0]
+def test_the_guides_video_can_be_bought(control: Control, tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "venice-operators.md").read_text()
+    example = guide.partition("### VeniceVideoOperator")[2].partition("```python")[2].partition("```")[0]
     image = str(picture(tmp_path / "sea.jpg", size=(640, 480)))
     told: dict[str, Any] = {}
     exec(

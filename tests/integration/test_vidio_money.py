@@ -98,7 +98,7 @@ def test_a_retry_with_a_changed_request_goes_on_with_what_was_bought(
     task.make = reel_of(output_length=2).make
     assert task.retry().run()["job_id"] == first["job_id"]
     assert bought(control) == 1
-    assert "A retry goes on with what was bought" in capfd.readouterr().out
+    assert "A retry continues with that purchase" in capfd.readouterr().out
 
 
 def test_a_request_that_became_invalid_does_not_keep_a_retry_from_its_job(
@@ -237,10 +237,10 @@ def test_a_job_that_is_gone_is_bought_again_only_by_a_person(reel_of: Any, contr
     task = reel_of(deferrable=True).retry()
     abandoned(task)
     control.fault("vidio", "status", "status", status=404, times=None)
-    failing(task.retry(), "gone", "Clear the task")
+    task.make = reel_of(deferrable=False, timeout=1200).make
+    failing_for_now(task.retry(), "cannot be found", "may still be there")
     assert bought(control) == 1
-    control.fault("vidio", "status", "status", status=404)
-    task.make = reel_of(deferrable=True).make
+    task.make = reel_of(deferrable=True, timeout=1200).make
     abandoned(task.clear())
     assert bought(control) == 2
 
@@ -284,7 +284,7 @@ def test_a_purchase_whose_answer_is_lost_is_never_repeated_by_itself(
     task = reel_of()
     control.fault("vidio", BUY, fault, **options)
     failing(
-        task, "outcome is unknown", "It may have been charged", "Look at the VIDIO account", "Clear the task"
+        task, "outcome is unknown", "It may have been charged", "Check the VIDIO account", "Clear the task"
     )
     assert task.store.record["phase"] == "intent"
     assert bought(control) == sold
@@ -330,7 +330,7 @@ def test_a_worker_that_dies_before_the_answer_leaves_an_intent_that_stops_the_re
     # Another process takes over; nothing that the old one still does reaches its record.
     successor = Task(task.make)
     successor.store.values = dict(task.store.values)
-    successor.instance = task.instance
+    successor.instance, successor.dag_run = task.instance, task.dag_run
     failing(successor.retry(), "ended before its answer was recorded", "It may have been charged")
     control.release(hold, drop=True)
     worker.join(10)
@@ -476,7 +476,8 @@ def test_the_record_goes_from_intent_to_bought_to_done(reel_of: Any, control: Co
 
     class Watched(StateStore):
         def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
-            phases.append((value["phase"], bought(control)))
+            if isinstance(value, dict):
+                phases.append((value["phase"], bought(control)))
             super().set(key, value, retention=retention)
 
     task = reel_of()
@@ -511,7 +512,7 @@ def test_a_record_that_is_not_understood_is_not_taken_for_none(reel_of: Any, con
 def test_a_result_stands_though_it_could_not_be_written_down(reel_of: Any, control: Control) -> None:
     class Forgetful(StateStore):
         def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
-            if value["phase"] == "done":
+            if isinstance(value, dict) and value["phase"] == "done":
                 raise ConnectionError("the API server is away")
             super().set(key, value, retention=retention)
 

@@ -53,8 +53,19 @@ class StateStore:
         return self.get("vidai_purchase")
 
 
+class Run:
+    """The DAG run, as far as a task sees it."""
+
+    def __init__(self) -> None:
+        self.start_date = datetime.now(timezone.utc)
+        self.clear_number = 0
+
+
 class Instance:
     """The task instance of one try."""
+
+    #: The operator that Airflow runs, as it sets it.
+    task: Any = None
 
     def __init__(self, try_number: int, max_tries: int) -> None:
         self.id = uuid.uuid4()
@@ -82,18 +93,21 @@ class Task:
         self.store = StateStore() if store else None
         self.outlet_events = OutletEventAccessors()
         self.instance = Instance(0, retries)
+        self.dag_run = Run()
+        #: What goes wrong when Airflow stores the result of the next try that returns one.
+        self.xcom_trouble: Exception | None = None
         self.deferrals: list[TaskDeferred] = []
         self.events: list[Any] = []
         self.triggers: list[dict[str, Any]] = []
         self.operator: Any = None
 
     def context(self) -> dict[str, Any]:
-        context = {"ti": self.instance, "outlet_events": self.outlet_events}
+        context = {"ti": self.instance, "dag_run": self.dag_run, "outlet_events": self.outlet_events}
         return {**context, "task_state_store": self.store} if self.store else context
 
     def begin(self) -> Any:
         """Begin a try as it is; return what the operator returned, or raise what it raised."""
-        self.operator = self.make()
+        self.operator = self.instance.task = self.make()
         return self.operator.execute(self.context())
 
     def retry(self) -> Task:
@@ -129,13 +143,19 @@ class Task:
 
     def resumed(self, deferred: TaskDeferred, event: Any) -> Any:
         """Run the rest of a try with the trigger's event."""
-        self.operator = self.make()
+        self.operator = self.instance.task = self.make()
         kwargs = {**json.loads(json.dumps(deferred.kwargs or {})), "event": event}
         return self.operator.resume_execution(deferred.method_name, kwargs, self.context())
 
     def check(self, result: Any) -> Any:
-        """Return a result as the next task gets it: through JSON."""
-        return json.loads(json.dumps(result))
+        """Return a result as the next task gets it, through JSON, and end the try in success."""
+        if trouble := self.xcom_trouble:
+            self.xcom_trouble = None
+            raise trouble
+        stored = json.loads(json.dumps(result))
+        for callback in self.operator.on_success_callback:
+            callback(self.context())
+        return stored
 
     def everything_told(self) -> str:
         """Return all that leaves the task: XComs, events, trigger arguments, asset events, the ledger."""

@@ -1,4 +1,4 @@
-"""README's table of what happens and what it costs, where nothing is killed and nobody presses a button."""
+"""What happens and what it costs (docs/how-it-works/money.md), where nothing is killed and nobody clicks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_after_a_timeout_the_job_goes_on_and_the_retry_waits_for_it_anew(
     assert counts(orders) == each(orders, 1)
     # Airflow itself ends a synchronous task at its execution_timeout.
     ended = (mode, limit) == ("sync", "execution_timeout")
-    says(runs, 1, "is still running at the vendor, and is billed" if ended else "goes on at the vendor")
+    says(runs, 1, "is still running at the vendor, and is billed" if ended else "was not seen to end")
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403], ids=["refused", "key", "empty", "closed"])

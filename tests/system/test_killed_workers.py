@@ -10,6 +10,8 @@ from tests.system.conftest import (
     SPEED,
     Order,
     Stop,
+    counts,
+    eventually,
     in_state,
     kill_task,
     messages,
@@ -30,8 +32,6 @@ PLACES = [
     ("after the intent", "failed", 0, "It may have been charged."),
     ("before bought is on record", "failed", 1, "It may have been charged."),
     ("after bought is on record", "success", 1, "bought by try 1"),
-    ("before done is on record", "success", 1, "This try will use the result that is there"),
-    ("after done is on record", "success", 1, "This try will use the result that is there"),
 ]
 
 
@@ -69,6 +69,27 @@ def test_a_worker_killed_at_any_place_never_buys_twice(
         if state == "success" and order.product.name == "venice_video":
             assert run.xcom("paid")["sealed_url"], "the link that came with the purchase is lost"
     nowhere_in_the_clear(stack, SECRET_LINK)
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("place", "purchases"), [("before done is on record", 1), ("after done is on record", 2)]
+)
+def test_a_finished_task_whose_worker_died_before_it_noted_that_reuses_its_purchase_when_cleared(
+    orders: list[Order], stop: Stop, mode: str, place: str, purchases: int
+) -> None:
+    runs = {order: order.start(mode, stop.at(place, order)) for order in orders}
+    for order, run in runs.items():
+        stop.reached(order)
+        assert run.task("paid")["state"] == "success", order
+        assert run.xcom("paid")["job_id"] == order.bought()[0]["job_id"], order
+        kill_task(run)
+    for run in runs.values():
+        run.clear("paid")
+    for order, run in runs.items():
+        eventually(f"second try of {order}", lambda run=run: run.task("paid")["try_number"] == 2)
+    waits(runs, "success")
+    assert counts(orders) == dict.fromkeys(map(str, orders), purchases)
 
 
 @pytest.mark.parametrize(("place", "purchases"), [("after the intent", 1), ("before bought is on record", 2)])

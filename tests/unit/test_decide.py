@@ -167,7 +167,7 @@ def test_only_a_failure_that_cost_nothing_and_could_go_well_is_bought_again(char
     ],
 )
 def test_only_a_clear_makes_max_tries_grow(max_tries, fingerprint, why):
-    assert occasion(record(max_tries=2), fingerprint=fingerprint, max_tries=max_tries) is why
+    assert occasion(record(max_tries=2), fingerprints=(fingerprint,), max_tries=max_tries) is why
 
 
 # --- naming what is there -------------------------------------------------------------------------

@@ -352,8 +352,8 @@ def test_a_connection_without_a_key_is_explained(connect: Any) -> None:
         (lambda folder: _write(folder / "noextension", b"x"), "has no extension"),
         (lambda folder: _write(folder / "a.", b"x"), "has no extension"),
         (lambda folder: _write(folder / ".mp4", b"x"), "has no extension"),
-        (lambda folder: _write(folder / "a.mp3", b"x"), "known extensions are mp4, mov"),
-        (lambda folder: _write(folder / "a.mp4", b"no film at all" * 99), "cannot be used as footage"),
+        (lambda folder: _write(folder / "a.mp3", b"x"), "is plain text, not a video or an image"),
+        (lambda folder: _write(folder / "a.mp4", b"no film at all" * 99), "is plain text, not a video"),
     ],
 )
 def test_footage_that_cannot_be_used_is_refused_before_anything_is_sent(
@@ -386,16 +386,16 @@ def test_a_wrong_description_of_footage_is_named(connect: Any, media: Path, name
         with pytest.raises(InputError, match="Nothing was sent") as caught:
             hook.upload(str(media), **{name: value})
         assert server.requests == []
-    assert f"{name}:" in str(caught.value)
+    assert name in str(caught.value)
 
 
-def test_sound_is_no_footage_unless_it_is_described(connect: Any, tmp_path: Path) -> None:
+def test_sound_under_a_videos_name_is_no_footage(connect: Any, tmp_path: Path) -> None:
     from tests.support.films import sound
 
     path = sound(tmp_path / "a.wav").rename(tmp_path / "a.mp4")
     with serving(answer(body={})) as server:
         hook = VidioHook(connect(host=server.url))
-        with pytest.raises(InputError, match="does not tell its width, height: set them"):
+        with pytest.raises(InputError, match=r"is a sound .*, and a video or an image is needed"):
             hook.upload(str(path))
         assert server.requests == []
 

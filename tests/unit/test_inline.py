@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.transport.inline import Inliner, seconds_of, type_of
+from airflow_provider_vidai.transport.inline import Inliner, seconds_of
+from airflow_provider_vidai.transport.kinds import type_of
 from tests.support.films import film, picture, sound
 from tests.support.shelf import shelf
 
@@ -43,28 +45,90 @@ def test_a_film_is_what_its_bytes_say(tmp_path: Path, name: str, kind: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("head", "name", "kind"),
+    ("head", "kind"),
     [
-        (b"RIFF\0\0\0\0WAVE", "", "audio/wav"),
-        (b"ID3\4", "", "audio/mpeg"),
-        (b"\xff\xfb\x90", "", "audio/mpeg"),
-        (b"OggS", "", "audio/ogg"),
-        (b"fLaC", "", "audio/flac"),
-        (b"\0\0\0\x20ftypM4A ", "", "audio/mp4"),
-        (b"\0\0\0\x20ftypavif", "", "image/avif"),
-        (b"%PDF-1.7", "", "application/pdf"),
-        (b"plain words", "notes.txt", "text/plain"),
-        (b"plain words", "notes", None),
-        (b"", "", None),
+        (b"RIFF\0\0\0\0WAVE", "audio/wav"),
+        (b"ID3\4", "audio/mpeg"),
+        (b"\xff\xfb\x90", "audio/mpeg"),
+        (b"OggS", "audio/ogg"),
+        (b"fLaC", "audio/flac"),
+        (b"\0\0\0\x20ftypM4A ", "audio/mp4"),
+        (b"\0\0\0\x20ftypavif", "image/avif"),
+        ((b"G" + bytes(187)) * 3, "video/mp2t"),
+        (b"%PDF-1.7", "application/pdf"),
+        (b"BMW is a car and no picture", None),
+        (b"plain words", None),
+        (b"", None),
     ],
 )
-def test_the_name_counts_only_when_the_bytes_say_nothing(head: bytes, name: str, kind: str | None) -> None:
-    assert type_of(head, name) == kind
+def test_only_the_bytes_tell_what_a_file_is(head: bytes, kind: str | None) -> None:
+    assert type_of(head) == kind
+
+
+JUNK = {
+    "an HTML page": b"<!DOCTYPE html><html>Sign in</html>",
+    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    "an SVG drawing": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>',
+    "JSON": b'{"error": "expired"}',
+    "XML": b"<?xml version='1.0'?><Error/>",
+    "plain text": b"nothing to see here",
+}
+
+
+@pytest.mark.parametrize("given", ["file", "bytes", "data URI"])
+@pytest.mark.parametrize("what", JUNK)
+@pytest.mark.parametrize("field", ["image_url", "video_url", "audio_url"])
+def test_junk_under_a_media_name_is_refused_by_field_and_never_inlined(
+    tmp_path: Path, what: str, field: str, given: str
+) -> None:
+    path = tmp_path / "holiday.png"
+    path.write_bytes(JUNK[what])
+    uri = f"data:image/png;base64,{base64.b64encode(JUNK[what]).decode()}"
+    value = {"file": str(path), "bytes": JUNK[what], "data URI": uri}[given]
+    with pytest.raises(InputError, match=rf"^{field}: .* is {what}.*Nothing was sent") as caught:
+        Inliner(ROOM)(value, field)
+    assert ("holiday.png" in str(caught.value)) is (given == "file")
+
+
+def test_sound_under_a_pictures_name_is_refused_naming_both(tmp_path: Path) -> None:
+    path = sound(tmp_path / "a.wav").rename(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"^image_url: .*a\.png is a sound \(audio/wav\), and an image is"):
+        Inliner(ROOM)(str(path), "image_url")
+    assert Inliner(ROOM)(str(path), "audio_url").startswith("data:audio/wav;")
 
 
 @pytest.mark.parametrize(
-    "value", ["https://example.com/a.png?sig=1", "HTTP://example.com/a", "data:image/png;base64,AAAA"]
+    ("name", "field", "why"),
+    [
+        ("picture_called.mp4", "video_url", r"is an image \(image/png\), and a video is needed"),
+        ("video_called.jpg", "image_url", r"is a video \(video/mp4\), and an image is needed"),
+        ("truncated_faststart.mp4", "video_url", "was cut"),
+        ("podcast_cover.mp4", "video_url", "is a sound"),
+        ("audio_only.mp4", "reference_video_urls", "holds no picture"),
+        ("html_called.png", "image_url", "is an HTML page"),
+        ("lfs_pointer.png", "frontal_image_url", "is a Git LFS pointer"),
+    ],
 )
+def test_a_file_that_its_field_cannot_take_is_refused_before_anything_is_sent(
+    case: Callable[[str], Path], name: str, field: str, why: str
+) -> None:
+    with pytest.raises(InputError, match=rf"^{field}: .*{name} {why}.*Nothing was sent"):
+        Inliner(ROOM)(str(case(name)), field)
+
+
+def test_the_same_kind_under_another_extension_is_taken_with_a_notice(
+    case: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert Inliner(ROOM)(str(case("png_called.jpg")), "image_url").startswith("data:image/png;")
+    assert "is called image/jpeg, but is image/png" in caplog.text
+
+
+def test_a_data_uri_travels_under_the_type_of_its_bytes(tmp_path: Path) -> None:
+    data = base64.b64encode(picture(tmp_path / "a.png").read_bytes()).decode()
+    assert Inliner(ROOM)(f"data:image/jpeg;base64,{data}", "image_url") == f"data:image/png;base64,{data}"
+
+
+@pytest.mark.parametrize("value", ["https://example.com/a.png?sig=1", "HTTP://example.com/a"])
 def test_what_the_vendor_can_read_by_itself_is_left_alone(value: str) -> None:
     assert Inliner(ROOM)(value) == value
 
@@ -75,9 +139,9 @@ def test_files_come_from_object_storage_too(tmp_path: Path) -> None:
         assert Inliner(ROOM)(f"{bucket}/a.png").startswith("data:image/png;base64,")
 
 
-def test_all_files_of_a_request_have_to_fit_together() -> None:
-    inline = Inliner(1000)
-    data = b"\x89PNG" + bytes(300)
+def test_all_files_of_a_request_have_to_fit_together(tmp_path: Path) -> None:
+    data = picture(tmp_path / "a.png").read_bytes()
+    inline = Inliner(3 * len(Inliner(ROOM)(data)) - 1)
     inline(data)
     inline(data)
     with pytest.raises(InputError, match=r"holds .* in all.*public URL.*Nothing was sent"):

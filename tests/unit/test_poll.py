@@ -232,14 +232,17 @@ def test_what_becomes_ready_just_before_the_deadline_is_not_missed(timeout):
 
 
 def test_a_deadline_that_has_passed_before_the_first_look_says_so():
-    assert watch(deadline=START).first(START) == DeadlinePassed("not looked at yet")
-    assert watch(deadline=START - 5).first(START) == DeadlinePassed("not looked at yet")
+    assert watch(deadline=START).first(START) == DeadlinePassed("not checked yet")
+    assert watch(deadline=START - 5).first(START) == DeadlinePassed("not checked yet")
 
 
 def test_the_last_thing_seen_is_told_at_the_deadline():
     watching = watch(deadline=START + 100)
     watching.saw(RUNNING, START + 5)
-    assert watching.missed(ApiError("HTTP 502", retryable=True), START + 100) == DeadlinePassed("HTTP 502")
+    error = ApiError("HTTP 502.", retryable=True)
+    assert watching.missed(error, START + 100) == DeadlinePassed(
+        "processing; the last status check failed: HTTP 502"
+    )
 
 
 # --- gone -----------------------------------------------------------------------------------------
@@ -272,6 +275,43 @@ def test_a_look_that_failed_does_not_count_as_one_that_found_nothing():
 
 def test_one_answer_at_the_deadline_that_it_is_not_there_is_not_believed_either():
     assert watch(deadline=START + 100).saw(GONE, START + 100) == DeadlinePassed("404")
+
+
+# A gateway in trouble says that a job is not there as well: only the vendor's own words count at once.
+
+NOT_IN_ITS_OWN_WORDS = GONE.model_copy(update={"believed_after": 4, "believed_for": 300.0})
+
+
+@pytest.mark.parametrize("outage", [1.0, 20.0, 120.0, 299.0])
+def test_a_job_that_a_gateway_hides_for_a_while_is_waited_for(outage):
+    def tells(elapsed: float) -> JobStatus:
+        return NOT_IN_ITS_OWN_WORDS if 60.0 <= elapsed < 60.0 + outage else ready_at(1_000)(elapsed)
+
+    assert Story(watch(), tells).end == Finished(READY)
+
+
+def test_a_job_that_is_not_there_for_minutes_is_given_up_after_them_and_not_after_so_many_answers():
+    story = Story(watch(), lambda _: NOT_IN_ITS_OWN_WORDS)
+    assert story.end == Finished(NOT_IN_ITS_OWN_WORDS)
+    assert 300.0 <= story.looks[-1] - story.looks[0] <= 420.0
+    assert len(story.looks) <= 10
+
+
+def test_other_errors_in_between_make_a_gateways_word_no_more_believable():
+    told = itertools.chain([NOT_IN_ITS_OWN_WORDS, ApiError("HTTP 502", retryable=True)] * 40)
+    story = Story(watch(deadline=START + 1_000), lambda _: next(told))
+    assert isinstance(story.end, DeadlinePassed)
+
+
+def test_who_checks_at_once_takes_as_long_to_believe_it_and_no_longer_than_its_patience():
+    slept: list[float] = []
+    assert confirmed(REF, lambda _: NOT_IN_ITS_OWN_WORDS, slept.append) == NOT_IN_ITS_OWN_WORDS
+    assert 300.0 <= sum(slept) <= 420.0
+    slept.clear()
+    assert confirmed(REF, lambda _: NOT_IN_ITS_OWN_WORDS, slept.append, 40.0) == NOT_IN_ITS_OWN_WORDS
+    assert sum(slept) == 35.0
+    answers = iter([NOT_IN_ITS_OWN_WORDS, NOT_IN_ITS_OWN_WORDS, READY])
+    assert confirmed(REF, lambda _: next(answers), slept.append, 40.0) == READY
 
 
 # --- running that counts as ready after a time ----------------------------------------------------
@@ -325,7 +365,9 @@ def blip(retry_after: float | None = None, status: int | None = 502) -> ApiError
 )
 def test_no_failed_look_ends_the_waiting_before_the_deadline(error):
     story = Story(watch(deadline=START + 3_600), lambda _: error)
-    assert story.end == DeadlinePassed(str(error))
+    assert isinstance(story.end, DeadlinePassed)
+    assert story.end.last.startswith("not checked yet; the last ")
+    assert story.end.last.endswith(f"status checks failed: {error}".rstrip("."))
     assert story.took == pytest.approx(3_600)
     assert len(story.looks) <= 45, "a vendor in trouble is left in peace"
     assert not any(wait.reconnect or wait.pause_account for wait in story.waits)
@@ -420,7 +462,8 @@ def test_a_key_that_was_rotated_is_found_at_the_second_look():
 
 
 def test_no_account_is_broken_after_the_deadline_at_its_first_refusal():
-    assert watch(deadline=START + 10).missed(refusal(), START + 10) == DeadlinePassed("HTTP 401")
+    step = watch(deadline=START + 10).missed(refusal(), START + 10)
+    assert step == DeadlinePassed("not checked yet; the last status check failed: HTTP 401")
 
 
 # --- ends that are not believed at once -----------------------------------------------------------

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_vidai.transport.probe import HEAD, Media, looks_like, probe, suffix_of
+from airflow_provider_vidai.transport.kinds import HEAD, looks_like, suffix_of
+from airflow_provider_vidai.transport.probe import Media, probe
 from tests.support.films import film, picture, sound
 
 
@@ -48,7 +51,7 @@ def test_still_pictures_last_no_time(tmp_path: Path, suffix: str) -> None:
 
 def test_sound_has_a_length_and_no_picture(tmp_path: Path) -> None:
     found = read(sound(tmp_path / "a.wav", seconds=2))
-    assert found == Media(None, None, pytest.approx(2), None)
+    assert found == Media(None, None, pytest.approx(2), None, kind="audio")
 
 
 @pytest.mark.parametrize(
@@ -154,3 +157,102 @@ def test_an_error_page_never_looks_like_media(kind: str, head: bytes) -> None:
 def test_text_can_begin_with_anything() -> None:
     assert looks_like("text", b"anything at all!")
     assert suffix_of("text", b"anything at all!") == ".txt"
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "seconds", "shown"),
+    [
+        ("screen_recording_vfr.mp4", (160, 90), 30.04, (160, 90)),
+        ("screen_recording_vfr_nob.mp4", (160, 90), 30.04, (160, 90)),
+        ("screen_recording_vfr.webm", (160, 90), 30.04, (160, 90)),
+        ("mediarecorder_no_duration.webm", (320, 180), 2.0, (320, 180)),
+        ("live_no_duration.mkv", (320, 180), 2.0, (320, 180)),
+        ("mvhd_absurd_duration.mp4", (320, 180), 2.0, (320, 180)),
+        ("mvhd_zero_duration.mp4", (320, 180), 2.0, (320, 180)),
+        ("editlist_cut.mp4", (320, 180), 1.0, (320, 180)),
+        ("fragmented.mp4", (320, 180), 2.08, (320, 180)),
+        ("cover_first.mp4", (320, 180), 2.0, (320, 180)),
+        ("cover_last.mp4", (320, 180), 2.0, (320, 180)),
+        ("theora.ogv", (160, 90), 2.0, (160, 90)),
+        ("rot90.mov", (320, 180), 2.0, (180, 320)),
+        ("sar64_45.mov", (360, 288), 1.0, (512, 288)),
+        ("video_called.jpg", (320, 180), 2.0, (320, 180)),
+    ],
+)
+def test_a_video_reports_its_stored_size_its_true_end_and_its_size_on_screen(
+    case: Callable[[str], Path], name: str, size: tuple, seconds: float, shown: tuple
+) -> None:
+    found = read(case(name))
+    assert found.kind == "video"
+    assert (found.width, found.height) == size
+    assert found.duration == pytest.approx(seconds, abs=0.04)
+    assert (found.display_width, found.display_height) == shown
+
+
+@pytest.mark.parametrize("name", ["screen_recording_vfr.mp4", "screen_recording_vfr_nob.mp4"])
+def test_the_rate_of_a_variable_rate_video_is_its_frames_over_its_length(
+    case: Callable[[str], Path], name: str
+) -> None:
+    assert read(case(name)).fps == pytest.approx(26 / 30.04, abs=0.001)
+
+
+@pytest.mark.parametrize("name", ["podcast_cover.mp4", "audio_only.mp4"])
+def test_sound_with_cover_art_is_sound(case: Callable[[str], Path], name: str) -> None:
+    found = read(case(name))
+    assert (found.kind, found.width, found.fps, found.video_tracks) == ("audio", None, None, 0)
+    assert found.duration == pytest.approx(3.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "shown"),
+    [
+        ("animated.webp", (120, 80), (120, 80)),
+        ("exif6.jpg", (300, 200), (200, 300)),
+        ("png_called.jpg", (300, 200), (300, 200)),
+        ("picture_called.mp4", (300, 200), (300, 200)),
+    ],
+)
+def test_a_picture_is_read_whatever_it_is_called(
+    case: Callable[[str], Path], name: str, size: tuple, shown: tuple
+) -> None:
+    found = read(case(name))
+    assert (found.kind, found.duration, found.fps) == ("image", 0.0, None)
+    assert (found.width, found.height) == size
+    assert (found.display_width, found.display_height) == shown
+
+
+def test_of_two_video_tracks_the_first_is_described_and_both_are_counted(
+    case: Callable[[str], Path],
+) -> None:
+    found = read(case("preview_track_first.mp4"))
+    assert (found.width, found.height, found.video_tracks) == (160, 90, 2)
+
+
+@pytest.mark.parametrize("name", ["html_called.png", "lfs_pointer.png"])
+def test_a_name_does_not_make_a_picture_of_text(case: Callable[[str], Path], name: str) -> None:
+    with pytest.raises(ValueError):
+        read(case(name))
+
+
+class Counted(io.FileIO):
+    """A file that counts the bytes that are read from it."""
+
+    count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = super().read(size)
+        self.count += len(data)
+        return data
+
+
+def test_of_a_huge_video_only_the_headers_and_a_few_frames_are_read(
+    case: Callable[[str], Path], tmp_path: Path
+) -> None:
+    whole = case("screen_recording_vfr.mp4").read_bytes()
+    path = tmp_path / "huge.mp4"
+    with path.open("wb") as file:  # a box of 2 GiB that nobody needs follows the file
+        file.write(whole + (1).to_bytes(4, "big") + b"free" + (2 << 30).to_bytes(8, "big"))
+        file.truncate(len(whole) + (2 << 30))
+    with Counted(os.fspath(path)) as file:
+        assert probe(file).duration == pytest.approx(30.04, abs=0.04)
+        assert file.count < 1 << 20

@@ -22,7 +22,9 @@ from airflow_provider_vidai.errors import (
     VidaiError,
 )
 from airflow_provider_vidai.lifecycle.decide import Policy
+from airflow_provider_vidai.lifecycle.identity import Attempt, Run
 from airflow_provider_vidai.lifecycle.ledger import LEDGER_KEY, Ledger, MemoryStore, Record
+from airflow_provider_vidai.lifecycle.limits import RateWait, limit_pause
 from airflow_provider_vidai.lifecycle.purchase import (
     LOOKUP_EVERY,
     LOOKUP_SECONDS,
@@ -31,10 +33,8 @@ from airflow_provider_vidai.lifecycle.purchase import (
     Counter,
     Offer,
     Purchase,
-    RateWait,
     Settled,
     finished,
-    limit_pause,
 )
 from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Receipt
 
@@ -59,6 +59,11 @@ NOT_NOW = {
 }
 
 
+RUN = Run(started="2026-11-01T00:00:00+00:00")
+MADE_AGAIN = Run(started="2026-11-01T00:05:00+00:00")
+CLEARED_RUN = Run(started="2026-11-01T00:05:00+00:00", clears=1)
+
+
 class Killed(BaseException):
     """The worker is gone: no `except Exception` sees this."""
 
@@ -80,6 +85,8 @@ class World:
         self.offers = 0
         self.offer_error: BaseException | None = None
         self.lookup = JobRef(vendor="vidio", conn_id="c", job_id="reel", kind="render") if lookup else None
+        self.until = self.patience = float("inf")
+        self.buying = ("vidio", "reel")
         self.store = Shelf(self)
 
     # the counter
@@ -101,7 +108,9 @@ class World:
         self.booked.append(f"J{len(self.booked) + 1}")
         if act is not None:
             raise act[1]
-        ref = self.lookup or JobRef(vendor="vidio", conn_id="c", job_id=self.booked[-1], kind="reel")
+        ref = self.lookup or JobRef(
+            vendor=self.buying[0], conn_id="c", job_id=self.booked[-1], kind=self.buying[1]
+        )
         return Receipt(ref=ref, vendor_status="submitted")
 
     def look(self, ref: JobRef) -> JobStatus:
@@ -137,19 +146,25 @@ class World:
         lost: str = "fail",
         clear: str = "fresh",
         try_id: str = "",
-        began: float | None = None,
+        run: Run | None = RUN,
+        vendor: str = "vidio",
+        kind: str = "reel",
+        ordinal: int = 0,
     ) -> Settled:
         self.events.clear()
+        self.buying = (vendor, kind)
         return Purchase(
-            vendor="VIDIO",
+            vendor=vendor,
+            label=vendor.upper(),
+            kinds=("render",) if self.lookup else (kind,),
             ledger=Ledger(self.store),
             counter=Counter(offer=self.offer, send=self.send, look=self.look),
             policy=Policy(on_lost_submit=lost, on_clear=clear),  # type: ignore[arg-type]
-            fingerprint=request,
-            try_number=try_number,
-            try_id=try_id,
-            try_began=self.now + 1.0 if began is None else began,
-            max_tries=max_tries,
+            fingerprints=(request,),
+            attempt=Attempt(try_id, try_number, max_tries, run),
+            ordinal=ordinal,
+            until=self.until,
+            patience=self.patience,
             log=self,
             clock=lambda: self.now,
             sleep=self.sleep,
@@ -157,11 +172,11 @@ class World:
 
     def finish(self, settled: Settled) -> None:
         """Do what an operator does just before it returns."""
-        Ledger(self.store).write(finished(settled.record, settled.receipt))
+        settled.entry.write(finished(settled.record))
 
     @property
     def record(self) -> Record | None:
-        return Ledger(self.store.kept).read()
+        return Ledger(self.store.kept).entry().read()
 
     def did(self, *events: str) -> list[int]:
         """Return where in the order of things ``events`` happened."""
@@ -182,21 +197,12 @@ class Shelf:
         return self.kept.get(key)
 
     def set(self, key: str, value: JsonValue) -> None:
-        assert key == LEDGER_KEY
-        assert isinstance(value, dict)
-        self._may_fail(f"set {value['phase']}", lambda: self.kept.set(key, value))
+        what = f"set {value['phase']}" if isinstance(value, dict) else "delete"
+        self._may_fail(what, lambda: self.kept.set(key, value))
         self.kept.set(key, value)
 
     def add(self, key: str, value: JsonValue) -> None:
         self.set(key, value)
-
-    def delete(self, key: str) -> None:
-        self._may_fail("delete", lambda: self.kept.delete(key))
-        self.kept.delete(key)
-
-    def forget(self, key: str) -> None:
-        self._may_fail("forget", lambda: self.kept.forget(key))
-        self.kept.forget(key)
 
     def fail(self, what: str, times: int = 1, *, done: bool = False, by: BaseException | None = None) -> None:
         self.faults += [(what, done, by or OSError("the database is away"))] * times
@@ -403,12 +409,12 @@ def test_a_short_wait_that_the_vendor_asks_for_is_slept_through(world, asked):
     assert world.slept == [asked]
 
 
-@pytest.mark.parametrize("asked", [60.1, 900.0, float("inf")])
+@pytest.mark.parametrize("asked", [60.1, 900.0, 2e6])
 def test_a_long_wait_gives_the_worker_back_with_no_intent_on_record(world, asked):
     world.sends = [ApiError("HTTP 429", status=429, retryable=True, processed="no", retry_after=asked)]
     with pytest.raises(RateWait, match=r"^HTTP 429$") as wait:
         world.settle()
-    assert wait.value.seconds == asked
+    assert wait.value.seconds == min(asked, 30 * 86_400)
     assert world.record is None
     assert world.slept == []
     assert world.settle().receipt.ref.job_id == "J1"
@@ -705,7 +711,7 @@ def test_a_retry_with_a_changed_request_warns_and_takes_what_was_bought(world, s
     settled = world.settle(try_number=2, request="changed")
     assert settled.receipt.ref.job_id == "J1"
     assert world.booked == ["J1"]
-    assert world.lines[0].startswith("The request differs from the one that was bought by try 1")
+    assert world.lines[0].startswith("The request differs from the one that try 1 bought")
     assert world.record.fingerprint == "f"
 
 
@@ -714,7 +720,7 @@ def test_an_unchanged_request_is_not_warned_about(world):
     world.now += 300
     world.settle(try_number=2)
     assert not any("differs" in line for line in world.lines)
-    assert "vidio reel J1: bought by try 1, 300 s ago, the vendor says 'processing'" in world.lines[0]
+    assert "vidio reel J1: bought by try 1, 300 s ago, the vendor reports 'processing'" in world.lines[0]
     assert "This try will wait for the job that is running." in world.lines[0]
 
 
@@ -799,7 +805,7 @@ def test_a_result_that_came_with_the_purchase_is_never_asked_about(world, clear)
         intended_at=world.now,
         receipt=Receipt(result={"text": "hello"}),
     )
-    Ledger(world.store).write(record)
+    Ledger(world.store).entry().write(record)
     assert world.settle(try_number=2, clear=clear).receipt.result == {"text": "hello"}
     assert world.looked == []
     assert not world.booked
@@ -832,26 +838,102 @@ def test_a_fresh_purchase_after_a_clear_is_not_bought_again_by_the_retries_that_
 # --- other runs, and tries that are left over ------------------------------------------------------
 
 
-def test_a_run_that_is_made_again_buys_its_own_even_at_its_second_try(world):
-    world.settle(try_id="old")
-    world.offer_error = ApiError("the balance cannot be read", retryable=True)
-    with pytest.raises(ApiError):
-        world.settle(try_id="new 1", request="new")
-    assert world.record is None, "nobody takes the deleted run's purchase for this run's"
-    world.offer_error = None
-    assert world.settle(try_number=2, try_id="new 2", request="new").receipt.ref.job_id == "J2"
-    assert world.events.count("forget") == 0, "once is enough"
+def test_a_run_that_is_made_again_buys_its_own_even_when_its_first_try_never_reached_the_ledger(world):
+    world.settle(try_id="old", run=RUN)
+    assert world.settle(try_number=2, try_id="new 2", run=MADE_AGAIN).receipt.ref.job_id == "J2"
     assert any("J1" in line for line in world.lines), "the log still knows the deleted run's job"
+    assert world.settle(try_number=3, try_id="new 3", run=MADE_AGAIN).receipt.ref.job_id == "J2"
 
 
-def test_a_try_that_is_left_over_buys_nothing_when_a_later_one_has_bought(world):
-    began = world.now
-    world.now += 60
-    world.settle(try_number=2, try_id="later")
+def test_a_run_that_is_made_again_and_refused_leaves_no_record_that_its_next_try_takes_for_its_own(world):
+    world.settle(try_id="old", run=RUN)
+    world.sends = [InputError("refused")]
+    with pytest.raises(InputError):
+        world.settle(try_id="new 1", run=MADE_AGAIN)
+    assert world.settle(try_number=2, try_id="new 2", run=MADE_AGAIN).receipt.ref.job_id == "J2"
+
+
+def test_a_cleared_run_attaches_to_the_job_that_it_bought_before(world):
+    world.settle(try_id="one", run=RUN)
+    assert world.settle(try_number=2, max_tries=9, try_id="two", run=CLEARED_RUN).receipt.ref.job_id == "J1"
+    assert world.booked == ["J1"]
+
+
+@pytest.mark.parametrize("now", [0.0, 600.0, 1e9])
+@pytest.mark.parametrize("run", [RUN, CLEARED_RUN, MADE_AGAIN])
+def test_a_try_that_is_left_over_buys_nothing_whatever_the_clocks_say(world, now, run):
+    world.now = now
+    world.settle(try_number=2, try_id="later", run=run)
+    world.now = 600.0
     with pytest.raises(LedgerError, match="Another try of this task"):
-        world.settle(try_number=1, try_id="left over", began=began)
+        world.settle(try_number=1, try_id="left over", run=RUN)
     assert world.booked == ["J1"]
     assert world.record.try_number == 2
+
+
+def test_two_tries_with_the_same_id_are_told_apart_by_their_numbers(world):
+    world.settle(try_number=2, try_id="same")
+    with pytest.raises(LedgerError, match="Another try of this task"):
+        world.settle(try_number=1, try_id="same")
+    assert world.settle(try_number=3, try_id="same").receipt.ref.job_id == "J1"
+
+
+# --- several purchases in one task, and edited DAGs ------------------------------------------------
+
+
+def test_what_one_try_buys_with_another_request_is_another_purchase(world):
+    jobs = [world.settle(request=one, ordinal=n).receipt.ref.job_id for n, one in enumerate("fgh")]
+    assert jobs == ["J1", "J2", "J3"]
+
+
+def test_a_retry_finds_each_of_several_purchases_again_in_whatever_order(world):
+    for number, request in enumerate("fgh"):
+        world.settle(request=request, ordinal=number)
+    found = [
+        world.settle(request=one, ordinal=n, try_number=2).receipt.ref.job_id for n, one in enumerate("hfg")
+    ]
+    assert found == ["J3", "J1", "J2"]
+    assert len(world.booked) == 3
+
+
+def test_a_retry_finds_several_purchases_by_their_order_when_their_requests_change(world):
+    for number, request in enumerate("fgh"):
+        world.settle(request=request, ordinal=number)
+    found = [
+        world.settle(request=one, ordinal=n, try_number=2).receipt.ref.job_id for n, one in enumerate("xgy")
+    ]
+    assert found == ["J1", "J2", "J3"]
+    assert world.settle(request="z", ordinal=3, try_number=2).receipt.ref.job_id == "J4"
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+@pytest.mark.parametrize("other", [{"kind": "render"}, {"vendor": "venice", "kind": "generate"}])
+def test_a_record_of_another_vendor_or_kind_is_never_taken_for_this_purchase(world, cleared, other):
+    first = world.settle()
+    assert world.settle(try_number=2, max_tries=9 if cleared else 3, **other).receipt.ref.job_id == "J2"
+    again = world.settle(try_number=3, max_tries=9 if cleared else 3)
+    assert again.receipt == first.receipt
+    assert world.booked == ["J1", "J2"]
+
+
+def test_clearing_a_finished_task_buys_each_of_its_purchases_again_once(world):
+    for number, request in enumerate("fg"):
+        world.finish(world.settle(request=request, ordinal=number))
+    world.status = READY
+    for number, request in enumerate("fg"):
+        world.settle(request=request, ordinal=number, try_number=2, max_tries=9)
+    assert world.booked == ["J1", "J2", "J3", "J4"]
+    for number, request in enumerate("fg"):
+        world.settle(request=request, ordinal=number, try_number=3, max_tries=9)
+    assert len(world.booked) == 4
+
+
+def test_a_check_on_an_earlier_job_ends_when_the_tasks_time_is_over(world):
+    _bought(world)
+    world.until = world.now + 30
+    world.status = JobStatus(state=JobState.GONE, vendor_status="404", believed_after=6)
+    assert world.settle(try_number=2).receipt.ref.job_id == "J1"
+    assert sum(world.slept) < 30
 
 
 @pytest.mark.parametrize(("asked", "comes_back"), [(61.0, True), (60.0, False)])
@@ -943,3 +1025,27 @@ def test_thirty_tasks_come_through_three_a_minute_and_twenty_an_hour_within_two_
         assert now + pause < 7200, "no task gives up"
         heapq.heappush(waiting, (now + pause, number, waited + 1))
     assert len(bought) == 30
+
+
+def test_a_clear_finds_out_that_a_job_is_gone_where_a_retry_leaves_that_to_the_triggerer(world):
+    world.settle()
+    world.patience = 10.0
+    world.status = JobStatus(
+        state=JobState.GONE, vendor_status="404", proven=False, believed_after=3, believed_for=300.0
+    )
+    assert world.settle(try_number=2).status is None, "the triggerer finds out"
+    assert sum(world.slept) <= 10
+    world.settle(try_number=3, max_tries=5)
+    assert world.booked == ["J1", "J2"]
+    assert sum(world.slept) > 300
+
+
+def test_a_clear_that_has_no_time_to_find_out_buys_nothing(world):
+    world.settle()
+    world.until = world.now + 60
+    world.status = JobStatus(
+        state=JobState.GONE, vendor_status="404", proven=False, believed_after=3, believed_for=300.0
+    )
+    with pytest.raises(JobError, match="nothing was bought"):
+        world.settle(try_number=2, max_tries=5)
+    assert world.booked == ["J1"]

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import resource
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from airflow_provider_vidai.transport.storage import (
     CHUNK,
     WRITE_BACK,
     destination_path,
-    file_name,
     landed_at,
     landing,
     public_uri,
@@ -25,6 +25,7 @@ from airflow_provider_vidai.transport.storage import (
     storage_path,
     write_text,
 )
+from airflow_provider_vidai.transport.titles import file_name
 from tests.support.shelf import Shelf, shelf
 
 
@@ -149,6 +150,71 @@ def test_a_source_that_is_none_is_said_so() -> None:
 )
 def test_a_title_becomes_a_harmless_file_name(title: str, name: str) -> None:
     assert file_name(title) == name
+
+
+@pytest.mark.parametrize(
+    "title", ["हिन्दी फ़िल्म", "தமிழ் படம்", "ภาพยนตร์ที่ดี", "فِيلْمٌ قَصِير", "می\u200cخواهم", "Ünïcode", "한국어"]
+)
+def test_a_title_keeps_the_marks_of_its_script(title: str) -> None:
+    assert file_name(title) == unicodedata.normalize("NFC", title)
+    assert file_name(unicodedata.normalize("NFD", title)) == unicodedata.normalize("NFC", title)
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("a\u202egpj.mp4", "agpj_mp4"),
+        ("a\u2066b\u2069c\u200fd\ufeff", "abcd"),
+        ("a 👩‍👩‍👧 b", "a _ b"),
+        ("👍🏽 yes ❤️", "yes"),
+        ("\u0301lone", "lone"),
+        ("z" + "\u0335" * 500, "z" + "\u0335" * 8),
+        ("a\ud800b", "a_b"),
+    ],
+)
+def test_what_steers_or_piles_up_is_left_out_of_a_title(title: str, name: str) -> None:
+    assert file_name(title) == name
+
+
+@pytest.mark.parametrize("letter", ["क्षि", "ที่", "e\u0335\u0336", "漢"])
+def test_a_long_title_is_cut_between_characters(letter: str) -> None:
+    name = file_name(letter * 200 + "-0")
+    assert len(name.encode()) <= 200
+    assert name.endswith("-0")
+    assert not unicodedata.category(name[name.rindex(letter[0], 0, -2)]).startswith("M")
+    base = letter[:2] if unicodedata.category(letter[1:2] or "x").startswith("M") else letter
+    assert name.count(letter[0]) * len(base) <= len(name)
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\t "])
+def test_blanks_around_a_path_do_not_count(tmp_path: Path, blank: str) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    assert source(f"{blank}{tmp_path}/a.mp4{blank}").path.path == f"{tmp_path}/a.mp4"
+    assert destination_path(f"{tmp_path}/out/{blank}", "a", ".mp4").path == f"{tmp_path}/out/a.mp4"
+
+
+def test_a_tilde_is_the_home_folder_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert storage_path("~/a.mp4").path == f"{tmp_path}/a.mp4"
+    for uri in ("~nobody-here/a.mp4", "file://~/a.mp4", "file:///~/a.mp4"):
+        with pytest.raises(InputError, match="Nothing was sent"):
+            storage_path(uri)
+
+
+@pytest.mark.parametrize("name", ["a::b.mp4", "a*b.mp4", "a?b.mp4", "a[1].mp4", "a#b.mp4", "a%20b.mp4"])
+def test_a_local_name_is_taken_literally_as_a_path_and_as_a_uri(tmp_path: Path, name: str) -> None:
+    landed = write_text("la la", f"{tmp_path}/{name}", "x")
+    assert os.listdir(tmp_path) == [name]  # noqa: PTH208
+    assert source(landed["path"]).name == source(f"file://{tmp_path}/{name}").name == name
+
+
+def test_what_a_storage_uri_would_lose_is_refused_by_name(store: tuple[Shelf, str]) -> None:
+    for name in ("a::b.mp4", "a\nb.mp4", "a\0b.mp4", "a\x7fb.mp4"):
+        with pytest.raises(InputError, match="Nothing was sent") as caught:
+            storage_path(f"{store[1]}/{name}")
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="control character"):
+        storage_path("/tmp/a\nb.mp4")
 
 
 def test_a_very_long_title_is_cut() -> None:
@@ -332,6 +398,7 @@ def test_words_are_landed_as_text_under_their_title(folder: tuple) -> None:
         **landed_at(storage_path(f"{uri}/Rain _ June-0.txt")),
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
+        "complete": True,
         "content_type": "text/plain",
     }
 

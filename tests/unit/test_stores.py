@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_vidai.errors import LedgerError
-from airflow_provider_vidai.lifecycle.ledger import LEDGER_KEY, Ledger, Record
-from airflow_provider_vidai.operators.stores import ObjectStore
+from airflow_provider_vidai.lifecycle.ledger import LEDGER_KEY, Entry, Ledger, Record
+from airflow_provider_vidai.operators.stores import LONGEST_NAME, ObjectStore, lap_of, path_name
 from tests.support.shelf import shelf
 
 NAMES = ("dag", "scheduled__2026-01-01T00:00:00+00:00", "task", "-1")
@@ -25,24 +26,38 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         yield f"file://{tmp_path}/ledger"
 
 
+def ledger(root: str, names: tuple[str, ...] = NAMES) -> Entry:
+    """The first purchase of a task, as a new process sees it."""
+    return Ledger(ObjectStore(root, names)).entry()
+
+
 def record(**changes: Any) -> Record:
-    facts = {"phase": "intent", "fingerprint": "f", "try_number": 1, "max_tries": 2, "intended_at": 0.0}
+    facts = {
+        "nonce": uuid.uuid4().hex,
+        "phase": "intent",
+        "fingerprint": "f",
+        "try_number": 1,
+        "max_tries": 2,
+        "intended_at": 0.0,
+    }
     return Record.model_validate({**facts, **changes})
 
 
 def test_nothing_written_is_no_record(root: str) -> None:
-    assert Ledger(ObjectStore(root, NAMES)).read() is None
+    assert ledger(root).read() is None
 
 
 def test_a_purchase_is_read_back_by_another_process_as_it_was_written(root: str) -> None:
-    Ledger(ObjectStore(root, NAMES)).begin(record())
-    Ledger(ObjectStore(root, NAMES)).write(record(phase="bought", bought_at=7.0))
-    assert Ledger(ObjectStore(root, NAMES)).read() == record(phase="bought", bought_at=7.0)
+    ledger(root).begin(record())
+    bought = record(phase="bought", bought_at=7.0)
+    ledger(root).write(bought)
+    assert ledger(root).read() == bought
 
 
 def test_of_two_tries_that_found_no_record_only_one_can_begin(root: str) -> None:
-    late, quick = Ledger(_slow(ObjectStore(root, NAMES))), Ledger(ObjectStore(root, NAMES))
-    begun = threading.Thread(target=quick.begin, args=[record(try_number=2)])
+    late, quick = Ledger(_slow(ObjectStore(root, NAMES))).entry(), ledger(root)
+    mine = record(try_number=2)
+    begun = threading.Thread(target=quick.begin, args=[mine])
     late_error: list[LedgerError] = []
 
     def begin_late() -> None:
@@ -59,7 +74,8 @@ def test_of_two_tries_that_found_no_record_only_one_can_begin(root: str) -> None
     _Slow.go.set()
     slow.join()
     assert len(late_error) == 1
-    assert quick.read() == record(try_number=2)
+    assert "another try of this task is buying" in str(late_error[0])
+    assert quick.read() == mine
 
 
 class _Slow:
@@ -68,7 +84,7 @@ class _Slow:
 
 
 def _slow(store: ObjectStore) -> ObjectStore:
-    """A store that stops between looking for the current number and making the next file."""
+    """A store that stops between reading the current number and making the next file."""
 
     class Slow(ObjectStore):
         def __init__(self) -> None:
@@ -86,56 +102,100 @@ def _slow(store: ObjectStore) -> ObjectStore:
 
 
 def test_a_try_that_decided_upon_what_another_has_changed_since_cannot_begin(root: str) -> None:
-    late, quick = Ledger(ObjectStore(root, NAMES)), Ledger(ObjectStore(root, NAMES))
+    late, quick = ledger(root), ledger(root)
     assert late.read() is None
     quick.read()
     quick.begin(record(try_number=2))
-    quick.write(record(try_number=2, phase="bought"))
+    bought = record(try_number=2, phase="bought")
+    quick.write(bought)
     with pytest.raises(LedgerError):
         late.begin(record(try_number=1))
-    assert Ledger(ObjectStore(root, NAMES)).read() == record(try_number=2, phase="bought")
+    assert ledger(root).read() == bought
 
 
 def test_a_try_that_is_left_over_writes_over_no_other_tries_record(root: str) -> None:
-    first, second = Ledger(ObjectStore(root, NAMES)), Ledger(ObjectStore(root, NAMES))
+    first, second = ledger(root), ledger(root)
     first.read()
     first.begin(record(try_number=1))
     second.read()
-    second.begin(record(try_number=2))
+    theirs = record(try_number=2)
+    second.begin(theirs)
     first.write(record(try_number=1, phase="bought"))
-    assert Ledger(ObjectStore(root, NAMES)).read() == record(try_number=2)
-    first.withdraw()
-    assert Ledger(ObjectStore(root, NAMES)).read() == record(try_number=2)
+    assert ledger(root).read() == theirs
+    first.write(None)
+    assert ledger(root).read() == theirs
 
 
-def test_a_record_that_is_forgotten_hides_all_before_it_and_is_forgotten_once(root: str) -> None:
-    first, second = Ledger(ObjectStore(root, NAMES)), Ledger(ObjectStore(root, NAMES))
-    for number in (1, 3):
-        first.read()
-        first.begin(record(try_number=number))
-    held = Ledger(ObjectStore(root, NAMES))
-    held.read()
-    second.read()
-    second.forget()
-    assert Ledger(ObjectStore(root, NAMES)).read() is None
-    second.begin(record(try_number=2))
+def test_a_purchase_that_is_withdrawn_leaves_its_number_used(root: str) -> None:
+    first, second = ledger(root), ledger(root)
+    first.read(), second.read()
+    first.begin(record(try_number=1))
+    first.write(None)
+    assert ledger(root).read() is None
     with pytest.raises(LedgerError):
-        held.forget()
-    with pytest.raises(LedgerError):
-        held.begin(record(try_number=1))
-    second.withdraw()
-    assert Ledger(ObjectStore(root, NAMES)).read() is None
+        second.begin(record(try_number=2))
+    mine = record(try_number=1)
+    first.begin(mine)
+    assert ledger(root).read() == mine
 
 
 def test_a_withdrawn_purchase_uncovers_the_one_before_it(root: str) -> None:
-    ledger = Ledger(ObjectStore(root, NAMES))
-    ledger.begin(record())
-    ledger.write(record(phase="done"))
-    ledger.begin(record(fingerprint="g"))
-    ledger.withdraw()
-    assert ledger.read() == record(phase="done")
-    ledger.withdraw()
-    assert ledger.read() is None
+    entry = ledger(root)
+    before = record(phase="done")
+    entry.begin(record())
+    entry.write(before)
+    entry.begin(record(fingerprint="g"))
+    entry.write(before)
+    assert ledger(root).read() == before
+
+
+def test_each_of_several_purchases_has_its_own_record(root: str) -> None:
+    store = ObjectStore(root, NAMES)
+    records = [record(fingerprint=one) for one in "abc"]
+    for number, one in enumerate(records, 1):
+        Ledger(store).entry(number).begin(one)
+    found = [one for _, one in Ledger(ObjectStore(root, NAMES)).entries()]
+    assert found == [*records, None]
+
+
+class _LosesAnswers:
+    """A filesystem whose writes take effect, and whose answers to them are lost."""
+
+    def __init__(self, filesystem: Any, error: Exception, reads_fail: int = 0) -> None:
+        self._filesystem, self._error, self._reads_fail = filesystem, error, reads_fail
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._filesystem, name)
+
+    def pipe_file(self, *args: Any, **kwargs: Any) -> None:
+        self._filesystem.pipe_file(*args, **kwargs)
+        raise self._error
+
+    def cat_file(self, path: str) -> bytes:
+        self._reads_fail -= 1
+        if self._reads_fail >= 0:
+            raise OSError("not now")
+        return self._filesystem.cat_file(path)
+
+
+@pytest.mark.parametrize("reads_fail", [0, 2])
+@pytest.mark.parametrize("error", [OSError("reset"), FileExistsError("412: it is there already")])
+def test_an_intent_whose_answer_was_lost_is_this_trys_own(error: Exception, reads_fail: int) -> None:
+    with shelf() as (_, uri):
+        store = ObjectStore(f"{uri}/ledger", NAMES, sleep=lambda _: None)
+        store._fs = _LosesAnswers(store._fs, error, reads_fail)
+        mine = record()
+        Ledger(store).entry().begin(mine)
+        assert ledger(f"{uri}/ledger").read() == mine
+
+
+def test_a_rivals_intent_is_told_from_an_own_one_whose_answer_was_lost() -> None:
+    with shelf() as (_, uri):
+        late, quick = ObjectStore(f"{uri}/ledger", NAMES, sleep=lambda _: None), ledger(f"{uri}/ledger")
+        Ledger(late).entry().read()
+        quick.begin(record(try_number=2))
+        with pytest.raises(LedgerError, match="another try of this task is buying"):
+            Ledger(late).entry().begin(record())
 
 
 @pytest.mark.parametrize(
@@ -145,18 +205,47 @@ def test_a_withdrawn_purchase_uncovers_the_one_before_it(root: str) -> None:
         ("dag", "scheduled__2026-01-01T00:00:00+00:00", "task.b", "-1"),
         ("dag", "manual/../x", "task", "-1"),
         ("other", "scheduled__2026-01-01T00:00:00+00:00", "task", "-1"),
+        (*NAMES, "5f0c.2"),
     ],
 )
-def test_tasks_runs_and_map_indexes_never_share_a_record(root: str, other: tuple[str, ...]) -> None:
-    Ledger(ObjectStore(root, NAMES)).begin(record())
-    assert Ledger(ObjectStore(root, other)).read() is None
+def test_tasks_runs_map_indexes_and_laps_never_share_a_record(root: str, other: tuple[str, ...]) -> None:
+    ledger(root).begin(record())
+    assert ledger(root, other).read() is None
+
+
+@pytest.mark.parametrize(
+    "name", [".", "..", "...", "a/../../b", "x" * 250, "é" * 250, "run:" * 60, "a%2Eb", "a=b", "~", " ", "\\"]
+)
+def test_every_id_that_airflow_allows_has_a_place_of_its_own_below_the_root(
+    tmp_path: Path, name: str
+) -> None:
+    others = ["%2E", "%2E%2E", "x" * 249, path_name("x" * 300), "é" * 249, name + ".", name.upper() + "_"]
+    entry = ledger(str(tmp_path / "ledger"), (name, name, name, "-1"))
+    mine = record()
+    entry.begin(mine)
+    assert ledger(str(tmp_path / "ledger"), (name, name, name, "-1")).read() == mine
+    assert len(path_name(name).encode()) <= LONGEST_NAME
+    assert {path_name(name)}.isdisjoint(path_name(other) for other in others if other != name)
+    assert [path for path in tmp_path.rglob("*.json") if not path.is_relative_to(tmp_path / "ledger")] == []
+
+
+def test_the_laps_of_a_loop_are_told_apart_and_other_tasks_have_none() -> None:
+    class Instance:
+        region_id: Any = None
+        region_index: Any = None
+
+    outside, older, lap = Instance(), object(), Instance()
+    outside.region_id, outside.region_index = uuid.UUID(int=0), -1
+    lap.region_id, lap.region_index = uuid.UUID(int=7), 3
+    assert lap_of(outside) == lap_of(older) == ()
+    assert lap_of(lap) == (f"{uuid.UUID(int=7)}.3",)
 
 
 def test_a_record_that_cannot_be_read_is_not_taken_for_none(root: str) -> None:
     store = ObjectStore(root, NAMES)
     store.add(LEDGER_KEY, {"phase": "intent"})
     with pytest.raises(LedgerError, match="cannot be understood"):
-        Ledger(store).read()
+        Ledger(store).entry().read()
 
 
 def test_a_record_cut_short_is_not_taken_for_none(tmp_path: Path) -> None:
@@ -165,11 +254,11 @@ def test_a_record_cut_short_is_not_taken_for_none(tmp_path: Path) -> None:
     (file,) = tmp_path.rglob("*.json")
     file.write_text(file.read_text()[:20])
     with pytest.raises(LedgerError, match="could not be read"):
-        Ledger(store).read()
+        Ledger(store).entry().read()
 
 
 def test_a_failed_write_leaves_no_half_of_a_record(tmp_path: Path) -> None:
-    store = ObjectStore(str(tmp_path), NAMES)
+    store = ObjectStore(str(tmp_path), NAMES, sleep=lambda _: None)
     with pytest.raises(TypeError):
         store.add(LEDGER_KEY, {"not json": object()})  # type: ignore[dict-item]
     assert list(tmp_path.rglob("*.json")) == []

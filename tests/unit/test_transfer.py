@@ -134,6 +134,7 @@ def test_a_landed_file_tells_its_bytes_digest_and_what_it_shows(media: Path, fol
     assert landed == {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
+        "complete": True,
         "content_type": "video/mp4",
         "duration": pytest.approx(5.3, abs=0.1),
         "width": 1280,
@@ -352,6 +353,53 @@ def test_a_range_that_was_not_asked_for_is_never_landed_as_the_file(folder: tupl
     assert files() == {"a.mp4": MOVIE}
 
 
+def told(first: int, total: int, body: bytes, **headers: str) -> Step:
+    """Answer with a range, and with what the server tells of the file it belongs to."""
+    span = f"bytes {first}-{first + len(body) - 1}/{total or '*'}"
+    return answer(206, body, content_range=span, content_type="video/mp4", accept_ranges="bytes", **headers)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"etag": '"v2"'},
+        {},
+        {"etag": 'W/"v1"'},
+        {"etag": '"v1"', "total": len(MOVIE) + 1},
+        {"etag": '"v1"', "total": len(MOVIE) - 1},
+        {"last_modified": "Wed, 21 Oct 2026 07:28:00 GMT"},
+    ],
+    ids=["another ETag", "no ETag", "a weak ETag", "longer", "shorter", "only a date"],
+)
+def test_a_resumed_download_never_joins_two_files(folder: tuple, wrong: dict) -> None:
+    uri, files = folder
+    other = b"\0\0\0\x18ftypisom" + os.urandom(len(MOVIE) - 12)
+
+    def spliced(peer: Peer) -> None:
+        at = _first_byte(peer.request)
+        extra = {**wrong}
+        told(at, extra.pop("total", len(MOVIE)), other[at:], **extra)(peer)
+
+    with serving(serve(stop_at=2 * MEBIBYTE + 5), spliced, serve(other, etag='"v2"')) as server:
+        download(account(), Vendor(server), f"{uri}/a.mp4", "film")
+    assert files() == {"a.mp4": other}
+    assert "range" not in server.requests[2].headers
+
+
+def test_a_range_whose_length_contradicts_it_is_not_taken(folder: tuple) -> None:
+    uri, files = folder
+
+    def lying(peer: Peer) -> None:
+        at = _first_byte(peer.request)
+        span = f"bytes {at}-{len(MOVIE) - 1}/{len(MOVIE)}"
+        peer.send(head(206, length=100, content_range=span, etag='"v1"') + MOVIE[:100])
+
+    with serving(serve(stop_at=2 * MEBIBYTE + 5), lying, serve()) as server:
+        download(account(), Vendor(server), f"{uri}/a.mp4", "film")
+    assert files() == {"a.mp4": MOVIE}
+    assert "range" not in server.requests[2].headers
+
+
 def test_a_range_that_cannot_be_served_starts_again(folder: tuple) -> None:
     uri, files = folder
     with serving(serve(stop_at=2 * MEBIBYTE + 5), answer(416), serve()) as server:
@@ -471,6 +519,13 @@ def test_where_each_connection_is_capped_several_ranges_bring_the_file(tmp_path:
     assert peak < 120 * MEBIBYTE
 
 
+def other_version(peer: Peer) -> None:
+    """Serve the range that was asked for, of another file of the same length."""
+    first, last = map(int, peer.request.headers["range"].removeprefix("bytes=").split("-"))
+    body = b"\xff" * (last - first + 1)
+    answer(206, body, content_range=f"bytes {first}-{last}/{len(BIG)}", etag='"other"')(peer)
+
+
 @pytest.mark.parametrize(
     "trouble",
     [
@@ -480,8 +535,9 @@ def test_where_each_connection_is_capped_several_ranges_bring_the_file(tmp_path:
         answer(200, BIG[: 5 * MEBIBYTE], content_type="video/mp4"),
         answer(206, BIG[: 4 * MEBIBYTE], content_range=f"bytes 0-{4 * MEBIBYTE - 1}/{len(BIG)}"),
         answer(206, b"short", content_range="bytes 0-4/5"),
+        other_version,
     ],
-    ids=["403", "503", "reset", "whole", "other range", "short"],
+    ids=["403", "503", "reset", "whole", "other range", "short", "another version"],
 )
 def test_a_range_in_trouble_costs_neither_order_nor_bytes(tmp_path: Path, trouble: Step) -> None:
     server_side = Capped(trouble)
@@ -552,6 +608,75 @@ def test_half_a_film_is_never_landed_as_a_whole_one(
     with serving(short, serve(whole)) as server:
         download(account(), Vendor(server), f"{uri}/a.mp4", "film")
     assert files() == {"a.mp4": whole}
+
+
+WHOLE = {
+    "image": ["exif6.jpg", "png_called.jpg", "animated.webp"],
+    "video": ["mediarecorder_no_duration.webm", "screen_recording_vfr.webm", "theora.ogv", "rot90.mov"],
+}
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["with a length", "without a length"])
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in WHOLE for name in WHOLE[kind]])
+def test_half_a_file_of_any_format_is_never_landed_even_where_its_length_agrees(
+    tmp_path: Path, case: Callable[[str], Path], kind: str, name: str, told: bool
+) -> None:
+    whole = case(name).read_bytes()
+    half = whole[: len(whole) // 2]
+
+    def cut(peer: Peer) -> None:
+        peer.send(head(**({"length": len(half)} if told else {})) + half)
+
+    with serving(cut) as server:
+        error = refused(Vendor(server, kind=kind), f"{tmp_path}/a.bin")
+    assert "was cut" in str(error)
+    assert error.retryable
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "proven"),
+    [
+        ("image", "exif6.jpg", True),
+        ("video", "screen_recording_vfr.webm", True),
+        ("video", "live_no_duration.mkv", None),
+    ],
+)
+def test_a_landed_file_says_whether_it_is_proven_to_be_whole(
+    tmp_path: Path,
+    case: Callable[[str], Path],
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    name: str,
+    proven: bool | None,
+) -> None:
+    with serving(serve(case(name).read_bytes())) as server:
+        landed = download(account(), Vendor(server, kind=kind), f"{tmp_path}/a.bin", "film")
+    assert landed["complete"] is proven
+    assert ("is not proven" in caplog.text) is (proven is None)
+
+
+def test_a_very_small_video_is_landed_with_a_warning_and_refused_below_min_bytes(
+    tmp_path: Path, case: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    content = case("rot90.mov").read_bytes()
+    with serving(serve(content)) as server:
+        download(account(), Vendor(server), f"{tmp_path}/a.mov", "film", min_bytes=len(content))
+        assert "may be a placeholder" in caplog.text
+        with pytest.raises(
+            TransferError, match=r"fewer than the 100000 of min_bytes.*Nothing was landed"
+        ) as no:
+            download(account(), Vendor(server), f"{tmp_path}/b.mov", "film", min_bytes=100_000)
+    assert not no.value.retryable
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mov"]
+
+
+def test_what_came_instead_of_a_video_is_described_and_not_shown(folder: tuple) -> None:
+    with serving(answer(body=PAGE, content_type="text/html")) as server:
+        error = refused(Vendor(server), f"{folder[0]}/a.mp4")
+    assert "an HTML page" in str(error)
+    assert "Sign in" not in str(error)
+    assert "b'" not in str(error)
 
 
 def test_bytes_after_a_film_do_no_harm(folder: tuple, media: Path) -> None:

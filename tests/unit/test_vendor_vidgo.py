@@ -14,6 +14,7 @@ from airflow_provider_vidai.transport.storage import destination_path
 from airflow_provider_vidai.vendors import VENDORS
 from airflow_provider_vidai.vendors.vidgo import LEASE, UPLOAD_PAUSE, VIDGO, lease_left, parse_webhook
 from airflow_provider_vidai.vendors.vidgo_answers import (
+    BY_ITS_DOCUMENTS,
     EMPTY_BELIEVED,
     TaskAnswer,
     files_of,
@@ -346,7 +347,7 @@ def test_media_and_music_are_asked_after_at_different_places() -> None:
         ("finished", JobState.READY, True),
         ("failed", JobState.FAILED, True),
         ("succeeded", JobState.RUNNING, False),
-        ("FINISHED", JobState.RUNNING, False),
+        ("FINISHED", JobState.READY, True),
     ],
 )
 def test_the_four_words_and_no_others_are_known(word: str, state: JobState, known: bool) -> None:
@@ -372,12 +373,15 @@ def test_progress_is_a_share(told: Any, share: float | None) -> None:
 )
 def test_a_failed_task_comes_as_a_success_and_is_given_back(words: str | None, blame: str) -> None:
     found = status_of(task("failed", progress=0, error_message=words))
-    assert (found.state, found.charged, found.blame, found.error) == (
-        JobState.FAILED,
-        "refunded",
-        blame,
-        words,
-    )
+    assert (found.state, found.charged, found.blame) == (JobState.FAILED, "refunded", blame)
+    assert found.error == (f"{words}; {BY_ITS_DOCUMENTS}" if words else BY_ITS_DOCUMENTS)
+
+
+@pytest.mark.parametrize("name", ["message", "task_error", "failure_reason", "error"])
+@pytest.mark.parametrize("told", ["too dark", {"message": "too dark"}])
+def test_the_reason_of_a_failure_is_told_by_whichever_name_it_comes(name: str, told: Any) -> None:
+    found = status_of(task("failed", **{name: told}))
+    assert found.error == f"too dark; {BY_ITS_DOCUMENTS}"
 
 
 def test_a_finished_task_without_files_is_not_believed_at_once() -> None:
@@ -556,7 +560,7 @@ def test_a_callback_of_a_song_and_of_a_failure() -> None:
     _, song = parse_webhook({"code": 200, "data": {**FLAT, "files": [TRACK]}})
     assert [one.kind for one in song.outputs] == ["audio", "image"]
     _, failed = parse_webhook({**FLAT, "status": "failed", "files": [], "error_message": "no"})
-    assert (failed.state, failed.error) == (JobState.FAILED, "no")
+    assert (failed.state, failed.error) == (JobState.FAILED, f"no; {BY_ITS_DOCUMENTS}")
 
 
 @pytest.mark.parametrize(

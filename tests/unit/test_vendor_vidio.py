@@ -867,7 +867,7 @@ def test_a_download_takes_the_fresh_url_without_the_key(ref):
         ({"status": "processed"}, 200, JobError, True),
         ({"status": "rendered"}, 200, JobError, True),
         ({"status": "failed"}, 200, JobFailed, False),
-        ({"error": "Job not found"}, 404, JobGone, False),
+        ({"error": "Job not found"}, 404, JobGone, True),
     ],
 )
 def test_a_download_of_what_is_not_there_fails_clearly(body, http, kind, retryable):

@@ -56,6 +56,33 @@ def test_a_job_that_is_gone_is_not_retried_and_keeps_what_is_known_about_its_cha
     assert (gone.value.retryable, gone.value.charged) == (False, "yes")
 
 
+@pytest.mark.parametrize("buyer", [True, False])
+def test_nobody_is_told_to_pay_again_for_a_job_that_a_gateway_may_hide(buyer):
+    status = JobStatus(state=JobState.GONE, vendor_status="404", error="no Route", believed_for=300.0)
+    with pytest.raises(JobGone, match="A retry checks again") as gone:
+        unless_ready(REF, status, buyer=buyer)
+    assert gone.value.retryable
+    assert "lear" not in str(gone.value)
+    assert "buy it" not in str(gone.value)
+
+
+def test_the_fate_of_the_money_is_the_same_in_all_that_is_said_about_one_job():
+    gone = JobStatus(state=JobState.GONE, vendor_status="404", proven=False)
+    told = [timed_out(REF, "processing"), account_broken(REF, InputError("HTTP 401."))]
+    for status in (gone, gone.model_copy(update={"believed_for": 300.0})):
+        with pytest.raises(JobGone) as raised:
+            unless_ready(REF, status, buyer=True)
+        told.append(raised.value)
+    assert {error.charged for error in told} == {"yes"}
+
+
+def test_a_job_whose_last_checks_failed_is_not_said_to_be_running():
+    error = str(timed_out(REF, "processing; the last 3 status checks failed: HTTP 500"))
+    assert "still running" not in error
+    assert "was not seen to end" in error
+    assert "the last 3 status checks failed: HTTP 500" in error
+
+
 def test_without_words_of_the_vendor_none_are_invented():
     with pytest.raises(JobFailed, match=r"says 'error'\. A retry"):
         unless_ready(REF, JobStatus(state=JobState.FAILED, vendor_status="error"))
@@ -65,7 +92,7 @@ def test_at_the_deadline_the_job_goes_on_and_a_retry_waits_for_it():
     error = timed_out(REF, "processing")
     assert isinstance(error, JobTimedOut)
     assert (error.retryable, error.charged) == (True, "yes")
-    for words in ("vidio reel J1", "last seen: processing", "goes on", "buys nothing", MONEY["yes"]):
+    for words in ("vidio reel J1", "last seen: processing", "goes on there", "buys nothing", MONEY["yes"]):
         assert words in str(error)
 
 

@@ -25,16 +25,17 @@ class GatedStore:
 
     def __init__(self, store: Any, stop: Any) -> None:
         self._store, self._stop = store, stop
-        self.get, self.delete = store.get, store.delete
+        self.get = store.get
 
     def add(self, key: str, value: Any) -> None:
         self._store.add(key, value)
         self._stop("after the intent")
 
     def set(self, key: str, value: Any) -> None:
-        self._stop(f"before {value['phase']} is on record")
+        phase = value["phase"] if value else "nothing"
+        self._stop(f"before {phase} is on record")
         self._store.set(key, value)
-        self._stop(f"after {value['phase']} is on record")
+        self._stop(f"after {phase} is on record")
 
 
 def gated(operator: type[PaidOperator]) -> type[PaidOperator]:

@@ -234,6 +234,7 @@ def test_media_that_cannot_be_read_fails_the_job_and_is_refunded(sandbox, venice
         ("octet_stream", 200, "application/octet-stream"),
         ("bad_gateway", 502, "application/json"),
         ("truncated", 200, "video/mp4"),
+        ("placeholder", 200, "video/mp4"),
     ],
 )
 def test_a_delivery_can_be_spoiled_once(sandbox, venice, model, how, status, kind):
@@ -253,6 +254,9 @@ def test_a_delivery_can_be_spoiled_once(sandbox, venice, model, how, status, kin
         assert len(first.content) == len(whole.content) // 2
     if how == "octet_stream":
         assert first.content == whole.content
+    if how == "placeholder":  # it plays, and is far too small to be what was asked for
+        assert first.content[4:8] == b"ftyp"
+        assert len(first.content) < 5000
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -1,0 +1,52 @@
+"""Have Venice delete a finished video, or revoke the URL that it is delivered by."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Literal
+
+from airflow_provider_vidai.errors import VidaiError
+from airflow_provider_vidai.hooks.base import VidaiHook
+from airflow_provider_vidai.models import JobRef, JobState
+from airflow_provider_vidai.transport.transfer import status_of
+from airflow_provider_vidai.vendors.venice import VENICE, model_of
+
+#: What became of a finished video: deleted now, its URL revoked now, or left to go within 24 hours.
+Released = Literal["deleted", "revoked", "expires"]
+
+# How the host of a delivery URL says that the URL is no longer good.
+_REVOKED = frozenset({200, 202, 204, 404, 410})
+
+log = logging.getLogger(__name__)
+
+
+def released(hook: VidaiHook, ref: JobRef, sealed_url: str | None) -> Released:
+    """Release what is there; what can't be released now goes by itself, so nothing is raised."""
+    try:
+        return _deleted(hook, ref) if sealed_url is None else _revoked(hook, ref, sealed_url)
+    except VidaiError as error:
+        log.warning("%s could not be released, and expires within 24 hours: %s", ref, error)
+        return "expires"
+
+
+def _revoked(hook: VidaiHook, ref: JobRef, sealed_url: str) -> Released:
+    # A video that is still being made could never be had without its URL.
+    if hook.look(ref).state is not JobState.READY:
+        return "expires"
+    link = VENICE.link(hook.seal.open(sealed_url), hook.account.base_url)
+    status = status_of(hook.account, replace(link, method="DELETE"))
+    if status not in _REVOKED:
+        log.warning("Venice's share host answered HTTP %d to the revocation of a URL.", status)
+    return "revoked" if status in _REVOKED else "expires"
+
+
+def _deleted(hook: VidaiHook, ref: JobRef) -> Released:
+    """Delete by one more retrieval of which nothing but the headers is read."""
+    status = hook.client.send(VENICE.retrieve(model_of(ref), ref.job_id, delete=True), attempts=1)
+    if status.state is JobState.GONE:
+        return "expires" if status.believed_for else "deleted"
+    if status.state is not JobState.READY:
+        return "expires"
+    inline = any(output.details.get("delivery") == "inline" for output in status.outputs)
+    return "deleted" if inline or hook.client.send(VENICE.complete(ref), attempts=1) else "expires"

@@ -1,0 +1,62 @@
+"""Models that Venice retires: a warning before, a refusal to buy after, and a word on who served."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import Any, Final
+
+from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.models import Answer, Call, Receipt
+from airflow_provider_vidai.vendors.venice import deprecation_notice
+from airflow_provider_vidai.vendors.venice_catalogue import ModelSpec, retirement
+
+#: What to do about a model that is retired: refuse before buying, or let Venice choose another one.
+CHOICES: Final = ("fail", "warn")
+
+log = logging.getLogger(__name__)
+
+
+def choice(on_retired: Any) -> str:
+    """Return what was chosen.
+
+    :raises InputError: when it is neither ``fail`` nor ``warn``.
+    """
+    if on_retired not in CHOICES:
+        raise InputError(
+            f"on_retired: must be one of {', '.join(CHOICES)}, not {on_retired!r}. Nothing was sent."
+        )
+    return str(on_retired)
+
+
+def check(model: str, spec: ModelSpec, on_retired: str) -> None:
+    """Warn of a model's end.
+
+    :raises InputError: when it has come, and ``on_retired`` is ``fail``.
+    """
+    found = retirement(model, spec, time.time())
+    if found is None:
+        return
+    words, over = found
+    if over and on_retired == "fail":
+        raise InputError(
+            f"model: {words} A request for it would be served, and charged, as another model's. Choose a "
+            "model, or give on_retired='warn'. Nothing was sent."
+        )
+    log.warning("%s", words)
+
+
+def noticing(call: Call[Receipt], model: str) -> Call[Receipt]:
+    """Return the purchase with a warning when its answer speaks of a retirement, or of another model."""
+
+    def parse(answer: Answer) -> Receipt:
+        receipt = call.parse(answer)
+        if notice := deprecation_notice(answer):
+            log.warning("Venice says of the model %r: %s", model, notice)
+        served = receipt.ref.params.get("model") if receipt.ref else model
+        if served != model:
+            log.warning("%s: Venice made it with the model %r and not %r.", receipt.ref, served, model)
+        return receipt
+
+    return replace(call, parse=parse)

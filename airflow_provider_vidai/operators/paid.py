@@ -1,0 +1,241 @@
+"""What all paid operators share: a purchase that is made once, however often its task is tried."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any, ClassVar, Literal
+
+from airflow.sdk import Context
+
+from airflow_provider_vidai._compat import conf, timer
+from airflow_provider_vidai.arguments import positive_seconds, truth
+from airflow_provider_vidai.errors import (
+    Charged,
+    InputError,
+    JobError,
+    LedgerError,
+)
+from airflow_provider_vidai.hooks.failures import airflow_failures
+from airflow_provider_vidai.lifecycle.decide import Policy
+from airflow_provider_vidai.lifecycle.fingerprint import fingerprint, fingerprint_of_0_1
+from airflow_provider_vidai.lifecycle.ledger import Entry, Ledger, Record
+from airflow_provider_vidai.lifecycle.limits import RateWait, limit_pause
+from airflow_provider_vidai.lifecycle.purchase import Counter, Offer, Purchase, Settled, finished
+from airflow_provider_vidai.models import (
+    Call,
+    JobRef,
+    Receipt,
+    literal,
+)
+from airflow_provider_vidai.operators.context import (
+    after_success,
+    attempt_of,
+    claims_of,
+    is_nested,
+    next_of_kind,
+)
+from airflow_provider_vidai.operators.stores import store_of
+from airflow_provider_vidai.operators.vendor import VendorOperator
+
+#: Seconds that a synchronous wait sleeps through at most: Airflow kills a task five seconds after it has
+#: asked it to end, and until then it would stand in the way of the next try.
+LONGEST_SLEEP = 2.0
+#: A retry that will wait in the triggerer asks for so many seconds, at most, how its job is: after that
+#: the triggerer does, which holds no worker.
+LONGEST_CHECK = 10.0
+#: Airflow's own deferral timeout is only a backstop behind the trigger's deadline.
+BACKSTOP_SECONDS = 60.0
+
+
+class PaidOperator(VendorOperator):
+    """Buy something, once per task however often the task is tried.
+
+    Its ``execute`` can be called inside a ``@task`` function too, several times for several purchases: each
+    has its own record, by which a retry finds it again, and the waiting is synchronous.
+
+    :param on_lost_submit: what an automatic retry does when an earlier try sent a purchase and never
+        learnt its outcome: ``fail``, or ``resubmit`` (which may pay twice).
+    :param on_clear: what clearing a *finished* task does: buy ``fresh``, or ``reuse`` the result.
+    :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
+    :param timeout: how long this try waits (seconds or timedelta), for a rate limit and for its job, never
+        past ``execution_timeout``; a retry waits anew.
+    """
+
+    #: What this operator buys, in the vendor's terms. A task's record of another kind is not its own.
+    kinds: ClassVar[tuple[str, ...]]
+    #: The arguments that make up the request; they are template fields too.
+    request_fields: ClassVar[Sequence[str]]
+    #: Those of them that version 0.1 did not have: its fingerprints lack them.
+    fields_since_0_1: ClassVar[Sequence[str]] = ()
+    #: Seconds to wait unless told otherwise.
+    default_timeout: ClassVar[float] = 3600.0
+
+    def __init__(
+        self,
+        *,
+        on_lost_submit: Literal["fail", "resubmit"] = "fail",
+        on_clear: Literal["fresh", "reuse"] = "fresh",
+        deferrable: bool | str = conf.getboolean("operators", "default_deferrable", fallback=False),
+        timeout: float | timedelta | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.on_lost_submit = on_lost_submit
+        self.on_clear = on_clear
+        self.deferrable = deferrable
+        self.timeout = timeout
+        self._job: JobRef | None = None
+        self._killed = False
+        self._nested: int | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Buy, re-attach or reuse, and return what came of it."""
+        with airflow_failures():
+            if is_nested(context, self):
+                self._nested = next_of_kind(context, (self.hook_class.vendor_name, *self.kinds))
+            return self._run(context, self._deadline())
+
+    def execute_after_wait(
+        self, context: Context, event: Any = None, deadline: float | None = None, waited: int = 0
+    ) -> Any:
+        """Come back to the decision when the vendor's rate limit has passed, for the ``waited``-th time."""
+        with airflow_failures():
+            return self._run(context, deadline or self._deadline(), waited)
+
+    def asked(self) -> dict[str, Any]:
+        """Return the request as it was given, by which a changed one is recognised."""
+        return {name: literal(self.given(name)) for name in self.request_fields}
+
+    def offer(self) -> Offer:
+        """Validate the request and return the purchase; called only when something is to be bought."""
+        raise NotImplementedError
+
+    def offer_checked(self) -> Offer:
+        """Return the purchase, having made sure that what comes after it can be done too."""
+        self.required()
+        return self.offer()
+
+    def settle(self, context: Context, deadline: float) -> Settled:
+        """Buy, re-attach or reuse, as the ledger and the decision table say."""
+        self._check_policy()
+        purchase = Purchase(
+            vendor=self.hook.vendor_name,
+            label=self.hook.vendor.label,
+            kinds=self.kinds,
+            ledger=self.ledger(context),
+            counter=Counter(
+                offer=self.offer_checked, send=self._send, look=lambda ref: self.hook_for(ref).look(ref)
+            ),
+            policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
+            fingerprints=self._fingerprints(),
+            attempt=attempt_of(context),
+            ordinal=self._nested or 0,
+            claimed=None if self._nested is None else claims_of(context),
+            until=deadline,
+            patience=LONGEST_CHECK if self._defers else float("inf"),
+            log=self.log,
+        )
+        return purchase.settle()
+
+    def on_kill(self) -> None:
+        """Buy nothing any more: this runs in a signal's handler, and the task goes on where it was."""
+        self._killed = True
+
+    def conclude(self, context: Context, entry: Entry, record: Record) -> None:
+        """Arrange that the purchase counts as finished once Airflow has the task's result.
+
+        A task that ends otherwise, because its XCom could not be stored or its worker died, is not
+        finished: clearing it reuses what it bought.
+        """
+        after_success(context, lambda: self._close(entry, record))
+
+    def _close(self, entry: Entry, record: Record) -> None:
+        """Write down that the purchase is over, unless another try has bought since."""
+        try:
+            now = entry.read()
+            if now is not None and now.nonce == record.nonce:
+                entry.write(finished(record))
+        except LedgerError as error:
+            self.log.warning("%s. The result stands; clearing this task would reuse it.", error)
+
+    def _run(self, context: Context, deadline: float, waited: int = 0) -> Any:
+        settled = self._settled(context, deadline, waited)
+        self.conclude(context, settled.entry, settled.record)
+        return settled.receipt.result
+
+    def _settled(self, context: Context, deadline: float, waited: int) -> Settled:
+        while True:
+            try:
+                return self.settle(context, deadline)
+            except RateWait as wait:
+                left = deadline - time.time()
+                if wait.seconds >= left:
+                    why = f"{wait} That is past this task's deadline."
+                    raise JobError(why, charged="no", retryable=True) from None
+                seconds = limit_pause(wait.seconds, waited, left, random.random())  # noqa: S311
+                self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, seconds)
+                waited += 1
+                if self._defers:
+                    self._defer_on_timer(seconds, deadline, waited)
+                self._sleep(seconds)
+
+    def _sleep(self, seconds: float) -> None:
+        while seconds > 0:
+            self._unless_killed("yes" if self._job else "no")
+            time.sleep(min(seconds, LONGEST_SLEEP))
+            seconds -= LONGEST_SLEEP
+
+    def _defer_on_timer(self, seconds: float, deadline: float, waited: int) -> None:
+        moment = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+        self.defer(
+            trigger=timer(moment),
+            method_name="execute_after_wait",
+            kwargs={"deadline": deadline, "waited": waited},
+            timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),
+        )
+
+    def _send(self, call: Call[Receipt]) -> Receipt:
+        self._unless_killed("no")
+        return self.hook.send(call)
+
+    def _unless_killed(self, charged: Charged) -> None:
+        if self._killed:
+            raise JobError(
+                "The task was asked to stop (killed, cleared or marked).", charged=charged, retryable=True
+            )
+
+    def _check_policy(self) -> None:
+        self.deferrable = truth("deferrable", self.deferrable)
+        allowed = {"on_lost_submit": ("fail", "resubmit"), "on_clear": ("fresh", "reuse")}
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise InputError(
+                    f"{name} must be one of {values}, not {getattr(self, name)!r}. Nothing was sent."
+                )
+
+    def _fingerprints(self) -> tuple[str, ...]:
+        account = {
+            "vendor": self.hook.vendor_name,
+            "conn_id": self.hook.conn_id,
+            "url": self.hook.account.base_url,
+        }
+        asked = self.asked()
+        old = {name: value for name, value in asked.items() if name not in self.fields_since_0_1}
+        now = fingerprint({**{f"@{name}": value for name, value in account.items()}, **asked})
+        return now, fingerprint_of_0_1({**account, "asked": old})
+
+    @property
+    def _defers(self) -> bool:
+        return bool(self.deferrable) and self._nested is None
+
+    def _deadline(self) -> float:
+        timeout = positive_seconds("timeout", self.timeout) or self.default_timeout
+        longest = positive_seconds("execution_timeout", self.execution_timeout) or timeout
+        return time.time() + min(timeout, longest)
+
+    def ledger(self, context: Context) -> Ledger:
+        """Return the record of this task's purchase."""
+        return Ledger(store_of(context, self.log))

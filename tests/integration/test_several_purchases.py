@@ -1,0 +1,194 @@
+"""Several purchases in one task, and what Airflow must have before a purchase counts as finished."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk import BaseOperator
+
+from airflow_provider_vidai._compat import AirflowException, TaskDeferred
+from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
+from airflow_provider_vidai.sandbox.client import Control
+from tests.support.task import Instance, Task
+
+pytestmark = pytest.mark.usefixtures("vidgo")
+
+IMAGE = "nano-banana"
+
+
+class Calls(BaseOperator):
+    """What a ``@task`` function is to Airflow: a task whose code calls operators."""
+
+    def __init__(self, *, code: Callable[[Any], Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.code = code
+
+    def execute(self, context: Any) -> Any:
+        return self.code(context)
+
+
+def calling(code: Callable[[Any], Any]) -> Task:
+    return Task(lambda: Calls(task_id="campaign", code=code))
+
+
+def picture(prompt: str, **more: Any) -> VidgoGenerateOperator:
+    return VidgoGenerateOperator(
+        task_id="inner", model=IMAGE, input={"prompt": prompt}, deferrable=True, poll_interval=0.01, **more
+    )
+
+
+def bought(control: Control) -> int:
+    return int(control.book()["totals"]["purchases"])
+
+
+def test_operators_called_inside_a_task_wait_there_and_each_buys_its_own(control: Control) -> None:
+    task = calling(lambda context: [picture(one).execute(context)["job_id"] for one in ("a", "b", "c")])
+    jobs = task.run()
+    assert len(set(jobs)) == 3
+    assert bought(control) == 3
+    assert task.deferrals == []
+
+
+def test_a_retry_of_a_task_with_several_purchases_buys_only_what_is_missing(control: Control) -> None:
+    def two_of_three(context: Any) -> None:
+        for one in ("a", "b"):
+            picture(one).execute(context)
+        raise RuntimeError("the worker fails between two purchases")
+
+    task = calling(two_of_three)
+    with pytest.raises(RuntimeError):
+        task.run()
+    before = {job["job_id"] for job in control.purchases()}
+    task.make = calling(
+        lambda context: [picture(one).execute(context)["job_id"] for one in ("b", "a", "c")]
+    ).make
+    jobs = task.retry().run()
+    assert len(set(jobs)) == 3
+    assert set(jobs[:2]) == before
+    assert bought(control) == 3
+
+
+def test_a_finished_task_that_is_cleared_buys_each_of_its_purchases_again(control: Control) -> None:
+    task = calling(lambda context: [picture(one).execute(context)["job_id"] for one in ("a", "b")])
+    first = task.run()
+    second = task.clear().run()
+    assert set(first).isdisjoint(second)
+    assert bought(control) == 4
+    assert task.retry().run() == second
+    assert bought(control) == 4
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_task_whose_result_airflow_could_not_store_is_not_finished(
+    control: Control, deferrable: bool, capfd: pytest.CaptureFixture
+) -> None:
+    task = Task(
+        lambda: VidgoGenerateOperator(
+            task_id="image", model=IMAGE, input={"prompt": "a"}, deferrable=deferrable
+        )
+    )
+    task.xcom_trouble = RuntimeError("the XCom backend is away")
+    with pytest.raises(RuntimeError):
+        task.run()
+    capfd.readouterr()
+    again = task.clear().run()
+    assert again["job_id"] == control.purchases()[0]["job_id"]
+    assert bought(control) == 1
+    assert "Airflow did not report that the task had succeeded" in capfd.readouterr().out
+    assert task.clear().run()["job_id"] != again["job_id"], "now it is finished, and a Clear buys afresh"
+    assert bought(control) == 2
+
+
+def test_a_record_of_version_0_1_is_recognised(control: Control, vidgo: Any) -> None:
+    make = lambda: picture("a")  # noqa: E731
+    task = Task(make)
+    task.run()
+    kept = json.loads(task.store.values["vidai_purchase"])
+    old = {
+        name: value
+        for name, value in kept.items()
+        if name not in ("vendor", "kind", "ordinal", "nonce", "run")
+    }
+    old["fingerprint"] = make()._fingerprints()[1]
+    for phase, buys in (("bought", 1), ("done", 2)):
+        task.store.values["vidai_purchase"] = json.dumps({**old, "phase": phase})
+        task.clear().run()
+        assert bought(control) == buys
+
+
+def pictures(names: str, *, fails: bool = False) -> Task:
+    def code(context: Any) -> Any:
+        jobs = [picture(one).execute(context)["job_id"] for one in names]
+        if fails:
+            raise RuntimeError("the task's code fails after its purchases")
+        return jobs
+
+    return calling(code)
+
+
+def test_a_clear_after_a_purchase_was_put_in_front_buys_only_that_one(control: Control) -> None:
+    task = pictures("ab", fails=True)
+    with pytest.raises(RuntimeError):
+        task.run()
+    before = [job["job_id"] for job in control.purchases()]
+    task.make = pictures("cab").make
+    new, *kept = task.clear().run()
+    assert (sorted(kept), bought(control)) == (sorted(before), 3)
+    assert new not in before
+    task.make = pictures("abc").make
+    assert task.retry().run() == [*kept, new]
+    assert bought(control) == 3
+
+
+def test_one_job_is_never_the_result_of_two_requests_of_a_try(control: Control) -> None:
+    task = pictures("ab", fails=True)
+    with pytest.raises(RuntimeError):
+        task.run()
+    task.make = pictures("cab").make
+    with pytest.raises(AirflowException, match="taken for that of another request"):
+        task.retry().run()
+    assert bought(control) == 2
+    assert len(set(task.clear().run())) == 3
+    assert bought(control) == 3
+
+
+def test_a_purchase_found_by_its_fingerprint_is_not_found_by_its_place_too(control: Control) -> None:
+    task = pictures("ab", fails=True)
+    with pytest.raises(RuntimeError):
+        task.run()
+    task.make = pictures("bca").make
+    assert len(set(task.retry().run())) == 3
+    assert bought(control) == 3
+
+
+def test_a_run_that_is_put_back_into_the_queue_buys_nothing_again(control: Control) -> None:
+    task = pictures("a", fails=True)
+    with pytest.raises(RuntimeError):
+        task.run()
+    task.dag_run.start_date += timedelta(hours=1)  # as Airflow's API does it, without a Clear
+    task.make = pictures("a").make
+    assert task.retry().run() == [job["job_id"] for job in control.purchases()]
+    assert bought(control) == 1
+
+
+def test_a_deferred_tasks_record_that_is_made_late_holds_what_a_retry_needs(control: Control) -> None:
+    task = Task(
+        lambda: VidgoGenerateOperator(task_id="image", model=IMAGE, input={"prompt": "a"}, deferrable=True)
+    )
+    task.instance = Instance(1, 2)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.begin()
+    record = task.store.record
+    receipt = record["receipt"]
+    task.store.set("vidai_purchase", {**record, "phase": "intent", "receipt": None})
+    kwargs = deferred.value.kwargs
+    assert kwargs is not None
+    kwargs["bought"].update(sealed_url="sealed")
+    task.resume(deferred.value)
+    found = task.store.record["receipt"]
+    assert (found["ref"]["job_id"], found["secret"]) == (receipt["ref"]["job_id"], "sealed")
+    assert found["cost"] == receipt["cost"]

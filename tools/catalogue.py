@@ -1,0 +1,117 @@
+"""Every text that the package's errors can have, read from its source.
+
+What varies at run time stands as ``…``. A text is found where an error is made, whether it is raised there or
+returned; what a text is put together from is followed through the local names of the same function.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import airflow_provider_vidai
+
+PACKAGE = Path(airflow_provider_vidai.__file__).parent
+GAP = "…"
+_GAPS = re.compile(r"…[….]*…")
+#: A class whose name ends so is an error that a person may read.
+_ERRORS = ("Error", "Failed", "Gone", "TimedOut", "LostSubmit", "LeaseOver", "RateWait")
+#: These say that the code itself is wrong, never that a request or a vendor is.
+_INTERNAL = {"AssertionError", "NotImplementedError", "TypeError", "KeyError", "IsADirectoryError"}
+#: Of a text with fewer letters than this nothing is known but what varies: the vendor's own words.
+_FEWEST_LETTERS = 8
+_MOST_VARIANTS = 8
+
+
+@dataclass(frozen=True, order=True)
+class ErrorText:
+    """One text of an error.
+
+    :param module: where it is made, relative to the package.
+    :param kind: the error's class.
+    """
+
+    module: str
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.kind}: {self.text}"
+
+
+def error_texts(package: Path = PACKAGE) -> list[ErrorText]:
+    """Return all texts of the package's errors, in the order of the source."""
+    found: dict[ErrorText, None] = {}
+    for path in sorted(package.rglob("*.py")):
+        module = path.relative_to(package).with_suffix("").as_posix()
+        if not module.startswith("sandbox/"):
+            found.update(dict.fromkeys(_texts_of(path, module)))
+    return list(found)
+
+
+def _texts_of(path: Path, module: str) -> Iterator[ErrorText]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for function in ast.walk(tree):
+        if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        names = _assigned(function)
+        calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and node.args]
+        for call in sorted(calls, key=lambda call: call.lineno):
+            if kind := _error_class(call.func):
+                for text in _variants(call.args[0], names):
+                    if _letters(text) >= _FEWEST_LETTERS:
+                        yield ErrorText(module, kind, _GAPS.sub(GAP, " ".join(text.split())))
+
+
+def _error_class(function: ast.expr) -> str:
+    if isinstance(function, ast.IfExp):  # one of two classes
+        return _error_class(function.body)
+    name = ast.unparse(function).rpartition(".")[2]
+    return name if name.endswith(_ERRORS) and name not in _INTERNAL and name[:1].isupper() else ""
+
+
+def _assigned(function: ast.AST) -> dict[str, list[ast.expr]]:
+    names: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            names.setdefault(node.targets[0].id, []).append(node.value)
+    return names
+
+
+def _letters(text: str) -> int:
+    return sum(character.isalpha() for character in text)
+
+
+def _variants(node: ast.expr, names: dict[str, list[ast.expr]], depth: int = 0) -> list[str]:
+    """Return what an expression can say."""
+    if depth > 6:
+        return [GAP]
+    deeper = depth + 1
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.JoinedStr):
+        return _joined([_part(value, names, deeper) for value in node.values])
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _joined([_variants(side, names, deeper) for side in (node.left, node.right)])
+    if isinstance(node, ast.IfExp):
+        return [*_variants(node.body, names, deeper), *_variants(node.orelse, names, deeper)]
+    if isinstance(node, ast.Name) and node.id in names:
+        return [text for value in names[node.id] for text in _variants(value, names, deeper)]
+    return [GAP]
+
+
+def _part(value: ast.expr, names: dict[str, list[ast.expr]], depth: int) -> list[str]:
+    if not isinstance(value, ast.FormattedValue):
+        return _variants(value, names, depth)
+    inner = value.value
+    # A name may stand for a text that is put together before; anything else is known at run time only.
+    return _variants(inner, names, depth) if isinstance(inner, (ast.Name, ast.IfExp)) else [GAP]
+
+
+def _joined(parts: Iterable[list[str]]) -> list[str]:
+    combined = itertools.product(*([text or "" for text in part] for part in parts))
+    return ["".join(one) for one in itertools.islice(combined, _MOST_VARIANTS)]
