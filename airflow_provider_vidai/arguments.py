@@ -142,7 +142,9 @@ class Arguments:
 
     def _meant(self, name: str, value: Any) -> Any:
         if name in self.collections:
-            value = _without_empty(literal(value))
+            held = literal(value)
+            filled = _without_empty(held)
+            value = value if filled == held else filled
         elif isinstance(value, PurePath):
             value = str(value)
         return self._optional.get(name, value) if is_empty(value) else value

@@ -214,6 +214,17 @@ def test_a_list_of_nothing_but_empty_items_is_required_too(server: RawServer) ->
         )
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=_named)
+def test_a_mapped_task_keeps_airflows_own_defaults(kind: type) -> None:
+    needed = [name for one, name in NEEDED if one is kind] or ["job"]
+    given = {name: REQUIRED[name] for name in needed[1:]}
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)):
+        mapped = kind.partial(task_id="t", **given).expand(**{needed[0]: [REQUIRED[needed[0]]]})
+    assert mapped.inlets == []
+    assert mapped.outlets == []
+    assert mapped.unmap({needed[0]: REQUIRED[needed[0]]}).given(needed[0]) == REQUIRED[needed[0]]
+
+
 # --- guards ----------------------------------------------------------------------------------------
 
 NO_LIMITS = [
