@@ -73,8 +73,8 @@ def _same(
         raise JobError(
             f"The purchase of {record.ref or 'this request'} was taken for that of another request of this "
             "try, whose own one is not on record: the task's purchases differ, in order or number, from "
-            "those of the try before. Nothing was bought for this one. Clear the task: each request is then "
-            "held against its own record only.",
+            "those of the try before. This request bought nothing. Clear the task: each request then finds "
+            "only its own purchase. What is known of the earlier purchase:",
             charged="yes",
         )
     return entry, record
