@@ -491,10 +491,10 @@ class Capped:
                 self.under_way -= 1
 
     def _trickle(self, peer: Peer, start: int, told: dict[str, str]) -> None:
-        if start:  # taken up again after a trouble: the rest comes at once
-            peer.send(head(206, length=len(BIG) - start, **told) + BIG[start:])
+        peer.send(head(206 if start else 200, length=len(BIG) - start, **told))
+        if self.ranges:  # resumed or begun again after a trouble: all of it comes at once
+            peer.send(BIG[start:])
             return
-        peer.send(head(200, length=len(BIG), **told))
         for at in range(0, len(BIG), 65_536):
             if not peer.send(BIG[at : at + 65_536]):
                 return
