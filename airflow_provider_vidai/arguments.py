@@ -17,7 +17,7 @@ from pathlib import PurePath
 from typing import Any, ClassVar
 
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.models import literal
+from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.redaction import shown
 
 _NOTHING = ("", "None", "null")

@@ -107,10 +107,11 @@ time.sleep(1e6)
 
 def transfer(way: str, url: str, path: str) -> None:
     """Download ``url`` to ``path``, or upload ``path`` to ``url``, and print what it cost."""
-    from airflow_provider_vidai.models import Fetch, Put
-    from airflow_provider_vidai.transport.account import Account
-    from airflow_provider_vidai.transport.storage import source, storage_path
-    from airflow_provider_vidai.transport.transfer import download, upload
+    from airflow_provider_vidai.files.download import download
+    from airflow_provider_vidai.files.storage import source, storage_path
+    from airflow_provider_vidai.files.upload import upload
+    from airflow_provider_vidai.jobs.calls import Fetch, Put
+    from airflow_provider_vidai.net.account import Account
 
     account = Account(label="A vendor", base_url="http://127.0.0.1:9", key_headers={})
     _warm_up(storage_path, path)

@@ -1,6 +1,6 @@
 """How often the decider looks at a job and how late it finds it ready, beside looking at fixed intervals.
 
-Virtual time, no network: :class:`airflow_provider_vidai.lifecycle.poll.Watch` itself against jobs whose
+Virtual time, no network: :class:`airflow_provider_vidai.purchase.poll.Watch` itself against jobs whose
 durations are drawn at random. ``python -m benchmarks.polls`` prints the table; ``--plot FILE`` draws it.
 """
 
@@ -15,8 +15,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-from airflow_provider_vidai.lifecycle.poll import Finished, Wait, Watch
-from airflow_provider_vidai.models import Answer, JobRef, JobState, JobStatus
+from airflow_provider_vidai.answers import Answer
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.purchase.poll import Finished, Wait, Watch
 from airflow_provider_vidai.vendors import VENDORS
 
 FIXED = (5.0, 10.0, 30.0)

@@ -20,7 +20,7 @@ from airflow_provider_vidai.operators.vidio import (
     VidioRenderOperator,
     VidioUploadOperator,
 )
-from airflow_provider_vidai.vendors.vidio_models import AspectRatio, MusicCategory, VideoCategory
+from airflow_provider_vidai.vendors.vidio.requests import AspectRatio, MusicCategory, VideoCategory
 
 with DAG(
     dag_id="vidio_highlight_reel",

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from airflow_provider_vidai.lifecycle.decide import TABLE, Occasion
+from airflow_provider_vidai.purchase.decide import TABLE, Occasion
 from tools.catalogue import ErrorText, error_texts
 from tools.layers import contract, drawing, floors_table
 

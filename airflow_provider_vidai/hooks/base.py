@@ -15,23 +15,18 @@ from airflow.sdk import BaseHook, Connection
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from airflow_provider_vidai.errors import InputError, JobError, VidaiError
-from airflow_provider_vidai.lifecycle.poll import AccountBroken, DeadlinePassed, Finished, Watch, confirmed
-from airflow_provider_vidai.lifecycle.seal import Seal
-from airflow_provider_vidai.lifecycle.verdict import account_broken, timed_out, unless_ready
-from airflow_provider_vidai.models import (
-    Call,
-    Fetch,
-    JobRef,
-    JobState,
-    JobStatus,
-    Output,
-    VendorName,
-    validated,
-)
-from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.http import Client
-from airflow_provider_vidai.transport.storage import write_text
-from airflow_provider_vidai.transport.transfer import download
+from airflow_provider_vidai.files.download import download
+from airflow_provider_vidai.files.storage import write_text
+from airflow_provider_vidai.jobs.calls import Call, Fetch
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.ref import JobRef, VendorName
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.text import validated
+from airflow_provider_vidai.net.account import Account
+from airflow_provider_vidai.net.calls import Client
+from airflow_provider_vidai.purchase.poll import AccountBroken, DeadlinePassed, Finished, Watch, confirmed
+from airflow_provider_vidai.purchase.seal import Seal
+from airflow_provider_vidai.purchase.verdict import account_broken, timed_out, unless_ready
 from airflow_provider_vidai.vendors import VENDORS
 from airflow_provider_vidai.vendors.base import Vendor, is_loopback
 
@@ -159,7 +154,7 @@ class VidaiHook(BaseHook):
             self.__dict__.pop(name, None)
 
     def send(self, call: Call[T]) -> T:
-        """Run a call; see :meth:`airflow_provider_vidai.transport.http.Client.send`."""
+        """Run a call; see :meth:`airflow_provider_vidai.net.calls.Client.send`."""
         return self.client.send(call)
 
     def ref(self, job_id: str, kind: str) -> JobRef:
@@ -258,7 +253,7 @@ class VidaiHook(BaseHook):
 
         :param destination: a storage URI or path; ending in ``/`` it is a folder.
         :param sealed_url: where the file is, sealed, when that came only with the purchase.
-        :returns: the landed file, see :func:`airflow_provider_vidai.transport.transfer.download`.
+        :returns: the landed file, see :func:`airflow_provider_vidai.files.download.download`.
         :raises SealBroken: when ``sealed_url`` was sealed with another key.
         """
         stem = self.vendor.file_stem(ref, output)

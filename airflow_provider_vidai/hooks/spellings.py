@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
 from airflow_provider_vidai.arguments import agreed
-from airflow_provider_vidai.models import JobState
+from airflow_provider_vidai.jobs.status import JobState
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -15,26 +15,22 @@ from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import guard
 from airflow_provider_vidai.errors import AddressGone, InputError, JobError, LeaseOver, VidaiError
+from airflow_provider_vidai.files.inline import Inliner, seconds_of
 from airflow_provider_vidai.hooks import venice_retirement as retirement
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.hooks.spellings import HookJob, Quote, Result, also
 from airflow_provider_vidai.hooks.venice_release import Released, released
-from airflow_provider_vidai.models import (
-    Bought,
-    Call,
-    JobRef,
-    JobState,
-    JobStatus,
-    Output,
-    Receipt,
-    job_result,
-    validated,
-)
-from airflow_provider_vidai.transport.inline import Inliner, seconds_of
-from airflow_provider_vidai.vendors import venice_speech as speech
-from airflow_provider_vidai.vendors.venice import BODY_LIMIT, VENICE, catalogue_row, model_of
-from airflow_provider_vidai.vendors.venice_catalogue import Constraints, fitted
-from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, VideoRequest
+from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import Bought, job_result
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.text import validated
+from airflow_provider_vidai.vendors.venice import speech as speech
+from airflow_provider_vidai.vendors.venice.api import BODY_LIMIT, VENICE, catalogue_row, model_of
+from airflow_provider_vidai.vendors.venice.catalogue import Constraints, fitted
+from airflow_provider_vidai.vendors.venice.requests import GONE_FIELDS, VideoRequest
 
 #: How long a video is waited for when not told, in seconds: public clients saw up to half an hour.
 TIMEOUT = 3600.0
@@ -141,7 +137,7 @@ class VeniceHook(VidaiHook):
     ) -> HookJob:
         """Buy a video. This sends the purchase once and keeps no record: operators do.
 
-        :param asked: the fields of :class:`~airflow_provider_vidai.vendors.venice_models.VideoRequest`
+        :param asked: the fields of :class:`~airflow_provider_vidai.vendors.venice.requests.VideoRequest`
             (``prompt``, ``duration``, ``image_url``, ...). Files may be URLs, data URIs, bytes, storage
             URIs or paths.
         :param max_cost_usd: refuse to buy when the quote is higher.

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Literal
 
 from airflow_provider_vidai.errors import VidaiError
+from airflow_provider_vidai.files.download import status_of
 from airflow_provider_vidai.hooks.base import VidaiHook
-from airflow_provider_vidai.models import JobRef, JobState
-from airflow_provider_vidai.transport.transfer import status_of
-from airflow_provider_vidai.vendors.venice import VENICE, model_of
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState
+from airflow_provider_vidai.vendors.venice.api import VENICE, model_of
 
 #: What became of a finished video: deleted now, its URL revoked now, or left to go within 24 hours.
 Released = Literal["deleted", "revoked", "expires"]

@@ -7,11 +7,13 @@ import time
 from dataclasses import replace
 from typing import Any, Final
 
+from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.models import Answer, Call, Receipt
+from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.vendors.venice import deprecation_notice
-from airflow_provider_vidai.vendors.venice_catalogue import ModelSpec, retirement
+from airflow_provider_vidai.vendors.venice.api import deprecation_notice
+from airflow_provider_vidai.vendors.venice.catalogue import ModelSpec, retirement
 
 #: What to do about a model that is retired: refuse before buying, or let Venice choose another one.
 CHOICES: Final = ("fail", "warn")

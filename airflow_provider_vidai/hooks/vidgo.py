@@ -13,24 +13,21 @@ from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import guard
 from airflow_provider_vidai.errors import ApiError, InputError, LeaseOver
+from airflow_provider_vidai.files.inline import Inliner, is_data_uri, is_web_url
+from airflow_provider_vidai.files.storage import shown_name
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.hooks.spellings import HookJob, also
-from airflow_provider_vidai.lifecycle.limits import RateWait
-from airflow_provider_vidai.models import (
-    Bought,
-    Call,
-    JobRef,
-    JobState,
-    JobStatus,
-    Output,
-    Receipt,
-    job_result,
-    literal,
-)
+from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import Bought, job_result
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.purchase.limits import RateWait
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.transport.inline import Inliner, is_data_uri, is_web_url
-from airflow_provider_vidai.transport.storage import shown_name
-from airflow_provider_vidai.vendors.vidgo import (
+from airflow_provider_vidai.vendors.vidgo.answers import Uploaded
+from airflow_provider_vidai.vendors.vidgo.api import (
     LEASE,
     LEASE_GRACE,
     UPLOAD_ATTEMPTS,
@@ -39,8 +36,8 @@ from airflow_provider_vidai.vendors.vidgo import (
     VIDGO,
     lease_left,
 )
-from airflow_provider_vidai.vendors.vidgo_answers import Uploaded
-from airflow_provider_vidai.vendors.vidgo_catalogue import MODELS, check, kind_of, understood, with_images
+from airflow_provider_vidai.vendors.vidgo.catalogue import MODELS, kind_of
+from airflow_provider_vidai.vendors.vidgo.requests import check, understood, with_images
 
 T = TypeVar("T")
 

@@ -9,21 +9,25 @@ from pathlib import PurePath
 from typing import Any, ClassVar
 
 from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.files.intake import Checked, checked_source
+from airflow_provider_vidai.files.media_types import type_of_name
+from airflow_provider_vidai.files.storage import Source, shown_name, source
+from airflow_provider_vidai.files.upload import upload
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.hooks.spellings import Result
-from airflow_provider_vidai.models import JobRef, Output, Put, Receipt, validated
+from airflow_provider_vidai.jobs.calls import Put
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.transport.intake import Checked, checked_source
-from airflow_provider_vidai.transport.kinds import type_of_name
-from airflow_provider_vidai.transport.storage import Source, shown_name, source
-from airflow_provider_vidai.transport.transfer import upload
-from airflow_provider_vidai.vendors.vidio import VIDIO
-from airflow_provider_vidai.vendors.vidio_models import (
+from airflow_provider_vidai.vendors.vidio.answers import VidioJob
+from airflow_provider_vidai.vendors.vidio.api import VIDIO
+from airflow_provider_vidai.vendors.vidio.requests import (
     MediaType,
     ReelRequest,
     RenderRequest,
     UploadRequest,
-    VidioJob,
     extension,
 )
 

@@ -12,21 +12,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import InputError, JobGone, VidaiError
-from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook, check_room
-from airflow_provider_vidai.hooks.spellings import HookJob, also
-from airflow_provider_vidai.models import (
-    Call,
-    JobRef,
-    JobState,
-    JobStatus,
-    Output,
-    Receipt,
-    job_result,
-    validated,
-)
-from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.transport.intake import checked_source
-from airflow_provider_vidai.transport.storage import (
+from airflow_provider_vidai.files.intake import checked_source
+from airflow_provider_vidai.files.storage import (
     destination_path,
     public_uri,
     signed_url,
@@ -34,10 +21,20 @@ from airflow_provider_vidai.transport.storage import (
     storage_path,
     write_whole,
 )
-from airflow_provider_vidai.vendors.vizard import VIZARD
-from airflow_provider_vidai.vendors.vizard_answers import SocialAccount, VizardProject, far_longer
-from airflow_provider_vidai.vendors.vizard_models import ProjectRequest
-from airflow_provider_vidai.vendors.vizard_social import (
+from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook, check_room
+from airflow_provider_vidai.hooks.spellings import HookJob, also
+from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import job_result
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.text import validated
+from airflow_provider_vidai.redaction import shown
+from airflow_provider_vidai.vendors.vizard.answers import SocialAccount, VizardProject, far_longer
+from airflow_provider_vidai.vendors.vizard.api import VIZARD
+from airflow_provider_vidai.vendors.vizard.requests import ProjectRequest
+from airflow_provider_vidai.vendors.vizard.social import (
     CaptionRequest,
     PublishRequest,
     clip_checked,
@@ -79,7 +76,7 @@ class VizardHook(VidaiHook):
     def order(self, asked: Mapping[str, Any]) -> Call[Receipt]:
         """Validate a request and return the purchase; nothing is bought yet.
 
-        :param asked: the fields of :class:`~airflow_provider_vidai.vendors.vizard_models.ProjectRequest`.
+        :param asked: the fields of :class:`~airflow_provider_vidai.vendors.vizard.requests.ProjectRequest`.
         :raises InputError: when a field is wrong, or a file in a storage is missing, too long, too large, or
             can't be given to the vendor by a signed URL.
         """
@@ -98,8 +95,8 @@ class VizardHook(VidaiHook):
 
         :param video_url: http(s), or a file in a storage that can sign URLs.
         :param asked: the other fields of
-            :class:`~airflow_provider_vidai.vendors.vizard_models.ProjectRequest`, by their names there or on
-            the wire (``preferLength``).
+            :class:`~airflow_provider_vidai.vendors.vizard.requests.ProjectRequest`, by their
+            names there or on the wire (``preferLength``).
         :returns: the job, as all other methods and operators take it.
         :raises InputError: nothing was sent or charged.
         :raises ApiError: with ``processed="maybe"`` the project may have been bought.

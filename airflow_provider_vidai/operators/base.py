@@ -17,22 +17,18 @@ from airflow_provider_vidai.errors import (
     LedgerError,
     VidaiError,
 )
+from airflow_provider_vidai.files.storage import storage_path
 from airflow_provider_vidai.hooks.failures import airflow_failures, is_retryable
-from airflow_provider_vidai.lifecycle.identity import Whose
-from airflow_provider_vidai.lifecycle.ledger import Entry, Record
-from airflow_provider_vidai.lifecycle.purchase import Offer
-from airflow_provider_vidai.lifecycle.verdict import no_longer_waiting
-from airflow_provider_vidai.models import (
-    Bought,
-    JobRef,
-    JobState,
-    JobStatus,
-    Receipt,
-    job_result,
-)
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import Bought, job_result
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.operators.context import attempt_of, land_outlets
 from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
-from airflow_provider_vidai.transport.storage import storage_path
+from airflow_provider_vidai.purchase.identity import Whose
+from airflow_provider_vidai.purchase.ledger import Entry, Record
+from airflow_provider_vidai.purchase.verdict import no_longer_waiting
+from airflow_provider_vidai.purchase.walk import Offer
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
 __all__ = ["JobOperator", "PaidOperator"]

@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 
-from airflow_provider_vidai.lifecycle.identity import Attempt, Run
-from airflow_provider_vidai.operators.stores import ends_with_run
+from airflow_provider_vidai.purchase.identity import Attempt, Run
+from airflow_provider_vidai.stores.choice import ends_with_run
 
 #: How many purchases each try that runs in this process has made, by kind.
 _made: dict[Hashable, int] = {}

@@ -11,7 +11,9 @@ from pydantic import JsonValue
 from airflow_provider_vidai.arguments import whole_number
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
-from airflow_provider_vidai.models import Bought, JobRef, Output
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import Bought
 from airflow_provider_vidai.operators.context import land_outlets
 from airflow_provider_vidai.operators.vendor import VendorOperator
 

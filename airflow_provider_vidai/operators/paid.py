@@ -19,17 +19,10 @@ from airflow_provider_vidai.errors import (
     LedgerError,
 )
 from airflow_provider_vidai.hooks.failures import airflow_failures
-from airflow_provider_vidai.lifecycle.decide import Policy
-from airflow_provider_vidai.lifecycle.fingerprint import fingerprint, fingerprint_of_0_1
-from airflow_provider_vidai.lifecycle.ledger import Entry, Ledger, Record
-from airflow_provider_vidai.lifecycle.limits import RateWait, limit_pause
-from airflow_provider_vidai.lifecycle.purchase import Counter, Offer, Purchase, Settled, finished
-from airflow_provider_vidai.models import (
-    Call,
-    JobRef,
-    Receipt,
-    literal,
-)
+from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.operators.context import (
     after_success,
     attempt_of,
@@ -37,9 +30,14 @@ from airflow_provider_vidai.operators.context import (
     is_nested,
     next_of_kind,
 )
-from airflow_provider_vidai.operators.stores import store_of
 from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.purchase.decide import Policy
+from airflow_provider_vidai.purchase.fingerprint import fingerprint, fingerprint_of_0_1
+from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
+from airflow_provider_vidai.purchase.limits import RateWait, limit_pause
+from airflow_provider_vidai.purchase.walk import Counter, Offer, Purchase, Settled, finished
 from airflow_provider_vidai.redaction import shown
+from airflow_provider_vidai.stores.choice import store_of
 
 #: Seconds that a synchronous wait sleeps through at most: Airflow kills a task five seconds after it has
 #: asked it to end, and until then it would stand in the way of the next try.

@@ -10,7 +10,8 @@ from airflow.sdk import BaseOperator, Context
 
 from airflow_provider_vidai.arguments import Arguments
 from airflow_provider_vidai.hooks.base import VidaiHook
-from airflow_provider_vidai.models import JobRef, literal
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.redaction import shown_media
 
 

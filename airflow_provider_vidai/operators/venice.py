@@ -14,14 +14,16 @@ from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.venice import TIMEOUT, VeniceHook
-from airflow_provider_vidai.lifecycle.purchase import Offer
-from airflow_provider_vidai.models import Bought, JobRef, literal
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import Bought
+from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.paid import PaidOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.purchase.walk import Offer
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.vendors.venice_models import GONE_FIELDS, MEDIA, OTHER_NAMES, same
+from airflow_provider_vidai.vendors.venice.requests import GONE_FIELDS, MEDIA, OTHER_NAMES, same
 
 _ARGUMENTS = (
     *("model", "prompt", "duration", "negative_prompt", "resolution", "audio", "aspect_ratio"),

@@ -9,12 +9,13 @@ from airflow.sdk import Context
 
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.vidgo import TIMEOUT, VidgoHook
-from airflow_provider_vidai.lifecycle.purchase import Offer
-from airflow_provider_vidai.models import JobRef, literal
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator
-from airflow_provider_vidai.vendors.vidgo_catalogue import plain
+from airflow_provider_vidai.purchase.walk import Offer
+from airflow_provider_vidai.vendors.vidgo.requests import plain
 
 
 class VidgoGenerateOperator(JobOperator):

@@ -10,13 +10,14 @@ from airflow.sdk import Context
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.vidio import TIMEOUT, VidioHook
-from airflow_provider_vidai.lifecycle.purchase import Offer
-from airflow_provider_vidai.models import JobRef, validated
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator
-from airflow_provider_vidai.vendors.vidio import VIDIO
-from airflow_provider_vidai.vendors.vidio_models import ReelRequest, RenderRequest, input_key_list
+from airflow_provider_vidai.purchase.walk import Offer
+from airflow_provider_vidai.vendors.vidio.api import VIDIO
+from airflow_provider_vidai.vendors.vidio.requests import ReelRequest, RenderRequest, input_key_list
 
 
 class VidioUploadOperator(VendorOperator):

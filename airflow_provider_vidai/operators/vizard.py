@@ -15,15 +15,18 @@ from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook, warn_of_source
-from airflow_provider_vidai.lifecycle.purchase import Offer, Settled
-from airflow_provider_vidai.models import JobRef, JobStatus, Output, validated
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobStatus
+from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.paid import PaidOperator
+from airflow_provider_vidai.purchase.walk import Offer, Settled
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.vendors.vizard import VIZARD, chosen_anew
-from airflow_provider_vidai.vendors.vizard_models import Choice
-from airflow_provider_vidai.vendors.vizard_social import clip_output, video_id_of
+from airflow_provider_vidai.vendors.vizard.api import VIZARD, chosen_anew
+from airflow_provider_vidai.vendors.vizard.requests import Choice
+from airflow_provider_vidai.vendors.vizard.social import clip_output, video_id_of
 
 _ARGUMENTS = (
     *("video_url", "source", "ext", "language", "mode", "prefer_length", "aspect_ratio", "template_id"),

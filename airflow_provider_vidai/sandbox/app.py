@@ -9,9 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from airflow_provider_vidai.sandbox import control, storage_wire, venice, vidgo, vidio, vizard
+from airflow_provider_vidai.sandbox import control, storage_wire
 from airflow_provider_vidai.sandbox.doors import Doors, Guard
-from airflow_provider_vidai.sandbox.venice_delivery import SHARE_CALLS
+from airflow_provider_vidai.sandbox.venice import routes as venice
+from airflow_provider_vidai.sandbox.venice.delivery import SHARE_CALLS
+from airflow_provider_vidai.sandbox.vidgo import routes as vidgo
+from airflow_provider_vidai.sandbox.vidio import routes as vidio
+from airflow_provider_vidai.sandbox.vizard import routes as vizard
 from airflow_provider_vidai.sandbox.wire import JSON, Calls, Endpoint, Exchange
 from airflow_provider_vidai.sandbox.world import World
 

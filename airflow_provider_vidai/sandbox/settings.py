@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any, get_args, get_type_hints
 
-from airflow_provider_vidai.sandbox.venice_settings import VeniceSettings
-from airflow_provider_vidai.sandbox.vidgo_settings import VidgoSettings
-from airflow_provider_vidai.sandbox.vizard_settings import VizardSettings
+from airflow_provider_vidai.sandbox.venice.settings import VeniceSettings
+from airflow_provider_vidai.sandbox.vidgo.settings import VidgoSettings
+from airflow_provider_vidai.sandbox.vizard.settings import VizardSettings
 
 
 @dataclass

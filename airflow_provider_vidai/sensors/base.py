@@ -20,8 +20,10 @@ from airflow_provider_vidai.arguments import Arguments, positive_seconds, truth
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
-from airflow_provider_vidai.lifecycle.verdict import account_broken, unless_ready
-from airflow_provider_vidai.models import Bought, JobRef, JobState, JobStatus, job_result
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import Bought, job_result
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.purchase.verdict import account_broken, unless_ready
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
 #: Between looks when not deferrable, in seconds; Airflow's own default.

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.vidio import VidioHook
-from airflow_provider_vidai.models import JobRef
+from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.sensors.base import JobSensor
-from airflow_provider_vidai.vendors.vidio import VIDIO
+from airflow_provider_vidai.vendors.vidio.api import VIDIO
 
 
 class VidioJobSensor(JobSensor):

@@ -16,7 +16,11 @@ from airflow_provider_vidai._compat import AirflowNotFoundException, BaseTrigger
 from airflow_provider_vidai.answers import clean
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, VidaiError
 from airflow_provider_vidai.hooks.base import aaccount
-from airflow_provider_vidai.lifecycle.poll import (
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobStatus
+from airflow_provider_vidai.net.account import Account
+from airflow_provider_vidai.net.sharing import Line, line, read_once
+from airflow_provider_vidai.purchase.poll import (
     SOONEST,
     AccountBroken,
     DeadlinePassed,
@@ -25,17 +29,14 @@ from airflow_provider_vidai.lifecycle.poll import (
     Wait,
     Watch,
 )
-from airflow_provider_vidai.lifecycle.verdict import (
+from airflow_provider_vidai.purchase.verdict import (
     WAITS_AGAIN,
     account_broken,
     no_longer_waiting,
     timed_out,
     unless_ready,
 )
-from airflow_provider_vidai.models import JobRef, JobStatus
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.shared import Line, line, read_once
 from airflow_provider_vidai.vendors import VENDORS
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Final
 
-from airflow_provider_vidai.models import VendorName
+from airflow_provider_vidai.jobs.ref import VendorName
 from airflow_provider_vidai.vendors.base import Vendor
 
 

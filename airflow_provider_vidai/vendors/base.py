@@ -12,17 +12,12 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import ApiError, InputError, JobFailed, JobGone, VidaiError
-from airflow_provider_vidai.models import (
-    Answer,
-    Call,
-    Fetch,
-    JobRef,
-    JobState,
-    JobStatus,
-    Output,
-    VendorName,
-)
+from airflow_provider_vidai.jobs.calls import Call, Fetch
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.ref import JobRef, VendorName
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.redaction import redacted
 
 R = TypeVar("R", bound=BaseModel)

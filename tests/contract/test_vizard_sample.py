@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_provider_vidai.files.probe import probe
 from airflow_provider_vidai.sandbox.server import Sandbox, serve
-from airflow_provider_vidai.transport.probe import probe
 from tests.support.films import talk
 
 SAMPLE = (Path(__file__).parent / "vizard_sample.txt").read_text()

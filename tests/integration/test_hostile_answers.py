@@ -22,8 +22,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_vidai._compat import AirflowException, AirflowFailException, TaskDeferred
-from airflow_provider_vidai.lifecycle import poll, purchase
 from airflow_provider_vidai.operators.vidio import VidioDownloadOperator, VidioUploadOperator
+from airflow_provider_vidai.purchase import poll
+from airflow_provider_vidai.purchase import walk as purchase
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.vidio import VidioJobSensor
 from tests.integration.conftest import KEY

@@ -12,10 +12,11 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_vidai.errors import InputError, TransferError
-from airflow_provider_vidai.models import Fetch, Put
-from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.storage import BLOCK, source
-from airflow_provider_vidai.transport.transfer import download, upload
+from airflow_provider_vidai.files.download import download
+from airflow_provider_vidai.files.storage import BLOCK, source
+from airflow_provider_vidai.files.upload import upload
+from airflow_provider_vidai.jobs.calls import Fetch, Put
+from airflow_provider_vidai.net.account import Account
 from tests.support.raw import Peer, Step, answer, head, serving
 
 ACCOUNT = Account(label="VIDIO", base_url="http://127.0.0.1:9", key_headers={"x-api-key": "key-4f9d1c"})

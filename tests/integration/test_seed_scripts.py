@@ -9,7 +9,7 @@ from airflow_provider_vidai.hooks.venice import VeniceHook
 from airflow_provider_vidai.hooks.vidgo import VidgoHook
 from airflow_provider_vidai.hooks.vidio import VidioHook
 from airflow_provider_vidai.hooks.vizard import VizardHook
-from airflow_provider_vidai.models import JobStatus
+from airflow_provider_vidai.jobs.status import JobStatus
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.films import picture
 

@@ -13,7 +13,7 @@ from airflow_provider_vidai._compat import AirflowFailException
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.venice import VeniceHook
 from airflow_provider_vidai.sandbox.client import Control
-from airflow_provider_vidai.vendors.venice_catalogue import Model, retirement
+from airflow_provider_vidai.vendors.venice.catalogue import Model, retirement
 from tests.integration.conftest import VIDEO
 
 OLD, NEW = VIDEO["model"], "kling-2.6-pro-text-to-video"

@@ -21,9 +21,9 @@ from airflow_provider_vidai._compat import (
     AirflowSkipException,
     TaskDeferred,
 )
+from airflow_provider_vidai.net.sharing import _LINES
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.vidio import VidioJobSensor
-from airflow_provider_vidai.transport.shared import _LINES
 from airflow_provider_vidai.triggers.job import JobTrigger
 from tests.integration.conftest import KEY, SPEED
 from tests.support.raw import Peer, answer, serving

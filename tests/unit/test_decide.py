@@ -6,7 +6,10 @@ import itertools
 
 import pytest
 
-from airflow_provider_vidai.lifecycle.decide import (
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.purchase.decide import (
     TABLE,
     Action,
     Found,
@@ -17,8 +20,7 @@ from airflow_provider_vidai.lifecycle.decide import (
     may_buy_again,
     occasion,
 )
-from airflow_provider_vidai.lifecycle.ledger import Record
-from airflow_provider_vidai.models import JobRef, JobState, JobStatus, Receipt
+from airflow_provider_vidai.purchase.ledger import Record
 
 REF = JobRef(vendor="vidio", conn_id="studio", job_id="J1", kind="reel")
 BUY, ATTACH, REUSE, STOP, LATER = Action.BUY, Action.ATTACH, Action.REUSE, Action.STOP, Action.LATER

@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_vidai.provider_info import get_provider_info
 from airflow_provider_vidai.sandbox.faults import KINDS
-from airflow_provider_vidai.vendors.vizard_codes import TABLE
-from airflow_provider_vidai.vendors.vizard_models import Choice, ProjectRequest
-from airflow_provider_vidai.vendors.vizard_words import (
+from airflow_provider_vidai.vendors.vizard.codes import TABLE
+from airflow_provider_vidai.vendors.vizard.requests import Choice, ProjectRequest
+from airflow_provider_vidai.vendors.vizard.values import (
     ASPECT_RATIOS,
     CLIP_MODELS,
     EXTENSIONS,

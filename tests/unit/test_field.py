@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import ApiError, InputError, JobFailed, VidaiError
 from airflow_provider_vidai.hooks.venice import TIMEOUT, VeniceHook
-from airflow_provider_vidai.lifecycle.decide import may_buy_again
-from airflow_provider_vidai.models import Answer, JobRef, JobState, JobStatus
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.operators.venice import VeniceVideoOperator
-from airflow_provider_vidai.vendors.venice import VENICE
-from airflow_provider_vidai.vendors.venice_models import VideoRequest
-from airflow_provider_vidai.vendors.vizard import VIZARD
+from airflow_provider_vidai.purchase.decide import may_buy_again
+from airflow_provider_vidai.vendors.venice.api import VENICE
+from airflow_provider_vidai.vendors.venice.requests import VideoRequest
+from airflow_provider_vidai.vendors.vizard.api import VIZARD
 
 PROJECT = JobRef(vendor="vizard", conn_id="c", job_id="1", kind="project")
 

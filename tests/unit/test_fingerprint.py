@@ -18,7 +18,7 @@ import airflow_provider_vidai.operators.vidgo as vidgo
 import airflow_provider_vidai.operators.vidio as vidio
 import airflow_provider_vidai.operators.vizard as vizard
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.lifecycle.fingerprint import PREFIX, fingerprint, fingerprint_of_0_1
+from airflow_provider_vidai.purchase.fingerprint import PREFIX, fingerprint, fingerprint_of_0_1
 
 PRINTS = json.loads((Path(__file__).parent / "fingerprints.json").read_text())
 

@@ -14,8 +14,8 @@ from airflow.sdk import Connection
 from airflow_provider_vidai.errors import ApiError, InputError
 from airflow_provider_vidai.hooks.base import aaccount, account_of
 from airflow_provider_vidai.hooks.vidio import VidioHook
-from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.vendors.vidio import VIDIO
+from airflow_provider_vidai.net.account import Account
+from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from tests.support.dags import reads_without_supervisor
 from tests.support.raw import answer, closed_port, serving
 

@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 import trustme
 
+from airflow_provider_vidai.answers import MAX_ANSWER, Answer
 from airflow_provider_vidai.errors import ApiError, VidaiError
-from airflow_provider_vidai.models import MAX_ANSWER, Answer, Call, Repeat
-from airflow_provider_vidai.transport.account import USER_AGENT, Account
-from airflow_provider_vidai.transport.aio import AsyncClient
-from airflow_provider_vidai.transport.exchange import MEDIA_HEAD
-from airflow_provider_vidai.transport.http import Client
-from airflow_provider_vidai.vendors.vidio import VIDIO
+from airflow_provider_vidai.jobs.calls import Call, Repeat
+from airflow_provider_vidai.net.account import USER_AGENT, Account
+from airflow_provider_vidai.net.calls import Client
+from airflow_provider_vidai.net.exchange import MEDIA_HEAD
+from airflow_provider_vidai.net.polls import AsyncClient
+from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from tests.support.raw import Peer, answer, closed_port, endless, head, reset, serving
 
 KEY = "key-4f9d1c"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.transport.inline import Inliner, seconds_of
-from airflow_provider_vidai.transport.kinds import type_of
+from airflow_provider_vidai.files.inline import Inliner, seconds_of
+from airflow_provider_vidai.files.media_types import type_of
 from tests.support.films import film, picture, sound
 from tests.support.shelf import shelf
 

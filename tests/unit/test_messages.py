@@ -18,17 +18,20 @@ import airflow_provider_vidai
 from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.arguments import guard, positive_seconds, truth, whole_number
 from airflow_provider_vidai.errors import MONEY, InputError, JobError, JobFailed, TransferError, VidaiError
-from airflow_provider_vidai.lifecycle.verdict import account_broken, no_longer_waiting, timed_out
-from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, validated
+from airflow_provider_vidai.files.download import download
+from airflow_provider_vidai.files.storage import shown_name
+from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.text import validated
+from airflow_provider_vidai.net.account import Account
+from airflow_provider_vidai.net.calls import Client
+from airflow_provider_vidai.net.polls import AsyncClient
+from airflow_provider_vidai.purchase.verdict import account_broken, no_longer_waiting, timed_out
 from airflow_provider_vidai.redaction import Hidden, shown, without_bytes
-from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.aio import AsyncClient
-from airflow_provider_vidai.transport.http import Client
-from airflow_provider_vidai.transport.storage import shown_name
-from airflow_provider_vidai.transport.transfer import download
 from airflow_provider_vidai.triggers.job import read_event
 from airflow_provider_vidai.vendors.base import still_there
-from airflow_provider_vidai.vendors.vidio import VIDIO
+from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from tests.support.raw import answer, serving
 from tools.catalogue import error_texts
 
@@ -167,7 +170,7 @@ def test_a_title_comes_into_the_log_as_the_name_of_its_file(
     caplog.set_level(logging.DEBUG)
     title = "my\u202etitle\n2026-01-01 ERROR <b>\x1b[31m forged/line"
     with serving(answer(200, b"<html>" * 9, content_type="text/html")) as server:
-        from airflow_provider_vidai.models import Fetch
+        from airflow_provider_vidai.jobs.calls import Fetch
 
         where = Account(label="VIDIO", base_url=server.url, key_headers={}, timeout=5.0)
         with pytest.raises(TransferError) as caught:

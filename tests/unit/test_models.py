@@ -7,23 +7,17 @@ import json
 import pytest
 from pydantic import BaseModel
 
+from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import MONEY, InputError, JobError, LostSubmit
-from airflow_provider_vidai.models import (
-    Answer,
-    Fetch,
-    JobRef,
-    JobState,
-    JobStatus,
-    Output,
-    Put,
-    Receipt,
-    digest,
-    job_result,
-    literal,
-    validated,
-)
-from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.vendors.vidio_models import ReelRequest, RenderRequest
+from airflow_provider_vidai.jobs.calls import Fetch, Put
+from airflow_provider_vidai.jobs.output import Output, digest
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import job_result
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.text import literal, validated
+from airflow_provider_vidai.net.account import Account
+from airflow_provider_vidai.vendors.vidio.requests import ReelRequest, RenderRequest
 
 SECRET = "s3cr3t"
 SIGNED = f"https://files.example/out/a.mp4?X-Signature={SECRET}"

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import ApiError, JobGone
-from airflow_provider_vidai.models import Answer, JobRef, JobState, JobStatus, Output
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.vendors import VENDORS
 
 REFS = {

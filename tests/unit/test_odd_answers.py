@@ -15,27 +15,26 @@ from hypothesis import strategies as st
 
 from airflow_provider_vidai.answers import MAX_ANSWER, MAX_DEPTH, Answer, clean
 from airflow_provider_vidai.errors import LONGEST_WAIT, ApiError, VidaiError
-from airflow_provider_vidai.models import (
-    Call,
-    Fetch,
-    JobRef,
-    JobState,
-    JobStatus,
-    Output,
-    Receipt,
-    job_result,
-)
+from airflow_provider_vidai.jobs.calls import Call, Fetch
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import job_result
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.redaction import Hidden
 from airflow_provider_vidai.triggers.job import JobEvent, read_event, sendable
-from airflow_provider_vidai.vendors import VENDORS, venice_speech, vidgo, vizard
-from airflow_provider_vidai.vendors.venice import VENICE
-from airflow_provider_vidai.vendors.venice_models import VideoRequest
-from airflow_provider_vidai.vendors.vidgo import VIDGO
-from airflow_provider_vidai.vendors.vidio import VIDIO
-from airflow_provider_vidai.vendors.vidio_models import ReelRequest, RenderRequest, UploadRequest
-from airflow_provider_vidai.vendors.vizard import VIZARD
-from airflow_provider_vidai.vendors.vizard_models import ProjectRequest
-from airflow_provider_vidai.vendors.vizard_social import CaptionRequest, PublishRequest
+from airflow_provider_vidai.vendors import VENDORS
+from airflow_provider_vidai.vendors.venice import speech as venice_speech
+from airflow_provider_vidai.vendors.venice.api import VENICE
+from airflow_provider_vidai.vendors.venice.requests import VideoRequest
+from airflow_provider_vidai.vendors.vidgo import api as vidgo
+from airflow_provider_vidai.vendors.vidgo.api import VIDGO
+from airflow_provider_vidai.vendors.vidio.api import VIDIO
+from airflow_provider_vidai.vendors.vidio.requests import ReelRequest, RenderRequest, UploadRequest
+from airflow_provider_vidai.vendors.vizard import api as vizard
+from airflow_provider_vidai.vendors.vizard.api import VIZARD
+from airflow_provider_vidai.vendors.vizard.requests import ProjectRequest
+from airflow_provider_vidai.vendors.vizard.social import CaptionRequest, PublishRequest
 
 REEL = JobRef(vendor="vidio", conn_id="c", job_id="J1", kind="reel")
 RENDER = JobRef(

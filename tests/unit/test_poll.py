@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from airflow_provider_vidai.errors import ApiError, InputError, TransferError, VidaiError
-from airflow_provider_vidai.lifecycle.poll import (
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.purchase.poll import (
     FIRST,
     HEAD_START,
     LATEST,
@@ -25,7 +27,6 @@ from airflow_provider_vidai.lifecycle.poll import (
     Watch,
     confirmed,
 )
-from airflow_provider_vidai.models import JobRef, JobState, JobStatus
 
 START = 1_000_000.0
 FAR = START + 1e9

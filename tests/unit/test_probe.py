@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_vidai.transport.kinds import HEAD, looks_like, suffix_of
-from airflow_provider_vidai.transport.probe import Media, probe
+from airflow_provider_vidai.files.media_types import HEAD, looks_like, suffix_of
+from airflow_provider_vidai.files.probe import Media, probe
 from tests.support.films import film, picture, sound
 
 

@@ -21,11 +21,15 @@ from airflow_provider_vidai.errors import (
     LostSubmit,
     VidaiError,
 )
-from airflow_provider_vidai.lifecycle.decide import Policy
-from airflow_provider_vidai.lifecycle.identity import Attempt, Run
-from airflow_provider_vidai.lifecycle.ledger import LEDGER_KEY, Ledger, MemoryStore, Record
-from airflow_provider_vidai.lifecycle.limits import RateWait, limit_pause
-from airflow_provider_vidai.lifecycle.purchase import (
+from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.purchase.decide import Policy
+from airflow_provider_vidai.purchase.identity import Attempt, Run
+from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Ledger, MemoryStore, Record
+from airflow_provider_vidai.purchase.limits import RateWait, limit_pause
+from airflow_provider_vidai.purchase.walk import (
     LOOKUP_EVERY,
     LOOKUP_SECONDS,
     RESENDS,
@@ -36,7 +40,6 @@ from airflow_provider_vidai.lifecycle.purchase import (
     Settled,
     finished,
 )
-from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Receipt
 
 RUNNING = JobStatus(state=JobState.RUNNING, vendor_status="processing")
 RENDERING = JobStatus(state=JobState.RUNNING, vendor_status="rendering")

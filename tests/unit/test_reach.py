@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_vidai.errors import TransferError
-from airflow_provider_vidai.models import Fetch, Put
-from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.reach import is_internal
-from airflow_provider_vidai.transport.storage import source
-from airflow_provider_vidai.transport.stream import Interrupted, Streams
-from airflow_provider_vidai.transport.transfer import download, upload
+from airflow_provider_vidai.files.download import download
+from airflow_provider_vidai.files.storage import source
+from airflow_provider_vidai.files.upload import upload
+from airflow_provider_vidai.jobs.calls import Fetch, Put
+from airflow_provider_vidai.net.account import Account
+from airflow_provider_vidai.net.bodies import Interrupted, Streams
+from airflow_provider_vidai.net.reach import is_internal
 from tests.support.raw import answer, serving
 
 pytestmark = pytest.mark.usefixtures("hurry")

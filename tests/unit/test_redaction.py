@@ -17,12 +17,12 @@ from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import VidaiError
 from airflow_provider_vidai.hooks.venice import VeniceHook
 from airflow_provider_vidai.hooks.vidio import VidioHook
-from airflow_provider_vidai.models import Call
+from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.net.account import Account
+from airflow_provider_vidai.net.calls import Client
+from airflow_provider_vidai.net.polls import AsyncClient
 from airflow_provider_vidai.redaction import Hidden, redacted, shown_media
-from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.aio import AsyncClient
-from airflow_provider_vidai.transport.http import Client
-from airflow_provider_vidai.vendors.vidio import VIDIO
+from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from tests.support.raw import Step, answer, serving
 
 SECRET = "5ea1edS3cr3tAbCdEf0123456789"

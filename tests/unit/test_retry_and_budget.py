@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from airflow_provider_vidai.errors import ApiError
-from airflow_provider_vidai.transport.budget import USED, Budget
-from airflow_provider_vidai.transport.retry import pause_before_retry
+from airflow_provider_vidai.net.budget import USED, Budget
+from airflow_provider_vidai.net.retry import pause_before_retry
 
 # --- retry ----------------------------------------------------------------------------------------
 

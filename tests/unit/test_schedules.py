@@ -21,13 +21,17 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import ApiError, VidaiError
-from airflow_provider_vidai.lifecycle.decide import Policy
-from airflow_provider_vidai.lifecycle.identity import Attempt, Run
-from airflow_provider_vidai.lifecycle.ledger import Ledger, Store
-from airflow_provider_vidai.lifecycle.limits import RateWait
-from airflow_provider_vidai.lifecycle.purchase import Counter, Offer, Purchase, finished
-from airflow_provider_vidai.models import Call, JobRef, JobState, JobStatus, Receipt
-from airflow_provider_vidai.operators.stores import ObjectStore, TaskStateStore
+from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.purchase.decide import Policy
+from airflow_provider_vidai.purchase.identity import Attempt, Run
+from airflow_provider_vidai.purchase.ledger import Ledger, Store
+from airflow_provider_vidai.purchase.limits import RateWait
+from airflow_provider_vidai.purchase.walk import Counter, Offer, Purchase, finished
+from airflow_provider_vidai.stores.object_storage import ObjectStore
+from airflow_provider_vidai.stores.task_state import TaskStateStore
 
 RUNNING = JobStatus(state=JobState.RUNNING, vendor_status="processing")
 READY = JobStatus(state=JobState.READY, vendor_status="processed")

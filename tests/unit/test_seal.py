@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.lifecycle.seal import Seal, SealBroken
+from airflow_provider_vidai.purchase.seal import Seal, SealBroken
 
 URL = "https://private-share.venice.ai/v1/share/read/t0ken-é"
 

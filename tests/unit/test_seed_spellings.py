@@ -23,15 +23,19 @@ from airflow_provider_vidai.hooks.venice import VeniceHook
 from airflow_provider_vidai.hooks.vidgo import VidgoHook
 from airflow_provider_vidai.hooks.vidio import Uploaded, VidioHook
 from airflow_provider_vidai.hooks.vizard import VizardHook
-from airflow_provider_vidai.models import JobRef, JobState, JobStatus, job_result, validated
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import job_result
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.operators import venice, vidgo, vidio, vizard
 from airflow_provider_vidai.sensors.venice import VeniceVideoSensor
 from airflow_provider_vidai.sensors.vidgo import VidgoTaskSensor
 from airflow_provider_vidai.sensors.vidio import VidioJobSensor
 from airflow_provider_vidai.sensors.vizard import VizardProjectSensor
-from airflow_provider_vidai.vendors.venice_models import VideoRequest
-from airflow_provider_vidai.vendors.vidio_models import ReelRequest, VidioJob, VidioOutput, VidioOverlay
-from airflow_provider_vidai.vendors.vizard_models import WIRE_NAMES, ProjectRequest
+from airflow_provider_vidai.vendors.venice.requests import VideoRequest
+from airflow_provider_vidai.vendors.vidio.answers import VidioJob, VidioOutput, VidioOverlay
+from airflow_provider_vidai.vendors.vidio.requests import ReelRequest
+from airflow_provider_vidai.vendors.vizard.requests import WIRE_NAMES, ProjectRequest
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 #: The parameters of a request that the hook takes as ``**asked``.

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_vidai.transport import shared
-from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.budget import Budget
-from airflow_provider_vidai.transport.shared import line, read_once
+from airflow_provider_vidai.net import sharing as shared
+from airflow_provider_vidai.net.account import Account
+from airflow_provider_vidai.net.budget import Budget
+from airflow_provider_vidai.net.sharing import line, read_once
 from airflow_provider_vidai.triggers.job import JobTrigger
 from tests.support.dags import reads_without_supervisor
 from tests.support.raw import Peer, answer, serving

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_vidai.errors import InputError, TransferError, VidaiError
-from airflow_provider_vidai.transport.storage import (
+from airflow_provider_vidai.files.storage import (
     CHUNK,
     WRITE_BACK,
     destination_path,
@@ -25,7 +25,7 @@ from airflow_provider_vidai.transport.storage import (
     storage_path,
     write_text,
 )
-from airflow_provider_vidai.transport.titles import file_name
+from airflow_provider_vidai.files.titles import file_name
 from tests.support.shelf import Shelf, shelf
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_vidai.errors import LedgerError
-from airflow_provider_vidai.lifecycle.ledger import LEDGER_KEY, Entry, Ledger, Record
-from airflow_provider_vidai.operators.stores import LONGEST_NAME, ObjectStore, lap_of, path_name
+from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Entry, Ledger, Record
+from airflow_provider_vidai.stores.choice import lap_of
+from airflow_provider_vidai.stores.object_storage import LONGEST_NAME, ObjectStore, path_name
 from tests.support.shelf import shelf
 
 NAMES = ("dag", "scheduled__2026-01-01T00:00:00+00:00", "task", "-1")

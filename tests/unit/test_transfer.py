@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_vidai.errors import ApiError, InputError, TransferError
-from airflow_provider_vidai.models import Fetch, Put
-from airflow_provider_vidai.transport.account import Account
-from airflow_provider_vidai.transport.storage import source
-from airflow_provider_vidai.transport.transfer import download, upload
+from airflow_provider_vidai.files.download import download
+from airflow_provider_vidai.files.storage import source
+from airflow_provider_vidai.files.upload import upload
+from airflow_provider_vidai.jobs.calls import Fetch, Put
+from airflow_provider_vidai.net.account import Account
 from tests.support.films import film
 from tests.support.raw import Peer, RawServer, Request, Step, answer, head, reset, serving
 from tests.support.shelf import shelf

@@ -7,25 +7,20 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobFailed, JobGone, VidaiError
-from airflow_provider_vidai.models import (
-    Answer,
-    Call,
-    Fetch,
-    JobRef,
-    JobState,
-    JobStatus,
-    Output,
-    Receipt,
-    Repeat,
-    validated,
-)
+from airflow_provider_vidai.jobs.calls import Call, Fetch, Repeat
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.vendors import VENDORS
-from airflow_provider_vidai.vendors import venice_speech as speech
-from airflow_provider_vidai.vendors.venice import VENICE, catalogue_row, model_of
-from airflow_provider_vidai.vendors.venice_answers import SERVER_ERRORS_BELIEVED
-from airflow_provider_vidai.vendors.venice_catalogue import Constraints, fitted
-from airflow_provider_vidai.vendors.venice_models import VideoRequest
+from airflow_provider_vidai.vendors.venice import speech as speech
+from airflow_provider_vidai.vendors.venice.answers import SERVER_ERRORS_BELIEVED
+from airflow_provider_vidai.vendors.venice.api import VENICE, catalogue_row, model_of
+from airflow_provider_vidai.vendors.venice.catalogue import Constraints, fitted
+from airflow_provider_vidai.vendors.venice.requests import VideoRequest
 
 ASKED = {"model": "wan-2.6-text-to-video", "prompt": "a sunset", "duration": "5s"}
 REF = JobRef(

@@ -8,18 +8,24 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobFailed, JobGone, VidaiError
-from airflow_provider_vidai.models import Answer, Call, JobRef, JobState, JobStatus, Output, Receipt, Repeat
-from airflow_provider_vidai.transport.storage import destination_path
+from airflow_provider_vidai.files.storage import destination_path
+from airflow_provider_vidai.jobs.calls import Call, Repeat
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.vendors import VENDORS
-from airflow_provider_vidai.vendors.vidgo import LEASE, UPLOAD_PAUSE, VIDGO, lease_left, parse_webhook
-from airflow_provider_vidai.vendors.vidgo_answers import (
+from airflow_provider_vidai.vendors.vidgo.answers import (
     BY_ITS_DOCUMENTS,
     EMPTY_BELIEVED,
     TaskAnswer,
     files_of,
 )
-from airflow_provider_vidai.vendors.vidgo_catalogue import MODELS, check, kind_of, understood, with_images
+from airflow_provider_vidai.vendors.vidgo.api import LEASE, UPLOAD_PAUSE, VIDGO, lease_left, parse_webhook
+from airflow_provider_vidai.vendors.vidgo.catalogue import MODELS, kind_of
+from airflow_provider_vidai.vendors.vidgo.requests import check, understood, with_images
 
 TASK = "task-unified-1757165031-uyujaw3d"
 NOW = 1_795_168_800.4

@@ -6,29 +6,23 @@ import json
 
 import pytest
 
+from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobFailed, JobGone, VidaiError
-from airflow_provider_vidai.models import (
-    Answer,
-    Call,
-    Fetch,
-    JobRef,
-    JobState,
-    JobStatus,
-    Output,
-    Receipt,
-    Repeat,
-    digest,
-    job_result,
-    validated,
-)
+from airflow_provider_vidai.jobs.calls import Call, Fetch, Repeat
+from airflow_provider_vidai.jobs.output import Output, digest
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import job_result
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.vendors import VENDORS
 from airflow_provider_vidai.vendors.base import retry_after, without_urls
-from airflow_provider_vidai.vendors.vidio import VIDIO
-from airflow_provider_vidai.vendors.vidio_models import (
+from airflow_provider_vidai.vendors.vidio.answers import VidioJob
+from airflow_provider_vidai.vendors.vidio.api import VIDIO
+from airflow_provider_vidai.vendors.vidio.requests import (
     ReelRequest,
     RenderRequest,
     UploadRequest,
-    VidioJob,
     media_type_of,
 )
 

@@ -8,34 +8,28 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_vidai.answers import MAX_ANSWER, Answer
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, JobFailed, JobGone, VidaiError
-from airflow_provider_vidai.models import (
-    MAX_ANSWER,
-    Answer,
-    Call,
-    Fetch,
-    JobRef,
-    JobState,
-    JobStatus,
-    Output,
-    Receipt,
-    Repeat,
-    job_result,
-    validated,
-)
+from airflow_provider_vidai.jobs.calls import Call, Fetch, Repeat
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.result import job_result
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.vendors import VENDORS
-from airflow_provider_vidai.vendors.vizard import VIZARD, parse_webhook
-from airflow_provider_vidai.vendors.vizard_answers import SocialAccount
-from airflow_provider_vidai.vendors.vizard_codes import TABLE, End, limit_wait, meaning
-from airflow_provider_vidai.vendors.vizard_models import LARGEST, ProjectRequest, source_of
-from airflow_provider_vidai.vendors.vizard_social import (
+from airflow_provider_vidai.vendors.vizard.answers import SocialAccount
+from airflow_provider_vidai.vendors.vizard.api import VIZARD, parse_webhook
+from airflow_provider_vidai.vendors.vizard.codes import TABLE, End, limit_wait, meaning
+from airflow_provider_vidai.vendors.vizard.requests import LARGEST, ProjectRequest, source_of
+from airflow_provider_vidai.vendors.vizard.social import (
     CaptionRequest,
     PublishRequest,
     clip_checked,
     clip_output,
     video_id_of,
 )
-from airflow_provider_vidai.vendors.vizard_words import (
+from airflow_provider_vidai.vendors.vizard.values import (
     CAPTION_LIMITS,
     EXTENSIONS,
     LANGUAGES,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_vidai.errors import MONEY, InputError, JobError, JobFailed, JobGone, JobTimedOut
-from airflow_provider_vidai.lifecycle.verdict import account_broken, timed_out, unless_ready
-from airflow_provider_vidai.models import JobRef, JobState, JobStatus
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.purchase.verdict import account_broken, timed_out, unless_ready
 
 REF = JobRef(vendor="vidio", conn_id="studio", job_id="J1", kind="reel")
 

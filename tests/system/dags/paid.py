@@ -10,14 +10,14 @@ from typing import Any
 
 from airflow.sdk import DAG, Context, task
 
-from airflow_provider_vidai.lifecycle.ledger import Ledger
-from airflow_provider_vidai.lifecycle.purchase import Offer
 from airflow_provider_vidai.operators.base import PaidOperator
-from airflow_provider_vidai.operators.stores import store_of
 from airflow_provider_vidai.operators.venice import VeniceVideoOperator
 from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
 from airflow_provider_vidai.operators.vidio import VidioHighlightReelOperator, VidioRenderOperator
 from airflow_provider_vidai.operators.vizard import VizardClipsOperator, VizardPublishOperator
+from airflow_provider_vidai.purchase.ledger import Ledger
+from airflow_provider_vidai.purchase.walk import Offer
+from airflow_provider_vidai.stores.choice import store_of
 
 
 class GatedStore:

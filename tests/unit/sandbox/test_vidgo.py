@@ -408,7 +408,7 @@ def test_a_callback_is_flat_for_media_and_wrapped_for_music(sandbox, vidgo, rece
 
 
 def test_the_sandboxs_callbacks_are_understood_by_the_package(sandbox, vidgo, receiver):
-    from airflow_provider_vidai.vendors.vidgo import parse_webhook
+    from airflow_provider_vidai.vendors.vidgo.api import parse_webhook
 
     sandbox.control.fault("vidgo", "submit", "fail_job", skip=2)
     expected = {

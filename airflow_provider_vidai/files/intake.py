@@ -1,0 +1,113 @@
+"""What is given to a vendor, checked by its bytes before anything is sent: junk is never bought with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, Final
+
+from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.files.ending import is_whole
+from airflow_provider_vidai.files.media_types import HEAD, described, type_of, type_of_name
+from airflow_provider_vidai.files.probe import EXOTIC, Media, probe
+from airflow_provider_vidai.files.storage import Source, shown_name
+
+log = logging.getLogger(__name__)
+
+_ANY: Final = ("video", "image", "audio")
+_ARTICLE: Final = {"video": "a video", "image": "an image", "audio": "a sound"}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file that may be sent.
+
+    :param type: its media type, by its bytes.
+    """
+
+    type: str
+    media: Media
+
+
+def kinds_for(field: str) -> Sequence[str]:
+    """Return the kinds of file that a field takes, by its name; empty for one that takes documents."""
+    if "document" in field:
+        return ()
+    return tuple(kind for kind in _ANY if kind in field) or _ANY
+
+
+def checked(
+    file: IO[bytes], size: int, *, field: str, name: str, kinds: Sequence[str] | None = None
+) -> Checked:
+    """Make sure that a file is whole, and of a kind that ``field`` takes.
+
+    :param field: the argument it is given for; it tells the kinds, unless ``kinds`` does.
+    :param name: the file's name; its extension is only compared.
+    :raises InputError: naming field and file.
+    """
+    wanted = kinds_for(field) if kinds is None else kinds
+    called = f"{field}: {shown_name(name)}" if field else shown_name(name)
+    head = file.read(HEAD)
+    found = type_of(head)
+    if found is None or found.partition("/")[0] not in _ANY:
+        raise InputError(f"{called} is {described(head)}, not {_listed(wanted)}. Nothing was sent.")
+    if is_whole(file, size) is False:
+        raise InputError(f"{called} was cut: the file ends within one of its parts. Nothing was sent.")
+    file.seek(0)
+    try:
+        media = probe(file)
+    except ValueError as error:
+        raise InputError(f"{called} cannot be read as media: {error}. Nothing was sent.") from None
+    _check_kind(media, found, wanted, called)
+    if media.kind != "image" and media.duration is not None and media.duration <= 0:
+        raise InputError(f"{called} lasts 0 seconds. Nothing was sent.")
+    _compare(found, name, called)
+    return Checked(_told_type(found, media), media)
+
+
+def checked_source(file: Source, *, field: str, kinds: Sequence[str] | None = None) -> Checked:
+    """Make sure that a stored file is whole, and of a kind that ``field`` takes; see :func:`checked`."""
+    with file.open() as stream:
+        return checked(stream, file.size, field=field, name=str(file.path), kinds=kinds)
+
+
+def _check_kind(media: Media, found: str, wanted: Sequence[str], called: str) -> None:
+    if media.kind in wanted or (found in EXOTIC and "image" in wanted):
+        return
+    if media.kind == "audio" and not found.startswith("audio/"):
+        raise InputError(
+            f"{called} holds no picture, only sound ({found}), and {_listed(wanted)} is needed. "
+            "Nothing was sent."
+        )
+    raise InputError(
+        f"{called} is {_ARTICLE[media.kind]} ({found}), and {_listed(wanted)} is needed. Nothing was sent."
+    )
+
+
+def _told_type(found: str, media: Media) -> str:
+    """Return the type that is sent: that of an MP4 or WebM with nothing but sound is that of sound."""
+    changed = {"video/mp4": "audio/mp4", "video/webm": "audio/webm", "video/ogg": "audio/ogg"}
+    return changed.get(found, found) if media.kind == "audio" else found
+
+
+def _compare(found: str, name: str, called: str) -> None:
+    promised = type_of_name(name)
+    if promised and promised != found and {promised, found} not in _ALIKE:
+        log.warning("%s is called %s, but is %s; it is taken as what it is.", called, promised, found)
+
+
+#: Pairs that one extension stands for.
+_ALIKE: Final = (
+    {"video/mp4", "video/quicktime"},
+    {"video/mp4", "video/x-m4v"},
+    {"video/mp4", "audio/mp4"},
+    {"video/webm", "audio/webm"},
+    {"video/webm", "video/x-matroska"},
+    {"image/heic", "image/heif"},
+    {"audio/wav", "audio/x-wav"},
+)
+
+
+def _listed(kinds: Sequence[str]) -> str:
+    return " or ".join(_ARTICLE[kind] for kind in kinds or _ANY)

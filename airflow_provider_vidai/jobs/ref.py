@@ -1,0 +1,82 @@
+"""What finds a job again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.jobs.text import literal, validated
+from airflow_provider_vidai.redaction import shown
+
+VendorName = Literal["vidio", "venice", "vizard", "vidgo"]
+
+
+class JobRef(BaseModel):
+    """What finds a job again: JSON, no secret, safe in XCom and in trigger arguments.
+
+    :param vendor: one of the four APIs.
+    :param conn_id: the Airflow connection the job was bought with.
+    :param job_id: the vendor's id, as text.
+    :param kind: what was bought, in the vendor's terms (VIDIO ``reel`` or ``render``, ...).
+    :param params: what else the status call needs.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=True
+    )
+
+    vendor: VendorName
+    conn_id: str = Field(min_length=1)
+    job_id: str = Field(min_length=1)
+    kind: str = Field(min_length=1)
+    params: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @classmethod
+    def read(
+        cls,
+        value: Any,
+        *,
+        vendor: VendorName,
+        conn_id: str,
+        kind: str,
+        params: Mapping[str, JsonValue] | None = None,
+    ) -> JobRef:
+        """Return the job that an operator's ``job`` argument names.
+
+        :param value: what an upstream task returned, its JSON or Python-literal text, or a bare id.
+        :param conn_id: used with a bare id, like ``kind`` and ``params``; a ref brings its own.
+        :raises InputError: when it names no job, or another vendor's.
+        """
+        value = literal(value)
+        if isinstance(value, JobRef):
+            ref = value
+        elif isinstance(value, Mapping):
+            ref = validated(cls, value, what="job")
+        elif (job_id := _bare_id(value)) is not None:
+            ref = cls(vendor=vendor, conn_id=conn_id, job_id=job_id, kind=kind, params=dict(params or {}))
+        else:
+            raise InputError(
+                f"job: expected what an upstream task returned, or a job id, but got {shown(value)}. "
+                "Nothing was sent."
+            )
+        if ref.vendor != vendor:
+            raise InputError(f"job: {ref} is a job of {ref.vendor}, not of {vendor}. Nothing was sent.")
+        return ref
+
+    def with_params(self, **params: JsonValue) -> JobRef:
+        """Return the same job with ``params`` added to what its status call is given."""
+        return self.model_copy(update={"params": {**self.params, **params}})
+
+    def __str__(self) -> str:
+        return f"{self.vendor} {self.kind} {self.job_id}"
+
+
+def _bare_id(value: Any) -> str | None:
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        return None
+    text = str(value).strip()
+    # A template renders a missing result as "None", and text that begins like a ref is a broken one.
+    return None if text in ("", "None", "null") or text[0] in "[{(" else text

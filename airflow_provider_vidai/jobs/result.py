@@ -1,0 +1,54 @@
+"""What a task gives to the next one about a finished job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobStatus
+from airflow_provider_vidai.jobs.text import literal
+
+
+def job_result(
+    ref: JobRef,
+    status: JobStatus,
+    cost: dict[str, JsonValue] | None = None,
+    sealed_url: str | None = None,
+) -> dict[str, JsonValue]:
+    """Return what a task gives to the next one about a READY job: the ref's fields and how it ended.
+
+    :param sealed_url: where its file is, sealed, when that came only with the purchase.
+    """
+    result: dict[str, JsonValue] = {
+        **ref.model_dump(mode="json"),
+        "state": status.state.value,
+        "vendor_status": status.vendor_status,
+        "outputs": [output.model_dump(mode="json") for output in status.outputs],
+        "cost": status.cost or cost,
+    }
+    return result if sealed_url is None else {**result, "sealed_url": sealed_url}
+
+
+class Bought(BaseModel):
+    """What a job's dict says beside its ref: what went with the purchase.
+
+    :param cost: what it cost, if told.
+    :param sealed_url: where its file is, sealed, when that came only with the purchase.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    cost: dict[str, JsonValue] | None = None
+    sealed_url: str | None = None
+
+    @classmethod
+    def read(cls, value: Any) -> Bought:
+        """Return what an operator's ``job`` argument says; a bare id says nothing."""
+        value = literal(value)
+        try:
+            return cls.model_validate(dict(value) if isinstance(value, Mapping) else {})
+        except ValidationError:
+            return cls()

@@ -1,0 +1,54 @@
+"""What the text of a rendered template field means, and models built from such values."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.redaction import shown
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def literal(value: Any) -> Any:
+    """Return what a rendered template field means.
+
+    Jinja renders lists and dicts as Python literals, people write JSON; both come as text.
+    Anything else is returned as it is.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if text[:1] not in ("[", "{", "("):
+        return value
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return value
+
+
+def validated(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
+    """Build ``model`` from ``values``; wrong fields become one readable :class:`InputError`."""
+    try:
+        return model.model_validate({key: value for key, value in values.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(_problem(item) for item in error.errors(include_url=False))
+        raise InputError(f"{what}: {problems}. Nothing was sent.") from None
+
+
+_VERBS = frozenset({"must", "may", "is", "has", "takes", "needs", "cannot"})
+
+
+def _problem(item: Any) -> str:
+    path = ".".join(str(part) for part in item["loc"]) or "request"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "missing":
+        return f"{path} is required"
+    # What begins with a verb has the field as its subject.
+    mark = "" if message.partition(" ")[0] in _VERBS else ":"
+    return f"{path}{mark} {message} (got {shown(item['input'])})"

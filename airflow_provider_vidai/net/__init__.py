@@ -1,0 +1,1 @@
+"""Calls, status checks and bodies: all traffic with the vendors, and what its failures prove."""

@@ -1,0 +1,145 @@
+"""Buy or re-attach: the decision table, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Final, Literal
+
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.purchase.ledger import Record
+
+
+class Occasion(Enum):
+    """Why the task runs, seen from the record that an earlier run left."""
+
+    RETRY = "automatic retry"
+    CLEARED = "cleared, same request"
+    CLEARED_OTHER = "cleared, other request or account"
+
+
+class Found(Enum):
+    """What the ledger and the vendor say about the purchase."""
+
+    NONE = "none"
+    INTENT = "intent, unresolved"
+    RUNNING = "job RUNNING"
+    READY = "job READY"
+    FAILED = "job FAILED"
+    GONE = "job GONE"
+    UNREADABLE = "status unreadable"
+
+
+class Action(Enum):
+    """What the task does about it."""
+
+    BUY = "buy"
+    ATTACH = "wait for the job that is running"
+    REUSE = "use the result that is there"
+    STOP = "fail, and buy nothing"
+    LATER = "fail retryably, and buy nothing"
+
+
+class Condition(Enum):
+    """What a cell of the table can depend on."""
+
+    RESUBMIT = "on_lost_submit='resubmit'"
+    FINISHED_AND_FRESH = "the task had finished, and on_clear='fresh'"
+    FREE_AND_BLAMELESS = "not charged or refunded, and not the input's or policy's fault"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """``action``, or ``unless`` where ``when`` does not hold."""
+
+    action: Action
+    when: Condition | None = None
+    unless: Action | None = None
+
+    def __str__(self) -> str:
+        if self.when is None or self.unless is None:
+            return self.action.name
+        return f"{self.when.value}: {self.action.name}, else {self.unless.name}"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the DAG's author asked for."""
+
+    on_lost_submit: Literal["fail", "resubmit"] = "fail"
+    on_clear: Literal["fresh", "reuse"] = "fresh"
+
+
+_BUY, _ATTACH, _REUSE, _STOP = (
+    Cell(action) for action in (Action.BUY, Action.ATTACH, Action.REUSE, Action.STOP)
+)
+
+#: (what is found) -> (automatic retry; cleared, same request; cleared, other request or account)
+TABLE: Final[Mapping[Found, tuple[Cell, Cell, Cell]]] = MappingProxyType(
+    {
+        Found.NONE: (_BUY, _BUY, _BUY),
+        Found.INTENT: (Cell(Action.BUY, Condition.RESUBMIT, Action.STOP), _BUY, _BUY),
+        Found.RUNNING: (_ATTACH, _ATTACH, _BUY),
+        Found.READY: (_REUSE, Cell(Action.BUY, Condition.FINISHED_AND_FRESH, Action.REUSE), _BUY),
+        Found.FAILED: (Cell(Action.BUY, Condition.FREE_AND_BLAMELESS, Action.STOP), _BUY, _BUY),
+        Found.GONE: (_STOP, _BUY, _BUY),
+        Found.UNREADABLE: (_ATTACH, Cell(Action.LATER), _BUY),
+    }
+)
+
+_COLUMNS = {Occasion.RETRY: 0, Occasion.CLEARED: 1, Occasion.CLEARED_OTHER: 2}
+_OF_STATE = {
+    JobState.RUNNING: Found.RUNNING,
+    JobState.READY: Found.READY,
+    JobState.FAILED: Found.FAILED,
+    JobState.GONE: Found.GONE,
+}
+
+
+def occasion(record: Record, *, fingerprints: Collection[str], max_tries: int) -> Occasion:
+    """Distinguish a person's Clear from an automatic retry: only a Clear makes ``max_tries`` grow.
+
+    :param fingerprints: of the request, in every form that earlier releases gave it.
+    """
+    if max_tries <= record.max_tries:
+        return Occasion.RETRY
+    return Occasion.CLEARED if record.fingerprint in fingerprints else Occasion.CLEARED_OTHER
+
+
+def found(record: Record | None, status: JobStatus | None) -> Found:
+    """Name what is there.
+
+    :param status: the vendor's answer, or None when it could not be read.
+    """
+    if record is None:
+        return Found.NONE
+    if record.receipt is None:
+        return Found.INTENT
+    if record.receipt.ref is None:
+        return Found.READY  # the purchase delivered its result at once
+    return Found.UNREADABLE if status is None else _OF_STATE[status.state]
+
+
+def decide(
+    what: Found, why: Occasion, policy: Policy, record: Record | None = None, status: JobStatus | None = None
+) -> Action:
+    """Look the action up in :data:`TABLE`."""
+    cell = TABLE[what][_COLUMNS[why]]
+    if cell.when is None or cell.unless is None or _holds(cell.when, policy, record, status):
+        return cell.action
+    return cell.unless
+
+
+def _holds(condition: Condition, policy: Policy, record: Record | None, status: JobStatus | None) -> bool:
+    if condition is Condition.RESUBMIT:
+        return policy.on_lost_submit == "resubmit"
+    if condition is Condition.FINISHED_AND_FRESH:
+        return policy.on_clear == "fresh" and record is not None and record.phase == "done"
+    return status is not None and may_buy_again(status)
+
+
+def may_buy_again(status: JobStatus) -> bool:
+    """Whether an automatic retry may buy a failed job again: it cost nothing, and could go well."""
+    return status.charged in ("no", "refunded") and status.blame not in ("input", "policy")

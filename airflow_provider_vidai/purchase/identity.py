@@ -1,0 +1,76 @@
+"""Whose purchase a record is: told by numbers and identities, never by comparing two machines' clocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from airflow_provider_vidai.purchase.ledger import Record
+
+
+class Run(BaseModel):
+    """What tells a DAG run from a deleted one that had the same id.
+
+    :param started: when Airflow says that the run started. Airflow changes it when it
+        clears the run, or queues it again.
+    :param clears: how often the run was cleared.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    started: str
+    clears: int = 0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Which try of which run this is.
+
+    :param id: Airflow's id of the task instance. Airflow can start a second try under the same id, when
+        the first one failed while it was queued, so the number belongs to the identity too.
+    :param number: of the try, within its run; it only ever grows.
+    :param max_tries: grows when a person clears the task, and only then.
+    :param run: None where Airflow does not say.
+    :param alone: whether the ledger ends with the run, so that no record in it is a deleted run's.
+    """
+
+    id: str
+    number: int
+    max_tries: int
+    run: Run | None = None
+    alone: bool = False
+
+
+class Whose(Enum):
+    """Who wrote a record, seen from this try."""
+
+    OWN = "this try"
+    EARLIER = "an earlier try of this run"
+    LATER = "a later try, which makes this one a left-over"
+    DELETED = "a run of the same name that was deleted since"
+
+
+def whose(record: Record, attempt: Attempt) -> Whose:
+    """Return who wrote ``record``."""
+    if (record.try_number, record.try_id) == (attempt.number, attempt.id):
+        return Whose.OWN
+    by_number = Whose.LATER if record.try_number > attempt.number else Whose.EARLIER
+    if record.run is None:
+        # Version 0.1 wrote no run. The tries of one run only ever count up.
+        return Whose.EARLIER if record.try_number < attempt.number else Whose.DELETED
+    if attempt.run is None or attempt.alone:
+        # A run that is put back into the queue through Airflow's API starts again without a Clear.
+        return by_number
+    theirs, ours = record.run, attempt.run
+    if theirs.clears < ours.clears:
+        # A Clear of this run begins a new try, so a record of this run has a lower number.
+        return Whose.EARLIER if record.try_number < attempt.number else Whose.DELETED
+    if theirs.started != ours.started:
+        return Whose.DELETED if theirs.started < ours.started else Whose.LATER
+    if theirs.clears > ours.clears:
+        return Whose.LATER
+    return by_number

@@ -1,0 +1,97 @@
+"""Which of a task's records is a purchase's own: by what it buys where, its fingerprint, and its place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from airflow_provider_vidai.errors import JobError, LedgerError
+from airflow_provider_vidai.purchase.identity import Attempt, Whose, whose
+from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
+
+
+class Request(NamedTuple):
+    """By what a purchase is recognised."""
+
+    vendor: str
+    kinds: tuple[str, ...]
+    fingerprints: tuple[str, ...]
+    ordinal: int
+
+
+class Match(NamedTuple):
+    """A purchase's own entry and record, if it has one, and where a new record belongs.
+
+    :param unused: what ``free`` holds now: nothing, or the record of a deleted run.
+    """
+
+    entry: Entry
+    record: Record | None
+    free: Entry
+    unused: Record | None
+
+
+def match(ledger: Ledger, attempt: Attempt, request: Request, claimed: dict[str, str] | None = None) -> Match:
+    """Find a purchase's record, and note in ``claimed`` that this try has taken it.
+
+    One record is not the purchase of two requests of a try.
+
+    :raises LedgerError: when a later try of this task has begun, and this one is left over.
+    :raises JobError: when another request of this try has taken this one's record, by its place.
+    """
+    free: tuple[Entry, Record | None] | None = None
+    ours: list[tuple[Entry, Record, Whose]] = []
+    for entry, record in ledger.entries():
+        who = Whose.DELETED if record is None else whose(record, attempt)
+        if record is None or who is Whose.DELETED:
+            free = free or (entry, record)
+        elif who is Whose.LATER:
+            raise LedgerError(
+                f"Another try of this task (number {record.try_number}) has bought since this one "
+                "began, so this one buys nothing"
+            )
+        elif record.buys(request.vendor, request.kinds):
+            ours.append((entry, record, who))
+    assert free is not None, "the last entry is empty"
+    if (mine := _same(ours, request, claimed) or _similar(ours, request, claimed)) is None:
+        return Match(free[0], None, *free)
+    entry, record = mine
+    cleared_other = record.fingerprint not in request.fingerprints and attempt.max_tries > record.max_tries
+    if claimed is not None and not cleared_other:
+        claimed[entry.key] = request.fingerprints[0]
+    return Match(entry, record, *free)
+
+
+def _same(
+    ours: list[tuple[Entry, Record, Whose]], request: Request, claimed: dict[str, str] | None
+) -> tuple[Entry, Record] | None:
+    """Return the record of the very same request."""
+    found = [(entry, record) for entry, record, _ in ours if record.fingerprint in request.fingerprints]
+    if not found:
+        return None
+    entry, record = found[-1]
+    if _taken(entry, claimed, request):
+        raise JobError(
+            f"The purchase of {record.ref or 'this request'} was taken for that of another request of this "
+            "try, whose own one is not on record: the task's purchases differ, in order or number, from "
+            "those of the try before. This request bought nothing. Clear the task: each request then finds "
+            "only its own purchase. What is known of the earlier purchase:",
+            charged="yes",
+        )
+    return entry, record
+
+
+def _similar(
+    ours: list[tuple[Entry, Record, Whose]], request: Request, claimed: dict[str, str] | None
+) -> tuple[Entry, Record] | None:
+    """Return the newest record that an earlier try made in the same place, with another request."""
+    # What this very try bought with another fingerprint is not this purchase's earlier try.
+    found = [
+        (entry, record)
+        for entry, record, who in ours
+        if who is Whose.EARLIER and record.ordinal == request.ordinal and not _taken(entry, claimed, request)
+    ]
+    return max(found, key=lambda one: one[1].try_number, default=None)
+
+
+def _taken(entry: Entry, claimed: dict[str, str] | None, request: Request) -> bool:
+    return (claimed or {}).get(entry.key, request.fingerprints[0]) != request.fingerprints[0]

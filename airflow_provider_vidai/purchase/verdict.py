@@ -1,0 +1,92 @@
+"""What the end of a job means for the task that waited for it."""
+
+from __future__ import annotations
+
+from airflow_provider_vidai.errors import (
+    MONEY,
+    Charged,
+    JobError,
+    JobFailed,
+    JobGone,
+    JobTimedOut,
+    VidaiError,
+)
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.purchase.decide import may_buy_again
+
+#: A job that is on record was accepted by the vendor. Only what the vendor says of its end makes the charge
+#: uncertain, so that all other messages about one job say the same about the money.
+ON_RECORD: Charged = "yes"
+
+
+#: Said of every job that is no longer waited for: no vendor can cancel one, and it may have ended since.
+GOES_ON = "The vendor cannot cancel it, so it goes on there unless it has ended since"
+WAITS_AGAIN = f"{GOES_ON}; a retry waits for the same job and buys nothing."
+
+
+def no_longer_waiting(what: object) -> str:
+    """Return the line of a log about a job that nobody waits for here any longer.
+
+    :param what: the job.
+    """
+    return f"Stopped waiting for {what}. {WAITS_AGAIN} {MONEY[ON_RECORD]}"
+
+
+def unless_ready(ref: JobRef, status: JobStatus, *, buyer: bool = False) -> None:
+    """Raise what a job's end means, unless it is READY.
+
+    :param buyer: whether it is the task that bought the job which asks: only that one can buy it again.
+    :raises JobFailed: retryable only where the decision table lets the buyer's retry buy again.
+    :raises JobGone: when the vendor no longer has it; retryable where that is not in its own words.
+    """
+    said = f" ({status.error})" if status.error else ""
+    clear = "Clear the task to buy it again." if buyer else "To buy it again, clear the task that bought it."
+    if status.state is JobState.FAILED:
+        again = buyer and may_buy_again(status)
+        remedy = "A retry buys it again." if again else f"A retry would not buy it again. {clear}"
+        raise JobFailed(
+            f"{ref} failed: the vendor says {status.vendor_status!r}{said}. {remedy}",
+            charged=status.charged,
+            retryable=again,
+        )
+    if status.state is JobState.GONE:
+        raise _gone(ref, status, said, clear, buyer=buyer)
+
+
+def _gone(ref: JobRef, status: JobStatus, said: str, clear: str, *, buyer: bool) -> JobGone:
+    # An answer that would look the same had the purchase never arrived tells nothing new about the money.
+    charged = ON_RECORD if buyer and not status.proven and status.charged == "maybe" else status.charged
+    if not status.believed_for:
+        return JobGone(
+            f"{ref} is gone: the vendor says {status.vendor_status!r}{said}. {clear}", charged=charged
+        )
+    return JobGone(
+        f"{ref} cannot be found: the answer is {status.vendor_status!r}{said}. A gateway in trouble answers "
+        "like that too, so the job may still be there. A retry checks again and buys nothing; also check the "
+        "job's id and the vendor's own pages.",
+        charged=charged,
+        retryable=True,
+    )
+
+
+def timed_out(ref: JobRef, last: str) -> JobTimedOut:
+    """Return the error for a job whose end was not seen by the deadline.
+
+    :param last: what was seen last.
+    """
+    return JobTimedOut(
+        f"{ref} was not seen to end by the task's deadline (last seen: {last}). {WAITS_AGAIN}",
+        charged=ON_RECORD,
+        retryable=True,
+    )
+
+
+def account_broken(ref: JobRef, error: VidaiError) -> JobError:
+    """Return the error for a job whose account no longer answers."""
+    return JobError(
+        f"{ref} cannot be checked: {error} {GOES_ON}; when the account works again, a retry waits for the "
+        "same job and buys nothing.",
+        charged=ON_RECORD,
+        retryable=True,
+    )

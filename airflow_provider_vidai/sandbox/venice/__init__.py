@@ -1,0 +1,1 @@
+"""Venice, with its catalogue, prices and deliveries."""

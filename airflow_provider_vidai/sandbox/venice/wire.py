@@ -1,0 +1,227 @@
+"""What is around every call of Venice's: keys, limits, bodies, headers."""
+
+import base64
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from airflow_provider_vidai.sandbox.accounts import account_of
+from airflow_provider_vidai.sandbox.limits import Quota
+from airflow_provider_vidai.sandbox.venice.jobs import VENDOR
+from airflow_provider_vidai.sandbox.venice.values import complaint, of_type
+from airflow_provider_vidai.sandbox.wire import JSON, Exchange, Handler
+
+MOST_BYTES = 35_000_000
+ERROR_SECONDS = BLOCK_SECONDS = 30.0
+VERSION = "20261118.090000"
+TOO_MANY_ERRORS = (
+    "Too many failed attempts (> {limit}) resulting in a non-success status code. "
+    "Please wait 30s and try again. "
+    "See https://docs.venice.ai/api-reference/rate-limiting for more information."
+)
+PAYMENT = {
+    "x402Version": 2,
+    "error": "Payment required",
+    "accepts": [{"scheme": "exact", "network": "eip155:8453", "asset": "USDC", "maxTimeoutSeconds": 300}],
+}
+
+
+@dataclass
+class Asked:
+    """One call with all that is known of it.
+
+    :param account: whose it is; None without a key.
+    :param body: the JSON object that came with it.
+    """
+
+    exchange: Exchange
+    account: str | None
+    body: dict[str, Any]
+
+    @property
+    def model(self) -> str:
+        """The model's name, or nothing."""
+        name = self.body.get("model")
+        return name if isinstance(name, str) else ""
+
+
+Answering = Callable[[Asked], Awaitable[Response]]
+
+
+class Refused(Exception):
+    """The call gets an error for an answer."""
+
+    def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.answer = JSON(body, status, dict(headers or {}))
+
+
+def error(status: int, message: str) -> Refused:
+    """Return a refusal in Venice's commonest shape."""
+    return Refused(status, {"error": message})
+
+
+def no_credential() -> Refused:
+    """Return the refusal of a call without any key: an offer to pay from a wallet."""
+    told = base64.b64encode(json.dumps(PAYMENT).encode()).decode()
+    return Refused(402, PAYMENT, {"payment-required": told})
+
+
+def call(handler: Answering, keyless: bool = False, limit: str | None = None, reads: bool = True) -> Handler:
+    """Return what answers a call.
+
+    :param keyless: whether it needs no key.
+    :param limit: the setting that says how often per minute an account may.
+    :param reads: whether it has a JSON body.
+    """
+
+    async def handle(exchange: Exchange) -> Response:
+        quota, asked, balance = None, None, 0.0
+        try:
+            account = _account(exchange, keyless)
+            asked = Asked(exchange, account, {})
+            balance = exchange.world.balance(VENDOR, account or "")
+            quota = _within_limits(exchange, account, limit)
+            if reads:
+                asked.body = await _json(exchange)
+            _within_error_budget(asked)
+            response = await handler(asked)
+        except Refused as refused:
+            response = refused.answer
+        response.headers.update(_always())
+        if asked:
+            _count_error(asked, response.status_code)
+            response.headers.update(_headers(asked, quota, balance))
+        return response
+
+    return handle
+
+
+def _account(exchange: Exchange, keyless: bool) -> str | None:
+    header = exchange.request.headers.get("authorization")
+    if header is None and keyless:
+        return None
+    if header is None:
+        raise no_credential()
+    scheme, _, key = header.partition(" ")
+    account = account_of(key.strip())
+    refusal = exchange.world.accounts.refusal(VENDOR, account)
+    if refusal:
+        raise Refused(refusal.status, refusal.body)
+    if scheme.lower() != "bearer" or not key.strip() or not exchange.world.accounts.knows(VENDOR, account):
+        if keyless:
+            return None
+        raise error(401, "Authentication failed")
+    return account
+
+
+async def _json(exchange: Exchange) -> dict[str, Any]:
+    content = await exchange.request.body()
+    if len(content) > MOST_BYTES:
+        text = "Request body exceeds the maximum allowed size."
+        raise Refused(413, {"code": "PAYLOAD_TOO_LARGE", "error": text})
+    if exchange.request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise error(400, "'Content-Type' must be 'application/json'")
+    try:
+        body = json.loads(content)
+    except ValueError:
+        raise error(400, "Invalid JSON request") from None
+    if not isinstance(body, dict):
+        raise Refused(400, complaint(list(of_type("object", body))))
+    return body
+
+
+def _within_limits(exchange: Exchange, account: str | None, limit: str | None) -> Quota | None:
+    """Count the call.
+
+    :raises Refused: if there were too many, or if it was ordered so.
+    """
+    ordered = exchange.fault("limited")
+    if ordered and ordered.options["by"] == "overloaded":
+        told = str(round(ordered.options["seconds"]))
+        raise Refused(
+            429, {"error": "The model is overloaded. Please try again later."}, {"retry-after": told}
+        )
+    if ordered and ordered.options["by"] == "errors":
+        raise _too_many_errors(exchange, ordered.options["seconds"])
+    if ordered:
+        raise _too_often(exchange, Quota(False, 0, ordered.options["seconds"]), limit)
+    if limit is None or account is None:
+        return None
+    most = _most(exchange, limit)
+    if not most:
+        return None  # and no header tells of a limit
+    quota = exchange.world.windows.take((VENDOR, account, limit), most)
+    if not quota.allowed:
+        raise _too_often(exchange, quota, limit)
+    return quota
+
+
+def _most(exchange: Exchange, limit: str | None) -> int:
+    most: int = getattr(exchange.world.settings.venice, limit or "queue_per_minute")
+    return most
+
+
+def _too_often(exchange: Exchange, quota: Quota, limit: str | None) -> Refused:
+    headers = {**_quota_headers(exchange, quota, _most(exchange, limit)), "x-ratelimit-type": "user"}
+    return Refused(429, {"error": "Rate limit exceeded"}, headers)
+
+
+def _quota_headers(exchange: Exchange, quota: Quota, most: int) -> dict[str, str]:
+    factor = 1000 if exchange.world.settings.venice.reset_unit == "ms" else 1
+    return {
+        "x-ratelimit-limit-requests": str(most),
+        "x-ratelimit-remaining-requests": str(quota.remaining),
+        "x-ratelimit-reset-requests": str(round((time.time() + quota.resets_in) * factor)),
+    }
+
+
+def _too_many_errors(exchange: Exchange, seconds: float) -> Refused:
+    limit = exchange.world.settings.venice.error_budget
+    resets = str(round((time.time() + seconds) * 1000))
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-resets": resets, "x-ratelimit-type": "api_key"}
+    return Refused(429, {"error": TOO_MANY_ERRORS.format(limit=limit)}, headers)
+
+
+def _within_error_budget(asked: Asked) -> None:
+    if asked.account:
+        seconds = asked.exchange.world.windows.blocked((VENDOR, asked.account, "errors", asked.model))
+        if seconds:
+            raise _too_many_errors(asked.exchange, seconds)
+
+
+def _count_error(asked: Asked, status: int) -> None:
+    """Count a 4xx; too many of them block the account for this model."""
+    world, most = asked.exchange.world, asked.exchange.world.settings.venice.error_budget
+    if most and asked.account and 400 <= status < 500 and status != 429:
+        name = (VENDOR, asked.account, "errors", asked.model)
+        if world.windows.note(name, ERROR_SECONDS) > most:
+            world.windows.block(name, BLOCK_SECONDS)
+
+
+def _always() -> dict[str, str]:
+    """Return what every answer carries."""
+    return {"x-venice-version": VERSION, "cf-ray": f"{time.time_ns() & 0xFFFFFFFFFFFFFFFF:016x}-FRA"}
+
+
+def _headers(asked: Asked, quota: Quota | None, balance: float) -> dict[str, str]:
+    """Return what the answer to a known account carries.
+
+    :param balance: what it could spend before the call.
+    """
+    headers: dict[str, str] = {}
+    if asked.account:
+        headers["x-venice-balance-usd"] = f"{balance:.2f}"
+        headers["x-venice-balance-diem"] = "0"
+    if asked.model.isascii() and asked.model.isprintable() and asked.model:
+        headers["x-venice-model-id"] = asked.model
+    limits = {"queue": "queue_per_minute", "retrieve": "retrieve_per_minute"}
+    if quota and asked.exchange.call in limits:
+        headers.update(
+            _quota_headers(asked.exchange, quota, _most(asked.exchange, limits[asked.exchange.call]))
+        )
+    return headers

@@ -1,0 +1,1 @@
+"""Vidgo, with its models, songs and callbacks."""

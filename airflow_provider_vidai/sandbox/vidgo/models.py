@@ -1,0 +1,215 @@
+"""What Vidgo sells: by the beginning of a model's name, so that new ones are sold too.
+
+Durations are those that the vendor tells, prices those that its pages show; where they show none, they
+are made up.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_vidai.sandbox.vidgo.wire import Refused
+
+#: Beginning of a name: what it makes, virtual seconds it takes, credits.
+SOLD: dict[str, tuple[str, float, float]] = {
+    "gpt-image-2": ("image", 45, 3),
+    **dict.fromkeys(("gpt-", "nano-banana"), ("image", 30, 6)),
+    **dict.fromkeys(("flux-", "seedream-", "qwen-image", "z-image", "grok-imagine-image"), ("image", 20, 5)),
+    "sora-2": ("video", 150, 10),
+    "veo": ("video", 120, 60),
+    **dict.fromkeys(("kling-", "wan", "seedance-", "minimax/", "hailuo-"), ("video", 120, 40)),
+    **dict.fromkeys(("happy-horse", "grok-imagine", "runway-"), ("video", 100, 40)),
+}
+#: Each music model's required fields.
+SONGS = {
+    "generate-music": ("prompt", "custom_mode", "instrumental", "mv"),
+    "extend-music": ("default_param_flag", "audio_id", "mv"),
+    "upload-and-cover-audio": ("upload_url", "prompt", "custom_mode", "instrumental", "mv"),
+    "upload-and-extend-audio": ("upload_url", "default_param_flag", "instrumental", "continue_at", "mv"),
+    "add-instrumental": ("upload_url", "title", "tags", "negative_tags"),
+    "add-vocals": ("upload_url", "prompt", "title", "style", "negative_tags"),
+    "replace-section": (
+        *("task_id", "audio_id", "prompt", "tags", "title"),
+        *("infill_start_s", "infill_end_s", "full_lyrics"),
+    ),
+}
+#: What is made of a song, once for each.
+DERIVED = {
+    "convert-to-wav": ("task_id", "audio_id"),
+    "separate-vocals": ("task_id", "audio_id"),
+    "stem-split": ("task_id", "audio_id"),
+    "create-music-video": ("task_id", "audio_id"),
+    "generate-persona": ("task_id", "audio_id", "name", "description"),
+    "generate-music-cover": ("task_id",),
+    "upload-and-separate-vocals": ("audio_url",),
+}
+OTHER_MUSIC = {
+    "get-timestamped-lyrics": ("task_id", "audio_id"),
+    "generate-lyrics": ("prompt",),
+    "boost-music-style": ("content",),
+}
+MUSIC = {**SONGS, **DERIVED, **OTHER_MUSIC}
+#: How the refusal to make something again begins.
+THERE_ALREADY = {
+    "convert-to-wav": "WAV record",
+    "create-music-video": "Music video",
+    "generate-persona": "Persona",
+    "stem-split": "Stem split",
+    "generate-music-cover": "Cover",
+}
+NEEDS_CALLBACK = frozenset(
+    {
+        *("convert-to-wav", "create-music-video", "generate-lyrics", "generate-music-cover"),
+        *("separate-vocals", "stem-split", "upload-and-separate-vocals"),
+    }
+)
+#: Which durations a model has, by the beginning of its name; others have any.
+DURATIONS: dict[str, tuple[int, ...]] = {
+    "sora-2-official": (4, 8, 12, 16, 20),
+    "sora-2-pro-official": (4, 8, 12, 16, 20),
+    "sora-2-pro": (15, 25),
+    "sora-2": (10, 15),
+    **dict.fromkeys(("kling-1.6", "kling-2.1", "kling-2.5", "kling-2.6"), (5, 10)),
+    "kling-3.0": tuple(range(3, 16)),
+    "veo3.1-fast-official": (4, 6, 8),
+    "veo3.1-lite-official": (4, 6, 8),
+    "veo3.1-quality-official": (4, 6, 8),
+    "veo3.1": (8,),
+    "seedance-1.5": (4, 8, 12),
+    "seedance-2.5": tuple(range(4, 31)),
+    "seedance-2": tuple(range(4, 16)),
+    "minimax/h3": tuple(range(5, 16)),
+}
+#: Exactly how many pictures some models take.
+EXACTLY = {
+    "veo3.1/image-to-video": 2,
+    "veo3.1-fast/image-to-video": 2,
+    "veo3.1-fast/reference-to-video": 3,
+}
+#: The longest prompt for lyrics, in words.
+LYRICS_WORDS = 200
+#: The last word of a name that says that a picture is needed.
+_FROM_PICTURES = re.compile(r"([-/]edit|image-to-video(-fast)?)$")
+_WORDLESS = re.compile(r"motion-control|^wan-animate|^kling-3|^happy-horse")
+_NO_COUNT = re.compile(r"^gpt-image-2|^nano-banana|^flux|^z-image|^qwen|^seedream-v5|^grok")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model.
+
+    :param makes: ``image``, ``video`` or ``music``.
+    :param seconds: virtual ones that it takes.
+    :param price: credits, for one picture, or a video of ten seconds.
+    """
+
+    id: str
+    makes: str
+    seconds: float
+    price: float
+
+
+def find(name: Any) -> Model:
+    """Return the model of this name.
+
+    :raises Refused: if nothing of the kind is sold.
+    """
+    if not isinstance(name, str) or not name:
+        raise Refused(400, "model is required")
+    if name in MUSIC:
+        slow = name in SONGS or name in DERIVED
+        return Model(name, "music", 120.0 if slow else 15.0, 12.0 if name in SONGS else 2.0)
+    begins = max((one for one in SOLD if name.startswith(one)), key=len, default=None)
+    if begins is None:
+        raise Refused(400, f"Unsupported model: {name}")
+    return Model(name, *SOLD[begins])
+
+
+def examine(model: Model, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the order's input.
+
+    :raises Refused: naming what is wrong with it.
+    """
+    wish = body.get("input")
+    if not isinstance(wish, dict):
+        raise Refused(400, "input is required")
+    callback = body.get("callback_url")
+    if callback is not None and not _is_callback(callback):
+        raise Refused(400, "callback_url must be a valid HTTP(S) URL of at most 2048 characters")
+    if model.id in NEEDS_CALLBACK and not callback:
+        raise Refused(400, "callback_url is required")
+    for complaint in _complaints(model, wish):
+        raise Refused(400, complaint)
+    if model.id == "generate-lyrics" and len(str(wish["prompt"]).split()) > LYRICS_WORDS:
+        raise Refused(413, f"prompt must not exceed {LYRICS_WORDS} words")
+    return wish
+
+
+def price(model: Model, wish: Mapping[str, Any]) -> float:
+    """Return what an order costs, in credits."""
+    if model.id.startswith("gpt-image-2"):
+        quality = {"low": 2, "medium": 3, "high": 12}.get(wish.get("quality", "low"), 2)
+        return float(quality * {"1K": 1, "2K": 2, "4K": 4}.get(wish.get("resolution", "1K"), 1))
+    if model.makes == "image":
+        return model.price * int(wish.get("n", 1))
+    if model.id.endswith("-official") and model.id.startswith("veo"):
+        second = 15 if wish.get("sound", True) else 10
+        return float(second + 20 * (wish.get("resolution") == "4k")) * int(wish.get("duration", 8))
+    return model.price
+
+
+def _is_callback(url: Any) -> bool:
+    return isinstance(url, str) and len(url) <= 2048 and url.startswith(("http://", "https://"))
+
+
+def _complaints(model: Model, wish: Mapping[str, Any]) -> Iterator[str]:
+    needs = MUSIC.get(model.id) or tuple(_visual_needs(model))
+    for name in needs:
+        if wish.get(name) is None or wish[name] == [] or (wish[name] == "" and model.makes != "music"):
+            yield f"{name} is required"
+    for name, value in wish.items():
+        if name.endswith(("_url", "_urls")):
+            yield from _not_web(name, value)
+    if model.makes != "music":
+        yield from _visual(model, wish)
+
+
+def _visual_needs(model: Model) -> Iterator[str]:
+    if not _WORDLESS.search(model.id):
+        yield "prompt"
+    if _FROM_PICTURES.search(model.id) or model.id in EXACTLY:
+        yield "image_urls"
+
+
+def _not_web(name: str, value: Any) -> Iterator[str]:
+    for one in value if isinstance(value, list) else [value]:
+        if not isinstance(one, str) or not one.startswith(("http://", "https://")):
+            yield f"{name} must be a public http(s) URL"
+    if name.endswith("_urls") and not isinstance(value, list):
+        yield f"{name} must be an array"
+
+
+def _visual(model: Model, wish: Mapping[str, Any]) -> Iterator[str]:
+    if model.id == "gpt-image-2" and wish.get("image_urls"):
+        yield "image_urls is not supported by gpt-image-2, use gpt-image-2-edit"
+    if "n" in wish and _NO_COUNT.search(model.id):
+        yield f"n is not supported by {model.id}"
+    most = 15 if model.id.startswith("seedream") else 4
+    if not _is_whole(wish.get("n", 1)) or not 1 <= wish.get("n", 1) <= most:
+        yield f"n must be between 1 and {most}"
+    if len(wish.get("image_urls") or ()) != EXACTLY.get(model.id, len(wish.get("image_urls") or ())):
+        yield f"image_urls must contain exactly {EXACTLY[model.id]} images"
+    references = [name for name in wish if name.startswith("reference_") and wish[name]]
+    if model.id.startswith("seedance-2") and references and wish.get("image_urls"):
+        yield f"image_urls cannot be combined with {references[0]}"
+    if model.id.endswith("reference-to-video") and not references and model.id not in EXACTLY:
+        yield "reference_image_urls or reference_video_urls is required"
+    allowed = next((DURATIONS[one] for one in DURATIONS if model.id.startswith(one)), None)
+    length = wish.get("duration")
+    if length is not None and (not _is_whole(length) or (allowed and length not in allowed)):
+        yield f"duration must be one of {', '.join(map(str, allowed or (5, 10)))}"
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,1 @@
+"""VIDIO, as far as its public client shows it."""

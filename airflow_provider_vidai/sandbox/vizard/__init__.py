@@ -1,0 +1,1 @@
+"""Vizard, with its codes in HTTP 200."""

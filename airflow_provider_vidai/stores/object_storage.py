@@ -1,0 +1,121 @@
+"""The ledger in object storage: a folder of numbered JSON files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from airflow_provider_vidai.files.storage import is_local, storage_path
+from airflow_provider_vidai.stores.writing import Taken, despite_lost_answers
+
+#: A longer name is shortened in a path: this is what disks take, in bytes.
+LONGEST_NAME = 255
+
+
+class ObjectStore:
+    """A folder of numbered JSON files in object storage, the highest number being the current value.
+
+    Adding makes the file after the one that was read and fails if it is there already, so of two live
+    tries that decided upon the same record only one can write its intent. Local disks and S3 make sure
+    of that; a store whose filesystem cannot create exclusively only checks first. No file is ever removed,
+    because its number could then be used twice, and only the try that made a file writes to it again.
+
+    :param root: a storage URI or path that every worker reaches.
+    :param names: what tells this task instance from all others.
+    """
+
+    def __init__(
+        self, root: str, names: Sequence[str], *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._sleep = sleep
+        folder = "/".join(path_name(name) for name in names)
+        path = storage_path(f"{root.rstrip('/')}/{folder}")
+        self._fs: Any = path.fs
+        self._local = is_local(path)
+        self._folder = str(path.path)
+        self._number: dict[str, int] = {}
+
+    def get(self, key: str) -> JsonValue:
+        """Return the value with the highest number, or None when there is none."""
+        self._number[key] = number = self._highest(key)
+        return self._value(self._file(key, number)) if number else None
+
+    def add(self, key: str, value: JsonValue) -> None:
+        """Write a value after the one that was read; raise Taken if another try did so since."""
+        number = self._current(key) + 1
+        file = self._file(key, number)
+        with despite_lost_answers(lambda: self._value(file) == value, self._sleep):
+            try:
+                self._write(file, value, exclusively=True)
+            except FileExistsError as error:
+                # A client that repeats a request whose answer was lost meets the file that it made itself.
+                if self._value(file) != value:
+                    raise Taken("another try of this task is buying, so this one buys nothing") from error
+        self._number[key] = number
+
+    def set(self, key: str, value: JsonValue) -> None:
+        """Replace the current value. None leaves an empty one: its number stays used."""
+        self._write(self._file(key, max(self._current(key), 1)), value, exclusively=False)
+
+    def _value(self, file: str) -> JsonValue:
+        value: JsonValue = json.loads(self._fs.cat_file(file))
+        return value
+
+    def _file(self, key: str, number: int) -> str:
+        return f"{self._folder}/{key}.{number:06}.json"
+
+    def _current(self, key: str) -> int:
+        return self._number[key] if key in self._number else self._highest(key)
+
+    def _highest(self, key: str) -> int:
+        self._fs.invalidate_cache(self._folder)
+        try:
+            names = [str(name).rpartition("/")[2] for name in self._fs.ls(self._folder, detail=False)]
+        except FileNotFoundError:
+            return 0
+        numbers = [name.removeprefix(f"{key}.").removesuffix(".json") for name in names]
+        return max((int(number) for number in numbers if number.isdigit()), default=0)
+
+    def _write(self, file: str, value: JsonValue, *, exclusively: bool) -> None:
+        data = json.dumps(value).encode()
+        if self._local:
+            _write_local(Path(file), data, exclusively=exclusively)
+        else:
+            self._fs.pipe_file(file, data, mode="create" if exclusively else "overwrite")
+
+
+def path_name(name: str) -> str:
+    """Return a DAG's, run's or task's id as one part of a path: no two ids have the same."""
+    if name in ("", ".", ".."):
+        return "%" + name.replace(".", "%2E")
+    quoted = quote(name, safe="")
+    if len(quoted) <= LONGEST_NAME:
+        return quoted
+    # No quoted name holds an equals sign, so that a shortened one equals none of them.
+    return f"{quoted[:90]}={hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _write_local(file: Path, data: bytes, *, exclusively: bool) -> None:
+    """Write a file whole, and on the disk, before it has its name."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with part.open("xb") as target:
+            target.write(data)
+            target.flush()
+            os.fsync(target.fileno())
+        if exclusively:
+            os.link(part, file)
+        else:
+            part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

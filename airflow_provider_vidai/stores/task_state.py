@@ -1,0 +1,68 @@
+"""The ledger in Airflow's task state store, which came with Airflow 3.3."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from pydantic import JsonValue
+
+from airflow_provider_vidai.stores.writing import Taken, despite_lost_answers
+
+#: How long the ledger is kept in Airflow's task state store. No vendor keeps a job longer.
+RETENTION = timedelta(days=90)
+
+
+class TaskStateStore:
+    """Airflow's task state store (3.3), with a retention of our own.
+
+    A write by a try that is no longer the current one fails: that keeps two tries from both buying.
+    Airflow can give two tries the same identity, though, when the first one failed while it was queued.
+    A new value is therefore written between two steps that at most one of several writers survives: each
+    first puts its name down as the one whose turn it is, and has bought nothing until it has found its name
+    still there after writing the value.
+
+    :param accessor: Airflow's own.
+    :param lap: of the loop that the task instance is in, if it is in one.
+    """
+
+    def __init__(
+        self, accessor: Any, lap: Sequence[str] = (), *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._accessor = accessor
+        self._sleep = sleep
+        self._suffix = "".join(f".{name}" for name in lap)
+        self._read: dict[str, JsonValue] = {}
+
+    def get(self, key: str) -> JsonValue:
+        """Return the value, or None when there is none."""
+        value: JsonValue = self._accessor.get(key + self._suffix)
+        self._read[key] = value
+        return value
+
+    def add(self, key: str, value: JsonValue) -> None:
+        """Write a value after the one that was read; raise Taken when another try is about to do so."""
+        before = self._read[key] if key in self._read else self.get(key)
+        turn, me = f"{key}{self._suffix}.turn", uuid.uuid4().hex
+        self._write(turn, me)
+        if self._accessor.get(key + self._suffix) != before:
+            raise Taken("another try of this task is buying, so this one buys nothing")
+        self._write(key + self._suffix, value)
+        if self._accessor.get(turn) != me:
+            raise Taken("another try of this task is about to buy, so this one buys nothing")
+        self._read[key] = value
+
+    def set(self, key: str, value: JsonValue) -> None:
+        """Replace the value."""
+        if value is None:
+            self._accessor.delete(key + self._suffix)
+        else:
+            self._accessor.set(key + self._suffix, value, retention=RETENTION)
+        self._read[key] = value
+
+    def _write(self, key: str, value: JsonValue) -> None:
+        with despite_lost_answers(lambda: self._accessor.get(key) == value, self._sleep):
+            self._accessor.set(key, value, retention=RETENTION)

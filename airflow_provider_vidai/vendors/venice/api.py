@@ -1,0 +1,364 @@
+"""Venice: text, images and video to video, priced before it is bought (quote, queue, retrieve, download).
+
+One call both tells how a job is and delivers it: ``POST /video/retrieve`` answers with JSON while the
+job runs, and with the finished MP4 afterwards. Some models deliver by a URL instead that comes once,
+with the purchase, and is a bearer secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from airflow_provider_vidai.answers import Answer
+from airflow_provider_vidai.errors import InputError, JobError, JobFailed, VidaiError
+from airflow_provider_vidai.jobs.calls import Call, Fetch, Repeat
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobStatus
+from airflow_provider_vidai.redaction import redacted
+from airflow_provider_vidai.vendors.base import REFUSED, Limits, Vendor, is_loopback, still_there
+from airflow_provider_vidai.vendors.fields import LenientStr
+from airflow_provider_vidai.vendors.venice.answers import (
+    StatusAnswer,
+    consent_words,
+    ended,
+    explanation,
+    face_hint,
+    inline_video,
+    is_lookup_failure,
+    is_quota,
+    is_video,
+    refunded_of,
+    told_status,
+    wait_of,
+)
+from airflow_provider_vidai.vendors.venice.catalogue import Model
+from airflow_provider_vidai.vendors.venice.requests import PRICED, VideoRequest
+
+#: The most that one request may hold, in bytes of JSON.
+BODY_LIMIT = 35_000_000
+#: Seconds for a purchase: a queue under load is slow, and giving up on it means not knowing.
+QUEUE_TIMEOUT = 120.0
+#: Seconds for a transcript, which is made while one waits.
+TRANSCRIPT_TIMEOUT = 600.0
+
+_RETRIEVE = "/video/retrieve"
+_NO_JOB = "00000000-0000-4000-8000-000000000000"
+_OWN_HOST = "venice.ai"
+
+
+class QueuedAnswer(BaseModel):
+    """A job that was bought."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    queue_id: str = Field(min_length=1)
+    model: LenientStr = None
+    download_url: LenientStr = Field(default=None, repr=False)
+
+
+class QuoteAnswer(BaseModel):
+    """A price in USD."""
+
+    quote: float = Field(ge=0, allow_inf_nan=False)
+
+
+class Venice(Vendor):
+    """The calls of Venice's video API."""
+
+    name = "venice"
+    label = "Venice"
+    base_url = "https://api.venice.ai/api/v1"
+    # Per user; quotes and purchases have limits of their own (40 a minute).
+    limits = Limits(polls_per_minute=120)
+
+    def key_header(self, key: str) -> Mapping[str, str]:
+        """Return the ``Authorization`` header."""
+        return {"Authorization": f"Bearer {key}"}
+
+    def typical_seconds(self, kind: str) -> float | None:
+        """Return None: each job's own answers tell how long its like take."""
+        return None
+
+    def check(self) -> Call[str]:
+        """Ask for a job that can't be there: free, and what can be asked without a key proves none."""
+        call = self.retrieve("none", _NO_JOB)
+
+        def parse(answer: Answer) -> str:
+            if self.account_error(answer) or not (answer.status in (400, 404) or 200 <= answer.status < 300):
+                raise self.refusal(answer, "check the API key")
+            balance = answer.headers.get("x-venice-balance-usd")
+            return "Venice accepts the API key." + (f" It can spend {balance} USD." if balance else "")
+
+        return Call("check the API key", "POST", call.path, parse, body=call.body)
+
+    # --- before buying
+
+    def models(self, kind: str = "video") -> Call[list[dict[str, JsonValue]]]:
+        """Return the call that reads the catalogue: without a type it would leave video models out.
+
+        :param kind: ``video``, ``text`` and so on.
+        """
+        doing = f"list the {kind} models"
+
+        def parse(answer: Answer) -> list[dict[str, JsonValue]]:
+            rows = self.read(answer, doing).get("data")
+            if not isinstance(rows, list):
+                raise self.unreadable(answer, doing)
+            return [row for row in rows if isinstance(row, dict)]
+
+        return Call(doing, "GET", "/models", parse, query=(("type", kind),))
+
+    def quote(
+        self, request: VideoRequest, *, reference_video_total_duration: float | None = None
+    ) -> Call[float]:
+        """Return the call that prices a request, in USD. A quote proves no request valid.
+
+        :param reference_video_total_duration: seconds of all reference videos; a price without it is
+            too low.
+        """
+        doing = "quote a video"
+        whole = request.body()
+        body: dict[str, JsonValue] = {str(name): whole[name] for name in PRICED if name in whole}
+        if reference_video_total_duration is not None:
+            body["reference_video_total_duration"] = reference_video_total_duration
+        if request.reference_image_urls:
+            body["reference_image_count"] = len(request.reference_image_urls)
+        return Call(
+            doing,
+            "POST",
+            "/video/quote",
+            lambda answer: self.parse(QuoteAnswer, answer, doing).quote,
+            body=body,
+            # The server may have to download a source video to price it.
+            timeout=QUEUE_TIMEOUT,
+        )
+
+    # --- buying
+
+    def queue(
+        self,
+        request: VideoRequest,
+        *,
+        conn_id: str,
+        seal: Callable[[str], str],
+        cost: dict[str, JsonValue] | None = None,
+    ) -> Call[Receipt]:
+        """Return the purchase of a video.
+
+        :param seal: closes the secret URL that may come with the answer, and only there.
+        :param cost: what it was quoted at.
+        """
+        doing = "queue a video"
+
+        def parse(answer: Answer) -> Receipt:
+            if not 200 <= answer.status < 300:
+                raise self._not_queued(answer, doing, request.model)
+            queued = self.parse(QueuedAnswer, answer, doing)
+            ref = JobRef(
+                vendor=self.name,
+                conn_id=conn_id,
+                job_id=queued.queue_id,
+                kind="generate",
+                # A request for a retired model is served by another one, and the job is found by that.
+                params={"model": queued.model or request.model},
+            )
+            secret = seal(queued.download_url) if queued.download_url else None
+            return Receipt(ref=ref, vendor_status="QUEUED", cost=cost, secret=secret)
+
+        return Call(
+            doing,
+            "POST",
+            "/video/queue",
+            parse,
+            repeat=Repeat.ONCE,
+            body=request.body(),
+            timeout=QUEUE_TIMEOUT,
+        )
+
+    # --- afterwards
+
+    def retrieve(self, model: str, job_id: str, *, delete: bool = False) -> Call[JobStatus]:
+        """Return the call that asks how a job is; of a finished one it begins to get the video.
+
+        :param delete: have the vendor delete the video that it answers with. While the job runs,
+            this changes nothing.
+        """
+        doing = f"retrieve generate {job_id}"
+
+        def parse(answer: Answer) -> JobStatus:
+            if 200 <= answer.status < 300:
+                if is_video(answer):
+                    return inline_video()
+                return told_status(self.parse(StatusAnswer, answer, doing))
+            if found := ended(answer, self.error_words(answer), model):
+                return found
+            if answer.status in REFUSED:
+                return self.no_such_job(answer, doing, own_words=is_lookup_failure(answer))
+            raise self.refusal(answer, doing)
+
+        return Call(doing, "POST", _RETRIEVE, parse, body=_retrieval(model, job_id, delete=delete))
+
+    def status(self, ref: JobRef) -> Call[JobStatus]:
+        """Ask how a job is."""
+        return self.retrieve(model_of(ref), ref.job_id)
+
+    def complete(self, ref: JobRef) -> Call[bool]:
+        """Return the call that releases a job's storage; it cancels nothing.
+
+        The answer is False when there was nothing to release: today the vendor answers that way (HTTP
+        400) for every job that it queued itself.
+        """
+        doing = f"release {ref}"
+
+        def parse(answer: Answer) -> bool:
+            if answer.status in (400, 404, 410):
+                return False
+            return self.read(answer, doing).get("success") is True
+
+        body: dict[str, JsonValue] = {"model": model_of(ref), "queue_id": ref.job_id}
+        return Call(doing, "POST", "/video/complete", parse, body=body)
+
+    def fetch(
+        self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
+    ) -> Call[Fetch] | Fetch:
+        """Return the way to the video: the retrieval itself, or one of the two kinds of URL.
+
+        :param url: the one that came with the purchase.
+        """
+        if output.details.get("delivery") == "inline":
+            body = _retrieval(model_of(ref), ref.job_id, delete=False)
+            return Fetch(url=_RETRIEVE, kind="video", method="POST", body=body, with_key=True)
+        if url is not None:
+            return replace(self.link(url, base_url), once=True)
+        return self._told_url(ref, base_url)
+
+    def link(self, url: str, base_url: str) -> Fetch:
+        """Return the way to the file behind a URL of the vendor's; the key does not go there.
+
+        :param base_url: the account's: what its own host serves is trusted too, as in a sandbox.
+        :raises JobError: when the URL leads to a host that isn't the vendor's.
+        """
+        own = urlsplit(base_url)
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+        except ValueError:
+            raise JobError(
+                "Venice delivers this video from an address that is no URL: it is not fetched.", charged="yes"
+            ) from None
+        vendors = parts.scheme == "https" and (host == _OWN_HOST or host.endswith(f".{_OWN_HOST}"))
+        here = is_loopback(host) and is_loopback(own.hostname or "")
+        if not vendors and not here and (parts.scheme, host) != (own.scheme, own.hostname):
+            raise JobError(
+                f"Venice delivers this video from {host or 'no host'}, which is none of its own hosts: it is "
+                "not fetched.",
+                charged="yes",
+            )
+        return Fetch(url=url, kind="video", same_host=True)
+
+    def _told_url(self, ref: JobRef, base_url: str) -> Call[Fetch]:
+        status = self.status(ref)
+
+        def parse(answer: Answer) -> Fetch:
+            found = status.parse(answer)
+            still_there(ref, found)
+            if isinstance(found.answer, StatusAnswer) and found.answer.url:
+                return self.link(found.answer.url, base_url)
+            raise JobError(
+                f"{ref} is {found.vendor_status!r}, and its file is behind a URL that Venice gives only "
+                "once, with the purchase: pass on the whole result of the task that bought it (its "
+                "sealed_url), not only the job's id.",
+                charged="yes",
+            )
+
+        return Call(status.name, status.method, status.path, parse, body=status.body)
+
+    # --- what refusals mean
+
+    def not_processed(self, answer: Answer) -> bool:
+        """429 says so, and a 503 that names a time to come back."""
+        return answer.status == 429 or (answer.status == 503 and wait_of(answer) is not None)
+
+    def retry_after(self, answer: Answer) -> float | None:
+        """Return what the headers ask for; see :func:`venice_answers.wait_of`."""
+        return wait_of(answer)
+
+    def concerns_everybody(self, answer: Answer) -> bool:
+        """Only the quota is the account's; an overloaded model, or one job's errors, are not."""
+        return is_quota(answer)
+
+    def error_words(self, answer: Answer) -> str:
+        """Return the vendor's explanation, with each field that it names."""
+        return explanation(answer) or super().error_words(answer)
+
+    def _not_queued(self, answer: Answer, doing: str, model: str) -> VidaiError:
+        """Return the error for a refused purchase; some models bill a refusal, and the answer says so.
+
+        Source: a public harness (2026-10): ``provider_content_policy`` with ``credits_refunded: false``.
+        """
+        error = self.refusal(answer, doing)
+        if not isinstance(error, InputError):
+            return error
+        hint = face_hint(model, answer.excerpt(2000))
+        charged = refunded_of(answer)
+        if charged == "maybe":
+            return InputError(f"{error}{hint}")
+        words = self.error_words(answer).rstrip(". ")
+        return JobFailed(
+            f"Venice refused to {doing} with HTTP {answer.status}: {words}.{hint} Correct the request.",
+            charged=charged,
+        )
+
+    def refusal(self, answer: Answer, doing: str) -> VidaiError:
+        """Return the error for an answer that is not a success; a lack of consent says how to give it."""
+        consent = consent_words(answer)
+        if consent is None:
+            return super().refusal(answer, doing)
+        return InputError(f"Venice did not {doing}: {consent}. Nothing was charged.")
+
+
+VENICE = Venice()
+
+
+def deprecation_notice(answer: Answer) -> str | None:
+    """Return what the headers of an answer say about the end of its model. Source: the vendor's contract."""
+    words = answer.headers.get("x-venice-model-deprecation-warning")
+    date = answer.headers.get("x-venice-model-deprecation-date") or ""
+    retired = answer.headers.get("x-venice-deprecated")
+    if not (words or date or retired):
+        return None
+    return redacted(f"{words or 'the model is being retired'} {date}".strip())[:300]
+
+
+def model_of(ref: JobRef) -> str:
+    """Return the model of a job: Venice finds a job only by both.
+
+    :raises InputError: when the ref has none.
+    """
+    model = ref.params.get("model")
+    if not isinstance(model, str) or not model:
+        raise InputError(
+            f"{ref}: Venice finds a job only by its id and its model: give model=. Nothing was sent."
+        )
+    return model
+
+
+def catalogue_row(rows: list[dict[str, JsonValue]], model: str) -> Model | None:
+    """Return what the catalogue says about ``model``; None when it isn't there, or can't be read."""
+    for row in rows:
+        if row.get("id") == model:
+            try:
+                return Model.model_validate(row)
+            except ValidationError:
+                return None
+    return None
+
+
+def _retrieval(model: str, job_id: str, *, delete: bool) -> dict[str, JsonValue]:
+    return {"model": model, "queue_id": job_id, "delete_media_on_completion": delete}

@@ -1,0 +1,340 @@
+"""What Venice's requests hold; the rules of each field are the vendor's own, and the catalogue's come on top.
+
+Sources: the vendor's contract (swagger 20260821), its skills of 2026-10, and ``venice-py`` 2.9.0 for the
+newest fields. Words that the catalogue adds monthly (models, ratios, resolutions) are not closed here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import PurePath
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
+
+from airflow_provider_vidai.arguments import agreed
+from airflow_provider_vidai.jobs.text import literal
+
+M = TypeVar("M", bound=BaseModel)
+
+#: Frames in a second of a keyframe's ``frame_index``.
+KEYFRAME_RATE = 24
+#: The longest source of an upscale, in seconds; no other duration is longer.
+LONGEST = 300.0
+#: How far a camera may turn in all, in degrees.
+CAMERA_TURNS = 32 * 360.0
+
+#: What the seeds' clients call a field.
+OTHER_NAMES: Final[Mapping[str, str]] = {"duration_seconds": "duration", "image": "image_url"}
+
+#: Fields of the seeds that no model takes: strict models refuse them, which costs nothing.
+GONE_FIELDS = frozenset({"seed", "fps", "motion_bucket_id", "guidance_scale"})
+
+_SECONDS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:s|secs?|seconds?)?\s*", re.IGNORECASE)
+# Words of the contract that are no number of seconds.
+_AS_THE_SOURCE = ("auto", "-1")
+_WORDS = (*_AS_THE_SOURCE, "1 gen")
+
+
+def wire_duration(value: Any) -> Any:
+    """Return a duration as the wire has it: ``"5s"``, or ``"12.5"`` for a part of a source.
+
+    Takes 5, "5", "5s" and "5 seconds". ``Auto``, by which the catalogue says that a model takes the
+    source's own length, becomes None: the queue refuses that word and wants the field left out.
+    """
+    if value is None or value == "Auto":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError("must be a number of seconds, such as 5 or '5s'")
+    text = str(value).strip()
+    if text in _WORDS:
+        return text
+    found = _SECONDS.fullmatch(text)
+    if found is None or not 0 < float(found[1]) <= LONGEST:
+        raise ValueError(f"must be a number of seconds up to {LONGEST:.0f}, such as 5 or '5s'")
+    seconds = float(found[1])
+    return f"{int(seconds)}s" if seconds.is_integer() else f"{seconds:g}"
+
+
+def same(name: str, one: Any, other: Any) -> bool:
+    """Return whether two values of a field mean the same."""
+    if name != "duration":
+        return bool(one == other)
+    try:
+        return bool(wire_duration(one) == wire_duration(other))
+    except ValueError:
+        return bool(one == other)
+
+
+def _not_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.strip().isdigit() else _not_bool(value)
+
+
+def _path_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def _one_or_many(value: Any) -> Any:
+    value = literal(value)
+    return [value] if isinstance(value, (str, bytes, Mapping, PurePath)) else value
+
+
+Duration = Annotated[str | None, BeforeValidator(wire_duration)]
+Text = Annotated[str, Field(min_length=1, max_length=20_000)]
+Number = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
+Unit = Annotated[Number, Field(ge=0, le=1)]
+#: A file: a URL, a data URI, or (until it is inlined) a storage path or bytes.
+Media = Annotated[
+    Annotated[str, Field(min_length=1)] | Annotated[bytes, Field(min_length=1)],
+    BeforeValidator(_path_as_text),
+]
+Listed = BeforeValidator(_one_or_many)
+Read = BeforeValidator(literal)
+Whole = BeforeValidator(_whole)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Element(_Part):
+    """A character or an object; ``@Element1`` and so on in the prompt name it.
+
+    :param frontal_image_url: with up to three ``reference_image_urls``; or else a ``video_url``.
+    """
+
+    frontal_image_url: Media | None = None
+    reference_image_urls: Annotated[list[Media], Listed, Field(max_length=3)] | None = None
+    video_url: Media | None = None
+
+    @model_validator(mode="after")
+    def _image_or_video(self) -> Element:
+        images = self.frontal_image_url or self.reference_image_urls
+        if images and self.video_url:
+            raise ValueError("takes image URLs or a video URL, not both")
+        if not images and not self.video_url:
+            raise ValueError("needs frontal_image_url or video_url")
+        return self
+
+
+class Keyframe(_Part):
+    """A picture at a frame, of 24 in a second."""
+
+    image_url: Media
+    frame_index: Annotated[int, BeforeValidator(_not_bool), Field(ge=0)]
+
+
+class CameraPoint(BaseModel):
+    """Where the camera is at a moment.
+
+    :param time: 0 to 1 of the video.
+    :param azimuth: degrees; likewise ``elevation``, -90 to 90.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    time: Unit
+    azimuth: Number
+    elevation: Annotated[Number, Field(ge=-90, le=90)]
+    distance: Annotated[Number, Field(gt=0)]
+
+
+class SeedanceConsent(BaseModel):
+    """What a person confirms before faces are animated; anything but three times true is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    confirmed_terms_and_privacy: Literal[True]
+    confirmed_legal_right: Literal[True]
+    confirmed_screening_acknowledged: Literal[True]
+
+
+class Consents(_Part):
+    """Consents by model family."""
+
+    seedance: SeedanceConsent | None = None
+
+
+class VideoRequest(BaseModel):
+    """A video to make. Fields that are not listed here are sent as they are given.
+
+    :param prompt: needed by all models but upscale and enhancement ones.
+    :param duration: as :func:`wire_duration` takes it; left out for upscale and video-to-video.
+    :param aspect_ratio: needed by a model that lists ratios, refused by one that doesn't.
+    :param upscale_factor: 1, 2 or 4; upscale models only, and there instead of ``resolution``.
+    :param audio: only where the model lets it be chosen; Venice's default is with sound, at a price.
+    :param image_url: the first frame; image-to-video models only.
+    :param reference_image_urls: how many depends on the model, 4 to 30.
+    :param camera_trajectory: 2 to 12 points in time; needs ``image_url``.
+    :param target_fps: 16 to 120, by enhancement models; likewise the fields around it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    model: Annotated[str, Field(min_length=1)]
+    prompt: Text | None = None
+    negative_prompt: Text | None = None
+    duration: Duration = None
+    aspect_ratio: Annotated[str, Field(min_length=1)] | None = None
+    resolution: Annotated[str, Field(min_length=1)] | None = None
+    upscale_factor: Annotated[Literal[1, 2, 4], Whole] | None = None
+    audio: bool | None = None
+    image_url: Media | None = None
+    end_image_url: Media | None = None
+    image_strength: Unit | None = None
+    audio_url: Media | None = None
+    video_url: Media | None = None
+    reference_image_urls: Annotated[list[Media], Listed, Field(max_length=30)] | None = None
+    reference_video_urls: Annotated[list[Media], Listed, Field(max_length=10)] | None = None
+    reference_audio_urls: Annotated[list[Media], Listed, Field(max_length=10)] | None = None
+    reference_document_urls: Annotated[list[Media], Listed, Field(max_length=1)] | None = None
+    elements: Annotated[list[Element], Listed, Field(max_length=4)] | None = None
+    scene_image_urls: Annotated[list[Media], Listed, Field(max_length=4)] | None = None
+    keyframes: Annotated[list[Keyframe], Listed, Field(max_length=10)] | None = None
+    camera_trajectory: Annotated[list[CameraPoint], Read, Field(min_length=2, max_length=12)] | None = None
+    omni_reference_task_type: (
+        Literal["auto", "reference", "edit", "extend", "editing", "extension"] | None
+    ) = None
+    bitrate_mode: Literal["standard", "high"] | None = None
+    consents: Annotated[Consents, Read] | None = None
+    image_references: Annotated[list[JsonValue], Read] | None = None
+    video_references: Annotated[list[JsonValue], Read] | None = None
+    voice_id: Annotated[str, Field(min_length=1)] | None = None
+    anon_user_id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    enhancement_model: Annotated[str, Field(min_length=1)] | None = None
+    compression: Unit | None = None
+    creativity: Unit | None = None
+    halo: Unit | None = None
+    noise: Unit | None = None
+    realism: Unit | None = None
+    recover_detail: Unit | None = None
+    sharp: Unit | None = None
+    grain: Annotated[Number, Field(ge=0, le=0.1)] | None = None
+    softness: Annotated[Number, Field(ge=1, le=5)] | None = None
+    h264_output: bool | None = None
+    output_format: Literal["mp4", "prores"] | None = None
+    target_fps: Annotated[Number, Field(ge=16, le=120)] | None = None
+    slowdown_factor: Annotated[Literal[1, 2, 4, 8], Whole] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_one_name(cls, values: Any) -> Any:
+        """Take the seeds' other names of a field too."""
+        if not isinstance(values, Mapping):
+            return values
+        named = dict(values)
+        for other, name in OTHER_NAMES.items():
+            if other in named:
+                named[name] = agreed(name, named.get(name), other, named.pop(other), partial(same, name))
+        return named
+
+    @field_validator("anon_user_id")
+    @classmethod
+    def _is_plain(cls, value: str | None) -> str | None:
+        if value and (not value.isprintable() or "||" in value):
+            raise ValueError("must be printable, without '||'")
+        return value
+
+    @field_validator("camera_trajectory")
+    @classmethod
+    def _moves_on(cls, points: list[CameraPoint] | None) -> list[CameraPoint] | None:
+        pairs = list(itertools.pairwise(points or []))
+        if any(later.time <= earlier.time for earlier, later in pairs):
+            raise ValueError("time must rise from point to point")
+        if sum(abs(later.azimuth - earlier.azimuth) for earlier, later in pairs) > CAMERA_TURNS:
+            raise ValueError(f"may turn by {CAMERA_TURNS:.0f} degrees in all")
+        return points
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> VideoRequest:
+        for wrong, why in _conflicts(self):
+            if wrong:
+                raise ValueError(why)
+        return self
+
+    def body(self) -> dict[str, JsonValue]:
+        """Return the JSON body; what is unset does not travel."""
+        return {
+            key: int(value) if isinstance(value, float) and value.is_integer() else value
+            for key, value in self.model_dump(exclude_none=True).items()
+        }
+
+    @property
+    def unlisted(self) -> list[str]:
+        """The fields that are sent without being known here."""
+        return sorted(self.__pydantic_extra__ or {})
+
+    def with_media(self, read: Callable[[str | bytes, str], str]) -> VideoRequest:
+        """Return the request with every file in it replaced by what ``read`` makes of it, given its field."""
+        parts = {
+            name: [_with_media(part, PART_MEDIA, read) for part in found]
+            for name in ("elements", "keyframes")
+            if (found := getattr(self, name))
+        }
+        return _with_media(self, MEDIA, read).model_copy(update=parts)
+
+
+#: The fields that hold a file, or several.
+MEDIA: Final = (
+    *("image_url", "end_image_url", "audio_url", "video_url", "reference_image_urls"),
+    *("reference_video_urls", "reference_audio_urls", "reference_document_urls", "scene_image_urls"),
+)
+#: Those of an element and of a keyframe.
+PART_MEDIA: Final = ("frontal_image_url", "reference_image_urls", "video_url", "image_url")
+#: What a price depends on; the vendor drops the rest, so it isn't sent.
+PRICED: Final = (
+    *("model", "duration", "aspect_ratio", "resolution", "upscale_factor", "audio", "video_url"),
+    *("enhancement_model", "target_fps", "slowdown_factor"),
+)
+
+
+def _with_media(part: M, names: Iterable[str], read: Callable[[str | bytes, str], str]) -> M:
+    changed = {}
+    for name in names:
+        value = getattr(part, name, None)
+        if value:
+            changed[name] = (
+                [read(item, name) for item in value] if isinstance(value, list) else read(value, name)
+            )
+    return part.model_copy(update=changed)
+
+
+def _conflicts(request: VideoRequest) -> Iterator[tuple[object, str]]:
+    """Yield (whether it is so, what is wrong) for every rule between fields."""
+    indices = [frame.frame_index for frame in request.keyframes or []]
+    seconds = _SECONDS.fullmatch(request.duration or "")
+    yield (
+        request.upscale_factor and request.resolution,
+        "resolution and upscale_factor exclude each other: upscale models take upscale_factor",
+    )
+    yield (
+        request.reference_audio_urls and not (request.reference_image_urls or request.reference_video_urls),
+        "reference_audio_urls need at least one of reference_image_urls and reference_video_urls",
+    )
+    yield (
+        request.duration in _AS_THE_SOURCE and not request.reference_video_urls,
+        f"duration {request.duration!r} takes the length of reference_video_urls, and there are none",
+    )
+    yield len(set(indices)) < len(indices), "keyframes: each frame_index may be there once"
+    yield (
+        seconds and indices and max(indices) > float(seconds[1]) * KEYFRAME_RATE,
+        f"keyframes: frame_index goes up to duration x {KEYFRAME_RATE}",
+    )
+    yield request.camera_trajectory and not request.image_url, "camera_trajectory needs image_url"

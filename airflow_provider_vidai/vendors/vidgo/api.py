@@ -1,0 +1,265 @@
+"""Vidgo: images, videos and music from one task API (submit, ask after the task, download).
+
+A task is bought at one address whatever it makes, and asked after at one of two: music has its own.
+Files are kept for 24 hours from the purchase, at plain URLs that are never renewed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from airflow_provider_vidai.answers import Answer, clean, parsed
+from airflow_provider_vidai.errors import ApiError, InputError, JobError
+from airflow_provider_vidai.jobs.calls import Call, Fetch, Repeat
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobStatus
+from airflow_provider_vidai.vendors.base import NOT_FOUND, REFUSED, Vendor, still_there
+from airflow_provider_vidai.vendors.vidgo.answers import (
+    BalanceAnswer,
+    StatusAnswer,
+    SubmittedAnswer,
+    TaskAnswer,
+    Uploaded,
+    UploadedAnswer,
+    error_type,
+    existing_task,
+    explanation,
+    files_of,
+    names_the_task,
+    status_of,
+    told,
+)
+
+#: How long a task's files are kept, in seconds; an uploaded picture is kept three times as long.
+LEASE: Final = 24 * 3600.0
+#: Files last from when they were made, and the longest tasks take half an hour.
+LEASE_GRACE: Final = 1800.0
+#: Seconds for a purchase: giving up on it means not knowing.
+SUBMIT_TIMEOUT: Final = 120.0
+#: Seconds for an upload: the vendor may have to fetch the picture itself.
+UPLOAD_TIMEOUT: Final = 120.0
+#: Five uploads a minute: one more is let in after so many seconds.
+UPLOAD_PAUSE: Final = 12.0
+#: How often an upload is sent, so that it outlasts a minute that is used up.
+UPLOAD_ATTEMPTS: Final = 7
+#: What can be uploaded.
+UPLOAD_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
+#: The most of a picture that is sent inside an upload, in bytes of base64; the vendor tells no limit.
+UPLOAD_LIMIT: Final = 40_000_000
+
+
+class Vidgo(Vendor):
+    """The calls of Vidgo's generation API."""
+
+    name = "vidgo"
+    label = "Vidgo"
+    base_url = "https://api.vidgo.ai"
+
+    def key_header(self, key: str) -> Mapping[str, str]:
+        """Return the ``Authorization`` header."""
+        return {"Authorization": f"Bearer {key}"}
+
+    def typical_seconds(self, kind: str) -> float | None:
+        """Return how long images take (15 to 60 s); of a video its progress tells more, at the first look.
+
+        Nothing is published about music.
+        """
+        return 30.0 if kind == "media" else None
+
+    def check(self) -> Call[str]:
+        """Ask for the balance."""
+        balance = self.balance()
+        return Call(
+            "check the API key",
+            "GET",
+            balance.path,
+            lambda answer: f"Vidgo accepts the API key. The account has {balance.parse(answer):g} credits.",
+        )
+
+    def balance(self) -> Call[float]:
+        """Return the call that reads how many credits an account has (1 credit is 0.005 USD)."""
+        doing = "read the balance"
+        return Call(
+            doing,
+            "GET",
+            "/api/user/balance",
+            lambda answer: self.parse(BalanceAnswer, answer, doing).data.credits_amount,
+        )
+
+    # --- uploads
+
+    def upload(self, data_uri: str) -> Call[Uploaded]:
+        """Return the call that keeps a picture for 72 hours.
+
+        It goes without its name: the vendor's own names cannot be guessed, and none takes another's place.
+
+        :param data_uri: base64, without line breaks; JPEG, PNG, GIF or WebP.
+        """
+        return self._upload("base64", {"base64_data": data_uri})
+
+    def upload_from(self, url: str) -> Call[Uploaded]:
+        """Return the call that has the vendor fetch a public picture and keep it for 72 hours."""
+        return self._upload("url", {"file_url": url})
+
+    def _upload(self, how: str, body: dict[str, JsonValue]) -> Call[Uploaded]:
+        doing = "upload a picture"
+
+        def parse(answer: Answer) -> Uploaded:
+            answer = told(answer)
+            if answer.status == 429 and self.retry_after(answer) is None:
+                error = self.refusal(answer, doing)
+                assert isinstance(error, ApiError)
+                error.retry_after = UPLOAD_PAUSE
+                raise error
+            return self.parse(UploadedAnswer, answer, doing).data
+
+        return Call(doing, "POST", f"/api/common/upload/{how}", parse, body=body, timeout=UPLOAD_TIMEOUT)
+
+    # --- buying
+
+    def submit(
+        self,
+        model: str,
+        asked: dict[str, JsonValue],
+        *,
+        kind: str,
+        conn_id: str,
+        now: float,
+        callback_url: str | None = None,
+    ) -> Call[Receipt]:
+        """Return the purchase of a task.
+
+        :param asked: the ``input``.
+        :param kind: where the task is asked after: ``media`` or ``music``.
+        :param now: seconds since the epoch. It is kept with the job, because the vendor's own times have
+            no zone, and the files go 24 hours later.
+        """
+        doing = f"submit a task to {model}"
+        ref = {"vendor": self.name, "conn_id": conn_id, "kind": kind}
+
+        def parse(answer: Answer) -> Receipt:
+            answer = told(answer)
+            if answer.status == 409:
+                return self._existing(answer, asked, ref, doing)
+            task = self.parse(SubmittedAnswer, answer, doing).data
+            job = JobRef.model_validate({**ref, "job_id": task.task_id, "params": {"bought_at": int(now)}})
+            return Receipt(ref=job, vendor_status=task.status or "not_started")
+
+        body: dict[str, JsonValue] = {"model": model, "input": asked}
+        if callback_url:
+            body["callback_url"] = callback_url
+        return Call(
+            doing,
+            "POST",
+            "/api/generate/submit",
+            parse,
+            repeat=Repeat.ONCE,
+            body=body,
+            timeout=SUBMIT_TIMEOUT,
+        )
+
+    def _existing(self, answer: Answer, asked: dict[str, JsonValue], ref: Any, doing: str) -> Receipt:
+        """Return what a song has already, if the answer names it; nothing was charged for asking."""
+        name = existing_task(answer, asked)
+        if name is not None:
+            job = JobRef.model_validate({**ref, "job_id": name})
+            return Receipt(ref=job, vendor_status="exists", cost={"credits": 0})
+        words = self.error_words(answer).rstrip(". ")
+        raise InputError(
+            f"Vidgo did not {doing}: {words}. It was made before, and the answer does not name the task: "
+            "give that task's id to VidgoDownloadOperator. Nothing was charged."
+        )
+
+    # --- afterwards
+
+    def status(self, ref: JobRef) -> Call[JobStatus]:
+        """Ask how a task is."""
+        doing = f"read the status of {ref.kind} {ref.job_id}"
+
+        def parse(answer: Answer) -> JobStatus:
+            answer = told(answer)
+            if answer.status == 400 and "detail/music" in self.error_words(answer):
+                raise InputError(f"{ref} is a music task: give kind='music' with its id.")
+            if answer.status in REFUSED:
+                own = answer.status in NOT_FOUND and names_the_task(answer)
+                return self.no_such_job(answer, doing, own_words=own)
+            return status_of(self.parse(StatusAnswer, answer, doing).data)
+
+        if ref.kind == "music":
+            return Call(doing, "GET", "/api/generate/detail/music", parse, query=(("task_id", ref.job_id),))
+        return Call(doing, "GET", f"/api/generate/status/{quote(ref.job_id, safe='')}", parse)
+
+    def fetch(
+        self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
+    ) -> Call[Fetch]:
+        """Read the task again for the file's URL."""
+        status = self.status(ref)
+
+        def parse(answer: Answer) -> Fetch:
+            found = status.parse(answer)
+            still_there(ref, found)
+            assert isinstance(found.answer, TaskAnswer)
+            for file in files_of(found.answer):
+                if (file.output.index, file.output.kind) == (output.index, output.kind) and file.url:
+                    return Fetch(url=file.url, kind=output.kind)
+            raise JobError(f"{ref} is {found.vendor_status!r} and has no such {output.kind}.", charged="yes")
+
+        return Call(status.name, status.method, status.path, parse, query=status.query)
+
+    def file_stem(self, ref: JobRef, output: Output) -> str:
+        """Return a name that tells songs of one title apart, and says which part of a song it is."""
+        if output.title is None:
+            return super().file_stem(ref, output)
+        return f"{output.title[:60]}-{ref.job_id[-8:]}-{output.index}"
+
+    # --- what refusals mean
+
+    def not_processed(self, answer: Answer) -> bool:
+        """429 says so, and the documented "the server is busy"."""
+        return answer.status == 429 or (answer.status == 503 and error_type(answer) == "service_error")
+
+    def error_words(self, answer: Answer) -> str:
+        """Return the vendor's explanation in either of its shapes."""
+        return explanation(answer) or super().error_words(answer)
+
+    def read(self, answer: Answer, doing: str) -> dict[str, Any]:
+        """Return the JSON object of a success, which must be one by its own code too."""
+        return super().read(told(answer), doing)
+
+
+VIDGO = Vidgo()
+
+
+def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus]:
+    """Return a task's id and how it is, from the body of a callback: the task itself, or wrapped in ``data``.
+
+    Nothing is signed: anybody can send it, so it is a hint to look at the task and no proof.
+
+    :raises InputError: when it is about no task.
+    """
+    try:
+        found = parsed(body) if isinstance(body, (bytes, str)) else clean(body)
+        wrapped = found.get("data") if isinstance(found, Mapping) else None
+        task = TaskAnswer.model_validate(wrapped if isinstance(wrapped, Mapping) else found)
+    except (ValueError, RecursionError):
+        raise InputError("This is not what Vidgo sends to a callback: no JSON with a status.") from None
+    if not task.task_id:
+        raise InputError("This is not what Vidgo sends to a callback: it names no task.")
+    return task.task_id, status_of(task)
+
+
+def lease_left(ref: JobRef, now: float) -> float | None:
+    """Return for how many more seconds a task's files are kept; None when the purchase's time is unknown.
+
+    Up to :data:`LEASE_GRACE` below 0 they may still be there.
+    """
+    bought_at = ref.params.get("bought_at")
+    if isinstance(bought_at, bool) or not isinstance(bought_at, (int, float)):
+        return None
+    return bought_at + LEASE - now

@@ -1,0 +1,116 @@
+"""What Vidgo's requests hold, and what of them is checked against the catalogue before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import JsonValue
+
+from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.vendors.vidgo.catalogue import (
+    FOOTAGE_FIELDS,
+    IMAGE_FIELDS,
+    MODELS,
+    NUMBERS,
+    SWITCHES,
+    Model,
+)
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` with dicts and lists for all mappings and sequences: Airflow has some of its own."""
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [plain(item) for item in value]
+    return value
+
+
+def understood(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an ``input`` with what templates made text of as what it is; all else is left alone.
+
+    A field that renders to nothing (``None``) is left out.
+    """
+    values = {name: _meant(name, value) for name, value in plain(asked).items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def check(model: str, asked: Mapping[str, Any], callback_url: str | None) -> None:
+    """Hold a request against the table; a model that is not in it passes.
+
+    :raises InputError: naming every field that is missing or must not be there.
+    """
+    known = MODELS.get(model)
+    wrong = [
+        f"{name}: Vidgo takes no {what}s by upload, only a public URL (its uploads are for pictures)"
+        for name, what in _unreachable(asked)
+    ]
+    wrong += list(_against(known, {**asked, "callback_url": callback_url or None})) if known else []
+    if wrong:
+        raise InputError(f"{model}: {'; '.join(wrong)}. Nothing was sent.")
+
+
+def with_images(value: Any, place: Callable[[Any], str]) -> Any:
+    """Return an ``input`` with every picture in it replaced by what ``place`` makes of it."""
+    if isinstance(value, Mapping):
+        return {
+            name: _placed(item, place) if name in IMAGE_FIELDS else with_images(item, place)
+            for name, item in value.items()
+        }
+    return [with_images(item, place) for item in value] if isinstance(value, list) else value
+
+
+def _placed(value: Any, place: Callable[[Any], str]) -> JsonValue:
+    return [place(item) for item in value] if isinstance(value, list) else place(value)
+
+
+def _meant(name: str, value: Any) -> Any:
+    if value is None or (isinstance(value, str) and value.strip() in ("None", "null")):
+        return None
+    if name in NUMBERS and isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return float(value) if "." in value else int(value)
+    if name in SWITCHES and isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower(), value)
+    if name in IMAGE_FIELDS or name.endswith("_urls"):
+        value = plain(literal(value))
+        return [value] if name.endswith("_urls") and not isinstance(value, list) else value
+    if isinstance(value, Mapping):
+        return understood(value)
+    value = plain(literal(value)) if name in ("multi_prompt", "kling_elements") else value
+    if not isinstance(value, list):
+        return value
+    return [understood(one) if isinstance(one, Mapping) else one for one in value]
+
+
+def _against(known: Model, asked: Mapping[str, Any]) -> Iterator[str]:
+    for need in known.needs:
+        names = need.split("|")
+        if not any(_given(known, asked.get(name)) for name in names):
+            yield f"{' or '.join(names)} is required"
+    for name in known.refuses:
+        if _given(known, asked.get(name)):
+            yield f"{name}: this model takes none"
+
+
+def _given(known: Model, value: Any) -> bool:
+    # A song may have no words.
+    return value is not None and value != [] and (value != "" or known.family == "music")
+
+
+def _unreachable(asked: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in asked.items():
+        if name in FOOTAGE_FIELDS:
+            items = value if isinstance(value, list) else [value]
+            if any(not isinstance(item, str) or not _WEB.match(item) for item in items):
+                yield name, "video" if "video" in name else "sound"
+        else:
+            for part in value if isinstance(value, list) else [value]:
+                yield from _unreachable(part) if isinstance(part, Mapping) else ()

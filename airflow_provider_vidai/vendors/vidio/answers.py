@@ -1,0 +1,98 @@
+"""What VIDIO's answers hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+)
+
+from airflow_provider_vidai.vendors.fields import LenientFloat, LenientInt, LenientStr
+
+
+def _objects(value: Any) -> list[Any]:
+    # What is no object stays in its place as an empty one: outputs are known by their index.
+    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
+
+
+class _Told(BaseModel):
+    """What the vendor tells, with all that it adds; what it adds may hold URLs and is not shown."""
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, populate_by_name=True)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        added = self.__pydantic_extra__ or {}
+        return [(name, value) for name, value in super().__repr_args__() if name not in added]
+
+
+class VidioOverlay(_Told):
+    """One piece of footage or sound in an output. Its URLs are secrets and are not shown.
+
+    :param from_: first frame in the reel (``from`` on the wire).
+    :param content: a URL for a video, the track's name for a sound.
+    :param videoStartTime: where in the footage it starts; the vendor does not say in what unit.
+    """
+
+    id: LenientInt = None
+    fileID: LenientStr = None
+    originalFileName: LenientStr = None
+    from_: LenientInt = Field(default=None, alias="from")
+    content: LenientStr = Field(default=None, repr=False)
+    durationInFrames: LenientFloat = None
+    type: LenientStr = None
+    src: LenientStr = Field(default=None, repr=False)
+    videoStartTime: LenientFloat = None
+
+
+class VidioOutput(_Told):
+    """One candidate reel.
+
+    :param start: seconds, or None; likewise ``end``.
+    :param thumbnail: a relative storage key, not a URL.
+    :param duration: seconds.
+    """
+
+    start: LenientFloat = None
+    end: LenientFloat = None
+    thumbnail: LenientStr = None
+    duration: LenientFloat = None
+    fps: LenientFloat = None
+    overlays: Annotated[list[VidioOverlay], BeforeValidator(_objects)] = Field(default_factory=list)
+
+
+class VidioJob(_Told):
+    """A job as ``get_job`` tells it; one resource carries the reel and its last render."""
+
+    job_id: LenientStr = None
+    status: str
+    outputs: Annotated[list[VidioOutput], BeforeValidator(_objects)] = Field(default_factory=list)
+    output_url: LenientStr = Field(default=None, repr=False)
+
+    @field_validator("output_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value:
+            urlsplit(value)  # raises ValueError
+        return value
+
+
+class UploadAnswer(BaseModel):
+    """Where to put a file."""
+
+    url: str = Field(min_length=1, repr=False)
+
+
+class CreatedAnswer(BaseModel):
+    """A reel that was bought."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    job_id: str = Field(min_length=1)
+    status: LenientStr = None

@@ -1,0 +1,289 @@
+"""VIDIO: highlight reels from your own footage (upload, reel, render, download).
+
+There is no published REST reference. The wire facts come from the vendor's own client ``vidio-ai``
+0.1.5; what it does not show (error bodies, prices, limits) is undocumented and treated as unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from airflow_provider_vidai.answers import Answer
+from airflow_provider_vidai.errors import InputError, JobError, JobFailed
+from airflow_provider_vidai.jobs.calls import Call, Fetch, Repeat
+from airflow_provider_vidai.jobs.output import Output, digest
+from airflow_provider_vidai.jobs.receipt import Receipt
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.vendors.base import REFUSED, Vendor, still_there, without_urls
+from airflow_provider_vidai.vendors.vidio.answers import CreatedAnswer, UploadAnswer, VidioJob
+from airflow_provider_vidai.vendors.vidio.requests import ReelRequest, RenderRequest, UploadRequest, extension
+
+# The documented words and the internal ones that the vendor's client knows.
+_WORKING = frozenset(
+    {
+        "submitted",
+        "queued",
+        "processing",
+        "loaded",
+        "cpu_work_pending",
+        "small_work_pending",
+        "big_work_pending",
+    }
+)
+_REEL_READY = frozenset({"processed", "rendering", "rendered"})
+_FAILED = frozenset({"failed", "error"})
+_KNOWN = _WORKING | _REEL_READY | _FAILED
+
+#: Seconds after which a render that looks like the one before is taken for the new one: the vendor
+#: may serve equal renders under one URL.
+SAME_RENDER_AFTER = 60.0
+
+
+class Vidio(Vendor):
+    """The five calls of the VIDIO API."""
+
+    name = "vidio"
+    label = "VIDIO"
+    base_url = "https://api.vidio.ai"
+
+    def key_header(self, key: str) -> Mapping[str, str]:
+        """Return the ``x-api-key`` header."""
+        return {"x-api-key": key}
+
+    def typical_seconds(self, kind: str) -> float | None:
+        """Return None: VIDIO publishes no durations, and they depend on the footage."""
+        return None
+
+    def check(self) -> Call[str]:
+        """Ask for an upload URL and never use it: free, and answered only to a good key."""
+        probe = UploadRequest(file_name="check.png", media_type="image", width=1, height=1, duration=0)
+        url = self.upload_url(probe, upload_id="00000000-0000-4000-8000-000000000000")
+
+        def parse(answer: Answer) -> str:
+            url.parse(answer)
+            return "VIDIO accepts the API key."
+
+        return Call("check the API key", "GET", url.path, parse, query=url.query)
+
+    def upload_url(self, upload: UploadRequest, *, upload_id: str) -> Call[str]:
+        """Return the call that signs an upload.
+
+        :param upload_id: a fresh UUID; it has nothing to do with the reel's job id.
+        """
+        doing = "ask for an upload URL"
+        query = {
+            "job_id": upload_id,
+            "file_name": upload.file_name,
+            "file_type": extension(upload.file_name),
+            "media_type": upload.media_type,
+            "width": str(upload.width),
+            "height": str(upload.height),
+            "duration": str(upload.duration),
+            "to_be_downscaled": "true",
+        }
+        return Call(
+            doing,
+            "GET",
+            "/api/v1/uploads/upload-url",
+            lambda answer: self.parse(UploadAnswer, answer, doing).url,
+            query=tuple(query.items()),
+        )
+
+    @staticmethod
+    def input_key(upload: UploadRequest, *, upload_id: str) -> str:
+        """Return the key of an uploaded file: built by the client, from the raw name."""
+        return f"uploads/{upload_id}/{upload.file_name}"
+
+    def create_reel(self, request: ReelRequest, *, conn_id: str) -> Call[Receipt]:
+        """Return the purchase of a highlight reel."""
+        doing = "create a highlight reel"
+
+        def parse(answer: Answer) -> Receipt:
+            created = self.parse(CreatedAnswer, answer, doing)
+            ref = JobRef(vendor=self.name, conn_id=conn_id, job_id=created.job_id, kind="reel")
+            return Receipt(ref=ref, vendor_status=created.status)
+
+        return Call(
+            doing, "POST", "/api/v1/jobs/highlight-reel", parse, repeat=Repeat.ONCE, body=request.body()
+        )
+
+    def job(self, job_id: str) -> Call[VidioJob]:
+        """Return the call that reads a job whole."""
+        doing = f"read job {job_id}"
+        return Call(doing, "GET", _status_path(job_id), lambda answer: self.parse(VidioJob, answer, doing))
+
+    def status(self, ref: JobRef) -> Call[JobStatus]:
+        """Ask how a reel or a render is."""
+        doing = f"read the status of {ref.kind} {ref.job_id}"
+
+        def parse(answer: Answer) -> JobStatus:
+            if answer.status in REFUSED:
+                # How VIDIO words that a job is not there is documented nowhere, nor known from the field.
+                return self.no_such_job(answer, doing)
+            job = self.parse(VidioJob, answer, doing)
+            return _render_status(job, ref) if ref.kind == "render" else _reel_status(job)
+
+        return Call(doing, "GET", _status_path(ref.job_id), parse)
+
+    @staticmethod
+    def reel_of(ref: JobRef) -> JobRef:
+        """Return the reel that ``ref`` is, or is the render of."""
+        return ref if ref.kind == "reel" else ref.model_copy(update={"kind": "reel", "params": {}})
+
+    @staticmethod
+    def render_of(ref: JobRef) -> JobRef:
+        """Return ``ref`` if it is a render, otherwise whatever was last rendered of it."""
+        return ref if ref.kind == "render" else ref.model_copy(update={"kind": "render", "params": {}})
+
+    def render_ref(self, reel: JobRef, job: VidioJob, request: RenderRequest) -> JobRef:
+        """Return the ref that a render of ``reel`` would have, or raise why it cannot be bought now.
+
+        VIDIO keeps only the last render of a job, so what was there before is part of the ref:
+        without it an old result could be taken for the new one.
+
+        :param job: how the job stands right now.
+        """
+        if job.status in _FAILED:
+            raise JobFailed(
+                f"VIDIO job {reel.job_id} is {job.status!r}: there is nothing to render.", charged="no"
+            )
+        if job.status == "rendering":
+            raise JobError(
+                f"VIDIO job {reel.job_id} is rendering already, and a second render would replace the "
+                "first. Download that one first; this render was not sent.",
+                charged="no",
+                retryable=True,
+            )
+        if job.status not in _REEL_READY:
+            raise JobError(
+                f"VIDIO job {reel.job_id} is {job.status!r}, not processed yet; this render was not sent.",
+                charged="no",
+                retryable=True,
+            )
+        if job.outputs and request.output_index >= len(job.outputs):
+            raise InputError(
+                f"output_index {request.output_index} is out of range: VIDIO job {reel.job_id} has "
+                f"{len(job.outputs)} outputs (0 to {len(job.outputs) - 1}). Nothing was sent."
+            )
+        before = digest(job.output_url) if job.output_url else None
+        return reel.model_copy(
+            update={"kind": "render", "params": {"output_index": request.output_index, "before": before}}
+        )
+
+    def render(self, ref: JobRef, request: RenderRequest) -> Call[Receipt]:
+        """Return the purchase of a render; ``ref`` comes from :meth:`render_ref`."""
+        doing = f"render output {request.output_index} of job {ref.job_id}"
+
+        def parse(answer: Answer) -> Receipt:
+            if answer.status == 409:
+                said = self.error_words(answer)
+                raise JobError(f"VIDIO refused to {doing} now: {said}.", charged="no", retryable=True)
+            body = self.read(answer, doing)
+            if "status" not in body:  # the vendor's own client insists on it: this is no receipt
+                raise self.unreadable(answer, doing)
+            status = body["status"]
+            return Receipt(ref=ref, vendor_status=status if isinstance(status, str) else None)
+
+        path = f"/api/v1/jobs/{quote(ref.job_id, safe='')}/render"
+        body: dict[str, JsonValue] = {
+            "export_option": request.export_option,
+            "output_index": request.output_index,
+        }
+        return Call(doing, "POST", path, parse, repeat=Repeat.ONCE, body=body)
+
+    def fetch(
+        self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
+    ) -> Call[Fetch]:
+        """Read the job again for a fresh ``output_url``: it may be signed and short-lived.
+
+        While a render is under way, a URL that is there is the one before's, and is not taken.
+        """
+        status = self.status(self.render_of(ref))
+
+        def parse(answer: Answer) -> Fetch:
+            found = status.parse(answer)
+            still_there(ref, found)
+            if found.answer.output_url is None and found.vendor_status != "rendering":
+                raise JobError(
+                    f"VIDIO job {ref.job_id} is {found.vendor_status!r} and has no rendered file: render it "
+                    "first (VidioRenderOperator), and wait for that.",
+                    retryable=True,
+                )
+            ordered = found.vendor_status == "rendering" or ref.params.get("before") is not None
+            if found.state is JobState.RUNNING and ordered:
+                raise JobError(
+                    f"{ref} is not ready: VIDIO says {found.vendor_status!r}. Wait for it first.",
+                    charged="yes",
+                    retryable=True,
+                )
+            return Fetch(url=found.answer.output_url, kind="video")
+
+        return Call(status.name, status.method, status.path, parse)
+
+
+VIDIO = Vidio()
+
+
+def _status_path(job_id: str) -> str:
+    return f"/api/v1/jobs/{quote(job_id, safe='')}/status"
+
+
+def _outputs(job: VidioJob) -> tuple[Output, ...]:
+    found = []
+    for index, output in enumerate(job.outputs):
+        details = without_urls(output.model_dump(mode="json", by_alias=True, exclude={"duration"}))
+        assert isinstance(details, dict)
+        found.append(Output(index=index, kind="video", duration=output.duration, details=details))
+    return tuple(found)
+
+
+def _reel_status(job: VidioJob) -> JobStatus:
+    state = JobState.RUNNING
+    if job.status in _FAILED:
+        state = JobState.FAILED
+    elif job.status in _REEL_READY:
+        state = JobState.READY
+    return JobStatus(
+        state=state,
+        vendor_status=job.status,
+        known=job.status in _KNOWN,
+        outputs=_outputs(job),
+        answer=job,
+    )
+
+
+def _render_status(job: VidioJob, ref: JobRef) -> JobStatus:
+    """Tell this render from the one before it and from the one after it."""
+    index = ref.params.get("output_index")
+    outputs = tuple(output for output in _outputs(job) if output.index == index)
+    common: dict[str, Any] = {"vendor_status": job.status, "known": job.status in _KNOWN, "answer": job}
+    mine, before = ref.params.get("digest"), ref.params.get("before")
+    found = digest(job.output_url) if job.output_url else None
+    if job.status in _FAILED:
+        return JobStatus(state=JobState.FAILED, **common)
+    if mine and (job.status == "rendering" or (job.status == "rendered" and found not in (None, mine))):
+        return JobStatus(
+            state=JobState.GONE,
+            error="a later render of the same job has replaced this one, and VIDIO keeps only the last: "
+            "run render and download in turn",
+            charged="yes",
+            **common,
+        )
+    if job.status != "rendered" or found is None:
+        return JobStatus(state=JobState.RUNNING, proven=job.status == "rendering", **common)
+    outputs = outputs or (Output(index=index if isinstance(index, int) else 0, kind="video"),)
+    if before == found and not mine:
+        return JobStatus(
+            state=JobState.RUNNING,
+            outputs=outputs,
+            proven=False,
+            ready_after=SAME_RENDER_AFTER,
+            ref_params={"digest": found},
+            **common,
+        )
+    return JobStatus(state=JobState.READY, outputs=outputs, ref_params={"digest": found}, **common)

@@ -1,0 +1,221 @@
+"""What Vizard's answers hold, read leniently: numbers come as text, lists as JSON in text, ids as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
+
+from airflow_provider_vidai.answers import parsed
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.vendors.base import without_urls
+from airflow_provider_vidai.vendors.fields import LenientFloat, LenientInt, LenientStr
+
+#: No clip is longer, in seconds (``90s-3min``), a little aside for where a sentence ends.
+LONGEST_CLIP = 200.0
+#: The longest that can be asked for, in seconds; a result beyond it that is so many times longer than the
+#: next one is the source.
+LONGEST_CHOICE = 180.0
+FAR_LONGER = 3.0
+#: A result that is at least this share of the source is the source itself.
+WHOLE = 0.95
+
+
+def _topics(value: Any) -> list[str]:
+    """Return topics from a list, or from the JSON of one in a text."""
+    if isinstance(value, str):
+        try:
+            value = parsed(value)
+        except ValueError:
+            value = [value]
+    return [str(item) for item in value if item] if isinstance(value, list) else []
+
+
+def _objects(value: Any) -> list[Any]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _accounts(value: Any) -> list[Any]:
+    """Return accounts from a list; in an unknown wrapper they are unreadable, which is not "none"."""
+    if value is not None and not isinstance(value, list):
+        raise ValueError("must be a list of accounts")
+    return _objects(value)
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, populate_by_name=True)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # What the vendor adds may hold URLs.
+        added = self.__pydantic_extra__ or {}
+        return [(name, value) for name, value in super().__repr_args__() if name not in added]
+
+
+class VizardClip(_Told):
+    """One clip (or the edited video) of a project.
+
+    :param video_id: what captions and publishing take; None in the oldest generation of the API.
+    :param video_url: where the file is: a secret, good for 7 days (seen in signed URLs of 2025 and 2026;
+        the first documents said 3 hours).
+    :param duration: seconds.
+    :param viral_score: 0 to 10; None for an edited video.
+    """
+
+    video_id: LenientStr = Field(default=None, alias="videoId")
+    video_url: LenientStr = Field(default=None, alias="videoUrl", repr=False)
+    milliseconds: LenientFloat = Field(default=None, alias="videoMsDuration")
+    title: LenientStr = None
+    transcript: LenientStr = None
+    viral_score: LenientFloat = Field(default=None, alias="viralScore")
+    viral_reason: LenientStr = Field(default=None, alias="viralReason")
+    topics: Annotated[list[str], BeforeValidator(_topics)] = Field(default_factory=list, alias="relatedTopic")
+    editor_url: LenientStr = Field(default=None, alias="clipEditorUrl")
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds."""
+        return None if self.milliseconds is None else self.milliseconds / 1000
+
+    def output(self, index: int, project_id: str) -> Output:
+        """Return the clip as a deliverable: without its URL, which a download asks for anew."""
+        added = without_urls(dict(self.__pydantic_extra__ or {}))
+        details: dict[str, JsonValue] = {
+            **(added if isinstance(added, dict) else {}),
+            "video_id": self.video_id,
+            "project_id": project_id,
+            "viral_score": self.viral_score,
+            "viral_reason": self.viral_reason,
+            "transcript": self.transcript,
+            "topics": [*self.topics],
+            "editor_url": self.editor_url,
+        }
+        details.pop("projectId", None)
+        return Output(index=index, kind="video", title=self.title, duration=self.duration, details=details)
+
+
+class VizardProject(_Told):
+    """A project as ``query_project`` and the webhook tell it; clips best first.
+
+    :param share_link: lets anybody who has it see the project: a secret.
+    """
+
+    code: int
+    project_id: LenientStr = Field(default=None, validation_alias=AliasChoices("projectId", "projectid"))
+    project_name: LenientStr = Field(default=None, alias="projectName")
+    share_link: LenientStr = Field(default=None, alias="shareLink", repr=False)
+    message: LenientStr = Field(default=None, validation_alias=AliasChoices("errMsg", "message"))
+    videos: Annotated[list[VizardClip], BeforeValidator(_objects)] = Field(default_factory=list)
+
+    def clips(self) -> list[VizardClip]:
+        """Return the clips by viral score, the vendor's order where that is the same or not told."""
+        return sorted(self.videos, key=lambda clip: (clip.viral_score is None, -(clip.viral_score or 0.0)))
+
+
+class Created(_Told):
+    """A project that was bought; the first document's table spells its id in small letters."""
+
+    project_id: LenientStr = Field(default=None, validation_alias=AliasChoices("projectId", "projectid"))
+
+    @field_validator("project_id")
+    @classmethod
+    def _is_one(cls, value: str | None) -> str | None:
+        return None if value in ("", "0") else value
+
+
+class SocialAccount(_Told):
+    """A connected account.
+
+    :param status: ``active``, ``expired``, ``locked`` (beyond the plan) or ``not connected``.
+    :param expires_at: as the vendor tells it: milliseconds by its words, seconds by its example.
+    """
+
+    id: str
+    platform: LenientStr = None
+    username: LenientStr = None
+    page: LenientStr = None
+    profile_pic: LenientStr = Field(default=None, alias="profilePic", repr=False)
+    page_profile_pic: LenientStr = Field(default=None, alias="pageProfilePic", repr=False)
+    expires_at: LenientInt = Field(default=None, alias="expiresAt")
+    status: LenientStr = None
+
+
+class SocialAccounts(_Told):
+    """The connected accounts; documented as ``accounts``, and sent as ``publishAccounts``."""
+
+    accounts: Annotated[list[SocialAccount], BeforeValidator(_accounts)] = Field(
+        validation_alias=AliasChoices("publishAccounts", "accounts")
+    )
+    total: LenientInt = None
+
+
+class Captioned(_Told):
+    """A caption that was written; a title comes for YouTube only."""
+
+    caption: LenientStr = Field(default=None, alias="aiSocialContent")
+    title: LenientStr = Field(default=None, alias="aiSocialTitle")
+
+
+def chosen(project: VizardProject, ref: JobRef) -> tuple[Output, ...]:
+    """Return the deliverables that ``ref`` asks for, best first, each with its place among all clips.
+
+    Its params may hold ``max_clips``, ``min_viral_score``, and ``drop_source`` (with ``source_seconds``
+    where that is known). A copy of the source comes last, marked ``source_copy``; it is never one of the
+    best.
+    """
+    least, most = ref.params.get("min_viral_score"), ref.params.get("max_clips")
+    drop = bool(ref.params.get("drop_source"))
+    choose = isinstance(least, (int, float)) or isinstance(most, int)
+    clips = project.clips()
+    copies = _copies(clips, ref, certain=not drop)
+    outputs = [clip.output(index, project.project_id or ref.job_id) for index, clip in enumerate(clips)]
+    found = [output for output in outputs if output.index not in copies]
+    if isinstance(least, (int, float)):
+        found = [output for output in found if _score(output) >= least]
+    if not drop and not choose:
+        found += [_marked(outputs[index]) for index in sorted(copies)]
+    return tuple(found[:most] if isinstance(most, int) else found)
+
+
+def far_longer(outputs: Sequence[Output]) -> Output | None:
+    """Return the output that is probably the source itself, by its length; None when there is none."""
+    by_length = sorted(outputs, key=lambda output: output.duration or 0.0)
+    second, longest = (
+        [output.duration or 0.0 for output in by_length[-2:]] if len(by_length) > 1 else (0.0, 0.0)
+    )
+    return by_length[-1] if _is_far_longer(longest, second) else None
+
+
+def _is_far_longer(longest: float, second: float) -> bool:
+    return longest > LONGEST_CHOICE and longest > FAR_LONGER * second
+
+
+def _marked(output: Output) -> Output:
+    return output.model_copy(update={"details": {**output.details, "source_copy": True}})
+
+
+def _score(output: Output) -> float:
+    score = output.details.get("viral_score")
+    return score if isinstance(score, (int, float)) else -1.0
+
+
+def _copies(clips: list[VizardClip], ref: JobRef, *, certain: bool) -> set[int]:
+    """Return the places of copies of the source among the clips; never all of them.
+
+    Scores and editor URLs do not tell them apart: copies have both (seen by a public client, which tells
+    them by the relative length used here).
+
+    :param certain: count only what cannot be a clip: over three minutes, and over three times the next one.
+    """
+    source = ref.params.get("source_seconds")
+    lengths = [clip.duration or 0.0 for clip in clips]
+    if len(clips) < 2:
+        return set()
+    if isinstance(source, (int, float)):
+        found = {index for index, length in enumerate(lengths) if length >= WHOLE * source}
+    else:
+        second, longest = sorted(lengths)[-2:]
+        least = longest if _is_far_longer(longest, second) else float("inf") if certain else LONGEST_CLIP
+        found = {index for index, length in enumerate(lengths) if length >= least}
+    return found if len(found) < len(clips) else set()

@@ -1,0 +1,294 @@
+"""What Vizard's requests hold; the rules of each field are the vendor's own.
+
+Sources: the vendor's documents (basic, advanced and publish settings, 2026-03 to 2026-10), its skills of
+2026-04, and the history of its older documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from airflow_provider_vidai.arguments import agreed
+from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.vendors.vizard.values import (
+    ASPECT_RATIOS,
+    CLIP_MODELS,
+    EXTENSIONS,
+    LENGTHS,
+    SOURCE_HOSTS,
+    SOURCES,
+    language_code,
+    language_notice,
+)
+
+#: The longest source, in seconds, and the largest, in bytes (documents of 2026; 360 min and 8 GB in 2024).
+LONGEST: Final = 600 * 60.0
+LARGEST: Final = 10 * 1000**3
+#: The longest source that is edited and not clipped, in seconds.
+LONGEST_EDIT: Final = 180.0
+
+FILE: Final = SOURCES["file"]
+
+#: The names of fields on the wire, which scripts for the HTTP API have.
+WIRE_NAMES: Final[Mapping[str, str]] = {
+    "videoUrl": "video_url",
+    "videoType": "source",
+    "lang": "language",
+    "preferLength": "prefer_length",
+    "projectName": "project_name",
+    "subtitleSwitch": "subtitles",
+    "headlineSwitch": "headline",
+}
+
+
+def number_of(words: Mapping[str, int], *, others: bool = False) -> Callable[[Any], int]:
+    """Return a reader of a word or of the vendor's own number for it.
+
+    :param others: let numbers through that have no word yet.
+    """
+
+    def read(value: Any) -> int:
+        text = "" if isinstance(value, bool) else str(value).strip().lower()
+        number = words.get(text)
+        if number is None and text.isdecimal() and (int(text) in words.values() or others):
+            number = int(text)
+        if number is None:
+            raise ValueError(f"must be one of {', '.join(dict.fromkeys(words))}")
+        return number
+
+    return read
+
+
+def _lengths(value: Any) -> list[int]:
+    value = literal(value)
+    given = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    read = number_of(LENGTHS)
+    found = sorted({read(item) for item in given})
+    if not found or (0 in found and len(found) > 1):
+        raise ValueError(f"must be 'auto' alone, or some of {', '.join(list(LENGTHS)[1:])}")
+    return found
+
+
+def _switch(value: Any) -> bool:
+    words = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
+    found = words.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError("must be true or false")
+    return found
+
+
+def whole(value: Any) -> Any:
+    """Return a number that may have come as text; a truth is none."""
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
+def _words(value: Any) -> Any:
+    value = literal(value)
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _mode(value: Any) -> Any:
+    return {"1": "clips", "0": "edit"}.get(str(value).strip(), value)
+
+
+def _is_web(value: str) -> bool:
+    return urlsplit(value).scheme.lower() in ("http", "https")
+
+
+def _web_url(value: str) -> str:
+    if not _is_web(value) or not urlsplit(value).hostname:
+        raise ValueError("must be an http(s) URL")
+    return value
+
+
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Id = Annotated[int, BeforeValidator(whole), Field(gt=0)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class ProjectRequest(BaseModel):
+    """A long video to clip, or a short one to edit: the fields of ``/project/create`` by readable names.
+
+    :param video_url: http(s), or (until it is signed) a storage URI or path.
+    :param source: one of :data:`~airflow_provider_vidai.vendors.vizard.values.SOURCES`, or its number;
+        by default what the URL's host tells.
+    :param ext: of a file; by default what the URL's path ends with.
+    :param mode: ``clips``, or ``edit`` for a source of up to three minutes.
+    :param max_clips: 1 to 100, the best by viral score.
+    :param keywords: what the clips shall be about; none may be found.
+    :param template_id: of a brand template, whose ratio must be ``aspect_ratio``.
+    """
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, validate_default=True)
+
+    video_url: Annotated[Text, Field(repr=False)]
+    source: Annotated[int, BeforeValidator(number_of(SOURCES, others=True)), Field(gt=0)] | None = None
+    ext: str | None = None
+    language: Annotated[str, BeforeValidator(language_code), Field(min_length=1)] = "auto"
+    mode: Annotated[Literal["clips", "edit"], BeforeValidator(_mode)] = "clips"
+    prefer_length: Annotated[list[int], BeforeValidator(_lengths)] | None = None
+    aspect_ratio: Annotated[int, BeforeValidator(number_of(ASPECT_RATIOS))] | None = None
+    template_id: Id | None = None
+    max_clips: Annotated[int, BeforeValidator(whole), Field(ge=1, le=100)] | None = None
+    keywords: Annotated[Text, BeforeValidator(_words)] | None = None
+    remove_silence: Switch | None = None
+    subtitles: Switch | None = None
+    headline: Switch | None = None
+    emoji: Switch | None = None
+    highlight_keywords: Switch | None = None
+    auto_broll: Switch | None = None
+    project_name: Text | None = None
+    clip_model: Text | None = None
+    webhook_url: str | None = Field(default=None, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_one_name(cls, values: Any) -> Any:
+        """Take the names on the wire too."""
+        if not isinstance(values, Mapping):
+            return values
+        named = {name: value for name, value in values.items() if name not in WIRE_NAMES}
+        for wire, name in WIRE_NAMES.items():
+            if wire in values:
+                named[name] = agreed(name, named.get(name), wire, values[wire])
+        return named
+
+    @field_validator("video_url")
+    @classmethod
+    def _is_location(cls, value: str) -> str:
+        return _web_url(value) if _is_web(value) else value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        return value and _web_url(value)
+
+    @field_validator("source")
+    @classmethod
+    def _or_what_the_host_tells(cls, value: int | None, info: ValidationInfo) -> int | None:
+        url = info.data.get("video_url", "")
+        if value not in (None, FILE) and not _is_web(url):
+            raise ValueError("files in a storage are of source 'file'")
+        return source_of(url) if value is None else value
+
+    @field_validator("ext")
+    @classmethod
+    def _or_what_the_path_tells(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("source") != FILE:
+            return None
+        path = info.data.get("video_url", "")
+        if _is_web(path):  # elsewhere "#", "?" and "%" are letters of a name
+            path = unquote(urlsplit(path).path)
+        found = (value or PurePosixPath(path).suffix).lstrip(".").lower()
+        if found not in EXTENSIONS:
+            raise ValueError(
+                f"must be one of {', '.join(EXTENSIONS)}, and neither it nor the path of video_url says one"
+                if value is None
+                else f"must be one of {', '.join(EXTENSIONS)}"
+            )
+        return found
+
+    @field_validator("prefer_length", "max_clips", "keywords")
+    @classmethod
+    def _of_clips_only(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("mode") == "edit":
+            raise ValueError("is for mode='clips' only")
+        return value
+
+    @property
+    def in_storage(self) -> bool:
+        """Whether the source is a file that must be signed before the vendor can fetch it."""
+        return not _is_web(self.video_url)
+
+    def check_source(self, *, seconds: float | None, size: int) -> None:
+        """Hold a source that can be read against the vendor's limits.
+
+        :param size: bytes.
+        :raises ValueError: saying which it exceeds.
+        """
+        longest = LONGEST_EDIT if self.mode == "edit" else LONGEST
+        if seconds is not None and seconds > longest:
+            what = "edits" if self.mode == "edit" else "clips"
+            raise ValueError(
+                f"is {seconds / 60:.1f} minutes long, and Vizard {what} up to {longest / 60:.0f}"
+            )
+        if size > LARGEST:
+            raise ValueError(f"has {size / 1e9:.1f} GB, and Vizard takes {LARGEST / 1e9:.0f}")
+
+    def notices(self) -> list[str]:
+        """Return what a person should know about the request though it is sent."""
+        found = [language_notice(self.language)]
+        if self.source not in SOURCES.values():
+            found.append(f"source {self.source} is not one that was documented when this was written.")
+        if self.source == SOURCES["rumble"]:
+            found.append("Vizard no longer lists Rumble; a refusal costs nothing.")
+        if self.clip_model and self.clip_model not in CLIP_MODELS:
+            found.append(f"clip_model {self.clip_model!r} is sent as it is; known are {CLIP_MODELS}.")
+        return [notice for notice in found if notice]
+
+    def body(self) -> dict[str, JsonValue]:
+        """Return the JSON body; what was not given is left to the vendor."""
+        switches = {
+            "removeSilenceSwitch": self.remove_silence,
+            "subtitleSwitch": self.subtitles,
+            "headlineSwitch": self.headline,
+            "emojiSwitch": self.emoji,
+            "highlightSwitch": self.highlight_keywords,
+            "autoBrollSwitch": self.auto_broll,
+        }
+        clipping = self.mode == "clips"
+        lengths: list[JsonValue] = [*(self.prefer_length or [0])]
+        body: dict[str, JsonValue] = {
+            "lang": self.language,
+            "videoUrl": self.video_url,
+            "videoType": self.source,
+            "ext": self.ext,
+            "getClips": None if clipping else 0,
+            "preferLength": lengths if clipping else None,
+            "ratioOfClip": self.aspect_ratio,
+            "templateId": self.template_id,
+            "maxClipNumber": self.max_clips,
+            "keywords": self.keywords,
+            **{name: None if on is None else int(on) for name, on in switches.items()},
+            "projectName": self.project_name,
+            "clipModel": self.clip_model,
+            "webhookUrl": self.webhook_url,
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+
+class Choice(BaseModel):
+    """Which of a project's clips a task wants; it changes nothing about what is bought.
+
+    :param min_viral_score: of 10.
+    :param drop_source: leave out a copy of the source.
+    """
+
+    min_viral_score: Annotated[float, Field(ge=0, le=10)] | None = None
+    drop_source: Switch = False
+    max_clips: Annotated[int, BeforeValidator(whole), Field(ge=1, le=100)] | None = None
+
+
+def source_of(url: str) -> int:
+    """Return the number of the platform that a URL's host belongs to; any other is a file's."""
+    host = (urlsplit(url).hostname or "").lower() if _is_web(url) else ""
+    for domain, name in SOURCE_HOSTS.items():
+        if host == domain or host.endswith(f".{domain}"):
+            return SOURCES[name]
+    return FILE
