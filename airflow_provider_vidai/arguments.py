@@ -39,7 +39,7 @@ def truth(name: str, value: Any) -> bool:
     """
     found = _WORDS.get(str(value).strip().lower())
     if found is None:
-        raise InputError(f"{name} must be true or false, not {shown(value)}. Nothing was sent.")
+        raise InputError(f"{name} must be true or false, not {shown(value)}.")
     return found
 
 
@@ -54,8 +54,7 @@ def positive_seconds(name: str, value: Any) -> float | None:
     found = value.total_seconds() if isinstance(value, timedelta) else _number(value)
     if found is None or found <= 0:
         raise InputError(
-            f"{name} must be a positive number of seconds or a positive timedelta, not {shown(value)}. "
-            "Nothing was sent."
+            f"{name} must be a positive number of seconds or a positive timedelta, not {shown(value)}."
         )
     return found
 
@@ -71,8 +70,7 @@ def guard(name: str, value: Any) -> float | None:
     found = _number(value)
     if found is None or found < 0:
         raise InputError(
-            f"{name} must be a number from 0 on, not {shown(value)}. Leave it out (None) to set no limit. "
-            "Nothing was sent."
+            f"{name} must be a number from 0 on, not {shown(value)}. Leave it out (None) to set no limit."
         )
     return found
 
@@ -86,7 +84,7 @@ def whole_number(name: str, value: Any) -> int | None:
         return None
     found = _number(value)
     if found is None or found < 0 or found != int(found):
-        raise InputError(f"{name} must be a whole number from 0 on, not {shown(value)}. Nothing was sent.")
+        raise InputError(f"{name} must be a whole number from 0 on, not {shown(value)}.")
     return int(found)
 
 
@@ -100,8 +98,7 @@ def agreed(
     if value is None or given is None or same(value, given):
         return given if value is None else value
     raise InputError(
-        f"{other} and {name} are two names of one argument, and their values differ: give one of them. "
-        "Nothing was sent."
+        f"{other} and {name} are two names of one argument, and their values differ: give one of them."
     )
 
 
@@ -162,7 +159,7 @@ class Arguments:
         """
         for name in names or self.template_fields:
             if name not in self._optional and is_empty(self.given(name)):
-                raise InputError(f"{name} is required. Nothing was sent.")
+                raise InputError(f"{name} is required.")
 
     def given(self, name: str) -> Any:
         """Return an argument as it was given, whatever of it is shown."""

@@ -30,7 +30,19 @@ class VidaiError(Exception):
 
 
 class InputError(VidaiError):
-    """The request itself is wrong. Nothing was sent or nothing was bought; a retry cannot help."""
+    """The request itself is wrong, and a retry cannot help.
+
+    :param message: what is wrong, in whole sentences.
+    :param fate: what became of the request and the money; it ends the text of the error.
+    """
+
+    def __init__(self, message: str, fate: str = "Nothing was sent.") -> None:
+        super().__init__(message, fate)
+        self.message = message
+        self.fate = fate
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.fate}".rstrip()
 
 
 class LedgerError(VidaiError):

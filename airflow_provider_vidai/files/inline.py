@@ -73,9 +73,7 @@ class Inliner:
         if not kinds_for(field):
             found = type_of(data[:HEAD]) or type_of_name(name)
             if found is None:
-                raise InputError(
-                    f"{field}: {shown_name(name)} is {described(data[:HEAD])}. Nothing was sent."
-                )
+                raise InputError(f"{field}: {shown_name(name)} is {described(data[:HEAD])}.")
             return found
         return checked(io.BytesIO(data), len(data), field=field, name=name).type
 
@@ -89,7 +87,7 @@ class Inliner:
             raise InputError(
                 f"{named} takes {size / 1e6:.1f} MB inside the request, which holds "
                 f"{self._room / 1e6:.0f} MB in all (files grow by a third in it). "
-                "Give a public URL instead. Nothing was sent."
+                "Give a public URL instead."
             )
 
 
@@ -106,7 +104,7 @@ def seconds_of(value: str | bytes, field: str = "") -> float | None:
         data = value if isinstance(value, bytes) else _data_of(value, field)
         found = checked(io.BytesIO(data), len(data), field=field, name="the file given").media.duration
     if not found:
-        raise InputError(f"{field or 'file'}: its length cannot be read from it. Nothing was sent.")
+        raise InputError(f"{field or 'file'}: its length cannot be read from it.")
     return found
 
 
@@ -118,6 +116,4 @@ def _data_of(uri: str, field: str) -> bytes:
     try:
         return base64.b64decode(raw)
     except binascii.Error:
-        raise InputError(
-            f"{field or 'A file'}: its data URI is not valid base64. Nothing was sent."
-        ) from None
+        raise InputError(f"{field or 'A file'}: its data URI is not valid base64.") from None

@@ -51,17 +51,17 @@ def checked(
     head = file.read(HEAD)
     found = type_of(head)
     if found is None or found.partition("/")[0] not in _ANY:
-        raise InputError(f"{called} is {described(head)}, not {_listed(wanted)}. Nothing was sent.")
+        raise InputError(f"{called} is {described(head)}, not {_listed(wanted)}.")
     if is_whole(file, size) is False:
-        raise InputError(f"{called} was cut: the file ends within one of its parts. Nothing was sent.")
+        raise InputError(f"{called} was cut: the file ends within one of its parts.")
     file.seek(0)
     try:
         media = probe(file)
     except ValueError as error:
-        raise InputError(f"{called} cannot be read as media: {error}. Nothing was sent.") from None
+        raise InputError(f"{called} cannot be read as media: {error}.") from None
     _check_kind(media, found, wanted, called)
     if media.kind != "image" and media.duration is not None and media.duration <= 0:
-        raise InputError(f"{called} lasts 0 seconds. Nothing was sent.")
+        raise InputError(f"{called} lasts 0 seconds.")
     _compare(found, name, called)
     return Checked(_told_type(found, media), media)
 
@@ -76,13 +76,8 @@ def _check_kind(media: Media, found: str, wanted: Sequence[str], called: str) ->
     if media.kind in wanted or (found in EXOTIC and "image" in wanted):
         return
     if media.kind == "audio" and not found.startswith("audio/"):
-        raise InputError(
-            f"{called} holds no picture, only sound ({found}), and {_listed(wanted)} is needed. "
-            "Nothing was sent."
-        )
-    raise InputError(
-        f"{called} is {_ARTICLE[media.kind]} ({found}), and {_listed(wanted)} is needed. Nothing was sent."
-    )
+        raise InputError(f"{called} holds no picture, only sound ({found}), and {_listed(wanted)} is needed.")
+    raise InputError(f"{called} is {_ARTICLE[media.kind]} ({found}), and {_listed(wanted)} is needed.")
 
 
 def _told_type(found: str, media: Media) -> str:

@@ -90,11 +90,11 @@ def storage_path(uri: str | PurePath | ObjectStoragePath) -> ObjectStoragePath:
         path = ObjectStoragePath(uri)
         path.fs  # noqa: B018 - resolved lazily, and this is where a missing filesystem shows
     except TypeError:
-        raise InputError(f"{shown_media(uri)!r} is no storage URI or path. Nothing was sent.") from None
+        raise InputError(f"{shown_media(uri)!r} is no storage URI or path.") from None
     except (ValueError, ImportError) as error:
         raise InputError(
             f"{_shown(uri)}: {_shown(error)}. Install the Airflow provider of this storage, e.g. "
-            "apache-airflow-providers-amazon[s3fs] for s3://. Nothing was sent."
+            "apache-airflow-providers-amazon[s3fs] for s3://."
         ) from None
     return path
 
@@ -103,7 +103,7 @@ def _literal(uri: str) -> str:
     """Return a URI or an absolute path, of which nothing is dropped or understood in another way."""
     uri = uri.strip()
     if _DROPPED.search(uri):
-        raise InputError(f"{shown_name(uri)!r} contains a control character. Nothing was sent.")
+        raise InputError(f"{shown_name(uri)!r} contains a control character.")
     if uri[:7].lower() == "file://" and "::" in uri:
         uri = uri[7:]  # a plain path is taken as it is written
     if "://" not in uri:
@@ -111,13 +111,10 @@ def _literal(uri: str) -> str:
         return str(_at_home(uri).absolute()) if uri else uri
     if "::" in uri:
         raise InputError(
-            f"{shown_name(uri)!r} contains '::', at which a storage URI would be cut: rename the file. "
-            "Nothing was sent."
+            f"{shown_name(uri)!r} contains '::', at which a storage URI would be cut: rename the file."
         )
     if re.match(r"file:/+~", uri, re.IGNORECASE):
-        raise InputError(
-            f"{shown_name(uri)!r}: ~ is understood only in a plain path, not in a URI. Nothing was sent."
-        )
+        raise InputError(f"{shown_name(uri)!r}: ~ is understood only in a plain path, not in a URI.")
     return uri
 
 
@@ -125,9 +122,7 @@ def _at_home(path: str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise InputError(
-            f"{shown_name(path)!r}: the home folder that ~ stands for is not known. Nothing was sent."
-        ) from None
+        raise InputError(f"{shown_name(path)!r}: the home folder that ~ stands for is not known.") from None
 
 
 def source(uri: str | PurePath | ObjectStoragePath) -> Source:
@@ -138,9 +133,9 @@ def source(uri: str | PurePath | ObjectStoragePath) -> Source:
     path = storage_path(uri)
     try:
         if path.is_dir():
-            raise InputError(f"{_shown(uri)} is a directory, not a file. Nothing was sent.")
+            raise InputError(f"{_shown(uri)} is a directory, not a file.")
         if not path.exists():
-            raise InputError(f"{_shown(uri)}: there is no such file. Nothing was sent.")
+            raise InputError(f"{_shown(uri)}: there is no such file.")
         size = path.stat().st_size
     except PermissionError as error:
         raise _unreadable(uri, error) from None
@@ -150,7 +145,7 @@ def source(uri: str | PurePath | ObjectStoragePath) -> Source:
         why = f"its storage cannot be read: {_shown(error)}"
         raise TransferError(f"{_shown(uri)}: {why}. Nothing was sent.") from error
     if not size:
-        raise InputError(f"{_shown(uri)} is empty. Nothing was sent.")
+        raise InputError(f"{_shown(uri)} is empty.")
     return Source(path, size)
 
 
@@ -164,7 +159,7 @@ def shown_name(value: object) -> str:
 
 
 def _unreadable(uri: str | PurePath | ObjectStoragePath, error: PermissionError) -> InputError:
-    return InputError(f"{_shown(uri)} may not be read ({_shown(error)}). Nothing was sent.")
+    return InputError(f"{_shown(uri)} may not be read ({_shown(error)}).")
 
 
 def _shown(value: object) -> str:
@@ -188,7 +183,7 @@ def signed_url(file: Source, seconds: int) -> str:
     if not url.startswith(("http://", "https://")):
         raise InputError(
             f"{_shown(file.path)}: its storage can't sign a URL by which others read the file: put it into "
-            "an object storage that can (S3, GCS, Azure), or give a public URL. Nothing was sent."
+            "an object storage that can (S3, GCS, Azure), or give a public URL."
         )
     return url
 

@@ -290,7 +290,8 @@ def check_room(ref: JobRef, outputs: Sequence[Output], destination: str) -> None
     """
     if len(outputs) > 1 and not str(destination).strip().endswith("/"):
         raise InputError(
-            f"{ref} has {len(outputs)} files, but {destination} is one: end it with '/' for a folder."
+            f"{ref} has {len(outputs)} files, but {destination} is one: end it with '/' for a folder.",
+            fate="Nothing was landed.",
         )
 
 

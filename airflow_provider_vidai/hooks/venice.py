@@ -120,7 +120,7 @@ class VeniceHook(VidaiHook):
         if size > BODY_LIMIT:
             raise InputError(
                 f"The request takes {size / 1e6:.1f} MB, and Venice takes {BODY_LIMIT / 1e6:.0f} MB at most: "
-                "give public URLs instead of files. Nothing was sent."
+                "give public URLs instead of files."
             )
         cost = self._cost(request, inlined, limit, reference_video_total_duration)
         call = VENICE.queue(inlined, conn_id=self.conn_id, seal=self.seal.close, cost=cost)
@@ -303,7 +303,7 @@ class VeniceHook(VidaiHook):
         if model is None:
             raise InputError(
                 "Venice has retired its transcription endpoint, and its catalogue has no chat model that "
-                "takes video (supportsVideoInput): give model= if you know one. Nothing was sent."
+                "takes video (supportsVideoInput): give model= if you know one."
             )
         return speech.by_chat(request, model, warn=log.warning)
 
@@ -364,8 +364,8 @@ class VeniceHook(VidaiHook):
         log.info("Venice quotes %s USD.", usd)
         if limit is not None and usd > limit:
             raise InputError(
-                f"max_cost_usd: Venice quotes {usd:g} USD, and at most {limit:g} USD may be spent. "
-                "Nothing was bought."
+                f"max_cost_usd: Venice quotes {usd:g} USD, and at most {limit:g} USD may be spent.",
+                fate="Nothing was bought.",
             )
         return {"quote_usd": usd}
 
@@ -385,7 +385,7 @@ class VeniceHook(VidaiHook):
         if None in lengths:
             raise InputError(
                 "reference_video_total_duration: the price depends on how long the reference videos are "
-                "together, and that of a URL can't be read here: give it in seconds. Nothing was sent."
+                "together, and that of a URL can't be read here: give it in seconds."
             )
         return round(sum(length or 0.0 for length in lengths), 3)
 

@@ -27,9 +27,7 @@ def choice(on_retired: Any) -> str:
     :raises InputError: when it is neither ``fail`` nor ``warn``.
     """
     if on_retired not in CHOICES:
-        raise InputError(
-            f"on_retired must be one of {', '.join(CHOICES)}, not {shown(on_retired)}. Nothing was sent."
-        )
+        raise InputError(f"on_retired must be one of {', '.join(CHOICES)}, not {shown(on_retired)}.")
     return str(on_retired)
 
 
@@ -45,7 +43,7 @@ def check(model: str, spec: ModelSpec, on_retired: str) -> None:
     if over and on_retired == "fail":
         raise InputError(
             f"model: {words} A request for it would be served, and charged, as another model's. Choose a "
-            "model, or give on_retired='warn'. Nothing was sent."
+            "model, or give on_retired='warn'."
         )
     log.warning("%s", words)
 

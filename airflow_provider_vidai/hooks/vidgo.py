@@ -240,7 +240,8 @@ class VidgoHook(VidaiHook):
         if found < least:
             raise InputError(
                 f"min_credits: the Vidgo account has {found:g} credits, {least - found:g} fewer than the "
-                f"{least:g} that must be there. Top it up, and clear the task. Nothing was bought."
+                f"{least:g} that must be there. Top it up, and clear the task.",
+                fate="Nothing was bought.",
             )
 
     def _placed(self, value: Any) -> str:
@@ -253,7 +254,7 @@ class VidgoHook(VidaiHook):
         if not isinstance(value, (str, bytes)) or not value:
             raise InputError(
                 f"input: {shown(value)} is no picture: give a URL, a storage URI or path, or what "
-                "VidgoUploadImageOperator returned. Nothing was sent."
+                "VidgoUploadImageOperator returned."
             )
         picture = _picture(value)
         # By what it holds, because a file may have changed. No try goes on for the 72 hours it is kept.
@@ -271,33 +272,30 @@ def _picture(source: str | bytes) -> str:
         name = "the picture" if isinstance(source, bytes) or is_data_uri(source) else shown_name(source)
         allowed = ", ".join(kind.removeprefix("image/").upper() for kind in UPLOAD_TYPES)
         raise InputError(
-            f"{name} is of {f'type {found}' if found else 'no known type'}; Vidgo takes {allowed}. "
-            "Nothing was sent."
+            f"{name} is of {f'type {found}' if found else 'no known type'}; Vidgo takes {allowed}."
         )
     return uri
 
 
 def _named(model: Any) -> str:
     if not isinstance(model, str) or not model.strip() or model.strip() == "None":
-        raise InputError(
-            f"model is required, and must be the name of one (got {shown(model)}). Nothing was sent."
-        )
+        raise InputError(f"model is required, and must be the name of one (got {shown(model)}).")
     return model.strip()
 
 
 def _dict(asked: Any) -> dict[str, Any]:
     found = literal(asked)
     if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
-        raise InputError("input must be a dict of the model's fields, such as prompt. Nothing was sent.")
+        raise InputError("input must be a dict of the model's fields, such as prompt.")
     return dict(found)
 
 
 def _kind(model: str, kind: str | None) -> str:
     """Return where a task is asked after."""
     if kind not in (None, "media", "music"):
-        raise InputError(f"kind must be media or music, not {shown(kind)}. Nothing was sent.")
+        raise InputError(f"kind must be media or music, not {shown(kind)}.")
     if kind is not None and model in MODELS and kind != kind_of(model):
-        raise InputError(f"kind: {model} makes {kind_of(model)}, not {kind}. Nothing was sent.")
+        raise InputError(f"kind: {model} makes {kind_of(model)}, not {kind}.")
     found = kind or kind_of(model)
     if model and model not in MODELS:
         log.warning(

@@ -212,16 +212,16 @@ def _checked(file: Source, media_type: str | None) -> Checked:
         extension(file.name)
     except ValueError as error:
         raise InputError(
-            f"source: {shown_name(str(file.path))} cannot be used as footage: {error}. Nothing was sent."
+            f"source: {shown_name(str(file.path))} cannot be used as footage: {error}."
         ) from None
     if media_type not in (None, "video", "image"):
-        raise InputError(f"media_type must be video or image, not {shown(media_type)}. Nothing was sent.")
+        raise InputError(f"media_type must be video or image, not {shown(media_type)}.")
     found = checked_source(file, field="source", kinds=(media_type,) if media_type else ("video", "image"))
     promised = (type_of_name(file.name) or "").partition("/")[0]
     if promised in ("video", "image", "audio") and promised != _kind(found):
         raise InputError(
             f"source: {shown_name(file.path)} is called {promised}, but its bytes are of type {found.type}: "
-            "give it the right extension. Nothing was sent."
+            "give it the right extension."
         )
     if found.media.video_tracks > 1:
         log.warning(
@@ -248,7 +248,7 @@ def _upload_request(file: Source, found: Checked, **given: Any) -> UploadRequest
     if missing:
         raise InputError(
             f"Could not read the {', '.join(missing)} of {shown_name(file.name)} from the file: pass "
-            f"{', '.join(f'{name}=' for name in missing)}. Nothing was sent."
+            f"{', '.join(f'{name}=' for name in missing)}."
         )
     request = validated(
         UploadRequest,
@@ -256,9 +256,7 @@ def _upload_request(file: Source, found: Checked, **given: Any) -> UploadRequest
         what=shown_name(file.path),
     )
     if request.media_type == "video" and not request.duration:
-        raise InputError(
-            f"{shown_name(file.name)}: duration must be more than 0 for a video. Nothing was sent."
-        )
+        raise InputError(f"{shown_name(file.name)}: duration must be more than 0 for a video.")
     return request
 
 

@@ -245,7 +245,7 @@ class VizardHook(VidaiHook):
         """
         request = validated(PublishRequest, {"video_id": video_id_of(clip), **asked}, what="Publishing")
         if request.publish_at is not None and request.publish_at / 1000 < time.time() - PAST:
-            raise InputError(f"publish_at: {asked['publish_at']} is in the past. Nothing was sent.")
+            raise InputError(f"publish_at: {asked['publish_at']} is in the past.")
         account = self._account_of(request.social_account_id)
         if account is not None:
             for notice in clip_checked(request, account):
@@ -277,7 +277,7 @@ class VizardHook(VidaiHook):
         there = ", ".join(f"{one.id} ({one.platform} {one.username}, {one.status})" for one in found.accounts)
         raise InputError(
             f"social_account_id: there is no account {account_id!r} in the workspace; there are: "
-            f"{there or 'none'}. Nothing was sent."
+            f"{there or 'none'}."
         )
 
 
@@ -315,7 +315,7 @@ def _signed(request: ProjectRequest) -> tuple[ProjectRequest, float | None]:
         seconds = checked_source(file, field="video_url").media.duration
         request.check_source(seconds=seconds, size=file.size)
     except ValueError as error:
-        raise InputError(f"video_url: {file.path}: {error}. Nothing was sent.") from None
+        raise InputError(f"video_url: {file.path}: {error}.") from None
     url = signed_url(file, SIGNED_FOR)
     return request.model_copy(update={"video_url": url}), seconds
 

@@ -59,11 +59,10 @@ class JobRef(BaseModel):
             ref = cls(vendor=vendor, conn_id=conn_id, job_id=job_id, kind=kind, params=dict(params or {}))
         else:
             raise InputError(
-                f"job: expected what an upstream task returned, or a job id, but got {shown(value)}. "
-                "Nothing was sent."
+                f"job: expected what an upstream task returned, or a job id, but got {shown(value)}."
             )
         if ref.vendor != vendor:
-            raise InputError(f"job: {ref} is a job of {ref.vendor}, not of {vendor}. Nothing was sent.")
+            raise InputError(f"job: {ref} is a job of {ref.vendor}, not of {vendor}.")
         return ref
 
     def with_params(self, **params: JsonValue) -> JobRef:

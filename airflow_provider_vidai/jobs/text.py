@@ -38,7 +38,7 @@ def validated(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
         return model.model_validate({key: value for key, value in values.items() if value is not None})
     except ValidationError as error:
         problems = "; ".join(_problem(item) for item in error.errors(include_url=False))
-        raise InputError(f"{what}: {problems}. Nothing was sent.") from None
+        raise InputError(f"{what}: {problems}.") from None
 
 
 _VERBS = frozenset({"must", "may", "is", "has", "takes", "needs", "cannot"})

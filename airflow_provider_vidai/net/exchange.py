@@ -105,8 +105,7 @@ def setting_up(account: Account) -> Iterator[None]:
 
 def _not_set_up(account: Account, why: str) -> InputError:
     return InputError(
-        f"The connection to {account.label} cannot be set up: {why}. Check ca_bundle and proxy in its "
-        "extra. Nothing was sent."
+        f"The connection to {account.label} cannot be set up: {why}. Check ca_bundle and proxy in its extra."
     )
 
 

@@ -211,9 +211,7 @@ class PaidOperator(VendorOperator):
         allowed = {"on_lost_submit": ("fail", "resubmit"), "on_clear": ("fresh", "reuse")}
         for name, values in allowed.items():
             if getattr(self, name) not in values:
-                raise InputError(
-                    f"{name} must be one of {values}, not {shown(getattr(self, name))}. Nothing was sent."
-                )
+                raise InputError(f"{name} must be one of {values}, not {shown(getattr(self, name))}.")
 
     def _fingerprints(self) -> tuple[str, ...]:
         account = {

@@ -136,13 +136,13 @@ class _VideoArguments(VendorOperator):
         given = {**self._by_one_name(), **{name: self.given(name) for name in _OLD}}
         options = literal(given.pop("options")) or {}
         if not isinstance(options, dict):
-            raise InputError(f"options must be a dict of fields, not {shown(options)}. Nothing was sent.")
+            raise InputError(f"options must be a dict of fields, not {shown(options)}.")
         unset = {name for name in given if given[name] is None}
         unset |= {name for name, meant in OTHER_NAMES.items() if meant in unset}
         twice = sorted({*self.template_fields, *given}.difference(unset).intersection(options))
         if twice:
             names = ", ".join(twice)
-            raise InputError(f"options must not hold {names}: give it as an argument. Nothing was sent.")
+            raise InputError(f"options must not hold {names}: give it as an argument.")
         return {**given, **options}
 
     def _by_one_name(self) -> dict[str, Any]:

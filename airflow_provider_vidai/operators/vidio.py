@@ -133,7 +133,7 @@ class VidioHighlightReelOperator(JobOperator):
         if self.download_to:
             raise InputError(
                 "download_to: a reel has no file before one of its outputs is rendered: give download_to to "
-                "VidioRenderOperator. Nothing was sent."
+                "VidioRenderOperator."
             )
         request = validated(ReelRequest, self.asked(), what="Highlight reel")
         return Offer(VIDIO.create_reel(request, conn_id=self.hook.conn_id))

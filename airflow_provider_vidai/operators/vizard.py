@@ -131,7 +131,7 @@ class VizardClipsOperator(JobOperator):
         ):
             raise InputError(
                 f"download_to: there may be several clips, but {self.download_to} is one file: end it with "
-                "'/'. Nothing was sent."
+                "'/'."
             )
         return Offer(hook.order(asked))
 
@@ -193,7 +193,7 @@ class VizardDownloadOperator(DownloadOperator):
         if wanted is not None and job is None:
             job = wanted.details.get("project_id")
             if not job:
-                raise InputError("job is required with a bare video_id. Nothing was sent.")
+                raise InputError("job is required with a bare video_id.")
         ref = VizardHook(self.vizard_conn_id).job(job)
         return ref if wanted is None else ref.model_copy(update={"params": {}})
 
@@ -204,7 +204,7 @@ class VizardDownloadOperator(DownloadOperator):
         assert isinstance(hook, VizardHook)
         transcript: Any = self.transcript
         if transcript not in (None, "txt", "json"):
-            raise InputError(f"transcript must be txt or json, not {shown(transcript)}. Nothing was sent.")
+            raise InputError(f"transcript must be txt or json, not {shown(transcript)}.")
         return [*hook.land_clips(ref, outputs, self.destination, self._wanted(), transcript)]
 
     def _wanted(self) -> Output | None:

@@ -75,9 +75,7 @@ def _canonical(name: str, value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"sha256:{hashlib.sha256(value).hexdigest()}"
     if isinstance(value, Iterator):
-        raise InputError(
-            f"{name} is {_a(value)}, which can be read only once: pass a list instead. Nothing was sent."
-        )
+        raise InputError(f"{name} is {_a(value)}, which can be read only once: pass a list instead.")
     if isinstance(value, Sequence):
         return [_canonical(name, item) for item in value]
     return _text(name, value)
@@ -116,7 +114,7 @@ def _text(name: str, value: Any) -> str:
     if _ADDRESS.search(text):
         raise InputError(
             f"{name} is {_a(value)}, which has no stable text by which the request could be recognised "
-            "again: pass text, numbers, lists or dicts. Nothing was sent."
+            "again: pass text, numbers, lists or dicts."
         )
     return unicodedata.normalize("NFC", text)
 

@@ -60,7 +60,5 @@ class Seal:
             if Seal.open(self, self.close(_PROBE)) == _PROBE:
                 return
         except Exception as error:
-            raise InputError(
-                f"Secrets cannot be sealed on this machine: {error}. Nothing was sent."
-            ) from error
-        raise InputError("Secrets cannot be sealed on this machine. Nothing was sent.")
+            raise InputError(f"Secrets cannot be sealed on this machine: {error}.") from error
+        raise InputError("Secrets cannot be sealed on this machine.")

@@ -37,8 +37,6 @@ class VidioJobSensor(JobSensor):
     def ref(self) -> JobRef:
         """Return the reel or its render, as ``until`` says."""
         if self.until not in ("processed", "rendered"):
-            raise InputError(
-                f"until must be 'processed' or 'rendered', not {shown(self.until)}. Nothing was sent."
-            )
+            raise InputError(f"until must be 'processed' or 'rendered', not {shown(self.until)}.")
         ref = JobRef.read(self.job, vendor="vidio", conn_id=self.vidio_conn_id, kind="reel")
         return VIDIO.render_of(ref) if self.until == "rendered" else VIDIO.reel_of(ref)

@@ -138,7 +138,7 @@ class Vendor(ABC):
                 everybody=self.concerns_everybody(answer),
             )
         if answer.status in REFUSED:
-            return InputError(f"{said}. Correct the request; nothing was charged for it.")
+            return InputError(f"{said}. Correct the request.", fate="Nothing was charged.")
         if 300 <= answer.status < 400:
             remedy = "Redirects are not followed: check the host in the connection"
             return ApiError(f"{said}. {remedy}.", status=answer.status)

@@ -308,7 +308,7 @@ class Venice(Vendor):
         hint = face_hint(model, answer.excerpt(2000))
         charged = refunded_of(answer)
         if charged == "maybe":
-            return InputError(f"{error}{hint}")
+            return InputError(f"{error.message}{hint}", fate=error.fate)
         words = self.error_words(answer).rstrip(". ")
         return JobFailed(
             f"Venice refused to {doing} with HTTP {answer.status}: {words}.{hint} Correct the request.",
@@ -320,7 +320,7 @@ class Venice(Vendor):
         consent = consent_words(answer)
         if consent is None:
             return super().refusal(answer, doing)
-        return InputError(f"Venice did not {doing}: {consent}. Nothing was charged.")
+        return InputError(f"Venice did not {doing}: {consent}.", fate="Nothing was charged.")
 
 
 VENICE = Venice()
@@ -343,9 +343,7 @@ def model_of(ref: JobRef) -> str:
     """
     model = ref.params.get("model")
     if not isinstance(model, str) or not model:
-        raise InputError(
-            f"{ref}: Venice finds a job only by its id and its model: give model=. Nothing was sent."
-        )
+        raise InputError(f"{ref}: Venice finds a job only by its id and its model: give model=.")
     return model
 
 

@@ -131,7 +131,7 @@ def fitted(request: VideoRequest, limits: Constraints) -> VideoRequest:
     request = request.model_copy(update=changed)
     wrong = [problem for rule in RULES for problem in rule(request, limits)]
     if wrong:
-        raise InputError(f"{request.model}: {'; '.join(wrong)}. Nothing was sent.")
+        raise InputError(f"{request.model}: {'; '.join(wrong)}.")
     return request
 
 

@@ -173,7 +173,8 @@ class Vidgo(Vendor):
         words = self.error_words(answer).rstrip(". ")
         raise InputError(
             f"Vidgo did not {doing}: {words}. It was made before, and the answer does not name the task: "
-            "give that task's id to VidgoDownloadOperator. Nothing was charged."
+            "give that task's id to VidgoDownloadOperator.",
+            fate="Nothing was charged.",
         )
 
     # --- afterwards
@@ -248,9 +249,11 @@ def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus
         wrapped = found.get("data") if isinstance(found, Mapping) else None
         task = TaskAnswer.model_validate(wrapped if isinstance(wrapped, Mapping) else found)
     except (ValueError, RecursionError):
-        raise InputError("This is not what Vidgo sends to a callback: no JSON with a status.") from None
+        raise InputError(
+            "This is not what Vidgo sends to a callback: no JSON with a status.", fate=""
+        ) from None
     if not task.task_id:
-        raise InputError("This is not what Vidgo sends to a callback: it names no task.")
+        raise InputError("This is not what Vidgo sends to a callback: it names no task.", fate="")
     return task.task_id, status_of(task)
 
 

@@ -55,7 +55,7 @@ def check(model: str, asked: Mapping[str, Any], callback_url: str | None) -> Non
     ]
     wrong += list(_against(known, {**asked, "callback_url": callback_url or None})) if known else []
     if wrong:
-        raise InputError(f"{model}: {'; '.join(wrong)}. Nothing was sent.")
+        raise InputError(f"{model}: {'; '.join(wrong)}.")
 
 
 def with_images(value: Any, place: Callable[[Any], str]) -> Any:

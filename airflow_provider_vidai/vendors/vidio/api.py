@@ -168,7 +168,7 @@ class Vidio(Vendor):
         if job.outputs and request.output_index >= len(job.outputs):
             raise InputError(
                 f"output_index {request.output_index} is out of range: VIDIO job {reel.job_id} has "
-                f"{len(job.outputs)} outputs (0 to {len(job.outputs) - 1}). Nothing was sent."
+                f"{len(job.outputs)} outputs (0 to {len(job.outputs) - 1})."
             )
         before = digest(job.output_url) if job.output_url else None
         return reel.model_copy(

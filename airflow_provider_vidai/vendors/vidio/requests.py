@@ -56,7 +56,7 @@ def input_key_list(value: Any) -> list[Any]:
     if (isinstance(value, (Set, float, int)) and not isinstance(value, KeysView)) or value is None:
         raise InputError(
             f"input_keys: expected keys or upload results in the order of the reel, but got "
-            f"{type(value).__name__}. Nothing was sent."
+            f"{type(value).__name__}."
         )
     return [_input_key(literal(item)) for item in value]
 
@@ -65,7 +65,7 @@ def _input_key(item: Any) -> Any:
     if isinstance(item, Mapping) and "input_key" not in item:
         raise InputError(
             f"input_keys: expected an upload's result with its input_key, but got one with "
-            f"{', '.join(map(str, item)) or 'nothing'}. Nothing was sent."
+            f"{', '.join(map(str, item)) or 'nothing'}."
         )
     return item["input_key"] if isinstance(item, Mapping) else item
 

@@ -277,7 +277,7 @@ class Vizard(Vendor):
         words = self.error_words(answer).rstrip(". ") if _says(answer) else ""
         said = f"Vizard answered '{doing}' with code {code}{f' ({words})' if words else ''}: {means}"
         if means.end is End.REFUSED:
-            return InputError(f"{said}. Nothing was charged for it.")
+            return InputError(f"{said}.", fate="Nothing was charged.")
         if means.end is End.WAIT:
             return ApiError(
                 f"{said}.",
@@ -339,9 +339,11 @@ def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus
         told = parsed(body) if isinstance(body, (bytes, str)) else clean(body)
         project = VizardProject.model_validate(told)
     except (ValueError, RecursionError):
-        raise InputError("This is not what Vizard sends to a webhook: not JSON with a code.") from None
+        raise InputError(
+            "This is not what Vizard sends to a webhook: not JSON with a code.", fate=""
+        ) from None
     if not project.project_id:
-        raise InputError("This is not what Vizard sends to a webhook: it names no project.")
+        raise InputError("This is not what Vizard sends to a webhook: it names no project.", fate="")
     ref = JobRef(vendor="vizard", conn_id="webhook", job_id=project.project_id, kind="project")
     return project.project_id, project_status(project, ref)
 

@@ -103,13 +103,11 @@ def clip_checked(request: PublishRequest, account: SocialAccount) -> list[str]:
         raise InputError(
             f"social_account_id: the {platform} account {account.id} is {status!r} in Vizard"
             f"{' (beyond what the plan allows)' if status == 'locked' else ''}: connect it again, or take "
-            "another. Nothing was sent."
+            "another."
         )
     most = CAPTION_LIMITS.get(platform)
     if most is not None and len(request.caption) > most:
-        raise InputError(
-            f"caption has {len(request.caption)} characters, and {platform} takes {most}. Nothing was sent."
-        )
+        raise InputError(f"caption has {len(request.caption)} characters, and {platform} takes {most}.")
     notices = []
     if request.title and platform and platform != "youtube":
         notices.append(f"title is for YouTube, and {account.id} is on {platform}: it is not shown.")
@@ -142,7 +140,7 @@ def clip_output(value: Any) -> Output:
         return Output(index=0, kind="video", details={"video_id": text})
     raise InputError(
         "clip: expected one of a job's outputs (a dict with its video_id), or a video_id, but got "
-        f"{shown(value)}. Nothing was sent."
+        f"{shown(value)}."
     )
 
 
@@ -153,5 +151,5 @@ def video_id_of(clip: Any) -> str:
     """
     video_id = clip_output(clip).details.get("video_id")
     if not video_id:
-        raise InputError("clip: it has no video_id, which captions and publishing need. Nothing was sent.")
+        raise InputError("clip: it has no video_id, which captions and publishing need.")
     return str(video_id)
