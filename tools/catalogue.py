@@ -7,6 +7,7 @@ returned; what a text is put together from is followed through the local names o
 from __future__ import annotations
 
 import ast
+import inspect
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import airflow_provider_vidai
+from airflow_provider_vidai.errors import InputError
 
 PACKAGE = Path(airflow_provider_vidai.__file__).parent
 GAP = "…"
@@ -25,6 +27,7 @@ _INTERNAL = {"AssertionError", "NotImplementedError", "TypeError", "KeyError", "
 #: Of a text with fewer letters than this nothing is known but what varies: the vendor's own words.
 _FEWEST_LETTERS = 8
 _MOST_VARIANTS = 8
+_FATE: str = inspect.signature(InputError).parameters["fate"].default
 
 
 @dataclass(frozen=True, order=True)
@@ -62,9 +65,22 @@ def _texts_of(path: Path, module: str) -> Iterator[ErrorText]:
         calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and node.args]
         for call in sorted(calls, key=lambda call: call.lineno):
             if kind := _error_class(call.func):
+                fate = _fate(kind, call)
                 for text in _variants(call.args[0], names):
                     if _letters(text) >= _FEWEST_LETTERS:
-                        yield ErrorText(module, kind, _GAPS.sub(GAP, " ".join(text.split())))
+                        yield ErrorText(
+                            module, kind, _GAPS.sub(GAP, " ".join([*text.split(), fate]).rstrip())
+                        )
+
+
+def _fate(kind: str, call: ast.Call) -> str:
+    """Return what an InputError says by itself about the request and the money."""
+    if kind != InputError.__name__:
+        return ""
+    given = [word.value for word in call.keywords if word.arg == "fate"]
+    if not given:
+        return _FATE
+    return str(given[0].value) if isinstance(given[0], ast.Constant) else GAP
 
 
 def _error_class(function: ast.expr) -> str:

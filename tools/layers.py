@@ -16,7 +16,7 @@ PURPOSES = {
     "hooks": "a vendor's client, and connections",
     "purchase": "buy or re-attach; when to check next",
     "stores": "where purchases are recorded",
-    "net": "calls and polls",
+    "net": "calls, status checks, bodies",
     "files": "storage, uploads, downloads",
     "vendors": "what each API says",
     "models": "jobs, statuses, outputs",

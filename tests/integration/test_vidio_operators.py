@@ -434,7 +434,7 @@ def test_a_refusal_because_of_the_account_tells_the_fate_of_the_money(
 
 def test_footage_that_the_vendor_does_not_have_is_refused(reel_of: Any, control: Control) -> None:
     task = reel_of(input_keys=["uploads/elsewhere/a.mp4"])
-    stopped(task, "No such upload", "nothing was charged")
+    stopped(task, "No such upload", "Nothing was charged")
     assert task.store.record is None
     assert control.purchases() == []
 

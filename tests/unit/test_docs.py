@@ -64,12 +64,12 @@ def test_the_texts_of_errors_are_found_wherever_they_are_made(tmp_path: Path) ->
     (tmp_path / "module.py").write_text(
         "def check(name, found):\n"
         "    if not found:\n"
-        "        raise InputError(f'{name}: is missing. ' + 'Nothing was sent.')\n"
+        "        raise InputError(f'{name} is ' + 'missing.')\n"
         "    why = 'the storage is full' if found > 1 else 'the storage is closed'\n"
         "    return JobError(f'{name} failed: {why}.', charged='no')\n"
     )
     assert [(one.kind, one.text) for one in error_texts(tmp_path)] == [
-        ("InputError", "…: is missing. Nothing was sent."),
+        ("InputError", "… is missing. Nothing was sent."),
         ("JobError", "… failed: the storage is full."),
         ("JobError", "… failed: the storage is closed."),
     ]

@@ -72,14 +72,14 @@ def test_a_refusal_at_the_queue_tells_the_fate_of_the_money_as_the_answer_does(t
     error = refused_at_queue(body)
     assert isinstance(error, JobFailed)
     assert money in str(error)
-    assert "nothing was charged" not in str(error)
+    assert "Nothing was charged" not in str(error)
     assert not error.retryable
 
 
 def test_a_refusal_at_the_queue_that_says_nothing_of_credits_cost_nothing():
     error = refused_at_queue({"error": "Invalid request parameters"}, 400)
     assert isinstance(error, InputError)
-    assert "nothing was charged" in str(error)
+    assert "Nothing was charged" in str(error)
 
 
 def test_a_video_is_waited_for_twice_as_long_as_the_worst_one_seen_took():

@@ -435,7 +435,7 @@ def test_a_long_wait_may_be_asked_for_at_the_last_resend_too(world):
 @pytest.mark.parametrize(
     "error",
     [
-        InputError("HTTP 422. Correct the request; nothing was charged for it."),
+        InputError("HTTP 422. Correct the request.", fate="Nothing was charged."),
         JobError("VIDIO refused to render now.", charged="no", retryable=True),
         ApiError("HTTP 401", status=401, processed="no", account=True),
         ApiError("bad certificate", processed="no"),

@@ -388,7 +388,7 @@ VALIDATION = {
 def test_a_refused_request_bought_nothing_and_every_word_of_the_vendor_is_told(body, words, http):
     error = refused(queued(), said(body, http))
     assert isinstance(error, InputError)
-    for word in (*words, "nothing was charged", f"HTTP {http}"):
+    for word in (*words, "Nothing was charged", f"HTTP {http}"):
         assert word in str(error)
     assert "s3cr3t" not in str(error)
 

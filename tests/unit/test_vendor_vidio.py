@@ -396,7 +396,7 @@ def test_a_refused_account_bought_nothing_and_a_person_is_told_what_to_check(nam
 def test_a_refused_request_is_wrong_and_bought_nothing(name, http):
     error = refused(CALLS[name], said({"error": {"message": "bad aspect"}}, http))
     assert isinstance(error, InputError)
-    for word in ("VIDIO", f"HTTP {http}", "bad aspect", CALLS[name].name, "nothing was charged"):
+    for word in ("VIDIO", f"HTTP {http}", "bad aspect", CALLS[name].name, "Nothing was charged"):
         assert word in str(error)
 
 
