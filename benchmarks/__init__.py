@@ -1,1 +1,1 @@
-"""Measured claims, runnable: see README.md. Never part of the test suite."""
+"""Benchmarks behind the claims in the documentation: see README.md. They are not part of the test suite."""

@@ -1,10 +1,10 @@
 """Two hundred Venice jobs waiting at once in a real triggerer: how late they are found, within two budgets.
 
-``python -m benchmarks.crowd [--jobs 100]``: an Airflow with scheduler, triggerer and API server, and the
-sandbox with Venice's own limit of 120 retrieves a minute and account. Half of the jobs belong to another
-account. All of them are bought while the sandbox's clock stands still; then it starts to run, and the
-jobs become ready in three crowds. Beside it: the best that anybody could do within the budget who knows
-when each job is ready.
+``python -m benchmarks.crowd [--jobs 100]`` runs an Airflow with scheduler, triggerer and API server, and the
+sandbox with Venice's own limit of 120 retrieves per minute and account. Half of the jobs belong to a second
+account. All of them are bought while the sandbox's clock stands still. Then the clock runs, and the jobs
+become ready in three crowds. The comparison is the best possible result within the budget, for somebody who
+knows when each job is ready.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ PER_MINUTE = 120
 
 
 def found_at(home: Path, run: Run) -> Iterator[tuple[int, float]]:
-    """Yield each job's map index and when its trigger said that it was ready."""
+    """Yield each job's map index and when its trigger reported that it was ready."""
     for path in home.glob(f"logs/dag_id={run.dag_id}/run_id={run.run_id}/task_id=paid/map_index=*/*"):
         index = int(path.parent.name.partition("=")[2])
         for line in path.read_text().splitlines():
-            told = json.loads(line)
-            if "trigger" in path.name and str(told.get("event", "")).endswith(": COMPLETED"):
-                yield index, datetime.fromisoformat(told["timestamp"].replace("Z", "+00:00")).timestamp()
+            entry = json.loads(line)
+            if "trigger" in path.name and str(entry.get("event", "")).endswith(": COMPLETED"):
+                yield index, datetime.fromisoformat(entry["timestamp"].replace("Z", "+00:00")).timestamp()
                 break
 
 
 def best(ready: list[float]) -> list[float]:
-    """Return the delays of one who looks at each job when it is ready, as soon as the budget allows."""
+    """Return the delays if each job is checked as soon as it is ready and the budget allows it."""
     free, late = 0.0, []
     for moment in sorted(ready):
         free = max(free + 60 / PER_MINUTE, moment)
@@ -104,11 +104,11 @@ def show(stack: Stack, sandbox: Control, runs: dict[str, Run], began: float, sta
         late += [moment - ready[index] for index, moment in found.items()]
         ideal += best(list(ready.values()))
     book = sandbox.purchases("venice")
-    looks = sandbox.calls("venice", "retrieve")
-    times = sorted(datetime.fromisoformat(one["at"]).timestamp() for one in looks)
+    checks = sandbox.calls("venice", "retrieve")
+    times = sorted(datetime.fromisoformat(one["at"]).timestamp() for one in checks)
     print(f"{states}, {len(book)} bought by {Counter(one['account'] for one in book)}, {len(late)} found")
-    print(f"retrieves: {len(looks)}, answers {Counter(one['status'] for one in looks)}")
-    print(f"both accounts together, at most in any minute: {busiest(times)} of {2 * PER_MINUTE}")
+    print(f"retrieves: {len(checks)}, answers {Counter(one['status'] for one in checks)}")
+    print(f"both accounts together, most in any minute: {busiest(times)} of {2 * PER_MINUTE}")
     print(f"closest two retrieves: {min((b - a for a, b in pairwise(times)), default=0) * 1000:.0f} ms")
     print("\n| seconds from ready to found | mean | p10 | p50 | p90 | p99 | max |\n|--|--|--|--|--|--|--|")
     print(row("this package", late))

@@ -1,9 +1,8 @@
 """A status endpoint that never finishes a job: TLS on loopback, in a process of its own.
 
-It answers what is asked most in VIDIO's, dbt Cloud's and plain HTTP's terms, all of them "still
-running", after a fixed latency. It is a bare protocol because it must not be what is measured: one
-answer costs it a tenth of a millisecond, a tenth of what the sandbox's real application costs. The
-sandbox speaks no TLS either.
+It answers status calls in the form of VIDIO, dbt Cloud and plain HTTP, always with "still running", after a
+fixed latency. It is a bare protocol, so that the benchmark does not measure the endpoint: one answer costs a
+tenth of a millisecond, a tenth of what the sandbox's application costs. Besides, the sandbox has no TLS.
 
 ``python -m benchmarks.endpoint FOLDER`` prints its port; FOLDER gets ``ca.pem``.
 """
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import trustme
 
-#: Seconds from request to answer: that of a good API, seen from another region.
+#: Seconds from request to answer: typical for a good API in another region.
 LATENCY = 0.15
 
 
@@ -78,7 +77,7 @@ class Peer(asyncio.Protocol):
 
 
 def certificate(folder: Path) -> ssl.SSLContext:
-    """Return the TLS settings of a server of this machine; who is to trust it gets ``ca.pem``."""
+    """Return the TLS settings of a server on this machine. Clients that shall trust it get ``ca.pem``."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -87,10 +86,10 @@ def certificate(folder: Path) -> ssl.SSLContext:
 
 
 async def main(folder: Path) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Peer, "127.0.0.1", 0, ssl=certificate(folder), backlog=4096)
-    # The counts are asked for without TLS, so that asking costs the asker next to nothing.
+    # The counts are served without TLS, so that reading them costs the measured process next to nothing.
     counts = await loop.create_server(Peer, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], counts.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()

@@ -1,8 +1,8 @@
-"""Files in and out, 2 GiB each: memory, one stream beside curl, ranges against a capped server, S3.
+"""Downloads and uploads of 2 GiB: memory, one stream compared with curl, ranges from a capped server, S3.
 
 ``python -m benchmarks.files`` prints the table of the README. The servers are processes of their own:
 a source and sink that sends with sendfile(2), the same with a cap on each connection, and moto's S3.
-Every measured transfer is a process of its own as well, and rounds alternate between the package and
+Every measured transfer runs in a process of its own as well, and rounds alternate between the package and
 curl.
 """
 
@@ -25,7 +25,7 @@ from typing import Any
 
 MEDIA = Path(__file__).parents[1] / "tests" / "media" / "big_buck_bunny_5s.mp4"
 CAP = 25e6
-#: moto reads a whole object for each of the ranges in which a file is read.
+#: A smaller file comes from S3, because moto reads the whole object for each range that is requested.
 FROM_S3 = 256 << 20
 S3_KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
@@ -34,7 +34,7 @@ S3_KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 
 def serve(file: str, cap: float) -> None:
-    """Serve ``file`` to every GET, with ranges, and swallow every PUT; ``cap`` in bytes a second or 0."""
+    """Serve ``file`` to every GET, with ranges, and discard every PUT. ``cap`` is bytes per second, or 0."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     print(listener.getsockname()[1], flush=True)
     while True:
@@ -115,10 +115,10 @@ def transfer(way: str, url: str, path: str) -> None:
 
     account = Account(label="A vendor", base_url="http://127.0.0.1:9", key_headers={})
     _warm_up(storage_path, path)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before, cpu, began = _memory("VmRSS"), time.process_time(), time.monotonic()
     if way == "down":
-        download(account, lambda: Fetch(url=url, kind="video"), path, "film")
+        download(account, lambda: Fetch(url=url, kind="video"), path, "video")
     else:
         upload(account, lambda: Put(url, "video/mp4"), source(path))
     print(
@@ -133,7 +133,7 @@ def transfer(way: str, url: str, path: str) -> None:
 
 
 def _warm_up(storage_path: Any, path: str) -> None:
-    """Import what every process has to, and connect to the storage, before anything is measured."""
+    """Import what every process needs, and connect to the storage, before anything is measured."""
     import av  # noqa: F401
 
     folder = storage_path(path).parent
@@ -152,19 +152,19 @@ def _memory(what: str) -> int:
 
 
 def package(way: str, url: str, path: str, **environment: str) -> dict[str, float]:
-    """Run one transfer of the package's."""
-    told = subprocess.run(
+    """Run one transfer by the package."""
+    output = subprocess.run(
         [sys.executable, "-m", "benchmarks.files", "--transfer", way, url, path],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     ).stdout
-    return dict(json.loads(told.splitlines()[-1]))
+    return dict(json.loads(output.splitlines()[-1]))
 
 
 def curl(*arguments: str, then: list[str] | None = None) -> dict[str, float]:
-    """Run one transfer of curl's, and ``then`` another command in the same time."""
+    """Run one transfer by curl, and ``then`` another command whose time counts too."""
     used, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run(["curl", "-sSf", *arguments], check=True, stdout=subprocess.DEVNULL)
     if then:
@@ -175,7 +175,7 @@ def curl(*arguments: str, then: list[str] | None = None) -> dict[str, float]:
 
 
 class Table:
-    """Medians of what was measured, one row for each case."""
+    """A table of medians, one row per case."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -207,8 +207,8 @@ class Table:
         print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def film(path: Path, size: int) -> None:
-    """Write a film of ``size`` bytes: a real one, and an MP4 box of padding."""
+def write_video(path: Path, size: int) -> None:
+    """Write a video of ``size`` bytes: a real one, and an MP4 box of padding."""
     block = os.urandom(1 << 20)
     with path.open("wb") as file:
         file.write(MEDIA.read_bytes())
@@ -220,7 +220,7 @@ def film(path: Path, size: int) -> None:
 def compare(folder: Path, size: int, from_s3: int, rounds: int, cases: list[str]) -> None:
     """Measure ``cases``, and print the table."""
     source, target = folder / "source.mp4", folder / "target.mp4"
-    film(source, size)
+    write_video(source, size)
     os.sync()
     server = ["-m", "benchmarks.files", "--serve", str(source)]
     table = Table(size)
@@ -239,7 +239,7 @@ def compare(folder: Path, size: int, from_s3: int, rounds: int, cases: list[str]
 
 
 def local(table: Table, url: str, source: Path, target: Path, rounds: int) -> None:
-    """Measure both ways on a disk of this machine."""
+    """Measure downloads and uploads on a disk of this machine."""
     ours, theirs, synced = [], [], []
     for _ in range(rounds):
         for runs, then in ((theirs, None), (synced, ["sync", str(target)])):
@@ -268,19 +268,19 @@ def capped(table: Table, url: str, target: Path, rounds: int) -> None:
 
 
 def s3(table: Table, url: str, source: Path, from_s3: int, rounds: int) -> None:
-    """Measure both ways on S3; curl's PUT of one object is the nearest that it has."""
+    """Measure downloads and uploads on S3. The closest that curl can do is one PUT of the whole object."""
     piece = source.with_name("piece.mp4")
-    film(piece, from_s3)
+    write_video(piece, from_s3)
     with running("-c", S3_SERVER) as port:
         endpoint = f"http://127.0.0.1:{port}"
-        # moto takes a minute to join the parts, and fails when it is asked again meanwhile.
+        # moto takes a minute to join the parts, and fails if the request is repeated meanwhile.
         extra = {"endpoint_url": endpoint, "region_name": "us-east-1", "config_kwargs": {"read_timeout": 600}}
         connection = {"conn_type": "aws", "extra": extra}
         environment = {**S3_KEYS, "AIRFLOW_CONN_S3": json.dumps(connection)}
         curl("-X", "PUT", f"{endpoint}/bucket")
         curl("-T", str(piece), f"{endpoint}/bucket/piece.mp4")
         down, up, put = [], [], []
-        for number in range(rounds):  # moto fails when a file of this size is replaced
+        for number in range(rounds):  # new names, because moto fails when a file of this size is replaced
             put.append(curl("-T", str(source), f"{endpoint}/bucket/theirs-{number}.mp4"))
             down.append(package("down", url, f"s3://s3@bucket/ours-{number}.mp4", **environment))
             up.append(package("up", url, "s3://s3@bucket/piece.mp4", **environment))
@@ -290,22 +290,22 @@ def s3(table: Table, url: str, source: Path, from_s3: int, rounds: int) -> None:
 
 
 def main() -> None:
-    """Do what the arguments say."""
+    """Measure, or run a server or one transfer in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--size", type=int, default=2 << 30, help="bytes")
-    parser.add_argument("--from-s3", type=int, default=FROM_S3, help="bytes of the file that comes from S3")
+    parser.add_argument("--from-s3", type=int, default=FROM_S3, help="bytes of the file that is read from S3")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cases", nargs="+", default=["local", "s3", "capped"])
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="on the disk to measure")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--transfer", nargs=3, help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    if told.serve:
-        serve(told.serve[0], float(told.serve[1]))
-    elif told.transfer:
-        transfer(*told.transfer)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve[0], float(options.serve[1]))
+    elif options.transfer:
+        transfer(*options.transfer)
     else:
-        compare(told.folder, told.size, told.from_s3, told.rounds, told.cases)
+        compare(options.folder, options.size, options.from_s3, options.rounds, options.cases)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What a DAG file pays for importing the operators, beside what Airflow's own SDK costs it.
+"""What importing the operators costs a DAG file, compared with Airflow's own SDK.
 
-``python -m benchmarks.imports``: each import in fresh processes, in turn; CPU time, medians.
+``python -m benchmarks.imports`` runs each import in fresh processes, in turn, and prints medians of CPU time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def seconds(statements: str, home: str) -> float:
 
 
 def installed(package: str) -> bool:
-    """Whether ``package`` is there to be imported; the others' providers need not be."""
+    """Return whether ``package`` can be imported. The other providers may be missing."""
     try:
         return not package or importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:
@@ -45,16 +45,17 @@ def main() -> None:
     """Measure in turn, and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=9, help="processes of each, in turn")
-    order = parser.parse_args()
+    options = parser.parse_args()
     taken: dict[str, list[float]] = {name: [] for name, package in MODULES.items() if installed(package)}
     with tempfile.TemporaryDirectory() as home:
-        for round_ in range(order.repeat + 1):
+        for round_ in range(options.repeat + 1):
             for name, times in taken.items():
                 took = seconds(f"{SDK}\nimport {name}" if MODULES[name] else SDK, home)
-                if round_:  # the first round writes Airflow's configuration and fills the disk's cache
+                # The first round is not counted: it writes Airflow's configuration and fills the disk cache.
+                if round_:
                     times.append(took)
     base = statistics.median(taken["airflow.sdk alone"])
-    print("| imported | CPU s | beside the SDK alone |\n|--|--|--|")
+    print("| imported | CPU s | relative to the SDK alone |\n|--|--|--|")
     for name, times in taken.items():
         middle = statistics.median(times)
         print(f"| {name} | {middle:.2f} | {middle / base:.3f}x |")

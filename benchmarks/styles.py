@@ -1,4 +1,4 @@
-"""The ways of waiting that are measured: each polls one job, every so many seconds, for ever."""
+"""The ways of waiting that are measured. Each polls one job at a fixed interval, forever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-#: Waits for the job of a number.
+#: Waits for the job with the given number.
 Waiting = Callable[[int], Awaitable[Any]]
 
 
@@ -27,7 +27,7 @@ def connection(name: str, **fields: Any) -> None:
 
 
 def vidai(port: int, ca: str, every: float, connections: int) -> Waiting:
-    """Wait by this package's trigger."""
+    """Wait with this package's trigger."""
     from airflow_provider_vidai.triggers.job import JobTrigger
 
     connection(
@@ -47,7 +47,7 @@ def vidai(port: int, ca: str, every: float, connections: int) -> Waiting:
 
 
 def dbt(port: int, ca: str, every: float, connections: int) -> Waiting:  # noqa: ARG001
-    """Wait by the dbt Cloud provider's trigger."""
+    """Wait with the dbt Cloud provider's trigger."""
     from airflow.providers.dbt.cloud.triggers.dbt import DbtCloudRunJobTrigger
 
     connection("dbt_bench", conn_type="dbt_cloud", host=f"127.0.0.1:{port}", login="1", password="key")
@@ -64,7 +64,7 @@ def dbt(port: int, ca: str, every: float, connections: int) -> Waiting:  # noqa:
 
 
 def http(port: int, ca: str, every: float, connections: int) -> Waiting:  # noqa: ARG001
-    """Wait by the HTTP provider's trigger that polls; it takes a 404 for "not yet"."""
+    """Wait with the HTTP provider's polling trigger, which takes a 404 for "not yet"."""
     from airflow.providers.http.triggers.http import HttpSensorTrigger
 
     connection("http_bench", conn_type="http", host=f"https://127.0.0.1:{port}")
@@ -78,7 +78,7 @@ def http(port: int, ca: str, every: float, connections: int) -> Waiting:  # noqa
 
 
 def session(port: int, ca: str, every: float, connections: int) -> Waiting:
-    """Poll by one shared aiohttp session: the reference."""
+    """Poll with one shared aiohttp session: the reference."""
     import aiohttp
 
     shared: list[aiohttp.ClientSession] = []
@@ -99,7 +99,7 @@ def session(port: int, ca: str, every: float, connections: int) -> Waiting:
 
 
 def nothing(port: int, ca: str, every: float, connections: int) -> Waiting:  # noqa: ARG001
-    """Do nothing: what the machine and the measuring itself cost."""
+    """Do nothing: the cost of the machine and of the measuring itself."""
 
     async def wait(number: int) -> None:  # noqa: ARG001
         with contextlib.suppress(asyncio.CancelledError):

@@ -1,6 +1,6 @@
-"""How a thousand and ten thousand waiting jobs weigh on one event loop, beside others' ways of waiting.
+"""The load of 1,000 and of 10,000 waiting jobs on one event loop, compared with other ways of waiting.
 
-``python -m benchmarks.waiting`` runs everything and prints the tables; ``--help`` tells the rest.
+``python -m benchmarks.waiting`` runs everything and prints the tables; ``--help`` lists the options.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import structlog
 
 from benchmarks.styles import STYLES, Waiting
 
-#: Seconds between two beats of the clock that measures the loop's lag.
+#: Seconds of each sleep by which the loop's lag is measured.
 BEAT = 0.01
 
 
@@ -41,8 +41,8 @@ def percentile(values: list[float], share: float) -> float:
 # --- one run: in a process of its own -------------------------------------------------------------
 
 
-class Counter:
-    """The endpoint's counts, asked for over a socket of its own."""
+class EndpointCounts:
+    """Reads the endpoint's counts, over a port of their own."""
 
     def __init__(self, port: int) -> None:
         self._url = f"http://127.0.0.1:{port}/counts"
@@ -53,16 +53,16 @@ class Counter:
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> dict[str, int]:
-        # The endpoint keeps connections; this one is left when the answer is whole.
+        # The endpoint keeps connections open, so the client closes this one after the answer.
         with self._opener.open(self._url, timeout=30) as answer:
             found: dict[str, int] = json.loads(answer.read())
             return found
 
 
 class Beats:
-    """How late short sleeps wake, and how much of that was work of this very process.
+    """How late short sleeps wake, and how much of that was this process's own work.
 
-    On a busy machine the rest is others' work: a loop is blocked by what it does itself.
+    On a busy machine, the rest is the work of other processes. Only its own work can block a loop.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Beats:
         self.own: list[float] = []
 
     async def run(self, until: float) -> None:
-        """Beat until then."""
+        """Sleep and measure until then."""
         while (before := time.perf_counter()) < until:
             spent = time.process_time()
             await asyncio.sleep(BEAT)
@@ -91,34 +91,34 @@ class Beats:
         }
 
 
-async def widest(counter: Counter, until: float) -> int:
+async def widest(counts: EndpointCounts, until: float) -> int:
     """Return the most connections that were open at once."""
     most = 0
     while time.perf_counter() < until:
-        most = max(most, (await counter.read())["open"] - 1)
+        most = max(most, (await counts.read())["open"] - 1)
         await asyncio.sleep(1)
     return most
 
 
-async def steady(wait: Waiting, counter: Counter, order: argparse.Namespace) -> dict[str, Any]:
-    """Start the waiting evenly over one interval, and measure when all have looked."""
+async def steady(wait: Waiting, counts: EndpointCounts, options: argparse.Namespace) -> dict[str, Any]:
+    """Start the waiting evenly over one interval, and measure once each job has been checked."""
     process = psutil.Process()
     warm = [asyncio.ensure_future(wait(100_000 + number)) for number in range(20)]
-    await asyncio.sleep(min(order.every, 12) + 1)  # imports, the pool and the caches are there now
+    await asyncio.sleep(min(options.every, 12) + 1)  # imports, the pool and the caches are there now
     gc.collect()
     before = process.memory_info().rss
     tasks, began = [], time.perf_counter()
-    for number in range(order.count):
+    for number in range(options.count):
         tasks.append(asyncio.ensure_future(wait(number)))
-        due = began + order.every * (number + 1) / order.count
+        due = began + options.every * (number + 1) / options.count
         if (left := due - time.perf_counter()) > 0.002:
             await asyncio.sleep(left)
     await asyncio.sleep(3)
     beats = Beats()
-    until = time.perf_counter() + order.seconds
-    first, spent, start = await counter.read(), time.process_time(), time.perf_counter()
-    _, most = await asyncio.gather(beats.run(until), widest(counter, until))
-    spent, took, last = time.process_time() - spent, time.perf_counter() - start, await counter.read()
+    until = time.perf_counter() + options.seconds
+    first, spent, start = await counts.read(), time.process_time(), time.perf_counter()
+    _, most = await asyncio.gather(beats.run(until), widest(counts, until))
+    spent, took, last = time.process_time() - spent, time.perf_counter() - start, await counts.read()
     gc.collect()
     grown = process.memory_info().rss - before
     polls = last["polls"] - first["polls"]
@@ -127,7 +127,7 @@ async def steady(wait: Waiting, counter: Counter, order: argparse.Namespace) -> 
         "polls_per_s": polls / took,
         "cpu_share": spent / took,
         **beats.figures(),
-        "rss_kib": grown / 1024 / max(order.count, 1),
+        "rss_kib": grown / 1024 / max(options.count, 1),
         "open": most,
         "opened_per_poll": (last["opened"] - first["opened"]) / max(polls, 1),
         "ended": failed,
@@ -136,7 +136,7 @@ async def steady(wait: Waiting, counter: Counter, order: argparse.Namespace) -> 
 
 @contextlib.contextmanager
 def lookups(seconds: float, counts: dict[str, int]) -> Iterator[None]:
-    """Make reading a connection cost what it costs in a triggerer: one at a time, so many seconds each."""
+    """Make reading a connection as slow as in a triggerer: one at a time, each taking ``seconds``."""
     from airflow.sdk import BaseHook
 
     turn, original = asyncio.Lock(), BaseHook.aget_connection
@@ -154,41 +154,41 @@ def lookups(seconds: float, counts: dict[str, int]) -> Iterator[None]:
         BaseHook.aget_connection = original  # type: ignore[method-assign]
 
 
-async def burst(wait: Waiting, counter: Counter, order: argparse.Namespace) -> dict[str, Any]:
-    """Start all at once, as after a restart of the triggerer, and measure until each has looked once."""
-    counts, beats = {"lookups": 0}, Beats()
-    with lookups(order.lookup, counts):
-        start, first = time.perf_counter(), await counter.read()
+async def burst(wait: Waiting, counts: EndpointCounts, options: argparse.Namespace) -> dict[str, Any]:
+    """Start all at once, as after a triggerer's restart, and measure until each job has been checked once."""
+    read, beats = {"lookups": 0}, Beats()
+    with lookups(options.lookup, read):
+        start, first = time.perf_counter(), await counts.read()
         beating = asyncio.ensure_future(beats.run(start + 600))
         await asyncio.sleep(0.1)
-        tasks = [asyncio.ensure_future(wait(number)) for number in range(order.count)]
-        while (await counter.read())["polls"] - first["polls"] < order.count:  # noqa: ASYNC110
+        tasks = [asyncio.ensure_future(wait(number)) for number in range(options.count)]
+        while (await counts.read())["polls"] - first["polls"] < options.count:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
         took = time.perf_counter() - start
         beating.cancel()
     return {
-        "lookups": counts["lookups"],
-        "all_looked_s": took,
+        "lookups": read["lookups"],
+        "all_checked_s": took,
         **beats.figures(),
         "ended": sum(task.done() for task in tasks),
     }
 
 
-def measure(order: argparse.Namespace) -> None:
-    """Measure one style, and print what was found as JSON."""
-    # What a trigger logs is the same work for all and not what is compared.
+def measure(options: argparse.Namespace) -> None:
+    """Measure one style, and print the figures as JSON."""
+    # All styles log about as much, and logging is not what is compared.
     logging.disable(logging.WARNING)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    wait = STYLES[order.style](order.port, order.ca, order.every, order.connections)
+    wait = STYLES[options.style](options.port, options.ca, options.every, options.connections)
 
     async def run() -> dict[str, Any]:
-        return await (burst if order.burst else steady)(wait, Counter(order.counts), order)
+        return await (burst if options.burst else steady)(wait, EndpointCounts(options.counts), options)
 
     loop = asyncio.new_event_loop()
     print(json.dumps(loop.run_until_complete(run())), flush=True)
-    os._exit(0)  # ten thousand tasks need no farewell
+    os._exit(0)  # without cancelling ten thousand tasks first
 
 
 # --- all runs -------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def measure(order: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def endpoint() -> Iterator[list[str]]:
-    """Run the endpoint, and yield what a run must be told about it."""
+    """Run the endpoint, and yield the options by which a run finds it."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmarks.endpoint", folder]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -212,7 +212,7 @@ def once(style: str, options: list[str]) -> dict[str, float]:
     """Run one style in a fresh process with a fresh endpoint."""
     with endpoint() as where, tempfile.TemporaryDirectory() as home:
         ca = where[-1]
-        # The others verify with the process's default authorities.
+        # The other styles trust the process's default authorities.
         environment = {
             **os.environ,
             "SSL_CERT_FILE": ca,
@@ -242,7 +242,7 @@ def late(found: dict[str, float]) -> str:
 
 
 def table(results: dict[str, list[dict[str, float]]]) -> str:
-    """Return a Markdown table; CPU is without the measuring's own, and beside the shared session's."""
+    """Return a Markdown table. CPU excludes the measuring itself; one column is relative to the session."""
     middle = {style: medians(runs) for style, runs in results.items()}
     own = middle["nothing"]["cpu_share"]
     cost = {
@@ -252,7 +252,7 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
     }
     lines = [
         "| | polls/s | loop lag p50 / p99 / max, ms | of it own work, p99 / max | CPU ms per poll "
-        "| beside a shared session | KiB per trigger | connections open | opened per poll |",
+        "| relative to a shared session | KiB per trigger | connections open | opened per poll |",
         "|--|--|--|--|--|--|--|--|--|",
     ]
     for style, found in middle.items():
@@ -269,46 +269,46 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
 
 
 def burst_table(results: dict[str, list[dict[str, float]]]) -> str:
-    """Return a Markdown table of what starting all at once costs."""
+    """Return a Markdown table of the cost of starting all at once."""
     lines = [
-        "| | connections read | seconds until all had looked | loop lag p50 / p99 / max, ms "
+        "| | connections read | seconds until each had checked once | loop lag p50 / p99 / max, ms "
         "| of it own work, p99 / max |",
         "|--|--|--|--|--|",
     ]
     for style, runs in results.items():
         found = medians(runs)
-        lines.append(f"| {style} | {found['lookups']:.0f} | {found['all_looked_s']:.1f} | {late(found)} |")
+        lines.append(f"| {style} | {found['lookups']:.0f} | {found['all_checked_s']:.1f} | {late(found)} |")
     return "\n".join(lines)
 
 
-def everything(order: argparse.Namespace) -> None:
+def everything(options: argparse.Namespace) -> None:
     """Run all styles in turn, again and again, and print the tables."""
-    names = order.only.split(",") if order.only else list(STYLES)
+    names = options.only.split(",") if options.only else list(STYLES)
     plans = {
-        "1,000 waiting, a look every 10 s": ["--count", "1000", "--every", "10", "--seconds", "20"],
-        "10,000 waiting, a look every 60 s": [
+        "1,000 waiting, a status check every 10 s": ["--count", "1000", "--every", "10", "--seconds", "20"],
+        "10,000 waiting, a status check every 60 s": [
             *("--count", "10000", "--every", "60", "--seconds", "60", "--connections", "50"),
         ],
         "1,000 started at once": ["--count", "1000", "--every", "10", "--burst"],
     }
-    for title, options in plans.items():
-        if order.plan and order.plan not in title:
+    for title, arguments in plans.items():
+        if options.plan and options.plan not in title:
             continue
-        chosen = [name for name in names if not ("--burst" in options and name in ("nothing", "session"))]
+        chosen = [name for name in names if not ("--burst" in arguments and name in ("nothing", "session"))]
         results: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
-        for _ in range(order.repeat):
+        for _ in range(options.repeat):
             for name in chosen:
-                results[name].append(once(name, options))
-        made = burst_table if "--burst" in options else table
-        print(f"\n{title} (medians of {order.repeat})\n\n{made(results)}\n", flush=True)
+                results[name].append(once(name, arguments))
+        made = burst_table if "--burst" in arguments else table
+        print(f"\n{title} (medians of {options.repeat})\n\n{made(results)}\n", flush=True)
 
 
 def main() -> None:
-    """Run everything, or, in a process of its own, one style."""
+    """Run everything; or one style, in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=3, help="runs of each, in turn")
     parser.add_argument("--plan", default="", help="only the plans whose title contains this")
-    parser.add_argument("--only", default="", help=f"only these, by comma: {', '.join(STYLES)}")
+    parser.add_argument("--only", default="", help=f"only these, separated by commas: {', '.join(STYLES)}")
     for name in ("style", "ca"):
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
     for name, default in (("port", 0), ("counts", 0), ("count", 1000), ("connections", 20)):
@@ -316,8 +316,8 @@ def main() -> None:
     for name, value in (("every", 10.0), ("seconds", 30.0), ("lookup", 0.02)):
         parser.add_argument(f"--{name}", type=float, default=value, help=argparse.SUPPRESS)
     parser.add_argument("--burst", action="store_true", help=argparse.SUPPRESS)
-    order = parser.parse_args()
-    measure(order) if order.style else everything(order)
+    options = parser.parse_args()
+    measure(options) if options.style else everything(options)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Every text that the package's errors can have, read from its source.
 
-What varies at run time stands as ``…``. A text is found where an error is made, whether it is raised there or
-returned; what a text is put together from is followed through the local names of the same function.
+``…`` stands for the parts that vary at run time. A text is found where an error is made, whether the error is
+raised there or returned. If the text is built from local names of the same function, those are followed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from airflow_provider_vidai.errors import InputError
 PACKAGE = Path(airflow_provider_vidai.__file__).parent
 GAP = "…"
 _GAPS = re.compile(r"…[….]*…")
-#: A class whose name ends so is an error that a person may read.
+#: A class whose name ends with one of these is an error that a person may read.
 _ERRORS = ("Error", "Failed", "Gone", "TimedOut", "LostSubmit", "LeaseOver", "RateWait")
-#: These say that the code itself is wrong, never that a request or a vendor is.
+#: These report a fault in the code itself, never in a request or at a vendor.
 _INTERNAL = {"AssertionError", "NotImplementedError", "TypeError", "KeyError", "IsADirectoryError"}
-#: Of a text with fewer letters than this nothing is known but what varies: the vendor's own words.
+#: A text with fewer letters is only what varies, such as the vendor's own text, and is not listed.
 _FEWEST_LETTERS = 8
 _MOST_VARIANTS = 8
 _FATE: str = inspect.signature(InputError).parameters["fate"].default
@@ -34,7 +34,7 @@ _FATE: str = inspect.signature(InputError).parameters["fate"].default
 class ErrorText:
     """One text of an error.
 
-    :param module: where it is made, relative to the package.
+    :param module: where the error is made, relative to the package.
     :param kind: the error's class.
     """
 
@@ -74,7 +74,7 @@ def _texts_of(path: Path, module: str) -> Iterator[ErrorText]:
 
 
 def _fate(kind: str, call: ast.Call) -> str:
-    """Return what an InputError says by itself about the request and the money."""
+    """Return what an InputError adds to its text about the request and the money."""
     if kind != InputError.__name__:
         return ""
     given = [word.value for word in call.keywords if word.arg == "fate"]
@@ -103,7 +103,7 @@ def _letters(text: str) -> int:
 
 
 def _variants(node: ast.expr, names: dict[str, list[ast.expr]], depth: int = 0) -> list[str]:
-    """Return what an expression can say."""
+    """Return the texts that an expression can have."""
     if depth > 6:
         return [GAP]
     deeper = depth + 1
@@ -124,7 +124,7 @@ def _part(value: ast.expr, names: dict[str, list[ast.expr]], depth: int) -> list
     if not isinstance(value, ast.FormattedValue):
         return _variants(value, names, depth)
     inner = value.value
-    # A name may stand for a text that is put together before; anything else is known at run time only.
+    # A name may stand for a text that was built before. Anything else is known only at run time.
     return _variants(inner, names, depth) if isinstance(inner, (ast.Name, ast.IfExp)) else [GAP]
 
 

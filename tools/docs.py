@@ -1,4 +1,4 @@
-"""Keeps the parts of the pages that the code itself knows: ``python -m tools.docs`` rewrites them.
+"""Generates the parts of the pages that the code itself knows: ``python -m tools.docs`` rewrites them.
 
 The decision table comes from the data that decides, the texts of errors from the source, and the drawing of
 the layers from the import contract.
@@ -26,7 +26,7 @@ _ENTRY = re.compile(r"(<!-- texts: ([^\n]*) -->\n).*?(<!-- /texts -->)", re.DOTA
 
 
 class UnknownTextError(LookupError):
-    """An error has a text that no entry of the page is for."""
+    """An error has a text for which the page has no entry."""
 
 
 def decision_table() -> str:
@@ -38,16 +38,16 @@ def decision_table() -> str:
 
 
 def with_block(text: str, name: str, block: str) -> str:
-    """Return a page's text with what stands between two comments replaced."""
+    """Return a page's text with the part between two comments replaced."""
     begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     before, rest = text.split(begin)
     return before + begin + block + end + rest.split(end)[1]
 
 
 def with_texts(text: str) -> str:
-    """Return the page of errors with the code's texts, each under the first entry whose pattern finds it.
+    """Return the page of errors with the code's texts, each in the first entry whose pattern matches it.
 
-    :raises UnknownTextError: for a text that no entry is for.
+    :raises UnknownTextError: for a text that no entry matches.
     """
     entries = [re.compile(found[2]) for found in _ENTRY.finditer(text)]
     listed: list[list[ErrorText]] = [[] for _ in entries]
@@ -66,11 +66,11 @@ def with_texts(text: str) -> str:
 
 
 def with_layers(text: str) -> str:
-    """Return the page of the layers with their table."""
+    """Return the page about the layers with its table."""
     return with_block(text, "layers", floors_table(contract()))
 
 
-#: What each generated file is made of: a function from what it holds now to what it must hold.
+#: For each generated file, a function from its current text to the text that it must have.
 GENERATED: dict[Path, Callable[[str], str]] = {
     MONEY: lambda text: with_block(text, "decision table", decision_table()),
     LAYERS: with_layers,
@@ -80,19 +80,19 @@ GENERATED: dict[Path, Callable[[str], str]] = {
 
 
 def stale() -> list[Path]:
-    """Return the files that are not what the code says."""
-    return [path for path, made in GENERATED.items() if made(_held(path)) != _held(path)]
+    """Return the files that are out of date."""
+    return [path for path, generate in GENERATED.items() if generate(_current(path)) != _current(path)]
 
 
-def _held(path: Path) -> str:
+def _current(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def main() -> int:
-    """Rewrite what is not up to date."""
+    """Rewrite the files that are out of date."""
     try:
         for path in stale():
-            path.write_text(GENERATED[path](_held(path)), encoding="utf-8")
+            path.write_text(GENERATED[path](_current(path)), encoding="utf-8")
             print(f"rewritten: {path.relative_to(PROJECT)}")
     except UnknownTextError as error:
         print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The layers of the package as its import contract has them: a table, and a drawing."""
+"""The layers of the package, as a table and as a drawing, from its import contract."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from importlinter import api
 
 PROJECT = Path(__file__).resolve().parent.parent
-#: What each part is for; a part that is not here is drawn with its name alone.
+#: What each part is for. A part that is missing here is drawn with its name only.
 PURPOSES = {
     "operators": "tasks that buy, wait, download",
     "sensors": "tasks that wait for a job",
@@ -55,7 +55,7 @@ def floors_table(floors: list[Floor]) -> str:
 
 
 def drawing(floors: list[Floor]) -> str:
-    """Return the layers as an SVG, the highest at the top, an arrow for the direction of imports."""
+    """Return the layers as an SVG, the highest at the top, with an arrow in the direction of imports."""
     height = len(floors) * (_ROW + _GAP) + _GAP
     body = "".join(_row(floor, number) for number, floor in enumerate(floors))
     arrow_x = _WIDTH - 22

@@ -1,8 +1,8 @@
-"""Builds wheel and sdist, and checks what users would get of them: ``python -m tools.package``.
+"""Builds wheel and sdist, and checks what users would get: ``python -m tools.package``.
 
-Contents, metadata, the links on an index page, and an installation of its own with nothing but what the wheel
-asks for, where Airflow must list the provider and every module that it names must import. Needs a package
-index, and nothing else of the network.
+It checks contents, metadata, and the links on an index page. Then it installs the wheel into an empty
+environment with only the wheel's dependencies, where Airflow must list the provider and every module that the
+provider names must import. It needs a package index and no other network.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ INSTALLED = BUILD / "installed"
 SBOM = BUILD / "sbom.cdx.json"
 PACKAGE = "airflow_provider_vidai"
 NAME = "airflow-provider-vidai"
-#: What the sdist must hold besides the package: enough to build, to test and to read.
+#: What the sdist must contain besides the package, so that it can be built, tested and read.
 IN_SDIST = (
     "README.md",
     "CHANGELOG.md",
@@ -47,11 +47,11 @@ _RELATIVE = re.compile(r"\]\((?!https?://|#)([^)\s]+)\)")
 
 
 class PackageError(RuntimeError):
-    """What was built is not what users should get."""
+    """The build is not what users should get."""
 
 
 def main() -> int:
-    """Build and check, or do what the option says; return the exit code."""
+    """Build and check, or do what the option asks for; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.package", description=__doc__)
     parser.add_argument("--sbom", action="store_true", help="write the bill of materials of an installation")
     parser.add_argument("--audit", action="store_true", help="look up vulnerabilities of an installation")
@@ -77,10 +77,10 @@ def check() -> None:
     _check_metadata(_metadata(wheel))
     _check_links()
     _run(sys.executable, "-m", "twine", "check", "--strict", str(wheel), str(sdist))
-    print("built, complete, and fit for an index:", wheel.name, sdist.name)
+    print("built, complete, and ready for an index:", wheel.name, sdist.name)
     _install(wheel)
     _check_installed()
-    print(f"installed by itself: Airflow lists {NAME} {__version__}, and every module imports")
+    print(f"installed in an empty environment: Airflow lists {NAME} {__version__}, and every module imports")
 
 
 def _built(folder: Path, **environment: str) -> tuple[Path, Path]:
@@ -97,7 +97,7 @@ def _check_wheel(wheel: Path) -> None:
     folder = PROJECT / PACKAGE
     own = {f"{PACKAGE}/{path.relative_to(folder).as_posix()}" for path in _sources(folder)}
     about = {name for name in names if name.split("/")[0].endswith(".dist-info")}
-    _same("the wheel", names - about, own)
+    _same("The wheel", names - about, own)
     for wanted in ("entry_points.txt", "licenses/LICENSE"):
         if not any(name.endswith(f".dist-info/{wanted}") for name in about):
             raise PackageError(f"The wheel has no {wanted}.")
@@ -110,7 +110,7 @@ def _sources(folder: Path) -> Iterable[Path]:
 def _same(what: str, found: set[str], wanted: set[str]) -> None:
     if found != wanted:
         raise PackageError(
-            f"{what} lacks {sorted(wanted - found)}, and has {sorted(found - wanted)} too many."
+            f"{what} lacks {sorted(wanted - found)} and should not have {sorted(found - wanted)}."
         )
 
 
@@ -122,7 +122,7 @@ def _check_sdist(sdist: Path) -> None:
         raise PackageError(f"The sdist lacks {missing}.")
     stray = [name for name in names if re.search(r"(^|/)(\.venv|\.airflow|build|dist|__pycache__)", name)]
     if stray:
-        raise PackageError(f"The sdist has {stray[:5]} too many.")
+        raise PackageError(f"The sdist should not have {stray[:5]}.")
 
 
 def _metadata(wheel: Path) -> Message:
@@ -133,12 +133,12 @@ def _metadata(wheel: Path) -> Message:
 
 def _check_metadata(metadata: Message) -> None:
     if (metadata["Name"], metadata["Version"]) != (NAME, __version__):
-        raise PackageError(f"The metadata is of {metadata['Name']} {metadata['Version']}.")
+        raise PackageError(f"The metadata names {metadata['Name']} {metadata['Version']}.")
     labels = [url.partition(",")[0].strip().lower() for url in metadata.get_all("Project-URL", [])]
     if "documentation" not in labels:
         raise PackageError("The metadata has no URL 'Documentation', which Airflow shows for a provider.")
     if relative := _RELATIVE.findall(_description(metadata)):
-        raise PackageError(f"On an index page these links of the README lead nowhere: {relative}")
+        raise PackageError(f"On an index page, these links of the README lead nowhere: {relative}")
 
 
 def _description(metadata: Message) -> str:
@@ -148,7 +148,7 @@ def _description(metadata: Message) -> str:
 
 
 def _check_links() -> None:
-    """Build as a release does, where the repository is known, and look where the README's links lead."""
+    """Build like a release, where the repository is known, and check where the README's links lead."""
     known = {"VIDAI_REPOSITORY_URL": "https://example.com/one/project", "VIDAI_REPOSITORY_REF": "v1"}
     wheel, _ = _built(BUILD / "linked", **known)
     text = _description(_metadata(wheel))
@@ -198,13 +198,13 @@ def _check_installed() -> None:
         )
         shown = _run(str(_python()), "-c", code, NAME, environment=environment, folder=home).strip()
         if NAME not in shown:
-            raise PackageError(f"Airflow's page of providers links to {shown} for this one's documentation.")
+            raise PackageError(f"Airflow's page of providers links to {shown} as the documentation.")
 
 
 def _sbom() -> None:
     if not INSTALLED.exists():
         check()
-    # A tool of the checks, not of the installation that it looks at.
+    # The tool belongs to this environment, not to the installation that it examines.
     _run(sys.executable, "-m", "cyclonedx_py", "environment", str(_python()), "--of", "JSON", "-o", str(SBOM))
     print(SBOM.relative_to(PROJECT))
 
@@ -220,7 +220,7 @@ def _audit() -> None:
 
 def _run(*command: str, environment: dict[str, str] | None = None, folder: str | None = None) -> str:
     """Run a command and return what it printed; show all of it if it fails."""
-    beside = Path(sys.executable).parent / command[0]  # a tool of this environment
+    beside = Path(sys.executable).parent / command[0]  # the tool of this environment, if it has one
     first = str(beside) if beside.exists() else command[0]
     done = subprocess.run(
         [first, *command[1:]], env=environment, cwd=folder, capture_output=True, text=True, check=False

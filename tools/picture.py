@@ -1,7 +1,7 @@
-"""Draws the picture at the head of the README: one run of the demo, and the video that it made.
+"""Draws the picture at the top of the README: one run of the demo, and frames of the video that it made.
 
-``python -m tools.picture VIDEO`` takes the run's times from the expected output in the quickstart page, so
-that page and picture are of the same run, and the frames from the video that ``make demo`` landed.
+``python -m tools.picture VIDEO`` reads the run's times from the expected output in the quickstart page, so
+that page and picture show the same run. The frames come from the video that ``make demo`` landed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FRAMES, _FRAME_WIDTH = 4, 176
 
 @dataclass
 class Bar:
-    """One task: when a worker was busy with it, and when it waited without one."""
+    """One task: when a worker was busy with it, and when it waited without a worker."""
 
     name: str
     spans: list[tuple[int, int, str]] = field(default_factory=list)
@@ -42,14 +42,14 @@ def bars(output: str) -> list[Bar]:
         if name in since:
             start, before = since[name]
             if before == state == "deferred":
-                continue  # it waits on, and only its status has changed
+                continue  # it keeps waiting; only its status has changed
             bar.spans.append((start, moment, _BUSY if before == "running" else _WAITING))
         since[name] = (moment, state)
     return list(found.values())
 
 
 def frames(video: Path) -> list[bytes]:
-    """Return some frames from all over a video, as small JPEGs."""
+    """Return frames, evenly spread over a video, as small JPEGs."""
     made = []
     with av.open(str(video)) as container:
         length = float((container.duration or 0) / av.time_base)
@@ -77,12 +77,12 @@ def drawing(run: list[Bar], pictures: list[bytes]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
         'font-family="system-ui, sans-serif" font-size="14">\n'
-        "<title>One run of the demo: a worker is busy for seconds, and waiting needs none</title>\n"
+        "<title>One run of the demo: a worker is busy for seconds, none while the vendor works</title>\n"
         f'<rect width="{_WIDTH}" height="{height}" rx="10" fill="#ffffff"/>\n'
         f'<rect x="{_LEFT}" y="14" width="14" height="14" rx="3" fill="{_BUSY}"/>'
         f'<text x="{_LEFT + 20}" y="26" fill="#37474f">a worker is busy</text>\n'
         f'<rect x="{_LEFT + 150}" y="14" width="14" height="14" rx="3" fill="{_WAITING}"/>'
-        f'<text x="{_LEFT + 170}" y="26" fill="#37474f">the vendor works; no worker waits</text>\n'
+        f'<text x="{_LEFT + 170}" y="26" fill="#37474f">the vendor works; no worker is held</text>\n'
         f"{rows}{strip}</svg>\n"
     )
 
@@ -113,9 +113,9 @@ def _frame(picture: bytes, number: int, top: int) -> str:
 
 
 def main() -> None:
-    """Draw the picture anew."""
+    """Draw the picture again."""
     parser = argparse.ArgumentParser(prog="python -m tools.picture", description=__doc__)
-    parser.add_argument("video", type=Path, help="what the demo landed")
+    parser.add_argument("video", type=Path, help="the video that the demo landed")
     run = bars(QUICKSTART.read_text(encoding="utf-8"))
     PICTURE.write_text(drawing(run, frames(parser.parse_args().video)), encoding="utf-8")
     print(f"{PICTURE.relative_to(PROJECT)}: {PICTURE.stat().st_size / 1024:.0f} KB")

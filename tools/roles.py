@@ -1,4 +1,4 @@
-"""Lets docstrings in reST be read as Markdown: roles such as ``:class:`X``` become code."""
+"""Makes docstrings in reST readable as Markdown: roles such as ``:class:`X``` become code."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Hooks of the documentation site: pages from outside ``docs``, and the links that lead there.
 
-The pages are written to be read as Markdown in the repository too, so their links are paths in it. The site
-has only ``docs``: what it shows besides (the example DAGs, the changelog, ...) is made a page here, and a
-link to anything else becomes plain text.
+The pages can be read as Markdown in the repository too, so their links are paths in the repository. The site
+is built from ``docs`` only. This module adds the other files that it shows (the example DAGs, the changelog,
+...) as pages, and turns links to any other file into plain text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOCS = "docs"
-#: Files of the repository that the site shows, and where.
+#: Files outside ``docs`` that the site shows, and the page for each.
 SHOWN = {
     "CHANGELOG.md": "project/CHANGELOG.md",
     "CONTRIBUTING.md": "project/CONTRIBUTING.md",
@@ -27,13 +27,13 @@ _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]+)(#[^)\s]*)?\)"
 
 
 def shown() -> dict[str, str]:
-    """Return the page of each file of the repository that the site shows besides ``docs``."""
+    """Return the page for each file outside ``docs`` that the site shows."""
     dags = {f"dags/{path.name}": f"examples/{path.stem}.md" for path in sorted(PROJECT.glob("dags/*.py"))}
     return SHOWN | dags
 
 
 def linked(markdown: str, origin: str, page: str) -> str:
-    """Return a page's text with the links of the site.
+    """Return a page's text with its links changed to the site's.
 
     :param origin: the page's path in the repository.
     :param page: its path in the site.
@@ -78,7 +78,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Make the links of a page the site's."""
+    """Change the links of a page to the site's."""
     here = page.file.src_uri
     origin = next((path for path, there in SHOWN.items() if there == here and here != "index.md"), "")
     return linked(markdown, origin or f"{DOCS}/{here}", here)

@@ -1,4 +1,4 @@
-"""As many Venice jobs as a run asks for, at one of two accounts."""
+"""A run buys as many Venice jobs as its parameter says, at one of two accounts."""
 
 from __future__ import annotations
 

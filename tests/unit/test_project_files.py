@@ -76,11 +76,22 @@ def test_what_owners_are_named_for_exists() -> None:
 def test_where_a_change_goes_names_files_that_exist() -> None:
     table = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Where a change goes")[2]
     named = re.findall(r"`([\w<>./-]*/[\w<>./-]*|\w+\.py)`", table.partition("## Rules")[0])
-    assert len(named) > 12
+    assert len(named) > 30
     package = PROJECT / "airflow_provider_vidai"
     for name in named:
         path = name.replace("<vendor>", "venice").rstrip("/")
         assert (package / path).exists() or (PROJECT / path).exists(), name
+
+
+def test_the_walk_of_a_job_id_names_files_that_exist_and_counts_them() -> None:
+    page = (PROJECT / "docs" / "how-it-works" / "walk.md").read_text(encoding="utf-8")
+    stops = re.findall(r"^\| (\d+) \| ([^|]*) \|", page, re.MULTILINE)
+    assert [int(number) for number, _ in stops] == list(range(1, len(stops) + 1))
+    files = [re.findall(r"`([\w/]+\.py)`", cell) for _, cell in stops]
+    for name in (name for names in files for name in names):
+        assert (PROJECT / "airflow_provider_vidai" / name).exists(), name
+    visited = {names[0] for names in files}
+    assert f"{len(stops)} stops in {len(visited)} files" in page
 
 
 def test_every_page_is_in_the_sites_navigation() -> None:
