@@ -82,6 +82,21 @@ class ApiError(VidaiError):
         self.account = account
         self.everybody = everybody
 
+    def changed(self, message: str | None = None, *, retry_after: float | None = None) -> ApiError:
+        """Return a copy of this error with another text, or another wait.
+
+        An error is never edited in place: who caught it first may still log or judge what it said.
+        """
+        return type(self)(
+            str(self) if message is None else message,
+            status=self.status,
+            retryable=self.retryable,
+            retry_after=self.retry_after if retry_after is None else retry_after,
+            processed=self.processed,
+            account=self.account,
+            everybody=self.everybody,
+        )
+
 
 class TransferError(VidaiError):
     """A file could not be moved whole; nothing is left at the destination.

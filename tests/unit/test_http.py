@@ -21,9 +21,10 @@ import trustme
 from airflow_provider_vidai.answers import MAX_ANSWER, Answer
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.jobs.calls import Call, Repeat
-from airflow_provider_vidai.net.account import USER_AGENT, Account
+from airflow_provider_vidai.net.account import Account
 from airflow_provider_vidai.net.calls import Client
 from airflow_provider_vidai.net.exchange import MEDIA_HEAD
+from airflow_provider_vidai.net.policy import USER_AGENT
 from airflow_provider_vidai.net.polls import AsyncClient
 from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from tests.support.raw import Peer, answer, closed_port, endless, head, reset, serving
