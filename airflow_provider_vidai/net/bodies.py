@@ -77,12 +77,12 @@ class Stream:
         head = bytearray(size)
         return bytes(head[: self.fill(memoryview(head))])
 
-    def fill(self, room: memoryview) -> int:
-        """Read into ``room`` until it is full or the body ends; return the number of bytes read."""
+    def fill(self, buffer: memoryview) -> int:
+        """Read into ``buffer`` until it is full or the body ends; return the number of bytes read."""
         filled = 0
         with _interruptions(self._label):
-            while chunk := self._response.read1(min(len(room) - filled, PIECE)):
-                room[filled : filled + len(chunk)] = chunk
+            while chunk := self._response.read1(min(len(buffer) - filled, PIECE)):
+                buffer[filled : filled + len(chunk)] = chunk
                 filled += len(chunk)
         return filled
 
@@ -145,7 +145,7 @@ class Streams:
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: Any) -> urllib3.BaseHTTPResponse:
         with _interruptions(self._account.label):
-            return self._pool(url).request(  # which checks the URL, also after a redirect
+            return self._pool(url).request(  # _pool checks the URL, also after a redirect
                 method, url, headers=headers, body=body, redirect=False, retries=False, preload_content=False
             )
 

@@ -87,7 +87,7 @@ class Client:
         over = None
         if proxy:
             secure = verify if proxy.url.startswith("https:") else None  # httpcore refuses it for http
-            over = httpcore.Proxy(proxy.url, headers=proxy.headers, ssl_context=secure)
+            over = httpcore.Proxy(proxy.url, headers=list(proxy.headers.items()), ssl_context=secure)
         return httpcore.ConnectionPool(
             ssl_context=verify,
             proxy=over,
