@@ -171,7 +171,11 @@ class Streams:
         try:
             proxy, verify = proxy_for(self._account, url), tls(self._account)
         except InputError as error:
-            raise TransferError(f"{error.message} Nothing was transferred.", retryable=False) from None
+            raise TransferError(
+                f"{self._account.label}'s storage cannot be reached: {error.message} "
+                "Nothing was transferred.",
+                retryable=False,
+            ) from None
         if proxy:
             self._reach.check(url, by_proxy=True)
         address = proxy.url if proxy else None
