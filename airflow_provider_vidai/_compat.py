@@ -1,8 +1,9 @@
-"""Where the installed Airflow keeps what this package needs: the only module that knows.
+"""The only module that knows in which Airflow version a name is imported from where.
 
-``airflow.sdk`` is Airflow's public interface and is imported directly where it is needed. What is not in it
-has moved between Airflow 3.1 and 3.4, so it is imported here, and from here everywhere else. The provider
-common-compat does the same, but only from version 1.12 on; Airflow 3.1 and 3.2 often come with older ones.
+``airflow.sdk`` is Airflow's public interface, and modules import it directly. Names outside of it moved
+between Airflow 3.1 and 3.4; they are imported here, and every other module imports them from here. The
+provider common-compat offers the same, but only from its version 1.12 on, and Airflow 3.1 and 3.2 often come
+with an older one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-try:  # Airflow 3.2
+try:  # from Airflow 3.2 on
     from airflow.sdk.exceptions import (
         AirflowException,
         AirflowFailException,
@@ -31,7 +32,7 @@ except ImportError:
         TaskDeferred,
     )
 
-try:  # Airflow 3.2
+try:  # from Airflow 3.2 on
     from airflow.sdk.configuration import conf
 except ImportError:
     from airflow.configuration import conf
@@ -59,7 +60,7 @@ def timer(moment: datetime) -> BaseTrigger:
 
 
 def xcom() -> Any:
-    """Return the class that reads and writes XComs; from Airflow 3.3 on it can do so in a triggerer."""
+    """Return the class that reads and writes XComs; from Airflow 3.3 on it works in a triggerer too."""
     from airflow.sdk.execution_time.xcom import XCom
 
     return XCom

@@ -1,8 +1,8 @@
-"""An HTTP answer, and the one place where what comes from outside is cleaned.
+"""An HTTP answer, and the one place where data from outside is cleaned.
 
-Behind :meth:`Answer.json` and :meth:`Answer.text` nothing has to be defensive about it again: text can be
-encoded and stored, numbers fit into 64 bits and are finite, size and depth are bounded, and the account's
-own key is not in it, however a vendor repeats it.
+What :meth:`Answer.json` and :meth:`Answer.text` return is safe everywhere in the package: text can be encoded
+and stored, numbers fit into 64 bits and are finite, size and depth are bounded, and the account's own key is
+removed, in whatever form a vendor repeats it. Nothing behind this module checks any of that again.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from airflow_provider_vidai.redaction import Hidden
 
 log = logging.getLogger(__name__)
 
-#: The longest JSON answer that is read, in bytes. The longest real one is Vizard's about a project: 100 clips
-#: of 3 minutes with all that is said in them, which takes some 2 MB where letters are written as escapes.
+#: Bytes of a JSON answer that are read at most. The longest real one is Vizard's about a project: 100 clips
+#: of 3 minutes each with their transcripts, which takes some 2 MB if letters are written as escapes.
 MAX_ANSWER = 4 << 20
-#: The most values in an answer that is parsed. Its bytes are counted and not its values, so commas in text
-#: count too; the longest real answer has some 30,000.
+#: Values in an answer that are parsed at most. Commas and brackets are counted instead of values, which is
+#: faster, so those within text count too. The longest real answer has some 30,000.
 MAX_VALUES = 100_000
-#: How deep an answer may nest; what lies deeper is left out. The deepest real one has 8 levels.
+#: Levels to which an answer may nest; what lies deeper is left out. The deepest real one has 8.
 MAX_DEPTH = 40
 
-#: Bytes from which an excerpt is taken.
+#: Bytes from which an excerpt for a message is taken; cleaning 4 MiB for 300 characters would be slow.
 _EXCERPTED = 1 << 16
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', re.DOTALL)
+_STRINGS_AND_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', re.DOTALL)
 _INT64 = 1 << 63
 
 
 def clean_text(text: str) -> str:
-    """Return ``text`` as any database and any encoder takes it: no NUL, no lone surrogate."""
+    """Return ``text`` without what some database or encoder refuses: NUL and lone surrogates."""
     return _UNSTORABLE.sub(lambda found: "" if found[0] == "\0" else "\ufffd", text)
 
 
 def clean(value: Any) -> Any:
     """Return a JSON value that can be encoded and stored wherever Airflow keeps it.
 
-    Lone surrogates become U+FFFD, NULs go, integers of more than 64 bits become text, numbers that are not
-    finite become None.
+    Lone surrogates become U+FFFD, NULs are removed, integers of more than 64 bits become text, and numbers
+    that are not finite become None.
     """
     return _clean(value, Hidden(()), MAX_DEPTH + 10)
 
@@ -63,18 +63,18 @@ def _clean(value: Any, hidden: Hidden, levels: int) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, int) and not -_INT64 <= value < _INT64:
-        # Python writes no integer of more than 4300 digits.
+        # Python refuses to write integers of more than 4300 digits, which are some 14,000 bits.
         return str(value) if value.bit_length() < 10_000 else None
     return value
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer as far as it matters: status, headers (lower case), at most ``MAX_ANSWER`` of body.
+    """The status, the headers (lower case) and at most ``MAX_ANSWER`` bytes of the body of an HTTP answer.
 
-    :param whole: False when the body was longer than was read, or is media of which only the
-        first bytes were looked at.
-    :param hidden: what is left out of all that it says.
+    :param whole: False when the body was longer than was read, or is media of which only the first bytes
+        were read.
+    :param hidden: removes the account's key from everything that the answer returns.
     """
 
     status: int
@@ -87,19 +87,19 @@ class Answer:
     def read(
         cls, status: int, headers: Mapping[str, str], body: bytes, whole: bool, hidden: Hidden
     ) -> Answer:
-        """Return an answer as it came from the network, cleaned."""
+        """Return an answer made from what came from the network, cleaned."""
         cleaned = {name: hidden.text(clean_text(value)) for name, value in headers.items()}
         return cls(status, cleaned, hidden.bytes(body), whole, hidden)
 
     @property
     def content_type(self) -> str:
-        """The media type in lower case, without parameters; "" when the server did not say."""
+        """The media type in lower case, without parameters; "" when the server sent none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def json(self) -> Any:
         """Return the parsed body, cleaned.
 
-        :raises ValueError: when it is not one whole JSON document, or one that is too large to be parsed.
+        :raises ValueError: when it is not one whole JSON document, or has too many values to be parsed.
         """
         if not self.whole:
             raise ValueError("the body was cut off")
@@ -113,7 +113,7 @@ class Answer:
         """Return the first characters of the body on one line, for an error message."""
         if b"\0" in self.body[:64] or _is_binary(self.body[:256]):
             return f"{len(self.body)} bytes of {self.content_type or 'binary data'}"
-        # Cut after it was cleaned: half a key is no key that could be found.
+        # Cleaned first and cut afterwards, because half a key would not be recognised.
         return " ".join(self._text(self.body[:_EXCERPTED])[: 4 * limit].split())[:limit]
 
     def _text(self, body: bytes) -> str:
@@ -121,26 +121,27 @@ class Answer:
 
 
 def _is_binary(head: bytes) -> bool:
-    """Whether these are the first bytes of something that is no text, whatever it is called."""
+    """Whether these are the first bytes of something other than text, whatever its content type says."""
     text = head.decode("utf-8", "replace")
     odd = sum(not (char.isprintable() or char in "\t\r\n\f\ufeff") or char == "\ufffd" for char in text)
     return odd >= 8 and 10 * odd > 3 * len(text)
 
 
 def parsed(body: bytes | str, hidden: Hidden = Hidden(())) -> Any:  # noqa: B008 - it never changes
-    """Return what a JSON document from outside says, cleaned.
+    """Return the value of a JSON document from outside, cleaned.
 
-    :raises ValueError: when it is not one whole document, or too large to be parsed.
+    :raises ValueError: when it is not one whole document, or has too many values to be parsed.
     """
     text = body if isinstance(body, str) else body.decode(json.detect_encoding(body), "replace")
     values = sum(map(text.count, ",[{"))
-    # What takes long to parse is not parsed: in a triggerer everybody's waiting would stand still.
+    # A document that takes long to parse is refused: in a triggerer, every other trigger would stand still.
     if values > MAX_VALUES or text.count('"') > 4 * MAX_VALUES or text.count("\\") > 10 * MAX_VALUES:
-        raise ValueError(f"it holds more than {MAX_VALUES:,} values")
+        raise ValueError(f"it contains more than {MAX_VALUES:,} values")
     if text.count("[") + text.count("{") > MAX_DEPTH:
         text = _shallow(text)
     try:
-        # Control characters within strings are no JSON, but no reason to lose a paid job's answer.
+        # strict=False accepts control characters within strings. They are not valid JSON, but no reason to
+        # lose the answer about a paid job.
         found = json.loads(text, strict=False, parse_int=_int, parse_float=_float, parse_constant=_none)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -148,7 +149,7 @@ def parsed(body: bytes | str, hidden: Hidden = Hidden(())) -> Any:  # noqa: B008
 
 
 def _shallow(text: str) -> str:
-    """Return JSON without what is nested too deeply: recursion would fail where it is parsed."""
+    """Return JSON text without what is nested too deeply, where the recursive parser would fail."""
     parts, kept = [], 0
     for start, end in _too_deep(text):
         parts += [text[kept:start], "null"]
@@ -160,9 +161,9 @@ def _shallow(text: str) -> str:
 
 
 def _too_deep(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where the values begin and end that are nested too deeply."""
+    """Yield the beginning and end of each value that is nested too deeply."""
     depth = start = 0
-    for found in _MARKS.finditer(text):
+    for found in _STRINGS_AND_BRACKETS.finditer(text):
         mark = found[0]
         if mark in "[{":
             depth += 1

@@ -1,8 +1,8 @@
 """What can go wrong, and what it means for the money.
 
-Two questions decide what a caller does next: was anything bought (:class:`InputError` and
-:class:`ApiError` concern one call, :class:`JobError` concerns a job that exists or may exist),
-and can the same thing be tried again.
+Two questions decide what a caller does next. Was anything bought? :class:`InputError` and :class:`ApiError`
+concern one call, :class:`JobError` concerns a job that exists or may exist. And can the same thing be tried
+again?
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-#: What is known about a charge. "maybe" is said whenever the vendor does not tell.
+#: What is known about a charge. It is "maybe" whenever the vendor does not say.
 Charged = Literal["no", "maybe", "yes", "refunded"]
 
-#: The longest wait that a vendor's answer can ask for, in seconds: a month.
+#: The longest wait that a vendor's answer can ask for, in seconds: a month. More than that is taken for a
+#: mistake in a header, and a timer for a moment past the year 9999 could not even be made.
 LONGEST_WAIT = 30 * 86400.0
 
-#: How the fate of the money is told to a person, in every message about a job.
+#: The sentence on the money that ends every message about a job.
 MONEY: dict[Charged, str] = {
     "no": "Nothing was charged.",
     "maybe": "It may have been charged.",
@@ -26,7 +27,7 @@ MONEY: dict[Charged, str] = {
 
 
 class VidaiError(Exception):
-    """Root of every error this package raises on its own account."""
+    """Root of every error that this package raises itself."""
 
 
 class InputError(VidaiError):
@@ -56,9 +57,9 @@ class ApiError(VidaiError):
     :param retryable: whether the same call may succeed later.
     :param retry_after: seconds the vendor asked to wait, if it did.
     :param processed: whether the vendor can have acted on the request: "no" only when that is
-        proved (the connection never opened, or the vendor said it refused the request).
-    :param account: the answer speaks of the key or the account (401, 402, 403), not of the call.
-    :param everybody: ``retry_after`` holds for all calls of the account, not only for such a one.
+        proven (the connection never opened, or the vendor said it refused the request).
+    :param account: whether the answer concerns the key or the account (401, 402, 403), not the call.
+    :param everybody: whether ``retry_after`` holds for all calls of the account, not only for this kind.
     """
 
     def __init__(
@@ -75,16 +76,31 @@ class ApiError(VidaiError):
         super().__init__(message)
         self.status = status
         self.retryable = retryable
-        # A header may say anything; a timer takes no infinity, and a task does not wait for a year.
+        # A header may say anything, and a timer accepts neither NaN nor infinity.
         known = retry_after is not None and not math.isnan(retry_after)
         self.retry_after = min(max(retry_after or 0.0, 0.0), LONGEST_WAIT) if known else None
         self.processed = processed
         self.account = account
         self.everybody = everybody
 
+    def changed(self, message: str | None = None, *, retry_after: float | None = None) -> ApiError:
+        """Return a copy of this error with another text, or another wait.
+
+        An error is never edited in place: who caught it first may still log or judge what it said.
+        """
+        return type(self)(
+            str(self) if message is None else message,
+            status=self.status,
+            retryable=self.retryable,
+            retry_after=self.retry_after if retry_after is None else retry_after,
+            processed=self.processed,
+            account=self.account,
+            everybody=self.everybody,
+        )
+
 
 class TransferError(VidaiError):
-    """A file could not be moved whole; nothing is left at the destination.
+    """A file could not be transferred whole; nothing is left at the destination.
 
     :param retryable: whether the same transfer may succeed later.
     """
@@ -95,7 +111,7 @@ class TransferError(VidaiError):
 
 
 class AddressGone(TransferError):
-    """The only URL of a file answers that the file is not there.
+    """The only URL that a file has answers that the file is not there.
 
     :param status: HTTP 404 or 410.
     """
@@ -124,7 +140,7 @@ class JobFailed(JobError):
 
 
 class JobTimedOut(JobError):
-    """The job was not seen to end by the deadline. As far as is known it goes on; a retry re-attaches."""
+    """The job had not ended by the deadline. As far as is known it is still running; a retry re-attaches."""
 
 
 class JobGone(JobError):
@@ -132,7 +148,7 @@ class JobGone(JobError):
 
 
 class LeaseOver(JobGone):
-    """The vendor keeps the job, and its files no more; that is certain."""
+    """The vendor still has the job but certainly no longer its files."""
 
 
 class LostSubmit(JobError):

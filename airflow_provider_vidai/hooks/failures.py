@@ -1,4 +1,9 @@
-"""What an error means for Airflow: the one place where it is decided whether a retry makes sense."""
+"""Translates this package's errors into Airflow's exceptions.
+
+Nothing is decided here about sending a call again: :mod:`airflow_provider_vidai.net.retry` does that for SAFE
+calls within one attempt of the task, and the purchase's own rules do it for what buys. An error that arrives
+here says by itself whether a later attempt can help.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +39,6 @@ def airflow_failures() -> Iterator[None]:
         yield
     except VidaiError as error:
         kind = AirflowException if is_retryable(error) else AirflowFailException
-        # What cannot be done with the ledger is found out before anything is sent.
+        # A ledger that cannot be used is noticed before anything is sent.
         fate = ". This try bought nothing; what an earlier one bought is kept."
         raise kind(f"{error}{fate if isinstance(error, LedgerError) else ''}") from error

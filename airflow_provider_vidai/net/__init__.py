@@ -1,1 +1,1 @@
-"""Calls, status checks and bodies: all traffic with the vendors, and what its failures prove."""
+"""All traffic with the vendors: calls, status checks and file bodies, under one policy."""

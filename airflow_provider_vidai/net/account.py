@@ -1,32 +1,27 @@
-"""Where calls go and with which key: what a connection boils down to."""
+"""An account at a vendor: the URL, the key and the settings that a connection gives."""
 
 from __future__ import annotations
 
 import hashlib
-import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 
-import httpx
-
-from airflow_provider_vidai import __version__
 from airflow_provider_vidai.redaction import Hidden, shown_media
-
-USER_AGENT = f"airflow-provider-vidai/{__version__}"
 
 
 @dataclass(frozen=True)
 class Account:
     """One account at one vendor, as the network layer needs it.
 
-    :param label: the vendor's name for messages.
+    :param label: the vendor's name, for messages.
     :param base_url: without a trailing slash.
-    :param key_headers: the header that carries the key; never shown.
-    :param polls_per_minute: status calls allowed, None for no limit.
-    :param max_connections: open at once for status calls.
+    :param key_headers: the headers that carry the key; never shown.
+    :param polls_per_minute: status checks allowed per minute; None for no limit.
+    :param max_connections: connections open at once for status checks.
     :param timeout: seconds for one call, from first to last byte.
-    :param verify: False, or True, or the path of a CA bundle.
+    :param verify: True to check certificates, False to accept any, or the path of a CA bundle.
+    :param proxy: URL of the proxy for calls and files; None for the environment's.
     """
 
     label: str
@@ -40,9 +35,24 @@ class Account:
 
     @property
     def id(self) -> str:
-        """Identify the account across connections without telling its key."""
+        """The account at the vendor, as a hash that does not reveal the key.
+
+        It is the same for every connection that leads there. Vendors count status checks by account, so
+        whatever is limited is counted under this id.
+        """
         text = "\0".join((self.base_url, *self.key_headers.values()))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def sharing_key(self) -> Hashable:
+        """What two accounts must have in common to share one client: every field.
+
+        It is made from the dataclass's own list of fields, so that a new setting cannot be forgotten here. A
+        client that ignored one would send one connection's traffic with another connection's settings.
+        """
+        # The URL and the key are in the id, as a hash.
+        settings = (one.name for one in fields(self) if one.name not in ("base_url", "key_headers"))
+        return self.id, *(getattr(self, name) for name in settings)
 
     @property
     def shown_url(self) -> str:
@@ -51,22 +61,11 @@ class Account:
 
     @property
     def hidden(self) -> Hidden:
-        """The account's key, in any form in which an answer may repeat it."""
+        """What removes the account's key from an answer, in any form in which a vendor may repeat it."""
         return _hidden(tuple(self.key_headers.values()))
 
-    @property
-    def ssl_context(self) -> ssl.SSLContext:
-        """The TLS settings, made once per process: a context costs about 30 ms."""
-        return _ssl_context(self.verify)
 
-
+# Kept, because every answer is searched for the key, and the patterns for that depend on the key alone.
 @lru_cache(maxsize=64)
 def _hidden(values: tuple[str, ...]) -> Hidden:
     return Hidden(values)
-
-
-@lru_cache(maxsize=8)
-def _ssl_context(verify: bool | str) -> ssl.SSLContext:
-    if isinstance(verify, str):
-        return ssl.create_default_context(cafile=verify)
-    return httpx.create_ssl_context(verify=verify)

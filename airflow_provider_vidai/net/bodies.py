@@ -1,44 +1,48 @@
-"""Long bodies in and out, over urllib3: several times less work per byte than httpx.
+"""File bodies in and out, over urllib3, which takes several times less work per byte than httpx.
 
-Nothing here follows a redirect with the key, or from https to http, or tells a URL.
+A redirect is never followed with the key, nor from https to http. No error and no log line contains a URL,
+because a signed URL is a secret.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import logging
-import urllib.request
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_vidai.answers import clean_text
-from airflow_provider_vidai.errors import TransferError, VidaiError
+from airflow_provider_vidai.errors import InputError, TransferError, VidaiError
 from airflow_provider_vidai.jobs.calls import Fetch, Put
-from airflow_provider_vidai.net.account import USER_AGENT, Account
+from airflow_provider_vidai.net.account import Account
+from airflow_provider_vidai.net.policy import HEADERS, Proxy, is_untrusted, proxy_for, tls
 from airflow_provider_vidai.net.reach import Reach
 
 # urllib3 logs each request's path with its query at DEBUG, and a signed URL is a secret.
 logging.getLogger("urllib3").setLevel(logging.INFO)
-# It warns of a header that it cannot read, with the whole URL.
+# Its warning of an unreadable header contains the whole URL.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
-#: The most that is read from the network at a time, in bytes.
+#: Bytes that one read takes from the network at most: large enough that the work per read does not count, and
+#: small enough to bound the memory whatever the file's size.
 READ = 1 << 20
-#: The same where several connections fill buffers at once.
+#: The same where several connections fill buffers at once, each of which needs memory of its own.
 PIECE = 1 << 18
+#: A storage redirects once, to a region or a CDN; a longer chain is most likely a circle.
 _MOST_REDIRECTS = 5
-#: How often in a row a transfer is resumed without having moved a byte.
+#: How often in a row a transfer is resumed without having moved a byte. With pauses that double, five
+#: attempts take about half a minute: longer than a dropped connection needs, and short for a worker to be
+#: held in vain.
 FRUITLESS_TRIES = 5
-#: A signed URL is a lease: these statuses say that it ran out, and a fresh URL may work.
+#: Statuses that mean the signed URL has expired; a fresh URL may work.
 LEASE_OVER = frozenset({403, 404, 410})
-#: Statuses of a trouble that passes.
+#: Statuses of failures that may pass.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -48,7 +52,7 @@ class Interrupted(Exception):
 
 
 class Stream:
-    """A body on its way in."""
+    """A body that is being received."""
 
     def __init__(self, account: Account, response: urllib3.BaseHTTPResponse) -> None:
         self._label = account.label
@@ -59,12 +63,12 @@ class Stream:
         )
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield what has arrived, as it arrives, so that an interruption loses nothing.
+        """Yield bytes as they arrive, so that an interruption loses none of them.
 
         :raises Interrupted: when the connection breaks.
         """
         with _interruptions(self._label):
-            # The length is checked by the caller, who knows how to go on from a short body.
+            # A short body is no error here: the caller checks the length and knows how to resume.
             while chunk := self._response.read1(READ):
                 yield chunk
 
@@ -73,12 +77,12 @@ class Stream:
         head = bytearray(size)
         return bytes(head[: self.fill(memoryview(head))])
 
-    def fill(self, room: memoryview) -> int:
-        """Read into ``room`` until it is full or the body ends; return how many bytes came."""
+    def fill(self, buffer: memoryview) -> int:
+        """Read into ``buffer`` until it is full or the body ends; return the number of bytes read."""
         filled = 0
         with _interruptions(self._label):
-            while chunk := self._response.read1(min(len(room) - filled, PIECE)):
-                room[filled : filled + len(chunk)] = chunk
+            while chunk := self._response.read1(min(len(buffer) - filled, PIECE)):
+                buffer[filled : filled + len(chunk)] = chunk
                 filled += len(chunk)
         return filled
 
@@ -92,6 +96,7 @@ class Streams:
     def __init__(self, account: Account, connections: int = 1) -> None:
         self._account = account
         self._connections = connections
+        # One for direct connections and one for each proxy: storage and API may need different ones.
         self._pools: dict[str | None, urllib3.PoolManager] = {}
         self._reach = Reach(account)
 
@@ -107,10 +112,10 @@ class Streams:
         """Open the file of ``fetch``.
 
         :raises Interrupted: when there is no connection.
-        :raises TransferError: when it redirects to somewhere it may not.
+        :raises TransferError: when it must not be opened, or redirects to where it must not.
         """
         body = None if fetch.body is None else json.dumps(fetch.body).encode()
-        sent = {**_COMMON, "Accept-Encoding": "identity", **fetch.headers, **headers}
+        sent = {**HEADERS, **fetch.headers, **headers}
         if body is not None:
             sent["Content-Type"] = "application/json"
         if fetch.with_key:
@@ -131,15 +136,16 @@ class Streams:
         """Send ``body``, ``size`` bytes, and return the status of the answer.
 
         :raises Interrupted: when the connection breaks.
+        :raises TransferError: when the URL must not be opened.
         """
-        headers = {**_COMMON, "Content-Type": put.content_type, "Content-Length": str(size)}
+        headers = {**HEADERS, "Content-Type": put.content_type, "Content-Length": str(size)}
         response = self._send("PUT", put.url, headers, body)
         response.close()
         return response.status
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: Any) -> urllib3.BaseHTTPResponse:
         with _interruptions(self._account.label):
-            return self._pool(url).request(  # which checks the URL, also after a redirect
+            return self._pool(url).request(  # _pool checks the URL, also after a redirect
                 method, url, headers=headers, body=body, redirect=False, retries=False, preload_content=False
             )
 
@@ -162,42 +168,35 @@ class Streams:
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         self._reach.check(url)
-        proxy = self._account.proxy or _proxy_of_environment(url)
+        try:
+            proxy, verify = proxy_for(self._account, url), tls(self._account)
+        except InputError as error:
+            raise TransferError(
+                f"{self._account.label}'s storage cannot be reached: {error.message} "
+                "Nothing was transferred.",
+                retryable=False,
+            ) from None
         if proxy:
             self._reach.check(url, by_proxy=True)
-        if proxy not in self._pools:
-            options: dict[str, Any] = {
-                "ssl_context": self._account.ssl_context,
+        address = proxy.url if proxy else None
+        if address not in self._pools:
+            options = {
+                "ssl_context": verify,
                 "timeout": self._account.timeout,
                 "maxsize": self._connections,
             }
-            self._pools[proxy] = _over(proxy, options) if proxy else self._reach.pool(**options)
-        return self._pools[proxy]
+            self._pools[address] = _over(proxy, options) if proxy else self._reach.pool(**options)
+        return self._pools[address]
 
 
-_COMMON = {"User-Agent": USER_AGENT}
+def _over(proxy: Proxy, options: Mapping[str, Any]) -> urllib3.ProxyManager:
+    """Return a pool of connections over a proxy."""
+    verify = options["ssl_context"]  # also for the proxy's own certificate, if its URL is an https one
+    return urllib3.ProxyManager(proxy.url, proxy_headers=proxy.headers, proxy_ssl_context=verify, **options)
 
 
-def _over(proxy: str, options: Mapping[str, Any]) -> urllib3.ProxyManager:
-    """Return a pool over a proxy, with the user and password of its URL, which urllib3 leaves out."""
-    parts = urllib3.util.parse_url(proxy)
-    headers = None
-    if parts.auth:
-        user, _, password = parts.auth.partition(":")
-        # In UTF-8, as the API's calls send it; urllib3's own helper knows only Latin-1.
-        told = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
-        headers = {"Proxy-Authorization": f"Basic {told}"}
-    return urllib3.ProxyManager(parts._replace(auth=None).url, proxy_headers=headers, **options)
-
-
-def _proxy_of_environment(url: str) -> str | None:
-    """Return the proxy that the usual environment variables name for ``url``."""
-    parts = urlsplit(url)
-    if parts.hostname is None or urllib.request.proxy_bypass(parts.netloc):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
-
-
+# A body may be sent or fetched again without harm, so that "never opened" and "broken" are the same here:
+# both are repeated. Only what is impossible is not.
 @contextlib.contextmanager
 def _interruptions(label: str) -> Iterator[None]:
     try:
@@ -205,5 +204,11 @@ def _interruptions(label: str) -> Iterator[None]:
     except VidaiError:
         raise
     except (HTTPError, HTTPException, OSError, ValueError) as error:
-        # The text of some of these holds the URL, which is a secret.
+        if is_untrusted(str(error)):
+            raise TransferError(
+                f"Could not connect to {label}'s storage: its certificate is not trusted. Set ca_bundle in "
+                "the connection. Nothing was transferred.",
+                retryable=False,
+            ) from None
+        # Only the type is quoted: the text of some of these holds the URL, which is a secret.
         raise Interrupted(f"the connection to {label}'s storage broke ({type(error).__name__})") from None

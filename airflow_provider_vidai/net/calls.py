@@ -1,6 +1,6 @@
-"""The synchronous driver of a Call, for hooks and operators.
+"""The synchronous driver of a Call, for hooks and operators, over httpcore.
 
-It follows no redirect (httpcore knows none), sends the key to nothing but the account's own host, reads at
+It follows no redirect (httpcore has no such feature), sends the key to the account's own host only, reads at
 most 4 MiB of an answer (and only the first bytes of media), and turns every network failure into an
 ApiError that says whether the request can have arrived.
 """
@@ -9,29 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import random
-import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import httpcore
 import httpx
 
-from airflow_provider_vidai.errors import ApiError, VidaiError
+from airflow_provider_vidai.errors import VidaiError
 from airflow_provider_vidai.jobs.calls import Call, Repeat
 from airflow_provider_vidai.net.account import Account
 from airflow_provider_vidai.net.deadline import Backend, deadline
-from airflow_provider_vidai.net.exchange import (
-    Body,
-    broken,
-    meaning,
-    never_opened,
-    proxy_of,
-    request_of,
-    setting_up,
-    timeout_of,
-)
-from airflow_provider_vidai.net.retry import pause_before_retry
+from airflow_provider_vidai.net.exchange import Body, meaning, request_of, timeout_of
+from airflow_provider_vidai.net.policy import broken, never_opened, proxy_for, tls
+from airflow_provider_vidai.net.retry import ATTEMPTS, repeated
 
 T = TypeVar("T")
 
@@ -39,12 +29,13 @@ T = TypeVar("T")
 logging.getLogger("httpx").setLevel(logging.WARNING)
 logging.getLogger("httpcore").setLevel(logging.WARNING)
 
-log = logging.getLogger(__name__)
-
-#: Connections open at once, and the seconds for which one that is idle is kept.
+#: Connections open at once. A hook sends one call after the other; the rest is room for a hook shared by
+#: threads.
 _CONNECTIONS = 20
+#: Seconds for which an idle connection is kept: long enough for the calls of one operator, and shorter than
+#: the time after which a server or load balancer closes it without a word.
 _KEPT = 5.0
-# These fail before a byte of the request is sent; whatever else is raised proves nothing of the kind.
+# These come before a byte of the request is sent. Whatever else is raised does not prove that.
 _NEVER_OPENED = (
     httpcore.ConnectError,
     httpcore.ConnectTimeout,
@@ -61,32 +52,21 @@ class Client:
     def __init__(self, account: Account) -> None:
         self.account = account
 
-    def send(self, call: Call[T], *, attempts: int = 4) -> T:
+    def send(self, call: Call[T], *, attempts: int = ATTEMPTS) -> T:
         """Run ``call`` and return what its answer means.
 
-        SAFE calls are repeated on passing failures; ONCE calls are sent exactly once, on a
-        connection of their own, because one that is reused may have been closed by the server and
+        SAFE calls are repeated as :mod:`airflow_provider_vidai.net.retry` decides. ONCE calls are sent
+        exactly once, on a connection of their own: a kept connection may have been closed by the server, and
         the failure would look like a lost purchase.
 
-        :param attempts: how often a SAFE call is sent at most; 1 for status calls, whose retry is
-            the next look.
+        :param attempts: how often a SAFE call is sent at most; 1 for status checks, which their caller
+            repeats.
         :raises VidaiError: see :mod:`airflow_provider_vidai.errors`.
         """
         if call.repeat is Repeat.ONCE:
             with self._open() as http:
                 return self._exchange(http, call)
-        for attempt in range(1, attempts + 1):
-            try:
-                return self._exchange(self._kept(), call)
-            except ApiError as error:
-                pause = pause_before_retry(error, attempt, attempts, jitter=random.random())  # noqa: S311
-                if pause is None:
-                    if attempts > 1:  # a status call's owner tells the fate of the job
-                        error.args = (f"{error} Nothing was charged for this call.",)
-                    raise
-                log.warning("%s Trying again in %.0f s.", error, pause)
-                time.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+        return repeated(lambda: self._exchange(self._kept(), call), attempts)
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -103,15 +83,18 @@ class Client:
         return self._http
 
     def _open(self) -> httpcore.ConnectionPool:
-        with setting_up(self.account):
-            verify, proxy = self.account.ssl_context, proxy_of(self.account)
-            return httpcore.ConnectionPool(
-                ssl_context=verify,
-                proxy=_proxy(proxy) if proxy else None,
-                max_connections=_CONNECTIONS,
-                keepalive_expiry=_KEPT,
-                network_backend=Backend(),
-            )
+        verify, proxy = tls(self.account), proxy_for(self.account, self.account.base_url)
+        over = None
+        if proxy:
+            secure = verify if proxy.url.startswith("https:") else None  # httpcore refuses it for http
+            over = httpcore.Proxy(proxy.url, headers=list(proxy.headers.items()), ssl_context=secure)
+        return httpcore.ConnectionPool(
+            ssl_context=verify,
+            proxy=over,
+            max_connections=_CONNECTIONS,
+            keepalive_expiry=_KEPT,
+            network_backend=Backend(),
+        )
 
     def _exchange(self, http: httpcore.ConnectionPool, call: Call[T]) -> T:
         account = self.account
@@ -133,15 +116,6 @@ class Client:
                 if body.add(chunk):
                     break
         return meaning(account, call, body.answer())
-
-
-def _proxy(url: str) -> httpcore.Proxy:
-    told = httpx.Proxy(url)
-    at = told.url
-    return httpcore.Proxy(
-        httpcore.URL(scheme=at.raw_scheme, host=at.raw_host, port=at.port, target=at.raw_path),
-        auth=told.raw_auth,
-    )
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
-"""A network backend that bounds a whole exchange, and not only each read and write of it.
+"""A network backend for httpcore that limits the time of a whole exchange, not only of each read and write.
 
-A server that sends a byte now and then, or one "100 Continue" after the other, satisfies any timeout of a
-single read for as long as it likes.
+A server that sends one byte now and then, or one "100 Continue" after the other, never exceeds the timeout of
+a single read. Without a limit for the whole, it could hold a worker forever.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 
 import httpcore
 
-#: Bytes that are written before the time is looked at again.
+#: Bytes that are written before the remaining time is checked again: 64 KiB, so that even a slow line is
+#: noticed in time.
 _PIECE = 1 << 16
 
 _DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -24,7 +25,7 @@ _DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Let everything that the body does through a :class:`Backend` end after ``seconds`` in total."""
+    """Limit everything that the block does through a :class:`Backend` to ``seconds`` in total."""
     token = _DEADLINE.set(time.monotonic() + seconds)
     try:
         yield
@@ -33,9 +34,9 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float | None:
-    """Return how long the next operation may take.
+    """Return the seconds that the next operation may take.
 
-    :raises httpcore.TimeoutException: of type ``late``, when no time is left.
+    :raises httpcore.TimeoutException: of the type ``late``, when no time is left.
     """
     until = _DEADLINE.get()
     if until is None:
@@ -47,7 +48,10 @@ def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float
 
 
 class Backend(httpcore.NetworkBackend):
-    """TCP connections that keep the deadline of the exchange they serve."""
+    """Opens TCP connections that obey the deadline of the exchange that uses them.
+
+    The deadline is the exchange's and not the connection's, because a kept connection serves several.
+    """
 
     def __init__(self) -> None:
         self._tcp = httpcore.SyncBackend()
@@ -60,7 +64,10 @@ class Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first address of ``host`` that answers."""
+        """Connect to the first address of ``host`` that answers.
+
+        httpcore's own backend would give each address the whole timeout, one after the other.
+        """
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
@@ -89,7 +96,7 @@ class _Stream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        # In pieces: a server that takes a few bytes at a time must not hold a large body for ever.
+        # In pieces, because a server that reads a few bytes at a time must not hold a large body forever.
         for start in range(0, len(buffer), _PIECE):
             self._stream.write(buffer[start : start + _PIECE], _left(timeout, httpcore.WriteTimeout))
 

@@ -1,7 +1,7 @@
-"""Where a vendor may send us for a file, or with one: to the public internet, and not into this network.
+"""Which addresses a file may be fetched from or sent to: the public internet, and not this network.
 
-A URL in an answer is somebody else's text. Followed blindly, it would make a worker read, or write to, what
-only this network can reach: a metadata service, a database, another host's loopback.
+A URL in a vendor's answer is somebody else's text. Followed blindly, it would make a worker read from, or
+write to, what only this network can reach: a cloud's metadata service, a database, the worker's own loopback.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ from airflow_provider_vidai.net.account import Account
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-#: Networks of IPv6 in which the last 32 bits are an IPv4 address that is meant.
-_CARRIERS = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "::ffff:0:0:0/96")))
+#: IPv6 networks whose addresses contain an IPv4 address in their last 32 bits, to which the traffic goes.
+_IPV4_INSIDE = tuple(
+    map(ipaddress.IPv6Network, ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "::ffff:0:0:0/96"))
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def is_internal(text: str) -> bool:
-    """Whether an IP address leads elsewhere than to one host on the public internet."""
+    """Whether an IP address is anything but one host on the public internet."""
     return _is_internal(ipaddress.ip_address(text.partition("%")[0]))
 
 
 def _is_internal(address: _Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if any(address in network for network in _CARRIERS):
+        if any(address in network for network in _IPV4_INSIDE):
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return _is_internal(inner)
@@ -45,24 +47,25 @@ def _is_internal(address: _Address) -> bool:
     return not address.is_global or address.is_multicast
 
 
-def _written_address(host: str) -> str | None:
-    """Return the address that ``host`` is, however it is written, or None for a name."""
+def _literal_address(host: str) -> str | None:
+    """Return the address that ``host`` is, in whatever spelling, or None for a name."""
     plain = unicodedata.normalize("NFKC", host).strip("[]").rstrip(".").partition("%")[0]
     try:
         return str(ipaddress.ip_address(plain))
     except ValueError:
         pass
     try:
-        # As the system reads it where it connects: 2130706433, 0x7f.1 and 0177.0.0.1 are 127.0.0.1.
+        # This is how the system reads it when it connects: 2130706433, 0x7f.1 and 0177.0.0.1 are 127.0.0.1.
         return socket.inet_ntoa(socket.inet_aton(plain)) if plain[:1].isdigit() else None
     except (OSError, ValueError):
         return None
 
 
 def _addresses(host: str) -> list[str]:
-    written = _written_address(host)
-    if written is not None:
-        return [written]
+    literal = _literal_address(host)
+    if literal is not None:
+        return [literal]
+    # Any machine may take these names for itself (RFC 6761), whatever this machine's resolver says of them.
     if host.rstrip(".").lower().rpartition(".")[2] == "localhost":
         return ["127.0.0.1"]
     try:
@@ -72,7 +75,7 @@ def _addresses(host: str) -> list[str]:
 
 
 class Reach:
-    """What one account's files may be moved from and to.
+    """The check of every address from or to which one account's files are moved.
 
     An account whose own host is internal, as a sandbox's is, may have its files there too.
     """
@@ -82,16 +85,16 @@ class Reach:
         self._own_host = urlsplit(account.base_url).hostname or ""
 
     @cached_property
-    def _at_home(self) -> bool:
+    def _own_host_is_internal(self) -> bool:
         return any(map(is_internal, _addresses(self._own_host)))
 
     def check(self, url: str, *, by_proxy: bool = False) -> None:
-        """Make sure that ``url`` can be opened, and by its host may be.
+        """Make sure that ``url`` can be opened, and that its host may be.
 
-        A name is looked up only if a proxy connects to it; otherwise the connection itself is checked, which
-        no name can change afterwards.
+        A name is resolved here only if a proxy will connect to it. Otherwise the open connection is checked
+        (see :meth:`pool`), because a name can resolve to another address a moment later.
 
-        :raises TransferError: when it can't, or may not.
+        :raises TransferError: when it cannot be opened, or must not be.
         """
         try:
             parts = urllib3.util.parse_url(url)
@@ -103,17 +106,17 @@ class Reach:
                 f"{self._label} names an address for the file that is no usable http(s) URL. "
                 "Nothing was transferred."
             )
-        found = _addresses(parts.host) if by_proxy else [_written_address(parts.host)]
+        found = _addresses(parts.host) if by_proxy else [_literal_address(parts.host)]
         for address in found:
             if address is not None:
                 self.admit(address)
 
     def admit(self, address: str) -> None:
-        """Make sure that an IP address may be talked to.
+        """Make sure that ``address`` may be connected to.
 
-        :raises TransferError: when it may not.
+        :raises TransferError: when it must not be.
         """
-        if is_internal(address) and not self._at_home:
+        if is_internal(address) and not self._own_host_is_internal:
             raise TransferError(
                 f"{self._label} names an address for the file that leads to {address}, which is not on the "
                 "public internet. It was not opened: only an account whose own host is internal, like a "
@@ -122,10 +125,11 @@ class Reach:
             )
 
     def pool(self, **options: Any) -> urllib3.PoolManager:
-        """Return a pool of direct connections, each of which is checked before a byte is sent on it."""
+        """Return a pool of direct connections; each is checked before a byte is sent on it."""
         reach = self
 
-        # urllib3 opens every connection's socket in this method, before TLS and before the request.
+        # urllib3 opens every connection's socket in _new_conn, before TLS and before the request. It is
+        # private, but it is the only place where the address is final and nothing has been sent yet.
         class Plain(HTTPConnection):
             def _new_conn(self) -> socket.socket:
                 return reach._admitted(super()._new_conn())

@@ -1,6 +1,8 @@
-"""What the triggers of one process share: in each event loop, one budget per account and one client.
+"""What the triggers of one triggerer share: clients, budgets, and connections that were read.
 
-And the reading of a connection: in a triggerer it takes some 20 ms, one at a time.
+One event loop has one budget per account, and one client per account and settings. A thousand triggers with a
+client each would open a thousand connections, and with a budget each exceed the vendor's limit a
+thousandfold.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from airflow_provider_vidai.net.polls import AsyncClient
 
 
 class Line:
-    """A line to an account: its client and its budget."""
+    """A line to an account: its client, its budget, and the number of triggers that use them."""
 
     def __init__(self, account: Account, budget: Budget) -> None:
         self.client = AsyncClient(account)
@@ -31,34 +33,35 @@ class _Reading(NamedTuple):
     account: asyncio.Task[Account]
 
 
-#: An account, and how it is reached.
-_Settings = tuple[str, bool | str, str | None, float, int]
-
-_LINES: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Settings, Line]] = (
+# By event loop, because neither a client's connections nor a budget's futures work in another loop than their
+# own.
+_LINES: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Line]] = (
     weakref.WeakKeyDictionary()
 )
 _READINGS: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, _Reading]] = (
     weakref.WeakKeyDictionary()
 )
 
-#: For so many seconds the account that one trigger has read serves the others too.
+#: Seconds for which triggers share a connection lookup. A triggerer reads connections one at a time, some 20
+#: ms each, so a thousand triggers that start together would wait 20 s for the last of them. A minute covers
+#: that start, and a changed connection is still noticed soon; after a refused key it is read again at once.
 READING_LASTS = 60.0
 
 
 async def read_once(
     key: Hashable, read: Callable[[], Coroutine[Any, Any, Account]], *, since: float = 0.0
 ) -> Account:
-    """Return what ``read`` returns, or what it returned to another trigger within the last minute.
+    """Return what ``read`` returns, or what it returned to another trigger within ``READING_LASTS``.
 
-    :param key: what is read.
-    :param since: what was read before this moment (seconds since the epoch) is of no use.
-    :raises Exception: what ``read`` raises, to all who wait for it and to nobody later.
+    :param key: identifies the connection.
+    :param since: do not use what was read before this moment (seconds since the epoch).
+    :raises Exception: what ``read`` raises, to all callers that wait for it; later callers read again.
     """
     readings = _READINGS.setdefault(asyncio.get_running_loop(), {})
     found, now = readings.get(key), time.time()
     if found is None or found.since < max(since, now - READING_LASTS) or _failed(found.account):
         found = readings[key] = _Reading(now, asyncio.create_task(read()))
-    # A trigger that is cancelled must not take the reading from the others.
+    # Shielded: a trigger that is cancelled must not cancel the reading that others wait for.
     return await asyncio.shield(found.account)
 
 
@@ -70,16 +73,16 @@ def _failed(reading: asyncio.Task[Account]) -> bool:
 async def line(account: Account) -> AsyncIterator[Line]:
     """Share the account's line; it is closed when its last user leaves.
 
-    Connections that lead to one account with other settings have lines of their own, on one budget:
-    the vendor counts by account.
+    Connections that lead to one account with different settings have a line each, but one budget, because the
+    vendor counts by account.
 
     :raises InputError: when the account's CA bundle or proxy cannot be used.
     """
     lines = _LINES.setdefault(asyncio.get_running_loop(), {})
-    key: _Settings = (account.id, account.verify, account.proxy, account.timeout, account.max_connections)
+    key = account.sharing_key
     shared = lines.get(key)
     if shared is None:
-        of_account = (other.budget for known, other in lines.items() if known[0] == account.id)
+        of_account = (other.budget for other in lines.values() if other.client.account.id == account.id)
         budget = next(of_account, None) or Budget(account.polls_per_minute)
         shared = lines[key] = Line(account, budget)
     shared.users += 1

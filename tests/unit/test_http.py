@@ -21,9 +21,10 @@ import trustme
 from airflow_provider_vidai.answers import MAX_ANSWER, Answer
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.jobs.calls import Call, Repeat
-from airflow_provider_vidai.net.account import USER_AGENT, Account
+from airflow_provider_vidai.net.account import Account
 from airflow_provider_vidai.net.calls import Client
 from airflow_provider_vidai.net.exchange import MEDIA_HEAD
+from airflow_provider_vidai.net.policy import USER_AGENT
 from airflow_provider_vidai.net.polls import AsyncClient
 from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from tests.support.raw import Peer, answer, closed_port, endless, head, reset, serving
@@ -40,11 +41,11 @@ def account(url: str, **changes: Any) -> Account:
 def call(parse: Any = None, **changes: Any) -> Call[Any]:
     """A call that returns the parsed JSON of a success."""
     values = {"method": "GET", "path": "/thing", "query": (("token", QUERY),), **changes}
-    return Call("do a thing", parse=parse or (lambda told: VIDIO.read(told, "do a thing")), **values)
+    return Call("do a thing", parse=parse or (lambda found: VIDIO.read(found, "do a thing")), **values)
 
 
-def raw(told: Answer) -> Answer:
-    return told
+def raw(found: Answer) -> Answer:
+    return found
 
 
 def purchase(**changes: Any) -> Call[Any]:
@@ -76,7 +77,7 @@ def failing(which: str, where: Account, what: Call[Any]) -> ApiError:
     assert isinstance(caught.value, ApiError), caught.value
     for secret in (KEY, QUERY):
         assert secret not in str(caught.value)
-    # What a traceback shows of the chain must not tell it either.
+    # What a traceback shows of the chain must not show it either.
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return caught.value
@@ -106,11 +107,11 @@ def test_a_call_carries_its_key_query_and_body_and_asks_for_no_compression(which
 @both
 def test_an_endless_json_answer_is_cut_at_the_limit(which: str) -> None:
     with serving(endless(b"[1", b",1" * 30_000, content_type="application/json")) as server:
-        told = send(which, account(server.url), call(raw))
-        assert len(told.body) == MAX_ANSWER
-        assert not told.whole
+        found = send(which, account(server.url), call(raw))
+        assert len(found.body) == MAX_ANSWER
+        assert not found.whole
         with pytest.raises(ValueError, match="cut off"):
-            told.json()
+            found.json()
         _wait_until(lambda: server.peers[0].refused)
         assert server.peers[0].sent < 32 * MAX_ANSWER
 
@@ -119,9 +120,9 @@ def test_an_endless_json_answer_is_cut_at_the_limit(which: str) -> None:
 def test_an_answer_of_exactly_the_limit_is_whole(which: str) -> None:
     body = b'"' + b"x" * (MAX_ANSWER - 2) + b'"'
     with serving(answer(body=body, content_type="application/json")) as server:
-        told = send(which, account(server.url), call(raw))
-    assert told.whole
-    assert len(told.json()) == MAX_ANSWER - 2
+        found = send(which, account(server.url), call(raw))
+    assert found.whole
+    assert len(found.json()) == MAX_ANSWER - 2
 
 
 @pytest.fixture(scope="module")
@@ -138,12 +139,12 @@ def test_a_gzip_bomb_does_not_swell_in_memory(which: str, bomb: bytes) -> None:
         where = account(server.url)
         tracemalloc.start()
         try:
-            told = send(which, where, call(raw))
+            found = send(which, where, call(raw))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert len(told.body) == MAX_ANSWER
-    assert not told.whole
+    assert len(found.body) == MAX_ANSWER
+    assert not found.whole
     assert peak < 16 * MAX_ANSWER
 
 
@@ -167,20 +168,20 @@ def test_an_answer_that_claims_to_be_gzip_and_is_not_is_a_passing_failure(which:
 @pytest.mark.parametrize("media", ["video/mp4", "image/png", "Audio/MPEG", "application/octet-stream"])
 def test_of_media_only_the_first_bytes_are_read(which: str, media: str) -> None:
     with serving(endless(b"\0\0\0\x18ftypisom", b"\0" * 65_536, content_type=media)) as server:
-        told = send(which, account(server.url), call(raw))
-        assert len(told.body) == MEDIA_HEAD
-        assert told.body.startswith(b"\0\0\0\x18ftypisom")
-        assert not told.whole
+        found = send(which, account(server.url), call(raw))
+        assert len(found.body) == MEDIA_HEAD
+        assert found.body.startswith(b"\0\0\0\x18ftypisom")
+        assert not found.whole
         _wait_until(lambda: server.peers[0].refused)
         # What the kernel's buffers took, and no more.
         assert server.peers[0].sent < 16 << 20
 
 
 @both
-def test_an_error_that_is_labelled_as_media_is_read_as_words(which: str) -> None:
+def test_an_error_that_is_labelled_as_media_is_read_as_text(which: str) -> None:
     with serving(answer(500, b"x" * 200, content_type="application/octet-stream")) as server:
-        told = send(which, account(server.url), call(raw))
-    assert len(told.body) == 200
+        found = send(which, account(server.url), call(raw))
+    assert len(found.body) == 200
 
 
 # --- where the key goes -----------------------------------------------------------------------
@@ -236,7 +237,7 @@ def _redirect(peer: Peer, location: str) -> None:
 
 @both
 @pytest.mark.parametrize(
-    "told",
+    "sent",
     [
         b"HTTP/1.1 2x0 OK\r\n\r\n",
         b"HTTP/9.9 200 OK\r\n\r\n",
@@ -251,8 +252,8 @@ def _redirect(peer: Peer, location: str) -> None:
         b"\x15\x03\x01\x00\x02\x02\x28",
     ],
 )
-def test_no_answer_that_a_library_chokes_on_proves_that_nothing_was_bought(which: str, told: bytes) -> None:
-    with serving(lambda peer: peer.send(told) and None) as server:
+def test_no_answer_that_a_library_chokes_on_proves_that_nothing_was_bought(which: str, sent: bytes) -> None:
+    with serving(lambda peer: peer.send(sent) and None) as server:
         error = failing(which, account(server.url, timeout=2.0), purchase())
     assert len(server.requests) == 1
     assert error.processed == "maybe"
@@ -283,7 +284,7 @@ def test_a_body_that_trickles_ends_at_the_calls_timeout(which: str) -> None:
     assert error.processed == "maybe"
 
 
-# They don't call time.sleep(): what that was asked for is looked at by other tests, while they still run.
+# They don't call time.sleep(): other tests record its calls, and these servers may still run then.
 
 
 def _trickled_headers(peer: Peer) -> None:
@@ -479,7 +480,7 @@ def test_garbage_instead_of_http_may_have_been_processed(which: str) -> None:
 
 
 @both
-def test_a_key_that_cannot_be_a_header_is_not_told(which: str) -> None:
+def test_a_key_that_cannot_be_a_header_is_not_shown(which: str) -> None:
     with serving(answer(body={})) as server:
         failing(which, account(server.url, key_headers={"x-api-key": f"{KEY}\nsecond line"}), call())
 

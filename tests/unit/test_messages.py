@@ -118,7 +118,7 @@ def test_what_a_library_quotes_as_bytes_is_shown_as_text(said: str, read: str) -
 def outcomes(url: str) -> Iterator[str]:
     """Yield what both drivers say about a call that fails."""
     where = Account(label="VIDIO", base_url=url, key_headers={"Authorization": "Bearer key"}, timeout=5.0)
-    call: Call[Any] = Call("check", "GET", "/x", lambda told: VIDIO.read(told, "check"))
+    call: Call[Any] = Call("check", "GET", "/x", lambda found: VIDIO.read(found, "check"))
 
     async def asend() -> Any:
         client = AsyncClient(where)
@@ -150,8 +150,8 @@ def test_an_answer_that_is_no_http_is_described_without_python_notation(raw: byt
     [gzip.compress(bytes(range(256)) * 9), bytes(range(128, 256)) * 4, b"\x89PNG\r\n\x1a\n" + b"\x8f" * 90],
 )
 def test_a_binary_body_is_named_by_its_size_whatever_it_is_called(body: bytes, content_type: str) -> None:
-    told = Answer.read(500, {"content-type": content_type}, body, True, Hidden(()))
-    assert told.excerpt() == f"{len(body)} bytes of {content_type}"
+    found = Answer.read(500, {"content-type": content_type}, body, True, Hidden(()))
+    assert found.excerpt() == f"{len(body)} bytes of {content_type}"
 
 
 @pytest.mark.parametrize(

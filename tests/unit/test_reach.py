@@ -39,15 +39,15 @@ def land(where: Account, url: str, folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """Names that the machine's resolver knows: one answer after the other, the last for good."""
+    """Names that the machine's resolver knows: one answer after the other, the last one from then on."""
     known: dict[str, list[str]] = {}
     real = socket.getaddrinfo
 
     def resolve(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
         if host not in known:
             return real(host, port, *args, **kwargs)
-        told = known[host].pop(0) if len(known[host]) > 1 else known[host][0]
-        return real(told, port, *args, **kwargs)
+        address = known[host].pop(0) if len(known[host]) > 1 else known[host][0]
+        return real(address, port, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     return known
@@ -111,7 +111,7 @@ def test_a_name_that_leads_here_is_not_opened(tmp_path: Path, names: dict[str, l
 
 
 def test_a_name_that_changes_its_address_afterwards_gains_nothing(names: dict[str, list[str]]) -> None:
-    # Whoever looks it up first is told a public address, and who connects then is told this machine's.
+    # The first lookups find a public address, and the one that connects finds this machine's.
     with serving(answer(200, MOVIE, content_type="video/mp4")) as server:
         for public_answers in range(3):
             names["cdn.vendor.example"] = ["93.184.216.34"] * public_answers + ["127.0.0.1"]

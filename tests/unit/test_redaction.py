@@ -105,7 +105,7 @@ def account(url: str) -> Account:
 
 def outcomes(where: Account) -> list[str]:
     """Send a call by both drivers; return all that comes of it, as text."""
-    call: Call[Any] = Call("look", "GET", "/x", lambda told: VIDIO.read(told, "look"))
+    call: Call[Any] = Call("check", "GET", "/x", lambda found: VIDIO.read(found, "check"))
 
     async def asend() -> Any:
         client = AsyncClient(where)
@@ -152,19 +152,19 @@ def test_test_connection_does_not_show_the_key(hook: Any, kind: str, echo: str, 
     body = f'{{"error": "Invalid key {ECHOES[echo](KEY)}"}}'.encode()
     with serving(answer(401, body, content_type="application/json")) as server:
         connect(f"{kind}_default", conn_type=kind, password=KEY, host=server.url)
-        works, words = hook().test_connection()
+        works, message = hook().test_connection()
     assert not works
-    assert not leaks(words)
+    assert not leaks(message)
 
 
 def test_an_excerpt_never_shows_half_a_key() -> None:
     for before in range(0, 700, 7):
-        told = Answer.read(500, {}, b"x" * before + KEY.encode() + b" end", True, Hidden([f"Bearer {KEY}"]))
-        assert "sk-live" not in told.excerpt()
-        assert "sk-live" not in told.excerpt(120)
+        found = Answer.read(500, {}, b"x" * before + KEY.encode() + b" end", True, Hidden([f"Bearer {KEY}"]))
+        assert "sk-live" not in found.excerpt()
+        assert "sk-live" not in found.excerpt(120)
 
 
 def test_an_answer_that_does_not_hold_the_key_stays_as_it_is() -> None:
     body = {"a": "50% \\ & more", "b": ["Bearer", "sk-live", KEY[:10]], "n": 1.5}
-    told = Answer.read(200, {}, json.dumps(body).encode(), True, Hidden([f"Bearer {KEY}"]))
-    assert told.json() == body
+    found = Answer.read(200, {}, json.dumps(body).encode(), True, Hidden([f"Bearer {KEY}"]))
+    assert found.json() == body

@@ -1,4 +1,4 @@
-"""When a failed call is sent again, and who may look next at an account's jobs."""
+"""When a failed call is sent again, and which status check of an account comes next."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_vidai.errors import ApiError
 from airflow_provider_vidai.net.budget import USED, Budget
-from airflow_provider_vidai.net.retry import pause_before_retry
+from airflow_provider_vidai.net.retry import pause_before_retry, repeated
 
 # --- retry ----------------------------------------------------------------------------------------
 
@@ -53,6 +53,33 @@ def test_the_last_attempt_is_the_last(attempt, attempts):
 @pytest.mark.parametrize("asked", [None, 1.0])
 def test_what_would_fail_again_is_not_sent_again(asked):
     assert pause_before_retry(failure(asked, retryable=False), 1, 4, jitter=0.5) is None
+
+
+def test_an_error_with_another_text_or_wait_is_a_copy_that_says_the_same_otherwise():
+    facts = {"status": 429, "retryable": True, "processed": "no", "account": True, "everybody": False}
+    one = ApiError("no answer", retry_after=5.0, **facts)
+    longer, later = one.changed("no answer at all"), one.changed(retry_after=60.0)
+    assert (str(one), one.retry_after) == ("no answer", 5.0)
+    assert (str(longer), longer.retry_after) == ("no answer at all", 5.0)
+    assert (str(later), later.retry_after) == ("no answer", 60.0)
+    for copy in (longer, later):
+        assert {name: getattr(copy, name) for name in facts} == facts
+
+
+def test_the_last_failure_says_that_the_call_cost_nothing_and_the_error_itself_is_not_edited():
+    cause, error = ValueError("why"), failure(retryable=False)
+    error.__cause__ = cause
+
+    def send() -> None:
+        raise error
+
+    with pytest.raises(ApiError, match=r"^no answer Nothing was charged for this call\.$") as caught:
+        repeated(send, attempts=4)
+    assert caught.value.__cause__ is cause
+    assert str(error) == "no answer"
+    with pytest.raises(ApiError) as once:
+        repeated(send, attempts=1)
+    assert once.value is error
 
 
 # --- budget ---------------------------------------------------------------------------------------

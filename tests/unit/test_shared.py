@@ -92,11 +92,11 @@ def test_a_key_that_was_refused_is_read_again_once_for_all_who_were_refused():
     run(story)
 
 
-def test_a_reading_that_failed_is_told_to_those_who_waited_for_it_and_to_nobody_later():
+def test_a_reading_that_failed_is_raised_for_all_who_waited_for_it_and_for_nobody_later():
     async def story() -> None:
         read = Reader(fails=1)
-        told = await asyncio.gather(*[read_once("vidio", read) for _ in range(3)], return_exceptions=True)
-        assert [str(error) for error in told] == ["failure 1"] * 3
+        found = await asyncio.gather(*[read_once("vidio", read) for _ in range(3)], return_exceptions=True)
+        assert [str(error) for error in found] == ["failure 1"] * 3
         await read_once("vidio", read)
         assert read.times == 2
 
@@ -123,18 +123,18 @@ def test_who_queued_during_a_pause_does_not_come_all_at_once(per_minute):
         budget = Budget(per_minute)
         at: list[float] = []
 
-        async def look() -> None:
+        async def check() -> None:
             await budget.turn()
             at.append(time.monotonic())
 
         budget.pause(PAUSE)
         paused = time.monotonic()
-        await asyncio.gather(*[look() for _ in range(10)])
+        await asyncio.gather(*[check() for _ in range(10)])
         assert at[0] - paused >= PAUSE * 0.9
         assert PAUSE * 0.8 <= at[-1] - at[0] <= PAUSE * 3
         began = time.monotonic()
         await asyncio.sleep(PAUSE / 10)
-        await asyncio.gather(*[look() for _ in range(10)])
+        await asyncio.gather(*[check() for _ in range(10)])
         assert time.monotonic() - began < PAUSE, "the pause is over, and so is its slowness"
 
     run(story)
@@ -155,7 +155,7 @@ def test_connections_to_one_account_with_other_settings_have_their_own_client_an
     run(story)
 
 
-# --- the connection a trigger looks through -------------------------------------------------------
+# --- the connection that a trigger uses -------------------------------------------------------
 
 
 def trigger(number: int, **changes: Any) -> JobTrigger:
@@ -165,7 +165,7 @@ def trigger(number: int, **changes: Any) -> JobTrigger:
 
 @reads_without_supervisor
 @pytest.mark.parametrize("bought", [True, False], ids=["after it was changed", "nobody knows when"])
-def test_a_job_is_looked_for_where_the_connection_leads_now(monkeypatch, bought):
+def test_a_job_is_polled_where_the_connection_leads_now(monkeypatch, bought):
     """Another trigger has read the connection a moment ago, before it was changed."""
     here = answer(body={"status": "processed"}, keep=True)
 
