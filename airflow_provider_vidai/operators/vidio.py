@@ -86,16 +86,8 @@ class VidioHighlightReelOperator(JobOperator):
     hook_class = VidioHook
     kinds: ClassVar[tuple[str, ...]] = ("reel",)
     default_timeout = TIMEOUT
-    collections: ClassVar[Sequence[str]] = ("input_keys",)
-    request_fields: ClassVar[Sequence[str]] = (
-        "input_keys",
-        "video_category",
-        "output_length",
-        "aspect_ratio",
-        "music_category",
-        "music_volume",
-        "original_audio_volume",
-    )
+    collections: ClassVar[Sequence[str]] = ReelRequest.collections()
+    request_fields: ClassVar[Sequence[str]] = ReelRequest.arguments()
     template_fields: Sequence[str] = (*request_fields, "timeout", "poll_interval", "vidio_conn_id")
 
     def __init__(
@@ -152,7 +144,7 @@ class VidioRenderOperator(JobOperator):
     hook_class = VidioHook
     kinds: ClassVar[tuple[str, ...]] = ("render",)
     default_timeout = TIMEOUT
-    request_fields: ClassVar[Sequence[str]] = ("job", "output_index", "export_option")
+    request_fields: ClassVar[Sequence[str]] = ("job", *RenderRequest.arguments())
     template_fields: Sequence[str] = (
         *request_fields,
         "timeout",
@@ -187,7 +179,7 @@ class VidioRenderOperator(JobOperator):
 
     def offer(self) -> Offer:
         """Return the purchase of the render, if the job can be rendered now."""
-        values = {"output_index": self.output_index, "export_option": self.export_option}
+        values = {name: self.given(name) for name in RenderRequest.arguments()}
         request = validated(RenderRequest, values, what="Render")
         reel = self._reel()
         ref = VIDIO.render_ref(reel, self.hook.send(VIDIO.job(reel.job_id)), request)

@@ -7,13 +7,20 @@ costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.vendors.fields import Lenient, LenientBool, LenientInt, LenientStr, LenientWords
+from airflow_provider_vidai.vendors.fields import (
+    Lenient,
+    LenientBool,
+    LenientInt,
+    LenientStr,
+    LenientTexts,
+    as_moment,
+)
 from airflow_provider_vidai.vendors.venice.requests import VideoRequest
 
 #: The catalogue's word for "as long as its source".
@@ -29,9 +36,9 @@ class Constraints(_Open):
     """What a model allows; None where the catalogue is silent, an empty list where it allows nothing."""
 
     model_type: LenientStr = None
-    aspect_ratios: LenientWords = None
-    resolutions: LenientWords = None
-    durations: LenientWords = None
+    aspect_ratios: LenientTexts = None
+    resolutions: LenientTexts = None
+    durations: LenientTexts = None
     audio: LenientBool = None
     audio_configurable: LenientBool = None
     audio_input: LenientBool = None
@@ -107,14 +114,10 @@ def retirement(model: str, spec: ModelSpec, now: float) -> tuple[str, bool] | No
 
 
 def _moment(value: Any) -> datetime | None:
-    """Return a moment of ISO 8601 text (UTC unless it says otherwise), or of epoch (milli)seconds."""
     try:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000 if value >= 1e11 else value, timezone.utc)
-        moment = datetime.fromisoformat(str(value).strip().replace("Z", "+00:00"))
-    except (ValueError, OverflowError, OSError):
+        return as_moment(value)
+    except ValueError:
         return None
-    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def fitted(request: VideoRequest, limits: Constraints) -> VideoRequest:

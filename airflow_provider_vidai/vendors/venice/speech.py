@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, field_validator
 
 from airflow_provider_vidai.answers import Answer, parsed
 from airflow_provider_vidai.jobs.calls import Call, Repeat
 from airflow_provider_vidai.jobs.receipt import Receipt
-from airflow_provider_vidai.vendors.fields import LenientStr
+from airflow_provider_vidai.vendors.fields import LenientStr, Mark, Request, Text
 from airflow_provider_vidai.vendors.venice.api import TRANSCRIPT_TIMEOUT, VENICE
 from airflow_provider_vidai.vendors.venice.catalogue import Model
 
@@ -33,7 +33,7 @@ _TASK = (
 )
 
 
-class TranscriptRequest(BaseModel):
+class TranscriptRequest(Request):
     """A video to listen to.
 
     :param url: public; http or https.
@@ -43,9 +43,9 @@ class TranscriptRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str
+    url: Annotated[Text, Mark.MEDIA]
     response_format: Format = "json"
-    model: str | None = Field(default=None, min_length=1)
+    model: Text | None = None
 
     @field_validator("url")
     @classmethod

@@ -173,13 +173,13 @@ FOOTAGE_FIELDS: Final = frozenset(
         *("reference_audio_urls", "upload_url", "audio_url"),
     }
 )
-#: Fields that are numbers, and those that are true or false: a template renders them as text.
+#: Fields that are numbers, time spans, and true or false: a template renders them as text.
 NUMBERS: Final = frozenset(
     {
-        *("duration", "n", "seed", "cfg_scale", "continue_at", "infill_start_s", "infill_end_s"),
-        *("style_weight", "weirdness_constraint", "audio_weight"),
+        *("n", "seed", "cfg_scale", "style_weight", "weirdness_constraint", "audio_weight"),
     }
 )
+SECONDS: Final = frozenset({"duration", "continue_at", "infill_start_s", "infill_end_s"})
 SWITCHES: Final = frozenset(
     {
         *("sound", "generate_audio", "multi_shots", "storyboard", "fixed_lens", "return_last_frame"),

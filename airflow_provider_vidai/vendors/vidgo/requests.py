@@ -8,21 +8,27 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from airflow_provider_vidai.arguments import as_bool, as_number, as_seconds
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.vendors.fields import as_sent
 from airflow_provider_vidai.vendors.vidgo.catalogue import (
     FOOTAGE_FIELDS,
     IMAGE_FIELDS,
     MODELS,
     NUMBERS,
+    SECONDS,
     SWITCHES,
     Model,
 )
 
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
-
-
 _WEB = re.compile(r"https?://", re.IGNORECASE)
+#: How each field that is not text is read.
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(NUMBERS, as_number),
+    **dict.fromkeys(SECONDS, as_seconds),
+    **dict.fromkeys(SWITCHES, as_bool),
+}
 
 
 def plain(value: Any) -> Any:
@@ -39,7 +45,7 @@ def understood(asked: Mapping[str, Any]) -> dict[str, Any]:
 
     A field that renders to nothing (``None``) is left out.
     """
-    values = {name: _meant(name, value) for name, value in plain(asked).items()}
+    values = {name: _typed(name, value) for name, value in plain(asked).items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -72,13 +78,11 @@ def _placed(value: Any, place: Callable[[Any], str]) -> JsonValue:
     return [place(item) for item in value] if isinstance(value, list) else place(value)
 
 
-def _meant(name: str, value: Any) -> Any:
+def _typed(name: str, value: Any) -> Any:
     if value is None or (isinstance(value, str) and value.strip() in ("None", "null")):
         return None
-    if name in NUMBERS and isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        return float(value) if "." in value else int(value)
-    if name in SWITCHES and isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower(), value)
+    if read := _READERS.get(name):
+        return _read_if_possible(read, value)
     if name in IMAGE_FIELDS or name.endswith("_urls"):
         value = plain(literal(value))
         return [value] if name.endswith("_urls") and not isinstance(value, list) else value
@@ -88,6 +92,17 @@ def _meant(name: str, value: Any) -> Any:
     if not isinstance(value, list):
         return value
     return [understood(one) if isinstance(one, Mapping) else one for one in value]
+
+
+def _read_if_possible(read: Callable[[Any], Any], value: Any) -> Any:
+    """Return a field as its type; what cannot be read is left to the vendor.
+
+    A model that is newer than the table may give one of these names to something else.
+    """
+    try:
+        return as_sent(read(value))
+    except ValueError:
+        return value
 
 
 def _against(known: Model, asked: Mapping[str, Any]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ from pydantic import (
     field_validator,
 )
 
-from airflow_provider_vidai.vendors.fields import LenientFloat, LenientInt, LenientStr
+from airflow_provider_vidai.vendors.fields import LenientFloat, LenientInt, LenientStr, Reported
 
 
 def _objects(value: Any) -> list[Any]:
@@ -22,17 +21,7 @@ def _objects(value: Any) -> list[Any]:
     return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
 
 
-class _Told(BaseModel):
-    """What the vendor tells, with all that it adds; what it adds may hold URLs and is not shown."""
-
-    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, populate_by_name=True)
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        added = self.__pydantic_extra__ or {}
-        return [(name, value) for name, value in super().__repr_args__() if name not in added]
-
-
-class VidioOverlay(_Told):
+class VidioOverlay(Reported):
     """One piece of footage or sound in an output. Its URLs are secrets and are not shown.
 
     :param from_: first frame in the reel (``from`` on the wire).
@@ -51,7 +40,7 @@ class VidioOverlay(_Told):
     videoStartTime: LenientFloat = None
 
 
-class VidioOutput(_Told):
+class VidioOutput(Reported):
     """One candidate reel.
 
     :param start: seconds, or None; likewise ``end``.
@@ -67,7 +56,7 @@ class VidioOutput(_Told):
     overlays: Annotated[list[VidioOverlay], BeforeValidator(_objects)] = Field(default_factory=list)
 
 
-class VidioJob(_Told):
+class VidioJob(Reported):
     """A job as ``get_job`` tells it; one resource carries the reel and its last render."""
 
     job_id: LenientStr = None

@@ -7,17 +7,11 @@ from collections.abc import KeysView, Mapping, Set
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    field_validator,
-)
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.vendors.fields import Number, Request, Seconds, Text, Whole
 
 VideoCategory = Literal[
     "podcast", "ball-sports", "non-ball-sports", "beauty-product-demo", "wedding", "travel", "others"
@@ -42,12 +36,6 @@ MEDIA_TYPES: Mapping[str, MediaType] = {
 }
 
 
-def _not_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
 def input_key_list(value: Any) -> list[Any]:
     """Return the keys in any iterable of keys and upload results, in order."""
     value = literal(value)
@@ -70,10 +58,10 @@ def _input_key(item: Any) -> Any:
     return item["input_key"] if isinstance(item, Mapping) else item
 
 
-Volume = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=100)]
+Volume = Annotated[Number, Field(ge=0, le=100)]
 
 
-class ReelRequest(BaseModel):
+class ReelRequest(Request):
     """What to make: the parameters of ``create_highlight_reel``.
 
     :param input_keys: keys of uploaded footage (or whole upload results), in the order of the reel.
@@ -84,26 +72,16 @@ class ReelRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    input_keys: Annotated[
-        list[Annotated[str, Field(min_length=1)]], BeforeValidator(input_key_list), Field(min_length=1)
-    ]
+    input_keys: Annotated[list[Text], BeforeValidator(input_key_list), Field(min_length=1)]
     video_category: VideoCategory
-    output_length: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
+    output_length: Annotated[Seconds, Field(gt=0)]
     aspect_ratio: AspectRatio
     music_category: MusicCategory | None = None
     music_volume: Volume | None = None
     original_audio_volume: Volume | None = None
 
-    def body(self) -> dict[str, JsonValue]:
-        """Return the JSON body; whole numbers travel as integers, unset options not at all."""
-        values = self.model_dump(exclude_none=True)
-        return {
-            key: int(value) if isinstance(value, float) and value.is_integer() else value
-            for key, value in values.items()
-        }
 
-
-class RenderRequest(BaseModel):
+class RenderRequest(Request):
     """Which candidate of a reel to render.
 
     :param output_index: 0 is, in the vendor's words, in general the best.
@@ -112,11 +90,11 @@ class RenderRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    output_index: Annotated[int, BeforeValidator(_not_bool), Field(ge=0)] = 0
-    export_option: str = Field(default="premium", min_length=1)
+    output_index: Annotated[Whole, Field(ge=0)] = 0
+    export_option: Text = "premium"
 
 
-class UploadRequest(BaseModel):
+class UploadRequest(Request):
     """A file about to be uploaded.
 
     :param width: pixels as stored, as the vendor's client tells them; likewise ``height``.
@@ -125,11 +103,11 @@ class UploadRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file_name: str = Field(min_length=1)
+    file_name: Text
     media_type: MediaType
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
-    duration: float = Field(ge=0, allow_inf_nan=False)
+    width: Annotated[Whole, Field(gt=0)]
+    height: Annotated[Whole, Field(gt=0)]
+    duration: Annotated[Seconds, Field(ge=0)]
 
     @field_validator("file_name")
     @classmethod

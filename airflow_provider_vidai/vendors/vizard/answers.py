@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, JsonValue, field_validator
 
 from airflow_provider_vidai.answers import parsed
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.vendors.base import without_urls
-from airflow_provider_vidai.vendors.fields import LenientFloat, LenientInt, LenientStr
+from airflow_provider_vidai.vendors.fields import LenientFloat, LenientInt, LenientStr, Reported
 
 #: No clip is longer, in seconds (``90s-3min``), a little aside for where a sentence ends.
 LONGEST_CLIP = 200.0
@@ -44,16 +44,7 @@ def _accounts(value: Any) -> list[Any]:
     return _objects(value)
 
 
-class _Told(BaseModel):
-    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, populate_by_name=True)
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        # What the vendor adds may hold URLs.
-        added = self.__pydantic_extra__ or {}
-        return [(name, value) for name, value in super().__repr_args__() if name not in added]
-
-
-class VizardClip(_Told):
+class VizardClip(Reported):
     """One clip (or the edited video) of a project.
 
     :param video_id: what captions and publishing take; None in the oldest generation of the API.
@@ -95,7 +86,7 @@ class VizardClip(_Told):
         return Output(index=index, kind="video", title=self.title, duration=self.duration, details=details)
 
 
-class VizardProject(_Told):
+class VizardProject(Reported):
     """A project as ``query_project`` and the webhook tell it; clips best first.
 
     :param share_link: lets anybody who has it see the project: a secret.
@@ -113,7 +104,7 @@ class VizardProject(_Told):
         return sorted(self.videos, key=lambda clip: (clip.viral_score is None, -(clip.viral_score or 0.0)))
 
 
-class Created(_Told):
+class Created(Reported):
     """A project that was bought; the first document's table spells its id in small letters."""
 
     project_id: LenientStr = Field(default=None, validation_alias=AliasChoices("projectId", "projectid"))
@@ -124,7 +115,7 @@ class Created(_Told):
         return None if value in ("", "0") else value
 
 
-class SocialAccount(_Told):
+class SocialAccount(Reported):
     """A connected account.
 
     :param status: ``active``, ``expired``, ``locked`` (beyond the plan) or ``not connected``.
@@ -141,7 +132,7 @@ class SocialAccount(_Told):
     status: LenientStr = None
 
 
-class SocialAccounts(_Told):
+class SocialAccounts(Reported):
     """The connected accounts; documented as ``accounts``, and sent as ``publishAccounts``."""
 
     accounts: Annotated[list[SocialAccount], BeforeValidator(_accounts)] = Field(
@@ -150,7 +141,7 @@ class SocialAccounts(_Told):
     total: LenientInt = None
 
 
-class Captioned(_Told):
+class Captioned(Reported):
     """A caption that was written; a title comes for YouTube only."""
 
     caption: LenientStr = Field(default=None, alias="aiSocialContent")

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,8 +21,9 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_provider_vidai.arguments import agreed
+from airflow_provider_vidai.arguments import agreed, as_text, as_whole
 from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.vendors.fields import Mark, Number, Request, Switch, Text, Whole
 from airflow_provider_vidai.vendors.vizard.values import (
     ASPECT_RATIOS,
     CLIP_MODELS,
@@ -62,11 +62,14 @@ def number_of(words: Mapping[str, int], *, others: bool = False) -> Callable[[An
     """
 
     def read(value: Any) -> int:
-        text = "" if isinstance(value, bool) else str(value).strip().lower()
-        number = words.get(text)
-        if number is None and text.isdecimal() and (int(text) in words.values() or others):
-            number = int(text)
-        if number is None:
+        number = words.get(str(value).strip().lower())
+        if number is not None:
+            return number
+        try:
+            number = as_whole(value)
+        except ValueError:
+            number = None
+        if number is None or (number not in words.values() and not others):
             raise ValueError(f"must be one of {', '.join(dict.fromkeys(words))}")
         return number
 
@@ -81,21 +84,6 @@ def _lengths(value: Any) -> list[int]:
     if not found or (0 in found and len(found) > 1):
         raise ValueError(f"must be 'auto' alone, or some of {', '.join(list(LENGTHS)[1:])}")
     return found
-
-
-def _switch(value: Any) -> bool:
-    words = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
-    found = words.get(str(value).strip().lower())
-    if found is None:
-        raise ValueError("must be true or false")
-    return found
-
-
-def whole(value: Any) -> Any:
-    """Return a number that may have come as text; a truth is none."""
-    if isinstance(value, bool):
-        raise ValueError("must be a whole number")
-    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
 
 def _words(value: Any) -> Any:
@@ -117,12 +105,10 @@ def _web_url(value: str) -> str:
     return value
 
 
-Switch = Annotated[bool, BeforeValidator(_switch)]
-Id = Annotated[int, BeforeValidator(whole), Field(gt=0)]
-Text = Annotated[str, Field(min_length=1)]
+Id = Annotated[Whole, Field(gt=0)]
 
 
-class ProjectRequest(BaseModel):
+class ProjectRequest(Request):
     """A long video to clip, or a short one to edit: the fields of ``/project/create`` by readable names.
 
     :param video_url: http(s), or (until it is signed) a storage URI or path.
@@ -137,16 +123,16 @@ class ProjectRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, validate_default=True)
 
-    video_url: Annotated[Text, Field(repr=False)]
+    video_url: Annotated[Text, Mark.MEDIA, Field(repr=False)]
     source: Annotated[int, BeforeValidator(number_of(SOURCES, others=True)), Field(gt=0)] | None = None
-    ext: str | None = None
+    ext: Annotated[str, BeforeValidator(as_text)] | None = None
     language: Annotated[str, BeforeValidator(language_code), Field(min_length=1)] = "auto"
     mode: Annotated[Literal["clips", "edit"], BeforeValidator(_mode)] = "clips"
     prefer_length: Annotated[list[int], BeforeValidator(_lengths)] | None = None
     aspect_ratio: Annotated[int, BeforeValidator(number_of(ASPECT_RATIOS))] | None = None
     template_id: Id | None = None
-    max_clips: Annotated[int, BeforeValidator(whole), Field(ge=1, le=100)] | None = None
-    keywords: Annotated[Text, BeforeValidator(_words)] | None = None
+    max_clips: Annotated[Whole, Field(ge=1, le=100)] | None = None
+    keywords: Annotated[Text, BeforeValidator(_words), Mark.LIST] | None = None
     remove_silence: Switch | None = None
     subtitles: Switch | None = None
     headline: Switch | None = None
@@ -155,7 +141,7 @@ class ProjectRequest(BaseModel):
     auto_broll: Switch | None = None
     project_name: Text | None = None
     clip_model: Text | None = None
-    webhook_url: str | None = Field(default=None, repr=False)
+    webhook_url: Annotated[str | None, Mark.MEDIA] = Field(default=None, repr=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -273,16 +259,16 @@ class ProjectRequest(BaseModel):
         return {name: value for name, value in body.items() if value is not None}
 
 
-class Choice(BaseModel):
+class Choice(Request):
     """Which of a project's clips a task wants; it changes nothing about what is bought.
 
     :param min_viral_score: of 10.
     :param drop_source: leave out a copy of the source.
     """
 
-    min_viral_score: Annotated[float, Field(ge=0, le=10)] | None = None
+    min_viral_score: Annotated[Number, Field(ge=0, le=10)] | None = None
     drop_source: Switch = False
-    max_clips: Annotated[int, BeforeValidator(whole), Field(ge=1, le=100)] | None = None
+    max_clips: Annotated[Whole, Field(ge=1, le=100)] | None = None
 
 
 def source_of(url: str) -> int:

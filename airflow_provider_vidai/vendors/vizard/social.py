@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue
 
+from airflow_provider_vidai.arguments import as_text
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.text import literal, validated
 from airflow_provider_vidai.redaction import redacted, shown
+from airflow_provider_vidai.vendors.fields import Request, Text, as_moment
 from airflow_provider_vidai.vendors.vizard.answers import SocialAccount
-from airflow_provider_vidai.vendors.vizard.requests import Id, Text, number_of
+from airflow_provider_vidai.vendors.vizard.requests import Id, number_of
 from airflow_provider_vidai.vendors.vizard.values import CAPTION_LIMITS, PLATFORMS, TONES, VOICES
 
 #: The longest title, which only YouTube shows, in characters.
 LONGEST_TITLE: Final = 100
 #: The longest caption of any platform, in characters.
 LONGEST_CAPTION: Final = max(CAPTION_LIMITS.values())
-# Numbers of seconds stay below this until the year 5138; of milliseconds they are above it since 1973.
-_MILLISECONDS = 1e11
 
 
-def _moment(value: Any) -> Any:
-    """Return milliseconds since the epoch, as the wire has them.
-
-    Takes a datetime, ISO 8601 text (UTC unless it says otherwise), and seconds or milliseconds.
-    """
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return round(value if value >= _MILLISECONDS else value * 1000)
-    text = re.sub(r"[zZ]$", "+00:00", str(value).strip())  # Python 3.10 knows no Z
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("must be a moment, such as 2026-12-24T18:00:00+01:00") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return round(moment.timestamp() * 1000)
+def _milliseconds(value: Any) -> int:
+    return round(as_moment(value).timestamp() * 1000)
 
 
-class PublishRequest(BaseModel):
+class PublishRequest(Request):
     """A clip to publish.
 
     :param caption: "" has Vizard write caption and hashtags.
@@ -52,13 +35,13 @@ class PublishRequest(BaseModel):
     :param publish_at: milliseconds since the epoch; None publishes at once.
     """
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     video_id: Id
     social_account_id: Text
-    caption: Annotated[str, Field(max_length=LONGEST_CAPTION)] = ""
+    caption: Annotated[str, BeforeValidator(as_text), Field(max_length=LONGEST_CAPTION)] = ""
     title: Annotated[Text, Field(max_length=LONGEST_TITLE)] | None = None
-    publish_at: Annotated[int, BeforeValidator(_moment), Field(gt=0)] | None = None
+    publish_at: Annotated[int, BeforeValidator(_milliseconds), Field(gt=0)] | None = None
 
     def body(self) -> dict[str, JsonValue]:
         """Return the JSON body."""
@@ -72,7 +55,7 @@ class PublishRequest(BaseModel):
         return {name: value for name, value in body.items() if value is not None}
 
 
-class CaptionRequest(BaseModel):
+class CaptionRequest(Request):
     """A caption to write for a clip."""
 
     model_config = ConfigDict(extra="forbid")
