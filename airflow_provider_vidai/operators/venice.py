@@ -322,6 +322,8 @@ class VeniceTranscribeOperator(PaidOperator):
     media_fields: ClassVar[Sequence[str]] = TranscriptRequest.media()
     template_fields: Sequence[str] = (*request_fields, "timeout", "venice_conn_id")
 
+    venice_conn_id: str
+
     def __init__(
         self,
         *,
@@ -331,11 +333,10 @@ class VeniceTranscribeOperator(PaidOperator):
         venice_conn_id: str = VeniceHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        given = dict(locals())
         super().__init__(**kwargs)
-        self.url = url
-        self.response_format = response_format
-        self.model = model
-        self.venice_conn_id = venice_conn_id
+        for name in (*self.request_fields, "venice_conn_id"):
+            setattr(self, name, given[name])
 
     def offer(self) -> Offer:
         """Return the purchase of the transcript."""

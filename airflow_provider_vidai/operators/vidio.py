@@ -90,6 +90,9 @@ class VidioHighlightReelOperator(JobOperator):
     request_fields: ClassVar[Sequence[str]] = ReelRequest.arguments()
     template_fields: Sequence[str] = (*request_fields, "timeout", "poll_interval", "vidio_conn_id")
 
+    input_keys: Any
+    vidio_conn_id: str
+
     def __init__(
         self,
         *,
@@ -103,15 +106,10 @@ class VidioHighlightReelOperator(JobOperator):
         vidio_conn_id: str = VidioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        given = dict(locals())
         super().__init__(**kwargs)
-        self.input_keys = input_keys
-        self.video_category = video_category
-        self.output_length = output_length
-        self.aspect_ratio = aspect_ratio
-        self.music_category = music_category
-        self.music_volume = music_volume
-        self.original_audio_volume = original_audio_volume
-        self.vidio_conn_id = vidio_conn_id
+        for name in (*self.request_fields, "vidio_conn_id"):
+            setattr(self, name, given[name])
 
     def asked(self) -> dict[str, Any]:
         """Return the request, with the keys only of the uploads."""
@@ -154,6 +152,9 @@ class VidioRenderOperator(JobOperator):
         "vidio_conn_id",
     )
 
+    job: Any
+    vidio_conn_id: str
+
     def __init__(
         self,
         *,
@@ -163,11 +164,10 @@ class VidioRenderOperator(JobOperator):
         vidio_conn_id: str = VidioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        given = dict(locals())
         super().__init__(**kwargs)
-        self.job = job
-        self.output_index = output_index
-        self.export_option = export_option
-        self.vidio_conn_id = vidio_conn_id
+        for name in (*self.request_fields, "vidio_conn_id"):
+            setattr(self, name, given[name])
 
     def conn_id(self) -> str:
         """Return the connection that the reel was bought with."""

@@ -255,6 +255,8 @@ class VizardCaptionOperator(_ClipOperator):
     request_fields: ClassVar[Sequence[str]] = ("clip", *_but_the_clip(CaptionRequest))
     template_fields: Sequence[str] = (*request_fields, "timeout", "vizard_conn_id")
 
+    vizard_conn_id: str
+
     def __init__(
         self,
         *,
@@ -265,12 +267,10 @@ class VizardCaptionOperator(_ClipOperator):
         vizard_conn_id: str = VizardHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        given = dict(locals())
         super().__init__(**kwargs)
-        self.clip = clip
-        self.platform = platform
-        self.tone = tone
-        self.voice = voice
-        self.vizard_conn_id = vizard_conn_id
+        for name in (*self.request_fields, "vizard_conn_id"):
+            setattr(self, name, given[name])
 
     def offer(self) -> Offer:
         """Return the purchase of the caption."""
@@ -297,6 +297,8 @@ class VizardPublishOperator(_ClipOperator):
     request_fields: ClassVar[Sequence[str]] = ("clip", *_but_the_clip(PublishRequest))
     template_fields: Sequence[str] = (*request_fields, "dry_run", "timeout", "vizard_conn_id")
 
+    vizard_conn_id: str
+
     def __init__(
         self,
         *,
@@ -309,15 +311,12 @@ class VizardPublishOperator(_ClipOperator):
         vizard_conn_id: str = VizardHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        given = dict(locals())
         super().__init__(**kwargs)
-        self.clip = clip
-        self.social_account_id = social_account_id
-        self.caption = caption
-        self.title = title
-        self.publish_at = publish_at
+        for name in (*self.request_fields, "vizard_conn_id"):
+            setattr(self, name, given[name])
         # Hides a method of the base's that would print the template fields; nothing calls it.
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]
-        self.vizard_conn_id = vizard_conn_id
 
     def offer(self) -> Offer:
         """Return the publishing, checked against the account it goes to."""

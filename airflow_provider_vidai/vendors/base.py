@@ -117,14 +117,16 @@ class Vendor(ABC):
             error = error.get("message", error)
         return redacted(error if isinstance(error, str) else json.dumps(error))[:300]
 
-    def refusal(self, answer: Answer, doing: str) -> VidaiError:
+    def refusal(self, answer: Answer, doing: str, *, wait: float | None = None) -> VidaiError:
         """Return the error for an answer that is not a success.
 
         :param doing: the call's name.
+        :param wait: seconds to wait where the vendor asks for none.
         """
         words = self.error_words(answer).rstrip(". ")
         said = f"{self.label} answered HTTP {answer.status} to '{doing}'" + (f": {words}" if words else "")
-        wait = self.retry_after(answer)
+        asked = self.retry_after(answer)
+        wait = wait if asked is None else asked
         if self.account_error(answer):
             remedy = _REMEDIES.get(answer.status, "Check the key and the account")
             return ApiError(f"{said}. {remedy}.", status=answer.status, processed="no", account=True)
@@ -225,6 +227,15 @@ def still_there(ref: JobRef, found: JobStatus) -> None:
         # It was READY before, and charged then; only what the vendor says of a charge is newer.
         charged = "yes" if found.charged == "maybe" else found.charged
         raise JobFailed(f"{ref} is {found.vendor_status!r}.", charged=charged)
+
+
+def json_object(answer: Answer) -> dict[str, Any] | None:
+    """Return the JSON object of an answer; None when its body is anything else."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def is_loopback(host: str) -> bool:

@@ -92,7 +92,7 @@ REFUSED = [
     *(("music_category", value) for value in ("rock", "", False)),
     *(
         ("output_length", value)
-        for value in (0, -5, True, False, "30s", "", "inf", float("inf"), float("nan"))
+        for value in (0, -5, True, False, "30m", "", "inf", float("inf"), float("nan"))
     ),
     *(
         ("music_volume", value)

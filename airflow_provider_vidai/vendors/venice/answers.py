@@ -19,7 +19,7 @@ from airflow_provider_vidai.errors import Charged
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.redaction import redacted
-from airflow_provider_vidai.vendors.base import retry_after
+from airflow_provider_vidai.vendors.base import json_object, retry_after
 from airflow_provider_vidai.vendors.fields import LenientBool, LenientFloat, LenientStr
 
 # The contract has PROCESSING and COMPLETED; clients guard the others, from older documents.
@@ -124,7 +124,7 @@ def ended(answer: Answer, words: str, model: str) -> JobStatus | None:
     :param words: the vendor's explanation.
     :param model: of the job.
     """
-    body = _object(answer)
+    body = json_object(answer)
     if body is None or "error" not in body or is_lookup_failure(answer) or answer.status not in _BELIEVED:
         return None  # a gateway's answer and not the API's, or one about the call and not the job
     return JobStatus(
@@ -160,7 +160,7 @@ def refund(body: dict[str, Any]) -> Charged:
 
 def refunded_of(answer: Answer) -> Charged:
     """Return what an answer says about the charge; "maybe" when it says nothing."""
-    return refund(_object(answer) or {})
+    return refund(json_object(answer) or {})
 
 
 def wait_of(answer: Answer) -> float | None:
@@ -186,7 +186,7 @@ def is_quota(answer: Answer) -> bool:
 
 def explanation(answer: Answer) -> str | None:
     """Return the vendor's words in any of its shapes; None when they are not in one of them."""
-    body = _object(answer)
+    body = json_object(answer)
     if body is None:
         return None
     issues = list(_issues(body.get("issues")))
@@ -223,7 +223,7 @@ def face_hint(model: str, words: str) -> str:
 
 def consent_words(answer: Answer) -> str | None:
     """Return what a 409 asks consent to and how it is given; None when the answer is not about that."""
-    body = _object(answer)
+    body = json_object(answer)
     if answer.status != 409 or body is None or _in_error(body, "code") != "needs_consent":
         return None
     flow = body.get("consent_flow") if isinstance(body.get("consent_flow"), str) else "seedance"
@@ -261,14 +261,6 @@ def _blame(status: int, body: dict[str, Any]) -> Literal["input", "policy", "ven
         return "input"
     # A provider's failure tells its refund at the top; whatever else a 422 is, is about the content.
     return "vendor" if "credits_refunded" in body else "policy" if status == 422 else "unknown"
-
-
-def _object(answer: Answer) -> dict[str, Any] | None:
-    try:
-        body = answer.json()
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) else None
 
 
 def _in_error(body: dict[str, Any], name: str) -> Any:

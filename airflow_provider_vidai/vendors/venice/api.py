@@ -315,11 +315,11 @@ class Venice(Vendor):
             charged=charged,
         )
 
-    def refusal(self, answer: Answer, doing: str) -> VidaiError:
+    def refusal(self, answer: Answer, doing: str, *, wait: float | None = None) -> VidaiError:
         """Return the error for an answer that is not a success; a lack of consent says how to give it."""
         consent = consent_words(answer)
         if consent is None:
-            return super().refusal(answer, doing)
+            return super().refusal(answer, doing, wait=wait)
         return InputError(f"Venice did not {doing}: {consent}.", fate="Nothing was charged.")
 
 

@@ -21,7 +21,7 @@ from airflow_provider_vidai.answers import Answer, parsed
 from airflow_provider_vidai.jobs.output import Output, OutputKind
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.redaction import redacted
-from airflow_provider_vidai.vendors.base import without_urls
+from airflow_provider_vidai.vendors.base import json_object, without_urls
 from airflow_provider_vidai.vendors.fields import Lenient, LenientFloat, LenientInt, LenientStr
 
 #: These four words, in any case.
@@ -177,7 +177,7 @@ def status_of(task: TaskAnswer) -> JobStatus:
 
 def told(answer: Answer) -> Answer:
     """Return an answer with the status that it tells inside: the vendor has codes of its own in the body."""
-    body = _object(answer)
+    body = json_object(answer) or {}
     code = body.get("code")
     if not 200 <= answer.status < 300 or isinstance(code, bool) or not isinstance(code, (int, str)):
         return answer
@@ -187,7 +187,7 @@ def told(answer: Answer) -> Answer:
 
 def error_type(answer: Answer) -> str | None:
     """Return the vendor's type of an error, such as ``service_error``."""
-    error = _object(answer).get("error")
+    error = (json_object(answer) or {}).get("error")
     found = error.get("type") if isinstance(error, Mapping) else None
     return found if isinstance(found, str) else None
 
@@ -198,7 +198,7 @@ def explanation(answer: Answer) -> str | None:
     ``{"error": {"message"}}`` comes from generation, ``{"detail"}`` (text, or a list of what is wrong
     where) from uploads.
     """
-    body = _object(answer)
+    body = json_object(answer) or {}
     error, detail = body.get("error"), body.get("detail")
     if isinstance(error, Mapping) and isinstance(error.get("message"), str):
         return redacted(error["message"])[:600]
@@ -221,7 +221,7 @@ def existing_task(answer: Answer, asked: Mapping[str, Any]) -> str | None:
 
     :param asked: the request's ``input``: the song that it was about is not what came of it.
     """
-    body = _object(answer)
+    body = json_object(answer) or {}
     for part in (body.get("data"), body.get("error"), body):
         name = part.get("task_id") if isinstance(part, Mapping) else None
         if isinstance(name, str) and name and name != asked.get("task_id"):
@@ -337,14 +337,6 @@ def _blame(words: str | None) -> Literal["input", "policy", "vendor", "unknown"]
     if any(word in said for word in _POLICY):
         return "policy"
     return "input" if any(word in said for word in _INPUT) else "unknown"
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _complaint(item: Any) -> str:

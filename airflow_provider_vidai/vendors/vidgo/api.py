@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pydantic import JsonValue
 
 from airflow_provider_vidai.answers import Answer, clean, parsed
-from airflow_provider_vidai.errors import ApiError, InputError, JobError
+from airflow_provider_vidai.errors import InputError, JobError
 from airflow_provider_vidai.jobs.calls import Call, Fetch, Repeat
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.receipt import Receipt
@@ -112,11 +112,8 @@ class Vidgo(Vendor):
 
         def parse(answer: Answer) -> Uploaded:
             answer = told(answer)
-            if answer.status == 429 and self.retry_after(answer) is None:
-                error = self.refusal(answer, doing)
-                assert isinstance(error, ApiError)
-                error.retry_after = UPLOAD_PAUSE
-                raise error
+            if answer.status == 429:
+                raise self.refusal(answer, doing, wait=UPLOAD_PAUSE)
             return self.parse(UploadedAnswer, answer, doing).data
 
         return Call(doing, "POST", f"/api/common/upload/{how}", parse, body=body, timeout=UPLOAD_TIMEOUT)

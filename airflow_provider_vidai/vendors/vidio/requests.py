@@ -72,7 +72,10 @@ class ReelRequest(Request):
 
     model_config = ConfigDict(extra="forbid")
 
-    input_keys: Annotated[list[Text], BeforeValidator(input_key_list), Field(min_length=1)]
+    # No Text: a number in place of a key is a mistake, and footage is not guessed.
+    input_keys: Annotated[
+        list[Annotated[str, Field(min_length=1)]], BeforeValidator(input_key_list), Field(min_length=1)
+    ]
     video_category: VideoCategory
     output_length: Annotated[Seconds, Field(gt=0)]
     aspect_ratio: AspectRatio

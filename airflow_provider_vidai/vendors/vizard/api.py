@@ -21,7 +21,7 @@ from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.redaction import redacted, shown
-from airflow_provider_vidai.vendors.base import REFUSED, Vendor, still_there
+from airflow_provider_vidai.vendors.base import REFUSED, Vendor, json_object, still_there
 from airflow_provider_vidai.vendors.vizard.answers import (
     Captioned,
     Created,
@@ -236,7 +236,7 @@ class Vizard(Vendor):
 
     def error_words(self, answer: Answer) -> str:
         """Return the vendor's explanation."""
-        body = _object(answer)
+        body = json_object(answer)
         words = body and (body.get("errMsg") or body.get("message"))
         return redacted(words)[:300] if isinstance(words, str) else super().error_words(answer)
 
@@ -257,7 +257,7 @@ class Vizard(Vendor):
         :param codeless: an answer without a code is a success.
         :raises VidaiError: what the code, or else the HTTP status, means.
         """
-        body = _object(answer)
+        body = json_object(answer)
         code = _code(body)
         if code is None or answer.status >= 500:
             body = self.read(answer, doing)
@@ -352,14 +352,6 @@ def _query_path(project_id: str) -> str:
     return f"/project/query/{quote(project_id, safe='')}"
 
 
-def _object(answer: Answer) -> dict[str, Any] | None:
-    try:
-        body = answer.json()
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) else None
-
-
 def _code(body: Mapping[str, Any] | None) -> int | None:
     code = (body or {}).get("code")
     if isinstance(code, bool) or not isinstance(code, (int, float, str)):
@@ -371,7 +363,7 @@ def _code(body: Mapping[str, Any] | None) -> int | None:
 
 
 def _says(answer: Answer) -> bool:
-    body = _object(answer) or {}
+    body = json_object(answer) or {}
     return bool(body.get("errMsg") or body.get("message"))
 
 

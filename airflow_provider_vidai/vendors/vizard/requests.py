@@ -126,7 +126,7 @@ class ProjectRequest(Request):
     video_url: Annotated[Text, Mark.MEDIA, Field(repr=False)]
     source: Annotated[int, BeforeValidator(number_of(SOURCES, others=True)), Field(gt=0)] | None = None
     ext: Annotated[str, BeforeValidator(as_text)] | None = None
-    language: Annotated[str, BeforeValidator(language_code), Field(min_length=1)] = "auto"
+    language: Annotated[Text, BeforeValidator(language_code)] = "auto"
     mode: Annotated[Literal["clips", "edit"], BeforeValidator(_mode)] = "clips"
     prefer_length: Annotated[list[int], BeforeValidator(_lengths)] | None = None
     aspect_ratio: Annotated[int, BeforeValidator(number_of(ASPECT_RATIOS))] | None = None
