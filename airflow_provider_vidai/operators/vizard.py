@@ -25,7 +25,7 @@ from airflow_provider_vidai.operators.paid import PaidOperator
 from airflow_provider_vidai.purchase.walk import Offer, Settled
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.fields import Request
-from airflow_provider_vidai.vendors.vizard.api import VIZARD, chosen_anew
+from airflow_provider_vidai.vendors.vizard.api import VIZARD, with_clips_for
 from airflow_provider_vidai.vendors.vizard.requests import Choice, ProjectRequest
 from airflow_provider_vidai.vendors.vizard.social import (
     CaptionRequest,
@@ -144,7 +144,7 @@ class VizardClipsOperator(JobOperator):
         assert settled.receipt.ref is not None
         ref = settled.receipt.ref.with_params(**choice)
         receipt = settled.receipt.model_copy(update={"ref": ref})
-        status = None if settled.status is None else chosen_anew(settled.status, ref)
+        status = None if settled.status is None else with_clips_for(settled.status, ref)
         return replace(settled, receipt=receipt, status=status)
 
     def _finish(self, context: Context, ref: JobRef, status: JobStatus, *rest: Any) -> dict[str, JsonValue]:

@@ -454,7 +454,7 @@ def test_a_success_that_cannot_be_read_is_no_status_and_may_be_asked_again(body)
     ],
 )
 def test_the_vendors_explanation_is_found_in_any_shape(body, words):
-    assert VIDIO.error_words(said(body, 400)) == words
+    assert VIDIO.error_text(said(body, 400)) == words
 
 
 def test_a_long_explanation_is_cut():

@@ -221,7 +221,7 @@ def test_any_name_in_a_storage_tells_its_extension(path: str) -> None:
 
 @pytest.mark.parametrize("url", ["https://x.example/watch", "https://x.example/a.mkv", "s3://b/a"])
 def test_an_extension_that_cannot_be_told_must_be_given(url: str) -> None:
-    with pytest.raises(InputError, match="ext must be one of mp4, 3gp, avi, mov, and neither"):
+    with pytest.raises(InputError, match="ext must be one of mp4, 3gp, avi, mov, as the path of video_url"):
         request_of(video_url=url)
     assert request_of(video_url=url, ext="avi").ext == "avi"
 
@@ -334,7 +334,7 @@ def test_every_code_of_a_purchase_means_what_the_table_says(call: Any, code: int
     assert isinstance(error, kind)
     assert {name: getattr(error, name) for name in facts} == facts
     assert str(code) in str(error)
-    assert means.words in str(error)
+    assert means.text in str(error)
     assert means.remedy in str(error)
     assert "s3cr3t" not in str(error)
     if means.end is End.WAIT:
@@ -445,7 +445,7 @@ def test_every_end_of_a_project_says_why_and_what_to_do(code: int) -> None:
     means = TABLE["query"][code]
     status = status_of({"code": code, "errMsg": "own words"})
     assert status.state is (JobState.FAILED if means.end is End.FAILED else JobState.GONE)
-    assert status.vendor_status == f"{code} {means.words}"
+    assert status.vendor_status == f"{code} {means.text}"
     assert "own words" in (status.error or "")
     assert status.charged == "maybe"
     assert means.remedy in (status.error or "")
@@ -533,7 +533,7 @@ def test_a_file_is_asked_for_anew_by_the_clips_id_and_without_the_key() -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "words"),
     [
-        (done(video(9)), JobGone, "903 is no longer in the project"),
+        (done(video(9)), JobGone, "no longer has the clip 903"),
         ({"code": 4006}, JobGone, "7 days"),
         ({"code": 4002}, JobFailed, "4002"),
         ({"code": 1000}, JobError, "is not ready"),

@@ -1,7 +1,7 @@
-"""What Venice's requests hold; the rules of each field are the vendor's own, and the catalogue's come on top.
+"""The requests to Venice. The rules of each field are the vendor's own; those of the catalogue come on top.
 
 Sources: the vendor's contract (swagger 20260821), its skills of 2026-10, and ``venice-py`` 2.9.0 for the
-newest fields. Words that the catalogue adds monthly (models, ratios, resolutions) are not closed here.
+newest fields. The catalogue adds models, ratios and resolutions every month, so these fields take any text.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ from airflow_provider_vidai.vendors.fields import (
 
 M = TypeVar("M", bound=Request)
 
-#: Frames in a second of a keyframe's ``frame_index``.
+#: Frames per second, in which a keyframe's ``frame_index`` counts.
 KEYFRAME_RATE = 24
-#: The longest source of an upscale, in seconds; no other duration is longer.
+#: The longest duration in seconds: that of the source of an upscale.
 LONGEST = 300.0
-#: How far a camera may turn in all, in degrees.
+#: How far a camera may turn in total, in degrees.
 CAMERA_TURNS = 32 * 360.0
 
-#: What the seeds' clients call a field.
+#: The names that the vendor's clients have for a field.
 OTHER_NAMES: Final[Mapping[str, str]] = {"duration_seconds": "duration", "image": "image_url"}
 
-#: Fields of the seeds that no model takes: strict models refuse them, which costs nothing.
+#: Fields of the vendor's clients that no model documents today. A strict model refuses them; that is free.
 GONE_FIELDS = frozenset({"seed", "fps", "motion_bucket_id", "guidance_scale"})
 
-# Words of the contract that are no number of seconds.
+# Durations of the contract that are not a number of seconds.
 _AS_THE_SOURCE = ("auto", "-1")
 _LENGTHS_IN_WORDS = (*_AS_THE_SOURCE, "1 gen")
 
 
 def wire_duration(value: Any) -> Any:
-    """Return a duration as the wire has it: ``"5s"``, or ``"12.5"`` for a part of a source.
+    """Return a duration as Venice takes it: ``"5s"``, or ``"12.5"`` for a part of a source.
 
-    Takes 5, "5", "5s" and "5 seconds". ``Auto``, by which the catalogue says that a model takes the
-    source's own length, becomes None: the queue refuses that word and wants the field left out.
+    5, "5", "5s" and "5 seconds" mean the same. ``Auto`` is the catalogue's word for the source's own length.
+    The queue refuses that word and wants the field left out, so it becomes None.
     """
     if value is None or value == "Auto":
         return None
@@ -92,7 +92,7 @@ def _path_as_text(value: Any) -> Any:
 Duration = Annotated[str | None, BeforeValidator(wire_duration)]
 Prompt = Annotated[Text, Field(max_length=20_000)]
 Unit = Annotated[Number, Field(ge=0, le=1)]
-#: A file: a URL, a data URI, or (until it is inlined) a storage path or bytes.
+#: A file: a URL or a data URI. Until the hook inlines it, it may also be a storage path or bytes.
 Media = Annotated[
     Annotated[str, Field(min_length=1)] | Annotated[bytes, Field(min_length=1)],
     BeforeValidator(_path_as_text),
@@ -105,9 +105,9 @@ class _Part(Request):
 
 
 class Element(_Part):
-    """A character or an object; ``@Element1`` and so on in the prompt name it.
+    """A character or an object. The prompt refers to it as ``@Element1`` and so on.
 
-    :param frontal_image_url: with up to three ``reference_image_urls``; or else a ``video_url``.
+    :param frontal_image_url: with up to three ``reference_image_urls``, or instead a ``video_url``.
     """
 
     frontal_image_url: Media | None = None
@@ -125,7 +125,7 @@ class Element(_Part):
 
 
 class Keyframe(_Part):
-    """A picture at a frame, of 24 in a second."""
+    """A picture at a frame; there are 24 frames in a second."""
 
     image_url: Media
     frame_index: Annotated[Whole, Field(ge=0)]
@@ -134,7 +134,7 @@ class Keyframe(_Part):
 class CameraPoint(BaseModel):
     """Where the camera is at a moment.
 
-    :param time: 0 to 1 of the video.
+    :param time: 0 (the video's beginning) to 1 (its end).
     :param azimuth: degrees; likewise ``elevation``, -90 to 90.
     """
 
@@ -150,7 +150,7 @@ Confirmed = Annotated[Literal[True], BeforeValidator(as_bool)]
 
 
 class SeedanceConsent(BaseModel):
-    """What a person confirms before faces are animated; anything but three times true is refused."""
+    """What a person confirms before faces are animated. All three must be true."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -172,9 +172,9 @@ class VideoArguments(Request):
     :param duration: as :func:`wire_duration` takes it; left out for upscale and video-to-video.
     :param aspect_ratio: needed by a model that lists ratios, refused by one that doesn't.
     :param upscale_factor: 1, 2 or 4; upscale models only, and there instead of ``resolution``.
-    :param audio: only where the model lets it be chosen; Venice's default is with sound, at a price.
+    :param audio: only where the model lets you choose; Venice's default is with sound, which costs more.
     :param image_url: the first frame; image-to-video models only.
-    :param reference_image_urls: how many depends on the model, 4 to 30.
+    :param reference_image_urls: 4 to 30 at most, by the model.
     """
 
     model: Text
@@ -198,9 +198,10 @@ class VideoArguments(Request):
 
 
 class VideoRequest(VideoArguments):
-    """A video to make. Fields that are not listed here are sent as they are given.
+    """A video to make. Fields that are not listed are sent as they are given.
 
-    The fields that are listed here and not in :class:`VideoArguments` reach the operators by ``options``.
+    The operators take the fields of :class:`VideoArguments` as arguments, and those listed here in
+    ``options``.
 
     :param camera_trajectory: 2 to 12 points in time; needs ``image_url``.
     :param target_fps: 16 to 120, by enhancement models; likewise the fields around it.
@@ -238,7 +239,7 @@ class VideoRequest(VideoArguments):
     @model_validator(mode="before")
     @classmethod
     def _by_one_name(cls, values: Any) -> Any:
-        """Take the seeds' other names of a field too."""
+        """Take the other names of a field, too."""
         if not isinstance(values, Mapping):
             return values
         named = dict(values)
@@ -259,9 +260,9 @@ class VideoRequest(VideoArguments):
     def _moves_on(cls, points: list[CameraPoint] | None) -> list[CameraPoint] | None:
         pairs = list(itertools.pairwise(points or []))
         if any(later.time <= earlier.time for earlier, later in pairs):
-            raise ValueError("time must rise from point to point")
+            raise ValueError("time must increase from point to point")
         if sum(abs(later.azimuth - earlier.azimuth) for earlier, later in pairs) > CAMERA_TURNS:
-            raise ValueError(f"may turn by {CAMERA_TURNS:.0f} degrees in all")
+            raise ValueError(f"may turn by {CAMERA_TURNS:.0f} degrees in total")
         return points
 
     @model_validator(mode="after")
@@ -273,15 +274,18 @@ class VideoRequest(VideoArguments):
 
     @property
     def unlisted(self) -> list[str]:
-        """The fields that are sent without being known here."""
+        """The fields of the request that this package does not know, and sends as they are."""
         return sorted(self.__pydantic_extra__ or {})
 
     def with_media(self, read: Callable[[str | bytes, str], str]) -> VideoRequest:
-        """Return the request with every file in it replaced by what ``read`` makes of it, given its field."""
+        """Return the request with every file in it replaced.
+
+        :param read: returns the replacement for a file and the name of its field.
+        """
         return _with_media(self, read)
 
 
-#: What a price depends on; the vendor drops the rest, so it isn't sent.
+#: The fields that a price depends on. The vendor ignores all others in a quote, so they are not sent.
 PRICED: Final = (
     *("model", "duration", "aspect_ratio", "resolution", "upscale_factor", "audio", "video_url"),
     *("enhancement_model", "target_fps", "slowdown_factor"),
@@ -302,13 +306,13 @@ def _with_media(part: M, read: Callable[[str | bytes, str], str]) -> M:
 
 
 def _conflicts(request: VideoRequest) -> Iterator[tuple[object, str]]:
-    """Yield (whether it is so, what is wrong) for every rule between fields."""
+    """Yield, for every rule between fields, whether it is broken and the message for that."""
     indices = [frame.frame_index for frame in request.keyframes or []]
     words = (None, *_LENGTHS_IN_WORDS)
     seconds = None if request.duration in words else as_seconds(request.duration)
     yield (
         request.upscale_factor and request.resolution,
-        "resolution and upscale_factor exclude each other: upscale models take upscale_factor",
+        "takes either resolution or upscale_factor; upscale models take upscale_factor",
     )
     yield (
         request.reference_audio_urls and not (request.reference_image_urls or request.reference_video_urls),
@@ -316,9 +320,9 @@ def _conflicts(request: VideoRequest) -> Iterator[tuple[object, str]]:
     )
     yield (
         request.duration in _AS_THE_SOURCE and not request.reference_video_urls,
-        f"duration {request.duration!r} takes the length of reference_video_urls, and there are none",
+        f"duration {request.duration!r} means the length of reference_video_urls, but none are given",
     )
-    yield len(set(indices)) < len(indices), "keyframes: each frame_index may be there once"
+    yield len(set(indices)) < len(indices), "keyframes: each frame_index may occur only once"
     yield (
         seconds and indices and max(indices) > seconds * KEYFRAME_RATE,
         f"keyframes: frame_index goes up to duration x {KEYFRAME_RATE}",

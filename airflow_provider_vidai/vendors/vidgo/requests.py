@@ -1,4 +1,8 @@
-"""What Vidgo's requests hold, and what of them is checked against the catalogue before anything is sent."""
+"""The requests to Vidgo, and what is checked in them before anything is sent.
+
+The fields of ``input`` differ from model to model, so there is no model of them: a new field of the vendor's
+needs no change here, unless it is a file, a number, a time span or a boolean (see the catalogue).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def plain(value: Any) -> Any:
-    """Return ``value`` with dicts and lists for all mappings and sequences: Airflow has some of its own."""
+    """Return ``value`` with dicts and lists in place of Airflow's own mappings and sequences."""
     if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
@@ -41,22 +45,22 @@ def plain(value: Any) -> Any:
 
 
 def understood(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an ``input`` with what templates made text of as what it is; all else is left alone.
+    """Return an ``input`` whose numbers, booleans and lists, which templates render as text, are typed again.
 
-    A field that renders to nothing (``None``) is left out.
+    A field that renders to an empty value (``None``) is omitted. Everything else stays as it is.
     """
     values = {name: _typed(name, value) for name, value in plain(asked).items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def check(model: str, asked: Mapping[str, Any], callback_url: str | None) -> None:
-    """Hold a request against the table; a model that is not in it passes.
+    """Check a request against the table. A model that is not in the table passes.
 
-    :raises InputError: naming every field that is missing or must not be there.
+    :raises InputError: names every field that is missing or not taken.
     """
     known = MODELS.get(model)
     wrong = [
-        f"{name}: Vidgo takes no {what}s by upload, only a public URL (its uploads are for pictures)"
+        f"{name} must be a public URL: Vidgo takes uploads of pictures only, and not of {what}"
         for name, what in _unreachable(asked)
     ]
     wrong += list(_against(known, {**asked, "callback_url": callback_url or None})) if known else []
@@ -65,7 +69,7 @@ def check(model: str, asked: Mapping[str, Any], callback_url: str | None) -> Non
 
 
 def with_images(value: Any, place: Callable[[Any], str]) -> Any:
-    """Return an ``input`` with every picture in it replaced by what ``place`` makes of it."""
+    """Return an ``input`` with every picture in it replaced by the result of ``place``."""
     if isinstance(value, Mapping):
         return {
             name: _placed(item, place) if name in IMAGE_FIELDS else with_images(item, place)
@@ -112,11 +116,11 @@ def _against(known: Model, asked: Mapping[str, Any]) -> Iterator[str]:
             yield f"{' or '.join(names)} is required"
     for name in known.refuses:
         if _given(known, asked.get(name)):
-            yield f"{name}: this model takes none"
+            yield f"{name} is not taken by this model"
 
 
 def _given(known: Model, value: Any) -> bool:
-    # A song may have no words.
+    # An empty text is a value for music: a song may have no lyrics.
     return value is not None and value != [] and (value != "" or known.family == "music")
 
 
@@ -125,7 +129,7 @@ def _unreachable(asked: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if name in FOOTAGE_FIELDS:
             items = value if isinstance(value, list) else [value]
             if any(not isinstance(item, str) or not _WEB.match(item) for item in items):
-                yield name, "video" if "video" in name else "sound"
+                yield name, "videos" if "video" in name else "sound"
         else:
             for part in value if isinstance(value, list) else [value]:
                 yield from _unreachable(part) if isinstance(part, Mapping) else ()

@@ -1,4 +1,4 @@
-"""What VIDIO's answers hold."""
+"""The fields of VIDIO's answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_vidai.vendors.fields import LenientFloat, LenientInt, Leni
 
 
 def _objects(value: Any) -> list[Any]:
-    # What is no object stays in its place as an empty one: outputs are known by their index.
+    # An output is known by its index, so an unreadable one keeps its place, as an empty object.
     return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
 
 
@@ -57,7 +57,7 @@ class VidioOutput(Reported):
 
 
 class VidioJob(Reported):
-    """A job as ``get_job`` tells it; one resource carries the reel and its last render."""
+    """A job as ``get_job`` returns it. One resource holds the reel and its last render."""
 
     job_id: LenientStr = None
     status: str
@@ -73,13 +73,13 @@ class VidioJob(Reported):
 
 
 class UploadAnswer(BaseModel):
-    """Where to put a file."""
+    """The signed URL of an upload."""
 
     url: str = Field(min_length=1, repr=False)
 
 
 class CreatedAnswer(BaseModel):
-    """A reel that was bought."""
+    """The answer to the purchase of a reel."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 

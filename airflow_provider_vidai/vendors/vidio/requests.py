@@ -1,4 +1,4 @@
-"""What VIDIO's requests and answers hold; the rules of each field are the vendor's own."""
+"""The requests to VIDIO. The rules of each field are the vendor's own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MusicCategory = Literal[
 ]
 MediaType = Literal["video", "image"]
 
-#: What the vendor's client takes each extension for.
+#: The media type of each extension, as the vendor's client has it.
 MEDIA_TYPES: Mapping[str, MediaType] = {
     **dict.fromkeys(("mp4", "mov", "m4v", "avi", "mkv", "webm"), "video"),
     **dict.fromkeys(("jpg", "jpeg", "png", "webp", "gif"), "image"),
@@ -37,7 +37,10 @@ MEDIA_TYPES: Mapping[str, MediaType] = {
 
 
 def input_key_list(value: Any) -> list[Any]:
-    """Return the keys in any iterable of keys and upload results, in order."""
+    """Return the keys from any iterable of keys and upload results, in its order.
+
+    :raises InputError: when the order is not known (a set), or an item has no key.
+    """
     value = literal(value)
     if isinstance(value, (str, bytes, Mapping)):
         value = [value]
@@ -62,7 +65,7 @@ Volume = Annotated[Number, Field(ge=0, le=100)]
 
 
 class ReelRequest(Request):
-    """What to make: the parameters of ``create_highlight_reel``.
+    """A highlight reel: the parameters of ``create_highlight_reel``.
 
     :param input_keys: keys of uploaded footage (or whole upload results), in the order of the reel.
     :param output_length: seconds.
@@ -72,7 +75,7 @@ class ReelRequest(Request):
 
     model_config = ConfigDict(extra="forbid")
 
-    # No Text: a number in place of a key is a mistake, and footage is not guessed.
+    # This is not Text: a number in place of a key is a mistake, and must not become one.
     input_keys: Annotated[
         list[Annotated[str, Field(min_length=1)]], BeforeValidator(input_key_list), Field(min_length=1)
     ]
@@ -85,9 +88,9 @@ class ReelRequest(Request):
 
 
 class RenderRequest(Request):
-    """Which candidate of a reel to render.
+    """The candidate of a reel to render.
 
-    :param output_index: 0 is, in the vendor's words, in general the best.
+    :param output_index: the vendor says that 0 is in general the best.
     :param export_option: only ``premium`` is documented.
     """
 
@@ -100,7 +103,7 @@ class RenderRequest(Request):
 class UploadRequest(Request):
     """A file about to be uploaded.
 
-    :param width: pixels as stored, as the vendor's client tells them; likewise ``height``.
+    :param width: pixels as stored (before rotation), as the vendor's client sends them; likewise ``height``.
     :param duration: seconds; 0 for a still image.
     """
 
@@ -120,16 +123,16 @@ class UploadRequest(Request):
 
     @property
     def content_type(self) -> str:
-        """The type the vendor's client would send: the signed URL may cover it.
+        """The content type that the vendor's client would send: the signed URL may depend on it.
 
-        Its guess depends on the host's mime.types file; this is the one without such a file.
+        The client's guess varies with the machine's mime.types file; this is the guess without one.
         """
         ext = extension(self.file_name)
         return mimetypes.MimeTypes().guess_type(f"file.{ext}")[0] or f"{self.media_type}/{ext}"
 
 
 def extension(file_name: str) -> str:
-    """Return the lower-case extension without its dot; the vendor takes no file without one."""
+    """Return the extension in lower case, without its dot. The vendor takes no file without one."""
     suffix = PurePosixPath(file_name).suffix
     if len(suffix) < 2:
         raise ValueError(f"the file name {file_name!r} has no extension, and VIDIO needs one")
@@ -137,9 +140,9 @@ def extension(file_name: str) -> str:
 
 
 def media_type_of(file_name: str) -> MediaType:
-    """Return what the extension says the file is.
+    """Return the media type that a file's extension means.
 
-    :raises ValueError: when the extension is missing or unknown; naming the known ones.
+    :raises ValueError: when the extension is missing or unknown; it names the known ones.
     """
     known = MEDIA_TYPES.get(extension(file_name))
     if known is None:

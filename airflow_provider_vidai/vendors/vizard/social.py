@@ -1,4 +1,4 @@
-"""What Vizard is told about a clip: to publish it, or to write a caption for it; and which clip is meant."""
+"""The requests to publish a clip or to write a caption for it, and the clip that an argument means."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from airflow_provider_vidai.vendors.vizard.answers import SocialAccount
 from airflow_provider_vidai.vendors.vizard.requests import Id, number_of
 from airflow_provider_vidai.vendors.vizard.values import CAPTION_LIMITS, PLATFORMS, TONES, VOICES
 
-#: The longest title, which only YouTube shows, in characters.
+#: The longest title in characters. Only YouTube shows titles.
 LONGEST_TITLE: Final = 100
-#: The longest caption of any platform, in characters.
+#: The longest caption of all platforms, in characters.
 LONGEST_CAPTION: Final = max(CAPTION_LIMITS.values())
 
 
@@ -76,28 +76,33 @@ class CaptionRequest(Request):
 
 
 def clip_checked(request: PublishRequest, account: SocialAccount) -> list[str]:
-    """Hold what is to be published against the account it goes to; return what a person should know.
+    """Check what is to be published against its account; return what a person should know.
 
-    :raises InputError: when the account can't publish, or the caption is too long for it.
+    Vizard accepts a publishing that fails later on the platform, and never reports that. So what is known to
+    fail is refused here.
+
+    :raises InputError: when the account cannot publish, or the caption is too long for its platform.
     """
     platform = (account.platform or "").strip().lower()
     status = (account.status or "active").strip().lower()
     if status != "active":
         raise InputError(
             f"social_account_id: the {platform} account {account.id} is {status!r} in Vizard"
-            f"{' (beyond what the plan allows)' if status == 'locked' else ''}: connect it again, or take "
-            "another."
+            f"{' (beyond what the plan allows)' if status == 'locked' else ''}. Connect it again, or choose "
+            "another account."
         )
     most = CAPTION_LIMITS.get(platform)
     if most is not None and len(request.caption) > most:
-        raise InputError(f"caption has {len(request.caption)} characters, and {platform} takes {most}.")
+        raise InputError(f"caption has {len(request.caption)} characters, but {platform} takes {most}.")
     notices = []
     if request.title and platform and platform != "youtube":
-        notices.append(f"title is for YouTube, and {account.id} is on {platform}: it is not shown.")
+        notices.append(
+            f"title is for YouTube only: {platform}, where account {account.id} is, does not show it."
+        )
     if platform in ("twitter", "x") and redacted(request.caption) != request.caption:
         notices.append(
-            "A post on X with a URL costs 10 credits, taken when it is published; without them it silently "
-            "is not."
+            "A post on X with a URL costs 10 credits when it is published. Without enough credits, Vizard "
+            "silently does not publish it."
         )
     return notices
 
@@ -105,9 +110,9 @@ def clip_checked(request: PublishRequest, account: SocialAccount) -> list[str]:
 def clip_output(value: Any) -> Output:
     """Return the clip that an operator's ``clip`` argument names.
 
-    :param value: one of a job's outputs, what was made of it with its ``video_id``, their text, or a bare
+    :param value: one of a job's outputs, a dict with its ``video_id``, the text of either, or a bare
         ``video_id``.
-    :raises InputError: when it names none.
+    :raises InputError: when it names no clip.
     """
     value = literal(value)
     if isinstance(value, Output):
@@ -128,11 +133,11 @@ def clip_output(value: Any) -> Output:
 
 
 def video_id_of(clip: Any) -> str:
-    """Return the id by which a clip is captioned and published.
+    """Return the id of a clip, which captions and publishing need.
 
-    :raises InputError: when it has none.
+    :raises InputError: when the clip has none.
     """
     video_id = clip_output(clip).details.get("video_id")
     if not video_id:
-        raise InputError("clip: it has no video_id, which captions and publishing need.")
+        raise InputError("clip has no video_id, which captions and publishing need.")
     return str(video_id)
