@@ -1,7 +1,7 @@
-"""What an argument means, whoever wrote it: a person, a template, a form or an upstream task.
+"""What an argument means, whether a person, a template, a form or an upstream task wrote it.
 
-A template that finds nothing renders to ``""``, ``" "``, ``"None"`` or ``"null"``. For an optional argument
-that is the same as leaving it out, for a required one it is an error, and it switches off no price guard.
+A template that finds nothing renders to ``""``, ``" "``, ``"None"`` or ``"null"``. An optional argument with
+such a value counts as omitted, and a required one is an error. A price guard is never switched off by it.
 
 This is also the one place that says what counts as true, as a number, as a whole number, as seconds and as
 text (the ``as_...`` functions). It lies below ``vendors``, because operators and sensors read their own
@@ -37,7 +37,7 @@ _EXACT_FLOATS = 2**53
 
 
 def is_empty(value: Any) -> bool:
-    """Return whether an argument holds nothing: None, or the text of a template that found nothing."""
+    """Return whether an argument is empty: None, or the text of a template that found nothing."""
     return value is None or (isinstance(value, str) and value.strip() in _NOTHING)
 
 
@@ -147,10 +147,10 @@ def positive_seconds(name: str, value: Any) -> float | None:
 
 
 def guard(name: str, value: Any) -> float | None:
-    """Return a limit on what may be spent, or that must be left. Only None means that there is none.
+    """Return a limit on what may be spent, or a balance that must remain. Only None means "no limit".
 
     :raises InputError: when it is anything else than a number from 0 on. A guard that cannot be read must
-        not be taken for no guard.
+        not count as no guard.
     """
     if value is None:
         return None
@@ -178,14 +178,15 @@ def whole_number(name: str, value: Any) -> int | None:
 def agreed(
     name: str, value: Any, other: str, given: Any, same: Callable[[Any, Any], bool] = operator.eq
 ) -> Any:
-    """Return the value of an argument that has another name too.
+    """Return the value of an argument that has two names.
 
-    :raises InputError: when both names are given, and do not mean the same.
+    :param same: whether two values mean the same.
+    :raises InputError: when both names are given and their values differ.
     """
     if value is None or given is None or same(value, given):
         return given if value is None else value
     raise InputError(
-        f"{other} and {name} are two names of one argument, and their values differ: give one of them."
+        f"{other} and {name} are two names of one argument, but their values differ. Pass only one of them."
     )
 
 
@@ -198,30 +199,30 @@ def _or_negative(read: Callable[[Any], int | float], value: Any) -> int | float:
 
 
 class Arguments:
-    """An operator or sensor whose optional arguments, when they hold nothing, are as if left out.
+    """An operator or sensor whose optional arguments count as omitted when they are empty.
 
-    The rule holds wherever an argument gets its value, in the constructor or by rendering, because it is part
-    of setting the attribute. The constructors' signatures say which arguments are optional, and with which
-    defaults.
+    The rule is part of setting an attribute, so it holds in the constructor and when templates are rendered.
+    The constructors' signatures say which arguments are optional, and what their defaults are.
     """
 
     template_fields: Collection[str] = ()
-    #: Limits on what may be spent: these are only ever switched off by leaving them out.
+    #: Limits on what may be spent. Only omitting them switches them off.
     guards: ClassVar[Sequence[str]] = ()
-    #: Arguments that hold several values (a list, or a dict of fields): empty ones among them are left out.
+    #: Arguments that hold several values (a list, or a dict of fields). Empty values in them are dropped.
     collections: ClassVar[Sequence[str]] = ()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; an argument is set to what it means."""
+        """Set an attribute; an empty argument is set to its default."""
         if name in self.guards:
-            # A guard that was given, as a template or an upstream task's output, doesn't become None.
+            # A guard that was given as a template or an upstream task's output must not become None ("no
+            # limit") when that renders to nothing. The text "None" is refused later, as no number.
             lost = value is None and self.__dict__.get(name) is not None
             value = "None" if lost else value
         elif name in self.template_fields or name == "deferrable":
-            value = self._meant(name, value)
+            value = self._or_default(name, value)
         super().__setattr__(name, value)
 
-    def _meant(self, name: str, value: Any) -> Any:
+    def _or_default(self, name: str, value: Any) -> Any:
         if name in self.collections:
             held = literal(value)
             filled = _without_empty(held)
@@ -236,23 +237,23 @@ class Arguments:
         return defaults_of(kind)
 
     def required(self, *names: str) -> None:
-        """Make sure that required arguments hold something.
+        """Make sure that required arguments are not empty.
 
-        :param names: which; all of them when none is named.
-        :raises InputError: naming those that do not.
+        :param names: the arguments to check; by default all required ones.
+        :raises InputError: names the first one that is empty.
         """
         for name in names or self.template_fields:
             if name not in self._optional and is_empty(self.given(name)):
                 raise InputError(f"{name} is required.")
 
     def given(self, name: str) -> Any:
-        """Return an argument as it was given, whatever of it is shown."""
+        """Return an argument as it was given, also where Airflow is shown only a part of it."""
         return getattr(self, name)
 
 
 @cache
 def defaults_of(kind: type) -> dict[str, Any]:
-    """Return the optional arguments of a class of this package's, and what leaving each of them out means."""
+    """Return the optional arguments of a class of this package, with their defaults."""
     found: dict[str, Any] = {}
     for one in reversed(kind.__mro__):
         if one.__module__.partition(".")[0] == "airflow" or "__init__" not in vars(one) or one is object:
@@ -266,9 +267,10 @@ def defaults_of(kind: type) -> dict[str, Any]:
 
 
 def _without_empty(value: Any) -> Any:
-    """Return a list or dict without what is empty in it; None when nothing is left of it.
+    """Return a list or dict without the empty values in it; None when nothing is left.
 
-    One that holds nothing empty is returned as it is: it may hold an upstream task's output.
+    A list or dict without empty values is returned as the same object, because Airflow must still find the
+    outputs of upstream tasks in it.
     """
     if isinstance(value, Mapping):
         parts = {key: _without_empty(item) for key, item in value.items()}

@@ -134,6 +134,7 @@ class Vendor(ABC):
         said = f"{self.label} answered HTTP {answer.status} to '{doing}'" + (f": {text}" if text else "")
         asked = self.retry_after(answer)
         wait = wait if asked is None else asked
+        # A retry by itself cannot help here: a person has to act first.
         if self.account_error(answer):
             remedy = _REMEDIES.get(answer.status, "Check the key and the account")
             return ApiError(f"{said}. {remedy}.", status=answer.status, processed="no", account=True)
@@ -148,9 +149,11 @@ class Vendor(ABC):
             )
         if answer.status in REFUSED:
             return InputError(f"{said}. Correct the request.", fate="Nothing was charged.")
+        # Following a redirect would send the key, or the purchase, to an address that nobody configured.
         if 300 <= answer.status < 400:
             remedy = "Redirects are not followed: check the host in the connection"
             return ApiError(f"{said}. {remedy}.", status=answer.status)
+        # A 408 or 5xx may come after the vendor acted on the request, so it proves nothing about the money.
         return ApiError(f"{said}.", status=answer.status, retryable=True, retry_after=wait)
 
     def no_such_job(self, answer: Answer, doing: str, *, vendors_own: bool = False) -> JobStatus:
@@ -159,6 +162,7 @@ class Vendor(ABC):
         :param vendors_own: whether only the vendor itself answers like this, and no gateway in front of it.
         :raises ApiError: when the answer says nothing about the job.
         """
+        # The vendors' APIs answer in JSON; a gateway's or a proxy's error page is HTML.
         page = answer.content_type.endswith("html") or answer.body.lstrip().startswith(b"<")
         if not vendors_own and (page or answer.status not in NOT_FOUND):
             text = self.error_text(answer).rstrip(". ")
@@ -226,7 +230,7 @@ def still_there(ref: JobRef, found: JobStatus) -> None:
         why = found.error or f"the vendor says {found.vendor_status!r}"
         again = "" if found.proven else " A retry checks again and buys nothing."
         raise JobGone(
-            f"{ref} was not found when its file was asked for: {why.rstrip('. ')}.{again}",
+            f"{ref} was not found when its file was requested: {why.rstrip('. ')}.{again}",
             charged="yes",
             retryable=not found.proven,
         )
@@ -263,6 +267,7 @@ def retry_after(answer: Answer) -> float | None:
     except ValueError:
         pass
     try:
+        # A worker's clock may be wrong, so both moments are the server's.
         until = parsedate_to_datetime(value)
         return max(0.0, (until - parsedate_to_datetime(answer.headers["date"])).total_seconds())
     except (ValueError, TypeError, KeyError, OverflowError):

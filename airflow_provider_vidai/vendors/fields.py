@@ -85,7 +85,7 @@ Read = BeforeValidator(literal)
 
 
 class Request(BaseModel):
-    """What a vendor is asked for. Its fields say which arguments the operator has, and how they are handled.
+    """What is sent to a vendor. Its fields say which arguments the operator has, and how they are handled.
 
     A new parameter of a vendor is a field here, and a parameter with its docstring in the operator.
     """

@@ -51,6 +51,8 @@ LONGEST_TEXT: Final = 600
 ERROR_BLOCK: Final = 30.0
 
 _MEDIA = ("video/", "application/octet-stream")
+# The first box of an MP4 or MOV file, and the beginning of WebM and Matroska. "Not JSON" is no proof of a
+# video: clients that relied on it have stored HTML error pages as MP4.
 _SIGNATURES = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (0, b"\x1aE\xdf\xa3"))
 _LOOKUP_FAILED = re.compile(r"request id is invalid|media could not be found", re.IGNORECASE)
 # How often in a row an answer must report that the job itself failed: a gateway sends 400 and 500, too.
@@ -101,6 +103,7 @@ def inline_video() -> JobStatus:
 def reported_status(reported: StatusAnswer) -> JobStatus:
     """Return what a status in JSON means."""
     word = reported.status.upper()
+    # An unknown status keeps the job running: it is paid for, and giving it up would lose it.
     state = _STATES.get(word, JobState.RUNNING)
     progress, expected = _timing(reported) if state is JobState.RUNNING else (None, None)
     body = {"error": reported.error, "credits_refunded": reported.credits_refunded}
@@ -177,6 +180,7 @@ def wait_of(answer: Answer) -> float | None:
     if asked is not None or answer.status != 429:
         return asked
     if (resets := answer.headers.get("x-ratelimit-resets")) is not None:
+        # By whatever clock the header is meant, the block lasts its full time.
         return max(_until(answer, resets) or 0.0, ERROR_BLOCK)
     return _until(answer, answer.headers.get("x-ratelimit-reset-requests", ""))
 

@@ -232,9 +232,11 @@ class Venice(Vendor):
 
         :param url: the one that came with the purchase.
         """
+        # Each later retrieval of a finished job sends the whole video again.
         if output.details.get("delivery") == "inline":
             body = _retrieval(model_of(ref), ref.job_id, delete=False)
             return Fetch(url=_RETRIEVE, kind="video", method="POST", body=body, with_key=True)
+        # Venice never returns this URL again, so a dead one is the end of the file.
         if url is not None:
             return replace(self.link(url, base_url), once=True)
         return self._reported_url(ref, base_url)
@@ -256,6 +258,7 @@ class Venice(Vendor):
                 "Venice delivers this video from an address that is not a valid URL, so it was not fetched.",
                 charged="yes",
             ) from None
+        # An answer is data: it must not make a worker fetch from an address inside the user's network.
         vendors = parts.scheme == "https" and (host == _OWN_HOST or host.endswith(f".{_OWN_HOST}"))
         here = is_loopback(host) and is_loopback(own.hostname or "")
         if not vendors and not here and (parts.scheme, host) != (own.scheme, own.hostname):
@@ -316,9 +319,9 @@ class Venice(Vendor):
         charged = refunded_of(answer)
         if charged == "maybe":
             return InputError(f"{error.message}{hint}", fate=error.fate)
-        words = self.error_text(answer).rstrip(". ")
+        text = self.error_text(answer).rstrip(". ")
         return JobFailed(
-            f"Venice refused to {doing} with HTTP {answer.status}: {words}.{hint} Correct the request.",
+            f"Venice refused to {doing} with HTTP {answer.status}: {text}.{hint} Correct the request.",
             charged=charged,
         )
 
@@ -335,12 +338,12 @@ VENICE = Venice()
 
 def deprecation_notice(answer: Answer) -> str | None:
     """Return what an answer's headers say about its model's retirement. Source: the vendor's contract."""
-    words = answer.headers.get("x-venice-model-deprecation-warning")
+    warning = answer.headers.get("x-venice-model-deprecation-warning")
     date = answer.headers.get("x-venice-model-deprecation-date") or ""
     retired = answer.headers.get("x-venice-deprecated")
-    if not (words or date or retired):
+    if not (warning or date or retired):
         return None
-    return redacted(f"{words or 'the model is being retired'} {date}".strip())[:300]
+    return redacted(f"{warning or 'the model is being retired'} {date}".strip())[:300]
 
 
 def model_of(ref: JobRef) -> str:

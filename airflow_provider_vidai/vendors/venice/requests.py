@@ -308,8 +308,8 @@ def _with_media(part: M, read: Callable[[str | bytes, str], str]) -> M:
 def _conflicts(request: VideoRequest) -> Iterator[tuple[object, str]]:
     """Yield, for every rule between fields, whether it is broken and the message for that."""
     indices = [frame.frame_index for frame in request.keyframes or []]
-    words = (None, *_LENGTHS_IN_WORDS)
-    seconds = None if request.duration in words else as_seconds(request.duration)
+    unknown = (None, *_LENGTHS_IN_WORDS)
+    seconds = None if request.duration in unknown else as_seconds(request.duration)
     yield (
         request.upscale_factor and request.resolution,
         "takes either resolution or upscale_factor; upscale models take upscale_factor",

@@ -147,6 +147,7 @@ class File:
 def files_of(task: TaskAnswer) -> list[File]:
     """Return the files of a task: first those that were requested, then the covers of songs."""
     found = [file for one in task.files or () if isinstance(one, Mapping) for file in _files(one)]
+    # Index 0 is what a task's user takes first, so it must not be the cover of a song.
     found.sort(key=lambda file: file.cover)
     return [
         replace(file, output=file.output.model_copy(update={"index": index}))
@@ -157,6 +158,7 @@ def files_of(task: TaskAnswer) -> list[File]:
 def status_of(task: TaskAnswer) -> JobStatus:
     """Return the status that a task's answer means. A failed task comes as HTTP 200, too."""
     word = task.status.strip().lower()
+    # An unknown status keeps the task running: it is paid for, and giving it up would lose it.
     state = STATES.get(word, JobState.RUNNING)
     error = task.reason
     known: dict[str, Any] = {"vendor_status": task.status, "known": word in STATES, "answer": task}
@@ -222,6 +224,7 @@ def existing_task(answer: Answer, asked: Mapping[str, Any]) -> str | None:
     :param asked: the request's ``input``. The song in it, which is a task too, is not the one meant.
     """
     body = json_object(answer) or {}
+    # The vendor does not document where the id is, so every place that its other answers have is tried.
     for part in (body.get("data"), body.get("error"), body):
         name = part.get("task_id") if isinstance(part, Mapping) else None
         if isinstance(name, str) and name and name != asked.get("task_id"):

@@ -38,8 +38,8 @@ from airflow_provider_vidai.vendors.vidgo.answers import (
 
 #: For how long a task's files are kept, in seconds. An uploaded picture is kept three times as long.
 LEASE: Final = 24 * 3600.0
-#: How much later than :data:`LEASE` after the purchase files may still exist, in seconds: their 24 hours count
-#: from when they were made, and the longest tasks take half an hour.
+#: For how much longer, in seconds, files may still exist: their 24 hours count from when they were made, and
+#: the longest tasks take half an hour.
 LEASE_GRACE: Final = 1800.0
 #: Timeout of a purchase in seconds. A purchase that timed out has an unknown outcome.
 SUBMIT_TIMEOUT: Final = 120.0
@@ -148,6 +148,7 @@ class Vidgo(Vendor):
                 return self._existing(answer, asked, ref, doing)
             task = self.parse(SubmittedAnswer, answer, doing).data
             job = JobRef.model_validate({**ref, "job_id": task.task_id, "params": {"bought_at": int(now)}})
+            # The answers of some models (seedream-5.0-lite) have no status.
             return Receipt(ref=job, vendor_status=task.status or "not_started")
 
         body: dict[str, JsonValue] = {"model": model, "input": asked}
@@ -174,8 +175,8 @@ class Vidgo(Vendor):
             return Receipt(ref=job, vendor_status="exists", cost={"credits": 0})
         text = self.error_text(answer).rstrip(". ")
         raise InputError(
-            f"Vidgo did not {doing}: {text}. It was made before, but the answer does not name the task. Pass the "
-            "id of that task to VidgoDownloadOperator.",
+            f"Vidgo did not {doing}: {text}. It was made before, but the answer does not name the task. Pass "
+            "that task's id to VidgoDownloadOperator.",
             fate="Nothing was charged.",
         )
 
@@ -187,6 +188,7 @@ class Vidgo(Vendor):
 
         def parse(answer: Answer) -> JobStatus:
             answer = with_inner_status(answer)
+            # The media endpoint answers a music task's id with a 400 that points to the other endpoint.
             if answer.status == 400 and "detail/music" in self.error_text(answer):
                 raise InputError(f"{ref} is a music task: pass kind='music' with its id.")
             if answer.status in REFUSED:

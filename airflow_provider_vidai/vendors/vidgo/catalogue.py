@@ -1,8 +1,8 @@
 """Vidgo's models as data: what a request is checked against before anything is sent.
 
-Source: the vendor's OpenAPI files of 2026-08-22. The catalogue changes monthly, and its field names differ from
-family to family. So little is checked: the required fields, the fields that a model does not take, and whether
-a callback is needed. Everything else is sent as it is given; a refusal costs nothing.
+Source: the vendor's OpenAPI files of 2026-08-22. The catalogue changes monthly, and its field names differ
+from family to family. So little is checked: the required fields, the fields that a model does not take, and
+whether a callback is needed. Everything else is sent as it is given; a refusal costs nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Kind = Literal["media", "music"]
 class Model:
     """What is known about a model.
 
-    :param needs: required fields of ``input``; ``a|b`` means either of them. ``callback_url`` is a field of the
-        request itself.
+    :param needs: required fields of ``input``; ``a|b`` means either of them. ``callback_url`` is a field of
+        the request itself.
     :param refuses: fields that the model does not take.
     """
 

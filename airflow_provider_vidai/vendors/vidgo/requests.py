@@ -87,6 +87,7 @@ def _typed(name: str, value: Any) -> Any:
         return None
     if read := _READERS.get(name):
         return _read_if_possible(read, value)
+    # A template renders a list as text, and people give a single URL where the vendor takes a list.
     if name in IMAGE_FIELDS or name.endswith("_urls"):
         value = plain(literal(value))
         return [value] if name.endswith("_urls") and not isinstance(value, list) else value
@@ -116,7 +117,7 @@ def _against(known: Model, asked: Mapping[str, Any]) -> Iterator[str]:
             yield f"{' or '.join(names)} is required"
     for name in known.refuses:
         if _given(known, asked.get(name)):
-            yield f"{name} is not taken by this model"
+            yield f"{name}: this model takes none"
 
 
 def _given(known: Model, value: Any) -> bool:

@@ -181,9 +181,9 @@ class Vidio(Vendor):
         doing = f"render output {request.output_index} of job {ref.job_id}"
 
         def parse(answer: Answer) -> Receipt:
-            if answer.status == 409:
-                said = self.error_text(answer)
-                raise JobError(f"VIDIO refused to {doing} now: {said}.", charged="no", retryable=True)
+            if answer.status == 409:  # another render may have begun since the job was read
+                text = self.error_text(answer)
+                raise JobError(f"VIDIO refused to {doing} now: {text}.", charged="no", retryable=True)
             body = self.read(answer, doing)
             if "status" not in body:  # the vendor's own client requires it, so this is no proof of a purchase
                 raise self.unreadable(answer, doing)
@@ -267,6 +267,7 @@ def _render_status(job: VidioJob, ref: JobRef) -> JobStatus:
     found = digest(job.output_url) if job.output_url else None
     if job.status in _FAILED:
         return JobStatus(state=JobState.FAILED, **common)
+    # Once the digest of this render is known, any other URL is a later render's.
     if mine and (job.status == "rendering" or (job.status == "rendered" and found not in (None, mine))):
         return JobStatus(
             state=JobState.GONE,
@@ -275,9 +276,12 @@ def _render_status(job: VidioJob, ref: JobRef) -> JobStatus:
             charged="yes",
             **common,
         )
+    # Only "rendering" proves that the vendor accepted the render. Where the answer to the purchase was lost,
+    # it may not have happened at all.
     if job.status != "rendered" or found is None:
         return JobStatus(state=JobState.RUNNING, proven=job.status == "rendering", **common)
     outputs = outputs or (Output(index=index if isinstance(index, int) else 0, kind="video"),)
+    # The status is "rendered" from the earlier render, too, so the same URL says nothing yet about this one.
     if before == found and not mine:
         return JobStatus(
             state=JobState.RUNNING,

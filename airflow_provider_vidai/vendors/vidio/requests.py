@@ -44,6 +44,7 @@ def input_key_list(value: Any) -> list[Any]:
     value = literal(value)
     if isinstance(value, (str, bytes, Mapping)):
         value = [value]
+    # A set has no order, and the order of the keys is that of the reel. A dict's keys have one.
     if (isinstance(value, (Set, float, int)) and not isinstance(value, KeysView)) or value is None:
         raise InputError(
             f"input_keys: expected keys or upload results in the order of the reel, but got "

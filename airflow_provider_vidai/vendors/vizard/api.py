@@ -140,6 +140,7 @@ class Vizard(Vendor):
         self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
     ) -> Call[Fetch]:
         """Return the call that reads a fresh URL of a clip from its project."""
+        # Without its params the ref means the whole project: a choice of clips must not hide this one.
         status = self.status(ref.model_copy(update={"params": {}}))
 
         def parse(answer: Answer) -> Fetch:
@@ -259,6 +260,7 @@ class Vizard(Vendor):
         """
         body = json_object(answer)
         code = _code(body)
+        # A code counts with HTTP 4xx, too. With a 5xx it does not: then the outcome of the call is unknown.
         if code is None or answer.status >= 500:
             body = self.read(answer, doing)
             if code is None and not codeless:

@@ -81,6 +81,7 @@ def _lengths(value: Any) -> list[int]:
     given = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
     read = number_of(LENGTHS)
     found = sorted({read(item) for item in given})
+    # Vizard refuses "auto" together with another length (code 4006).
     if not found or (0 in found and len(found) > 1):
         raise ValueError(f"must be 'auto' alone, or some of {', '.join(list(LENGTHS)[1:])}")
     return found
@@ -239,6 +240,8 @@ class ProjectRequest(Request):
             "highlightSwitch": self.highlight_keywords,
             "autoBrollSwitch": self.auto_broll,
         }
+        # getClips=0 means "edit", and preferLength [0] means "auto": clipping requires the field, and editing
+        # takes neither it nor maxClipNumber nor keywords.
         clipping = self.mode == "clips"
         lengths: list[JsonValue] = [*(self.prefer_length or [0])]
         body: dict[str, JsonValue] = {

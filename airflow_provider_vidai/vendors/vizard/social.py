@@ -96,9 +96,7 @@ def clip_checked(request: PublishRequest, account: SocialAccount) -> list[str]:
         raise InputError(f"caption has {len(request.caption)} characters, but {platform} takes {most}.")
     notices = []
     if request.title and platform and platform != "youtube":
-        notices.append(
-            f"title is for YouTube only: {platform}, where account {account.id} is, does not show it."
-        )
+        notices.append(f"title is for YouTube only: {platform} (account {account.id}) does not show it.")
     if platform in ("twitter", "x") and redacted(request.caption) != request.caption:
         notices.append(
             "A post on X with a URL costs 10 credits when it is published. Without enough credits, Vizard "
