@@ -125,9 +125,12 @@ def _says(annotation: Any, mark: Mark) -> bool:
     """Return whether a mark is anywhere in an annotation, or in the model that it names."""
     if annotation is mark:
         return True
-    if mark is Mark.LIST and get_origin(annotation) is list:
+    origin = get_origin(annotation)
+    if mark is Mark.LIST and origin is list:
         return True
-    if mark is Mark.MEDIA and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    # To Python 3.10 a list[str] is a type as well, and issubclass() does not take it.
+    is_class = origin is None and isinstance(annotation, type)
+    if mark is Mark.MEDIA and is_class and issubclass(annotation, BaseModel):
         return any(True for _ in _marked(annotation, mark))
     return any(_says(part, mark) for part in get_args(annotation))
 

@@ -227,7 +227,7 @@ def test_an_extension_that_is_not_in_the_path_must_be_given(url: str) -> None:
 
 
 def test_a_file_in_a_storage_is_of_no_platform() -> None:
-    with pytest.raises(InputError, match="source must be .file. for a file in a storage"):
+    with pytest.raises(InputError, match=r"source must be 'file' for a file in a storage"):
         request_of(video_url="s3://b/a.mp4", source="youtube")
 
 
