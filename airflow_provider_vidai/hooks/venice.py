@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import JsonValue
 
-from airflow_provider_vidai.arguments import guard
+from airflow_provider_vidai.arguments import guard, positive_seconds
 from airflow_provider_vidai.errors import AddressGone, InputError, JobError, LeaseOver, VidaiError
 from airflow_provider_vidai.files.inline import Inliner, seconds_of
 from airflow_provider_vidai.hooks import venice_retirement as retirement
@@ -378,7 +378,7 @@ class VeniceHook(VidaiHook):
 
     def _reference_seconds(self, request: VideoRequest, total: float | None) -> float | None:
         """Return how long the reference videos are together: a quote without it is too low."""
-        told = guard("reference_video_total_duration", total)
+        told = positive_seconds("reference_video_total_duration", total)
         if told is not None or not request.reference_video_urls:
             return told
         lengths = [seconds_of(video, "reference_video_urls") for video in request.reference_video_urls]

@@ -23,14 +23,10 @@ from airflow_provider_vidai.operators.paid import PaidOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.purchase.walk import Offer
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.vendors.venice.requests import GONE_FIELDS, MEDIA, OTHER_NAMES, same
+from airflow_provider_vidai.vendors.venice import TranscriptRequest
+from airflow_provider_vidai.vendors.venice.requests import GONE_FIELDS, OTHER_NAMES, VideoArguments, same
 
-_ARGUMENTS = (
-    *("model", "prompt", "duration", "negative_prompt", "resolution", "audio", "aspect_ratio"),
-    *("image_url", "upscale_factor", "end_image_url", "audio_url", "video_url"),
-    *("reference_image_urls", "reference_audio_urls", "reference_video_urls"),
-    *("elements", "scene_image_urls", "consents", "options"),
-)
+_ARGUMENTS = (*VideoArguments.arguments(), "options")
 #: Fields of the vendor's clients that today's API no longer documents: sent only when they are given.
 _OLD = tuple(sorted(GONE_FIELDS))
 _FIELDS = (*_ARGUMENTS, *OTHER_NAMES, *_OLD, "reference_video_total_duration")
@@ -72,15 +68,11 @@ class _VideoArguments(VendorOperator):
     hook_class: ClassVar[type[VidaiHook]] = VeniceHook
     request_fields: ClassVar[Sequence[str]] = _ARGUMENTS
     media_fields: ClassVar[Sequence[str]] = (
-        *(name for name in MEDIA if name in _ARGUMENTS),
-        "image",
-        "elements",
+        *VideoArguments.media(),
+        *(other for other, name in OTHER_NAMES.items() if name in VideoArguments.media()),
         "options",
     )
-    collections: ClassVar[Sequence[str]] = (
-        *("reference_image_urls", "reference_audio_urls", "reference_video_urls"),
-        *("elements", "scene_image_urls", "options"),
-    )
+    collections: ClassVar[Sequence[str]] = (*VideoArguments.collections(), "options")
 
     reference_video_total_duration: Any
     venice_conn_id: str
@@ -326,9 +318,11 @@ class VeniceTranscribeOperator(PaidOperator):
 
     hook_class = VeniceHook
     kinds: ClassVar[tuple[str, ...]] = ("transcript",)
-    request_fields: ClassVar[Sequence[str]] = ("url", "response_format", "model")
-    media_fields: ClassVar[Sequence[str]] = ("url",)
+    request_fields: ClassVar[Sequence[str]] = TranscriptRequest.arguments()
+    media_fields: ClassVar[Sequence[str]] = TranscriptRequest.media()
     template_fields: Sequence[str] = (*request_fields, "timeout", "venice_conn_id")
+
+    venice_conn_id: str
 
     def __init__(
         self,
@@ -339,11 +333,10 @@ class VeniceTranscribeOperator(PaidOperator):
         venice_conn_id: str = VeniceHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        given = dict(locals())
         super().__init__(**kwargs)
-        self.url = url
-        self.response_format = response_format
-        self.model = model
-        self.venice_conn_id = venice_conn_id
+        for name in (*self.request_fields, "venice_conn_id"):
+            setattr(self, name, given[name])
 
     def offer(self) -> Offer:
         """Return the purchase of the transcript."""

@@ -86,17 +86,12 @@ class VidioHighlightReelOperator(JobOperator):
     hook_class = VidioHook
     kinds: ClassVar[tuple[str, ...]] = ("reel",)
     default_timeout = TIMEOUT
-    collections: ClassVar[Sequence[str]] = ("input_keys",)
-    request_fields: ClassVar[Sequence[str]] = (
-        "input_keys",
-        "video_category",
-        "output_length",
-        "aspect_ratio",
-        "music_category",
-        "music_volume",
-        "original_audio_volume",
-    )
+    collections: ClassVar[Sequence[str]] = ReelRequest.collections()
+    request_fields: ClassVar[Sequence[str]] = ReelRequest.arguments()
     template_fields: Sequence[str] = (*request_fields, "timeout", "poll_interval", "vidio_conn_id")
+
+    input_keys: Any
+    vidio_conn_id: str
 
     def __init__(
         self,
@@ -111,15 +106,10 @@ class VidioHighlightReelOperator(JobOperator):
         vidio_conn_id: str = VidioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        given = dict(locals())
         super().__init__(**kwargs)
-        self.input_keys = input_keys
-        self.video_category = video_category
-        self.output_length = output_length
-        self.aspect_ratio = aspect_ratio
-        self.music_category = music_category
-        self.music_volume = music_volume
-        self.original_audio_volume = original_audio_volume
-        self.vidio_conn_id = vidio_conn_id
+        for name in (*self.request_fields, "vidio_conn_id"):
+            setattr(self, name, given[name])
 
     def asked(self) -> dict[str, Any]:
         """Return the request, with the keys only of the uploads."""
@@ -152,7 +142,7 @@ class VidioRenderOperator(JobOperator):
     hook_class = VidioHook
     kinds: ClassVar[tuple[str, ...]] = ("render",)
     default_timeout = TIMEOUT
-    request_fields: ClassVar[Sequence[str]] = ("job", "output_index", "export_option")
+    request_fields: ClassVar[Sequence[str]] = ("job", *RenderRequest.arguments())
     template_fields: Sequence[str] = (
         *request_fields,
         "timeout",
@@ -161,6 +151,9 @@ class VidioRenderOperator(JobOperator):
         "min_bytes",
         "vidio_conn_id",
     )
+
+    job: Any
+    vidio_conn_id: str
 
     def __init__(
         self,
@@ -171,11 +164,10 @@ class VidioRenderOperator(JobOperator):
         vidio_conn_id: str = VidioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        given = dict(locals())
         super().__init__(**kwargs)
-        self.job = job
-        self.output_index = output_index
-        self.export_option = export_option
-        self.vidio_conn_id = vidio_conn_id
+        for name in (*self.request_fields, "vidio_conn_id"):
+            setattr(self, name, given[name])
 
     def conn_id(self) -> str:
         """Return the connection that the reel was bought with."""
@@ -187,7 +179,7 @@ class VidioRenderOperator(JobOperator):
 
     def offer(self) -> Offer:
         """Return the purchase of the render, if the job can be rendered now."""
-        values = {"output_index": self.output_index, "export_option": self.export_option}
+        values = {name: self.given(name) for name in RenderRequest.arguments()}
         request = validated(RenderRequest, values, what="Render")
         reel = self._reel()
         ref = VIDIO.render_ref(reel, self.hook.send(VIDIO.job(reel.job_id)), request)

@@ -24,16 +24,18 @@ from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.paid import PaidOperator
 from airflow_provider_vidai.purchase.walk import Offer, Settled
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.vendors.vizard.api import VIZARD, chosen_anew
-from airflow_provider_vidai.vendors.vizard.requests import Choice
-from airflow_provider_vidai.vendors.vizard.social import clip_output, video_id_of
-
-_ARGUMENTS = (
-    *("video_url", "source", "ext", "language", "mode", "prefer_length", "aspect_ratio", "template_id"),
-    *("max_clips", "keywords", "remove_silence", "subtitles", "headline", "emoji", "highlight_keywords"),
-    *("auto_broll", "project_name", "clip_model", "webhook_url"),
+from airflow_provider_vidai.vendors.fields import Request
+from airflow_provider_vidai.vendors.vizard.api import VIZARD, with_clips_for
+from airflow_provider_vidai.vendors.vizard.requests import Choice, ProjectRequest
+from airflow_provider_vidai.vendors.vizard.social import (
+    CaptionRequest,
+    PublishRequest,
+    clip_output,
+    video_id_of,
 )
-_CHOICE = ("min_viral_score", "drop_source")
+
+_ARGUMENTS = ProjectRequest.arguments()
+_CHOICE = tuple(name for name in Choice.arguments() if name not in _ARGUMENTS)
 
 
 class VizardClipsOperator(JobOperator):
@@ -69,8 +71,8 @@ class VizardClipsOperator(JobOperator):
     kinds: ClassVar[tuple[str, ...]] = ("project", "edit")
     default_timeout = TIMEOUT
     request_fields: ClassVar[Sequence[str]] = _ARGUMENTS
-    media_fields: ClassVar[Sequence[str]] = ("video_url", "webhook_url")
-    collections: ClassVar[Sequence[str]] = ("prefer_length", "keywords")
+    media_fields: ClassVar[Sequence[str]] = ProjectRequest.media()
+    collections: ClassVar[Sequence[str]] = ProjectRequest.collections()
     template_fields: Sequence[str] = (
         *_ARGUMENTS,
         *_CHOICE,
@@ -142,7 +144,7 @@ class VizardClipsOperator(JobOperator):
         assert settled.receipt.ref is not None
         ref = settled.receipt.ref.with_params(**choice)
         receipt = settled.receipt.model_copy(update={"ref": ref})
-        status = None if settled.status is None else chosen_anew(settled.status, ref)
+        status = None if settled.status is None else with_clips_for(settled.status, ref)
         return replace(settled, receipt=receipt, status=status)
 
     def _finish(self, context: Context, ref: JobRef, status: JobStatus, *rest: Any) -> dict[str, JsonValue]:
@@ -150,7 +152,7 @@ class VizardClipsOperator(JobOperator):
         return super()._finish(context, ref, status, *rest)
 
     def _choice(self) -> dict[str, JsonValue]:
-        given = {name: getattr(self, name) for name in (*_CHOICE, "max_clips")}
+        given = {name: getattr(self, name) for name in Choice.arguments()}
         return validated(Choice, given, what="Clips").model_dump(mode="json")
 
 
@@ -211,6 +213,11 @@ class VizardDownloadOperator(DownloadOperator):
         return None if self.clip is None else clip_output(self.clip)
 
 
+def _but_the_clip(request: type[Request]) -> tuple[str, ...]:
+    """Return the arguments of a request besides the clip, which an operator takes as ``clip``."""
+    return tuple(name for name in request.arguments() if name != "video_id")
+
+
 class _ClipOperator(PaidOperator):
     """One paid call about a clip, once per task however often it is tried."""
 
@@ -245,8 +252,10 @@ class VizardCaptionOperator(_ClipOperator):
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("caption",)
-    request_fields: ClassVar[Sequence[str]] = ("clip", "platform", "tone", "voice")
+    request_fields: ClassVar[Sequence[str]] = ("clip", *_but_the_clip(CaptionRequest))
     template_fields: Sequence[str] = (*request_fields, "timeout", "vizard_conn_id")
+
+    vizard_conn_id: str
 
     def __init__(
         self,
@@ -258,12 +267,10 @@ class VizardCaptionOperator(_ClipOperator):
         vizard_conn_id: str = VizardHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        given = dict(locals())
         super().__init__(**kwargs)
-        self.clip = clip
-        self.platform = platform
-        self.tone = tone
-        self.voice = voice
-        self.vizard_conn_id = vizard_conn_id
+        for name in (*self.request_fields, "vizard_conn_id"):
+            setattr(self, name, given[name])
 
     def offer(self) -> Offer:
         """Return the purchase of the caption."""
@@ -287,14 +294,10 @@ class VizardPublishOperator(_ClipOperator):
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("publish",)
-    request_fields: ClassVar[Sequence[str]] = (
-        "clip",
-        "social_account_id",
-        "caption",
-        "title",
-        "publish_at",
-    )
+    request_fields: ClassVar[Sequence[str]] = ("clip", *_but_the_clip(PublishRequest))
     template_fields: Sequence[str] = (*request_fields, "dry_run", "timeout", "vizard_conn_id")
+
+    vizard_conn_id: str
 
     def __init__(
         self,
@@ -308,15 +311,12 @@ class VizardPublishOperator(_ClipOperator):
         vizard_conn_id: str = VizardHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        given = dict(locals())
         super().__init__(**kwargs)
-        self.clip = clip
-        self.social_account_id = social_account_id
-        self.caption = caption
-        self.title = title
-        self.publish_at = publish_at
+        for name in (*self.request_fields, "vizard_conn_id"):
+            setattr(self, name, given[name])
         # Hides a method of the base's that would print the template fields; nothing calls it.
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]
-        self.vizard_conn_id = vizard_conn_id
 
     def offer(self) -> Offer:
         """Return the publishing, checked against the account it goes to."""

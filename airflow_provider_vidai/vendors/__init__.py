@@ -1,4 +1,4 @@
-"""What each API says: requests built, answers read. No socket, no clock, no Airflow."""
+"""What each API says: these modules build requests and read answers. No socket, no clock, no Airflow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider_vidai.vendors.base import Vendor
 
 
 class _Vendors(dict[VendorName, Vendor]):
-    """The vendors by name, each imported when it is first asked for: a DAG file pays for its own only."""
+    """The vendors by name, each imported at its first use: a DAG file pays for its own vendors only."""
 
     def __missing__(self, name: VendorName) -> Vendor:
         module = importlib.import_module(f"{__name__}.{name}")

@@ -1,4 +1,4 @@
-"""What every vendor module offers, and the reading of answers that is the same for all."""
+"""What every vendor module offers, and how answers are read where all vendors are alike."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ R = TypeVar("R", bound=BaseModel)
 
 #: Statuses by which a server refuses a request without acting on it, because of what was asked.
 REFUSED = frozenset({400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451})
-#: Statuses by which an API says that it has no such job. A gateway in trouble answers with them too, in JSON
-#: as well, so without the vendor's own words they must go on for so many seconds, at least so often in a row.
+#: Statuses by which an API says that it has no such job. A failing gateway answers with them too, even in
+#: JSON. So, unless the text is the vendor's own, they count only after this many seconds and this many
+#: answers in a row: a job that is given up too early was paid for in vain.
 NOT_FOUND = frozenset({404, 410})
 NOT_FOUND_BELIEVED_FOR = 300.0
 NOT_FOUND_BELIEVED_AFTER = 4
-#: Statuses that speak of the key or the account.
+#: Statuses that are about the key or the account.
 ACCOUNT = frozenset({401, 402, 403})
 
 _REMEDIES = {
@@ -65,48 +66,51 @@ class Vendor(ABC):
 
     @abstractmethod
     def status(self, ref: JobRef) -> Call[JobStatus]:
-        """Return the call that asks how ``ref`` is."""
+        """Return the status check of ``ref``."""
 
     @abstractmethod
     def fetch(
         self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
     ) -> Call[Fetch] | Fetch:
-        """Return the way to the file of ``output``, or the call that yields a fresh one.
+        """Return how to fetch the file of ``output``, or the call that returns it.
 
-        :param url: the secret that came only with the purchase, where there was one.
-        :param base_url: the account's, for a vendor that must tell its own hosts from others.
-        :raises VidaiError: when there is no way.
+        :param url: the secret URL that came only with the purchase, where there was one.
+        :param base_url: the account's, for a vendor that must distinguish its own hosts from others.
+        :raises VidaiError: when the file cannot be fetched.
         """
 
     @abstractmethod
     def check(self) -> Call[str]:
-        """Return a free call that proves the key, answering with words for a person."""
+        """Return a free call that proves the key; it returns a sentence for a person."""
 
     @abstractmethod
     def typical_seconds(self, kind: str) -> float | None:
         """Return how long a job of ``kind`` usually takes, or None where nothing is published."""
 
     def file_stem(self, ref: JobRef, output: Output) -> str:
-        """Return what to call the file of ``output`` when only a folder is given."""
+        """Return the name, without its suffix, of the file of ``output`` in a destination folder."""
         return f"{(output.title or ref.job_id)[:40]}-{output.index}"
 
     def not_processed(self, answer: Answer) -> bool:
-        """Whether the vendor says that it did not act on the request, so that it may be sent again."""
+        """Whether the vendor says that it did not act on the request.
+
+        Only then, and where the connection never opened, may a purchase be sent again.
+        """
         return answer.status == 429
 
     def account_error(self, answer: Answer) -> bool:
-        """Whether the answer speaks of the key or the account and not of this call."""
+        """Whether the answer is about the key or the account, and not about this call."""
         return answer.status in ACCOUNT
 
     def retry_after(self, answer: Answer) -> float | None:
-        """Return the seconds that the vendor asks to wait, if it does."""
+        """Return the seconds that the vendor asks to wait; None when it does not ask."""
         return retry_after(answer)
 
     def concerns_everybody(self, answer: Answer) -> bool:
-        """Whether a wait that is asked for holds for the whole account, not only for such calls."""
+        """Whether a requested wait holds for the whole account, and not only for calls of this kind."""
         return True
 
-    def error_words(self, answer: Answer) -> str:
+    def error_text(self, answer: Answer) -> str:
         """Return the vendor's explanation from an error answer."""
         try:
             body = answer.json()
@@ -117,14 +121,20 @@ class Vendor(ABC):
             error = error.get("message", error)
         return redacted(error if isinstance(error, str) else json.dumps(error))[:300]
 
-    def refusal(self, answer: Answer, doing: str) -> VidaiError:
+    def refusal(self, answer: Answer, doing: str, *, wait: float | None = None) -> VidaiError:
         """Return the error for an answer that is not a success.
 
+        It decides what the answer proves about the money. An account error, a refusal and a request that was
+        not processed prove that nothing was bought; any other status leaves that open.
+
         :param doing: the call's name.
+        :param wait: seconds to wait where the vendor asks for none.
         """
-        words = self.error_words(answer).rstrip(". ")
-        said = f"{self.label} answered HTTP {answer.status} to '{doing}'" + (f": {words}" if words else "")
-        wait = self.retry_after(answer)
+        text = self.error_text(answer).rstrip(". ")
+        said = f"{self.label} answered HTTP {answer.status} to '{doing}'" + (f": {text}" if text else "")
+        asked = self.retry_after(answer)
+        wait = wait if asked is None else asked
+        # A retry by itself cannot help here: a person has to act first.
         if self.account_error(answer):
             remedy = _REMEDIES.get(answer.status, "Check the key and the account")
             return ApiError(f"{said}. {remedy}.", status=answer.status, processed="no", account=True)
@@ -139,22 +149,25 @@ class Vendor(ABC):
             )
         if answer.status in REFUSED:
             return InputError(f"{said}. Correct the request.", fate="Nothing was charged.")
+        # Following a redirect would send the key, or the purchase, to an address that nobody configured.
         if 300 <= answer.status < 400:
             remedy = "Redirects are not followed: check the host in the connection"
             return ApiError(f"{said}. {remedy}.", status=answer.status)
+        # A 408 or 5xx may come after the vendor acted on the request, so it proves nothing about the money.
         return ApiError(f"{said}.", status=answer.status, retryable=True, retry_after=wait)
 
-    def no_such_job(self, answer: Answer, doing: str, *, own_words: bool = False) -> JobStatus:
-        """Return what a refusal to tell how a job is says about the job: that it is not there.
+    def no_such_job(self, answer: Answer, doing: str, *, vendors_own: bool = False) -> JobStatus:
+        """Return the status of a job whose status check was refused: it is gone.
 
-        :param own_words: whether only the vendor itself answers so, and not a gateway before it.
+        :param vendors_own: whether only the vendor itself answers like this, and no gateway in front of it.
         :raises ApiError: when the answer says nothing about the job.
         """
+        # The vendors' APIs answer in JSON; a gateway's or a proxy's error page is HTML.
         page = answer.content_type.endswith("html") or answer.body.lstrip().startswith(b"<")
-        if not own_words and (page or answer.status not in NOT_FOUND):
-            words = self.error_words(answer).rstrip(". ")
+        if not vendors_own and (page or answer.status not in NOT_FOUND):
+            text = self.error_text(answer).rstrip(". ")
             raise ApiError(
-                f"{self.label} answered HTTP {answer.status} to '{doing}'{f': {words}' if words else ''}. "
+                f"{self.label} answered HTTP {answer.status} to '{doing}'{f': {text}' if text else ''}. "
                 "That says nothing about the job.",
                 status=answer.status,
                 retryable=True,
@@ -162,10 +175,10 @@ class Vendor(ABC):
         return JobStatus(
             state=JobState.GONE,
             vendor_status=str(answer.status),
-            error=self.error_words(answer),
+            error=self.error_text(answer),
             proven=False,
-            believed_after=1 if own_words else NOT_FOUND_BELIEVED_AFTER,
-            believed_for=0.0 if own_words else NOT_FOUND_BELIEVED_FOR,
+            believed_after=1 if vendors_own else NOT_FOUND_BELIEVED_AFTER,
+            believed_for=0.0 if vendors_own else NOT_FOUND_BELIEVED_FOR,
         )
 
     def read(self, answer: Answer, doing: str) -> dict[str, Any]:
@@ -184,7 +197,7 @@ class Vendor(ABC):
         return body
 
     def parse(self, model: type[R], answer: Answer, doing: str) -> R:
-        """Return a successful answer as ``model``, whose fields accept what vendors really send."""
+        """Return a successful answer as ``model``, whose fields accept what the vendor really sends."""
         body = self.read(answer, doing)
         try:
             return model.model_validate(body)
@@ -194,7 +207,7 @@ class Vendor(ABC):
     def unreadable(self, answer: Answer, doing: str, why: str = "") -> ApiError:
         """Return the error for a success whose body cannot be understood.
 
-        :param why: what was met.
+        :param why: the reason, such as the parser's message.
         """
         kind = f"{answer.content_type or 'no content type'}{why and f'; {why}'}"
         return ApiError(
@@ -206,29 +219,38 @@ class Vendor(ABC):
 
 
 def still_there(ref: JobRef, found: JobStatus) -> None:
-    """Make sure that a job, seen READY before, is there when its file is asked for.
+    """Make sure that a job that was READY before still is when its file is requested.
 
-    One answer is no proof of the contrary, so a retry checks again.
+    One answer does not prove that the job is gone, so a retry checks again.
 
-    :raises JobGone: when the answer says that it is not there.
+    :raises JobGone: when the answer says that the job does not exist.
     :raises JobFailed: when the answer says that it failed.
     """
     if found.state is JobState.GONE:
         why = found.error or f"the vendor says {found.vendor_status!r}"
         again = "" if found.proven else " A retry checks again and buys nothing."
         raise JobGone(
-            f"{ref} was not found when its file was asked for: {why.rstrip('. ')}.{again}",
+            f"{ref} was not found when its file was requested: {why.rstrip('. ')}.{again}",
             charged="yes",
             retryable=not found.proven,
         )
     if found.state is JobState.FAILED:
-        # It was READY before, and charged then; only what the vendor says of a charge is newer.
+        # The job was READY before, so it was charged, unless this answer itself reports a refund.
         charged = "yes" if found.charged == "maybe" else found.charged
         raise JobFailed(f"{ref} is {found.vendor_status!r}.", charged=charged)
 
 
+def json_object(answer: Answer) -> dict[str, Any] | None:
+    """Return the JSON object of an answer; None when its body is anything else."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, as a sandbox's is."""
+    """Whether a host is this machine, as the sandbox's usually is."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -245,6 +267,7 @@ def retry_after(answer: Answer) -> float | None:
     except ValueError:
         pass
     try:
+        # A worker's clock may be wrong, so both moments are the server's.
         until = parsedate_to_datetime(value)
         return max(0.0, (until - parsedate_to_datetime(answer.headers["date"])).total_seconds())
     except (ValueError, TypeError, KeyError, OverflowError):

@@ -392,7 +392,7 @@ def test_an_upload_url_that_cannot_be_read_is_told_and_nothing_is_sent(
 ) -> None:
     front.spoil("upload_url", ANSWERS[how](front))
     task = uploading(clip)
-    failing(task, "VIDIO", "ask for an upload URL", "Nothing was charged")
+    failing(task, "VIDIO", "request an upload URL", "Nothing was charged")
     assert "put" not in front.calls
     front.cure()
     assert task.retry().run()["input_key"]

@@ -644,7 +644,7 @@ def test_a_transcript_that_was_cut_is_paid_for_kept_and_told_not_to_be_whole(
     result = task.run()
     assert result == {"transcript": "Hello, and wel", "lang": None, "complete": False}
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert "not whole" in warning
+    assert "incomplete" in warning
     assert "It was charged" in warning
     assert task.retry().run() == result
     assert len(control.calls("venice", "chat")) == 1

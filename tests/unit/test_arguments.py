@@ -141,14 +141,14 @@ def refused(make: Any, server: RawServer, *words: str) -> str:
 # --- nothing is as good as left out ---------------------------------------------------------------
 
 
-def test_every_operator_and_sensor_is_looked_at() -> None:
+def test_every_operator_and_sensor_is_checked() -> None:
     assert len(KINDS) == 20
     assert len(OPTIONAL) > 130
     assert len(NEEDED) > 20
 
 
 @pytest.mark.parametrize(("kind", "name"), OPTIONAL, ids=_named)
-def test_an_optional_argument_that_holds_nothing_is_as_if_left_out(kind: type, name: str) -> None:
+def test_an_empty_optional_argument_counts_as_omitted(kind: type, name: str) -> None:
     left_out = meant(rendered(made(kind)))
     assert left_out[name] == _defaults(kind)[name]
     for empty in EMPTY:
@@ -158,7 +158,7 @@ def test_an_optional_argument_that_holds_nothing_is_as_if_left_out(kind: type, n
 
 
 @pytest.mark.parametrize(("kind", "name"), OPTIONAL, ids=_named)
-def test_an_upstream_task_that_returned_none_leaves_out_what_it_was_to_give(kind: type, name: str) -> None:
+def test_an_argument_that_an_upstream_task_returned_as_none_is_omitted(kind: type, name: str) -> None:
     given = rendered(made(kind, **{name: lambda context, jinja_env: None}))
     assert meant(given) == meant(rendered(made(kind)))
 
@@ -173,7 +173,7 @@ def test_a_purchase_is_the_same_with_all_that_is_optional_left_out_or_empty(kind
 @pytest.mark.parametrize(
     ("kind", "name"), [(kind, name) for kind in KINDS for name in kind.collections], ids=_named
 )
-def test_empty_items_of_a_list_are_left_out(kind: type, name: str, empty: Any) -> None:
+def test_empty_items_of_a_list_are_dropped(kind: type, name: str, empty: Any) -> None:
     if name in ("options", "input"):
         kept, with_empty, nothing = {"a": "b"}, {"a": "b", "c": empty, "d": [empty]}, {"c": empty}
     else:
@@ -197,7 +197,7 @@ def test_an_element_loses_its_empty_parts() -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), NEEDED, ids=_named)
-def test_a_required_argument_that_holds_nothing_is_named_and_nothing_is_sent(
+def test_an_empty_required_argument_is_named_and_nothing_is_sent(
     kind: type, name: str, server: RawServer
 ) -> None:
     for empty in (*EMPTY, None):
@@ -344,7 +344,7 @@ def test_a_time_is_a_number_its_text_or_a_timedelta(value: Any, seconds: float |
     ],
     ids=repr,
 )
-def test_the_words_for_true_and_false_mean_what_they_say(value: Any, said: bool) -> None:
+def test_the_usual_texts_for_true_and_false_are_read(value: Any, said: bool) -> None:
     assert truth("deferrable", value) is said
 
 

@@ -21,18 +21,18 @@ from airflow_provider_vidai.vendors.vizard.api import VIZARD
 PROJECT = JobRef(vendor="vizard", conn_id="c", job_id="1", kind="project")
 
 
-def said(body: Any, status: int = 200) -> Answer:
+def reply(body: Any, status: int = 200) -> Answer:
     return Answer(status, {"content-type": "application/json"}, json.dumps(body).encode())
 
 
 def video(body: Any, status: int = 200, model: str = "wan-3-0-reference-to-video") -> JobStatus:
-    return VENICE.retrieve(model, "Q1").parse(said(body, status))
+    return VENICE.retrieve(model, "Q1").parse(reply(body, status))
 
 
 def refused_at_queue(body: Any, status: int = 422, model: str = "wan-2.6-text-to-video") -> Exception:
     call = VENICE.queue(VideoRequest(model=model, prompt="x"), conn_id="c", seal=str)
     with pytest.raises(VidaiError) as caught:
-        call.parse(said(body, status))
+        call.parse(reply(body, status))
     return caught.value
 
 
@@ -62,7 +62,7 @@ def test_a_providers_own_failure_that_was_refunded_may_still_be_bought_again():
 
 @pytest.mark.parametrize(("told", "money"), [(False, "It was charged."), (True, "The charge was refunded.")])
 @pytest.mark.parametrize("nested", [True, False])
-def test_a_refusal_at_the_queue_tells_the_fate_of_the_money_as_the_answer_does(told, money, nested):
+def test_a_refusal_at_the_queue_states_the_fate_of_the_money_as_the_answer_does(told, money, nested):
     inner = {"message": "policy", "type": "provider_content_policy"}
     body = (
         {"error": {**inner, "credits_refunded": told}}
@@ -96,12 +96,12 @@ def test_a_video_is_waited_for_twice_as_long_as_the_worst_one_seen_took():
         ({"details": {"odd": 1}}, None),
     ],
 )
-def test_the_reason_of_a_failure_told_with_success_is_shown_whatever_field_it_is_in(body, words):
+def test_the_reason_of_a_failure_with_http_200_is_shown_whichever_field_has_it(body, words):
     found = video({"status": "FAILED", **body})
     assert (found.state, found.error) == (JobState.FAILED, words)
 
 
-def test_a_refund_that_is_told_within_the_error_of_a_failed_status_counts():
+def test_a_refund_reported_within_the_error_of_a_failed_status_counts():
     told = {"status": "FAILED", "error": {"message": "no", "credits_refunded": True}}
     assert video(told).charged == "refunded"
 
@@ -125,7 +125,7 @@ def clips(*told: tuple[float, float], **params: Any) -> list[float]:
         for n, (score, seconds) in enumerate(told)
     ]
     body = {"code": 2000, "projectId": 1, "videos": videos}
-    outputs = VIZARD.status(PROJECT.with_params(**params)).parse(said(body)).outputs
+    outputs = VIZARD.status(PROJECT.with_params(**params)).parse(reply(body)).outputs
     return [output.duration or 0.0 for output in outputs]
 
 
@@ -164,15 +164,15 @@ def test_a_long_clip_is_not_taken_for_the_source(told):
 )
 def test_a_list_of_accounts_in_an_unknown_wrapper_is_unreadable_and_not_empty(body):
     with pytest.raises(ApiError, match="unreadable"):
-        VIZARD.social_accounts().parse(said(body))
+        VIZARD.social_accounts().parse(reply(body))
 
 
 @pytest.mark.parametrize(
     "body", [{"publishAccounts": []}, {"accounts": None}, {"code": 2000, "accounts": []}]
 )
 def test_an_empty_list_of_accounts_is_empty(body):
-    assert VIZARD.social_accounts().parse(said(body)).accounts == []
+    assert VIZARD.social_accounts().parse(reply(body)).accounts == []
 
 
 def test_an_odd_list_of_accounts_does_not_make_a_good_key_a_bad_one():
-    assert "accepts the API key" in VIZARD.check().parse(said({"data": []}))
+    assert "accepts the API key" in VIZARD.check().parse(reply({"data": []}))

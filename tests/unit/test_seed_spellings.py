@@ -302,7 +302,7 @@ def test_two_names_with_different_values_are_refused(
         call(_Client())
     for name in names:
         assert name in str(caught.value)
-    assert str(caught.value).endswith("their values differ: give one of them. Nothing was sent.")
+    assert str(caught.value).endswith("their values differ. Pass only one of them. Nothing was sent.")
 
 
 def test_what_is_missing_is_still_missing_and_what_is_unknown_is_still_unknown() -> None:

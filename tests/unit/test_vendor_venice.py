@@ -39,7 +39,7 @@ def video(**changes: Any) -> VideoRequest:
     return validated(VideoRequest, {**ASKED, **changes}, what="Video")
 
 
-def said(body: object, status: int = 200, **headers: str) -> Answer:
+def reply(body: object, status: int = 200, **headers: str) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Answer(status, {"content-type": "application/json", **headers}, raw)
 
@@ -49,7 +49,7 @@ def filmed(body: bytes = MP4, content_type: str = "video/mp4") -> Answer:
 
 
 def status_of(body: object, status: int = 200) -> JobStatus:
-    return VENICE.status(REF).parse(said(body, status))
+    return VENICE.status(REF).parse(reply(body, status))
 
 
 def refused(call: Call[Any], answer: Answer) -> VidaiError:
@@ -148,7 +148,7 @@ def test_what_the_vendor_does_not_allow_is_refused_by_the_name_of_the_field(fiel
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"upscale_factor": 2, "resolution": "720p"}, "exclude each other"),
+        ({"upscale_factor": 2, "resolution": "720p"}, "takes either resolution or"),
         ({"reference_audio_urls": [IMAGE]}, "need at least one of"),
         ({"camera_trajectory": PATH}, "camera_trajectory needs image_url"),
         ({"keyframes": [{"image_url": IMAGE, "frame_index": 3}] * 2}, "each frame_index"),
@@ -265,7 +265,7 @@ def test_what_the_catalogue_does_not_say_is_left_to_the_server(row):
     assert fitted(video(duration=7, audio=False), limits).body()["duration"] == "7s"
 
 
-def test_words_are_sent_in_the_catalogues_own_spelling():
+def test_a_resolution_is_sent_in_the_catalogues_own_spelling():
     assert fitted(video(**FITS, resolution="1080p"), LIMITS).resolution == "1080P"
     assert fitted(video(duration=12), Constraints(durations=["Auto"])).duration == "12"
 
@@ -273,8 +273,8 @@ def test_words_are_sent_in_the_catalogues_own_spelling():
 def test_the_catalogue_is_asked_for_video_models():
     call = VENICE.models()
     assert (call.method, call.path, call.query) == ("GET", "/models", (("type", "video"),))
-    assert call.parse(said({"data": [{"id": "a"}, 5]})) == [{"id": "a"}]
-    assert isinstance(refused(call, said({"data": None})), ApiError)
+    assert call.parse(reply({"data": [{"id": "a"}, 5]})) == [{"id": "a"}]
+    assert isinstance(refused(call, reply({"data": None})), ApiError)
 
 
 # --- exactly what is sent -------------------------------------------------------------------------
@@ -296,10 +296,10 @@ def test_a_quote_holds_what_a_price_depends_on():
         "reference_image_count": 2,
     }
     assert call.repeat is Repeat.SAFE
-    assert call.parse(said({"quote": 1})) == 1.0
-    assert call.parse(said({"quote": "0.55"})) == 0.55
+    assert call.parse(reply({"quote": 1})) == 1.0
+    assert call.parse(reply({"quote": "0.55"})) == 0.55
     for body in ({"quote": None}, {"quote": -1}, {}):
-        assert isinstance(refused(call, said(body)), ApiError)
+        assert isinstance(refused(call, reply(body)), ApiError)
 
 
 def test_a_status_is_asked_for_by_id_and_model_and_deletes_nothing():
@@ -319,15 +319,15 @@ def test_the_key_is_a_bearers_and_its_check_costs_nothing():
     assert VENICE.key_header("K") == {"Authorization": "Bearer K"}
     check = VENICE.check()
     assert check.path == "/video/retrieve"
-    for answer in (said({"error": "Request ID is invalid."}, 400), said({"error": "no"}, 404)):
+    for answer in (reply({"error": "Request ID is invalid."}, 400), reply({"error": "no"}, 404)):
         assert "accepts" in check.parse(answer)
     balance = {"x-venice-balance-usd": "12.3"}
-    assert "12.3 USD" in check.parse(said({"error": "Request ID is invalid."}, 400, **balance))
-    assert refused(check, said({"error": "Authentication failed"}, 401)).account
-    assert isinstance(refused(check, said({}, 500)), ApiError)
+    assert "12.3 USD" in check.parse(reply({"error": "Request ID is invalid."}, 400, **balance))
+    assert refused(check, reply({"error": "Authentication failed"}, 401)).account
+    assert isinstance(refused(check, reply({}, 500)), ApiError)
 
 
-def test_venice_is_found_under_its_name_and_allows_two_looks_a_second():
+def test_venice_is_found_by_its_name_and_allows_two_polls_a_second():
     assert VENDORS["venice"] is VENICE
     assert (VENICE.base_url, VENICE.limits.polls_per_minute) == (BASE, 120)
 
@@ -337,21 +337,21 @@ def test_venice_is_found_under_its_name_and_allows_two_looks_a_second():
 
 @pytest.mark.parametrize("url", [None, 5, [], ""])
 def test_a_bought_video_is_known_by_its_id_and_model(url):
-    receipt = queued().parse(said({"model": "x", "queue_id": "Q9", "download_url": url}))
+    receipt = queued().parse(reply({"model": "x", "queue_id": "Q9", "download_url": url}))
     # Venice can route a request to another model, and finds the job only under that one's name.
     assert receipt.ref == REF.model_copy(update={"job_id": "Q9", "params": {"model": "x"}})
     assert receipt.secret == ("sealed(1)" if url == 5 else None)
 
 
 def test_the_url_that_comes_once_is_sealed_at_once():
-    receipt = queued().parse(said({"queue_id": "Q9", "download_url": LINK}))
+    receipt = queued().parse(reply({"queue_id": "Q9", "download_url": LINK}))
     assert receipt.secret == f"sealed({len(LINK)})"
     assert "t0ken" not in receipt.model_dump_json()
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"queue_id": ""}', b'{"model": "x"}', MP4])
 def test_a_success_without_a_readable_id_may_have_bought_something(body):
-    error = refused(queued(), said(body))
+    error = refused(queued(), reply(body))
     assert isinstance(error, ApiError)
     assert error.processed == "maybe"
 
@@ -385,22 +385,22 @@ VALIDATION = {
     ],
 )
 @pytest.mark.parametrize("http", [400, 404, 413, 422])
-def test_a_refused_request_bought_nothing_and_every_word_of_the_vendor_is_told(body, words, http):
-    error = refused(queued(), said(body, http))
+def test_a_refused_request_bought_nothing_and_shows_the_vendors_whole_explanation(body, words, http):
+    error = refused(queued(), reply(body, http))
     assert isinstance(error, InputError)
     for word in (*words, "Nothing was charged", f"HTTP {http}"):
         assert word in str(error)
     assert "s3cr3t" not in str(error)
 
 
-def test_a_lack_of_consent_tells_the_policy_and_what_to_pass():
+def test_a_missing_consent_shows_the_policy_and_what_to_pass():
     body = {
         "error": {"code": "needs_consent", "message": "consent"},
         "consent_flow": "seedance",
         "face_media_roles": ["image"],
         "consent": {"policy_text": "I have the right."},
     }
-    error = refused(queued(), said(body, 409))
+    error = refused(queued(), reply(body, 409))
     assert isinstance(error, InputError)
     for word in ("I have the right.", "faces in: image", "consents={'seedance': {", *AGREED, "charged"):
         assert word in str(error)
@@ -423,10 +423,10 @@ LIMITED = [
 
 @pytest.mark.parametrize(("headers", "wait", "everybody"), LIMITED, ids=str)
 @pytest.mark.parametrize("call", [queued(), VENICE.status(REF)], ids=["queue", "retrieve"])
-def test_each_kind_of_rate_limit_tells_its_wait_and_only_the_quota_is_everybodys(
+def test_each_kind_of_rate_limit_has_its_wait_and_only_the_quota_stops_the_account(
     call, headers, wait, everybody
 ):
-    error = refused(call, said({"error": "slow down"}, 429, **headers))
+    error = refused(call, reply({"error": "slow down"}, 429, **headers))
     assert isinstance(error, ApiError)
     assert (error.processed, error.retryable) == ("no", True)
     assert (error.retry_after, error.everybody) == (wait, everybody)
@@ -442,7 +442,7 @@ def test_each_kind_of_rate_limit_tells_its_wait_and_only_the_quota_is_everybodys
     ],
 )
 def test_only_a_503_that_names_a_time_was_not_processed(http, headers, processed):
-    error = refused(queued(), said({"error": "The model is at capacity"}, http, **headers))
+    error = refused(queued(), reply({"error": "The model is at capacity"}, http, **headers))
     assert isinstance(error, ApiError)
     assert (error.processed, error.retryable) == (processed, True)
 
@@ -463,7 +463,7 @@ def test_only_a_503_that_names_a_time_was_not_processed(http, headers, processed
         (145_000, -1, None, None),
     ],
 )
-def test_a_running_job_tells_its_progress_and_what_its_like_take(average, so_far, progress, expected):
+def test_a_running_job_has_its_progress_and_an_expected_duration(average, so_far, progress, expected):
     status = status_of(
         {"status": "PROCESSING", "average_execution_time": average, "execution_duration": so_far}
     )
@@ -495,11 +495,11 @@ def test_the_video_itself_as_the_answer_is_a_finished_job(answer):
         filmed(b"<html>login</html>"),
         filmed(b"\0" * 64),
         filmed(MP4, "text/html"),
-        said(b""),
-        said(b"<html>"),
-        said([]),
-        said({}),
-        said({"status": None}),
+        reply(b""),
+        reply(b"<html>"),
+        reply([]),
+        reply({}),
+        reply({"status": None}),
     ],
     ids=repr,
 )
@@ -517,7 +517,7 @@ def test_what_is_neither_video_nor_status_is_no_answer_and_may_be_asked_again(an
         ({"status": "COMPLETED", "url": LINK, "expires_at": "soon"}, "url"),
     ],
 )
-def test_a_finished_job_tells_how_its_video_is_had_but_never_where(body, delivery):
+def test_a_finished_job_says_how_its_video_is_delivered_but_not_where_it_is(body, delivery):
     status = status_of(body)
     assert status.state is JobState.READY
     assert [output.details for output in status.outputs] == [{"delivery": delivery}]
@@ -533,12 +533,12 @@ WORDS = [
 
 
 @pytest.mark.parametrize(("word", "state", "known"), WORDS)
-def test_older_words_are_understood_and_unknown_ones_keep_a_paid_job_running(word, state, known):
+def test_older_statuses_are_understood_and_unknown_ones_keep_a_paid_job_running(word, state, known):
     status = status_of({"status": word, "error": "why", "error_code": 7})
     assert (status.state, status.vendor_status, status.known) == (state, word, known)
 
 
-def test_a_failure_told_with_success_shows_no_url_and_no_endless_words():
+def test_a_failure_that_comes_with_http_200_shows_no_url_and_no_endless_text():
     status = status_of({"status": "FAILED", "error": f"cannot read {IMAGE}?sig=s3cr3t {'x' * 5000}"})
     assert status.error is not None
     assert status.error.startswith("cannot read (URL) x")
@@ -590,7 +590,7 @@ REPLAYED = [
 
 
 @pytest.mark.parametrize(("http", "body", "state", "charged", "blame", "needed"), REPLAYED)
-def test_a_replayed_error_ends_the_job_and_tells_the_fate_of_the_money(
+def test_a_replayed_error_ends_the_job_and_states_the_fate_of_the_money(
     http, body, state, charged, blame, needed
 ):
     status = status_of(body, http)
@@ -602,20 +602,20 @@ def test_a_replayed_error_ends_the_job_and_tells_the_fate_of_the_money(
 
 @pytest.mark.parametrize("http", [400, 404, 422, 500])
 def test_a_gateways_page_says_nothing_about_a_job(http):
-    error = refused(VENICE.status(REF), said(b"<html>Bad gateway</html>", http))
+    error = refused(VENICE.status(REF), reply(b"<html>Bad gateway</html>", http))
     assert not isinstance(error, JobError)
 
 
 @pytest.mark.parametrize("http", [401, 402, 403])
 def test_an_account_that_is_refused_says_nothing_about_its_jobs(http):
-    error = refused(VENICE.status(REF), said({"error": "no"}, http))
+    error = refused(VENICE.status(REF), reply({"error": "no"}, http))
     assert isinstance(error, ApiError)
     assert error.account
 
 
 @pytest.mark.parametrize("http", [429, 502, 503, 504])
 def test_a_passing_error_says_nothing_about_a_job(http):
-    error = refused(VENICE.status(REF), said({"error": "later"}, http))
+    error = refused(VENICE.status(REF), reply({"error": "later"}, http))
     assert isinstance(error, ApiError)
     assert error.retryable
 
@@ -649,7 +649,7 @@ def test_a_linked_video_is_fetched_without_the_key_and_from_that_host_only():
     ],
 )
 def test_a_link_to_another_host_is_not_followed(url):
-    with pytest.raises(JobError, match="none of its own hosts"):
+    with pytest.raises(JobError, match="not one of its own hosts"):
         VENICE.link(url, BASE)
 
 
@@ -670,12 +670,12 @@ def test_a_url_in_the_answer_is_asked_for_again_at_each_download():
     call = VENICE.fetch(REF, BY_LINK, base_url=BASE)
     assert isinstance(call, Call)
     assert call.body == VENICE.status(REF).body
-    assert call.parse(said({"status": "COMPLETED", "url": LINK})).url == LINK
-    error = refused(call, said({"status": "COMPLETED"}))
+    assert call.parse(reply({"status": "COMPLETED", "url": LINK})).url == LINK
+    error = refused(call, reply({"status": "COMPLETED"}))
     assert isinstance(error, JobError)
     assert "sealed_url" in str(error)
-    assert isinstance(refused(call, said({"error": "Request ID is invalid."}, 400)), JobGone)
-    assert isinstance(refused(call, said({"error": "no"}, 422)), JobFailed)
+    assert isinstance(refused(call, reply({"error": "Request ID is invalid."}, 400)), JobGone)
+    assert isinstance(refused(call, reply({"error": "no"}, 422)), JobFailed)
 
 
 @pytest.mark.parametrize(
@@ -690,7 +690,7 @@ def test_a_url_in_the_answer_is_asked_for_again_at_each_download():
 def test_completing_says_whether_there_was_something_to_release(body, http, released):
     call = VENICE.complete(REF)
     assert call.body == {"model": ASKED["model"], "queue_id": "Q1"}
-    assert call.parse(said(body, http)) is released
+    assert call.parse(reply(body, http)) is released
 
 
 # --- transcripts ----------------------------------------------------------------------------------
@@ -710,7 +710,7 @@ def test_only_a_public_url_is_transcribed(url):
 def test_the_retired_endpoint_is_asked_for_without_buying(http, alive):
     call = speech.is_old_endpoint_alive()
     assert call.body == {}
-    assert call.parse(said({"error": "?"}, http)) is alive
+    assert call.parse(reply({"error": "?"}, http)) is alive
 
 
 def test_the_first_model_that_takes_video_listens():
@@ -745,10 +745,10 @@ def test_the_first_model_that_takes_video_listens():
         ("[1]", {"transcript": "[1]", "lang": None}),
     ],
 )
-def test_a_chat_models_words_are_the_transcript_however_it_wraps_them(content, result):
+def test_a_chat_models_text_is_the_transcript_however_it_is_wrapped(content, result):
     call = speech.by_chat(TALK, "m")
     assert call.repeat is Repeat.ONCE
-    answer = said({"choices": [{"message": {"content": content}}], "usage": {"total_tokens": 9}})
+    answer = reply({"choices": [{"message": {"content": content}}], "usage": {"total_tokens": 9}})
     receipt = call.parse(answer)
     assert (receipt.ref, receipt.result) == (None, result)
     assert receipt.cost == {"model": "m", "usage": {"total_tokens": 9}}
@@ -765,17 +765,15 @@ def test_a_chat_models_words_are_the_transcript_however_it_wraps_them(content, r
         ('{"transcript": "Hello", "la', "content_filter", "Hello", "cut by a filter"),
         ("Hello, he sa", "length", "Hello, he sa", "cut at its limit"),
         ("<think>What does he", "length", "", "cut at its limit"),
-        ("<think>Nothing.</think>", "stop", "", "holds no words"),
-        ("", None, "", "holds no words"),
-        (" \n", "stop", "", "holds no words"),
-        ('{"transcript": "", "lang": null}', "stop", "", "holds no words"),
+        ("<think>Nothing.</think>", "stop", "", "contains no transcript"),
+        ("", None, "", "contains no transcript"),
+        (" \n", "stop", "", "contains no transcript"),
+        ('{"transcript": "", "lang": null}', "stop", "", "contains no transcript"),
     ],
 )
-def test_a_cut_or_empty_transcript_that_was_paid_for_is_kept_and_never_passes_for_a_whole_one(
-    content, end, words, why
-):
+def test_a_cut_or_empty_transcript_that_was_paid_for_is_kept_and_marked_incomplete(content, end, words, why):
     warnings: list[str] = []
-    answer = said({"choices": [{"message": {"content": content}, "finish_reason": end}]})
+    answer = reply({"choices": [{"message": {"content": content}, "finish_reason": end}]})
     receipt = speech.by_chat(TALK, "m", warn=warnings.append).parse(answer)
     assert receipt.result == {"transcript": words, "lang": None, "complete": False}
     (warning,) = warnings
@@ -787,17 +785,17 @@ def test_a_cut_or_empty_transcript_that_was_paid_for_is_kept_and_never_passes_fo
 
 
 @pytest.mark.parametrize("end", ["stop", None, "tool_calls", 5])
-def test_a_whole_transcript_is_no_cause_for_a_warning(end):
+def test_a_complete_transcript_causes_no_warning(end):
     warnings: list[str] = []
-    answer = said({"choices": [{"message": {"content": "Hi"}, "finish_reason": end}]})
+    answer = reply({"choices": [{"message": {"content": "Hi"}, "finish_reason": end}]})
     receipt = speech.by_chat(TALK, "m", warn=warnings.append).parse(answer)
     assert receipt.result == {"transcript": "Hi", "lang": None}
     assert warnings == []
 
 
 @pytest.mark.parametrize("body", [{}, {"choices": []}, {"choices": [{"message": {"content": None}}]}])
-def test_an_answer_without_words_may_have_been_charged(body):
-    error = refused(speech.by_chat(TALK, "m"), said(body))
+def test_an_answer_without_text_may_have_been_charged(body):
+    error = refused(speech.by_chat(TALK, "m"), reply(body))
     assert isinstance(error, ApiError)
     assert error.processed == "maybe"
 
@@ -805,7 +803,7 @@ def test_an_answer_without_words_may_have_been_charged(body):
 def test_the_old_endpoint_answers_in_json_or_in_plain_text():
     call = speech.by_endpoint(TALK)
     assert call.body == {"url": TALK.url, "response_format": "json"}
-    assert call.parse(said({"transcript": "Hi", "lang": "en"})).result == {"transcript": "Hi", "lang": "en"}
-    assert call.parse(said({"transcript": "Hi"})).result == {"transcript": "Hi", "lang": None}
+    assert call.parse(reply({"transcript": "Hi", "lang": "en"})).result == {"transcript": "Hi", "lang": "en"}
+    assert call.parse(reply({"transcript": "Hi"})).result == {"transcript": "Hi", "lang": None}
     text = speech.by_endpoint(TALK.model_copy(update={"response_format": "text"}))
-    assert text.parse(said(b"Hi", **{"content-type": "text/plain"})).result == "Hi"
+    assert text.parse(reply(b"Hi", **{"content-type": "text/plain"})).result == "Hi"

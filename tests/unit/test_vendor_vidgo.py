@@ -44,7 +44,7 @@ TRACK = {
 }
 
 
-def said(body: object, status: int = 200, **headers: str) -> Answer:
+def reply(body: object, status: int = 200, **headers: str) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Answer(status, {"content-type": "application/json", **headers}, raw)
 
@@ -62,7 +62,7 @@ def error(status: int, kind: str = "validation_error", message: str = "no", **mo
 
 
 def status_of(body: object, status: int = 200, ref: JobRef = REF) -> JobStatus:
-    return VIDGO.status(ref).parse(said(body, status))
+    return VIDGO.status(ref).parse(reply(body, status))
 
 
 def submitted(model: str = "gpt-4o-image", **changes: Any) -> Call[Receipt]:
@@ -251,7 +251,7 @@ def test_a_purchase_is_one_call_with_model_and_callback_at_the_top() -> None:
     ],
 )
 def test_a_purchase_gives_a_job_with_our_own_time_of_it(data: dict) -> None:
-    receipt = submitted().parse(said({"code": 200, "data": data}))
+    receipt = submitted().parse(reply({"code": 200, "data": data}))
     assert receipt.ref == REF.with_params(bought_at=int(NOW))
     assert receipt.vendor_status == "not_started"
 
@@ -260,7 +260,7 @@ def test_a_purchase_gives_a_job_with_our_own_time_of_it(data: dict) -> None:
     "body", [{}, {"code": 200}, {"code": 200, "data": {}}, {"data": {"task_id": ""}}, b"<html>"]
 )
 def test_a_success_without_a_task_may_have_been_charged(body: object) -> None:
-    failed = refused(submitted(), said(body))
+    failed = refused(submitted(), reply(body))
     assert isinstance(failed, ApiError)
     assert failed.processed == "maybe"
 
@@ -283,25 +283,25 @@ REFUSALS = [
 
 @pytest.mark.parametrize("inside", [False, True], ids=["HTTP status", "code in HTTP 200"])
 @pytest.mark.parametrize(("status", "kind", "raised", "processed"), REFUSALS)
-def test_a_refusal_tells_whether_anything_was_bought(
+def test_a_refusal_says_whether_anything_was_bought(
     status: int, kind: str, raised: type, processed: str | None, inside: bool
 ) -> None:
-    answer = said(error(status, kind, "because of x"), 200 if inside else status)
+    answer = reply(error(status, kind, "because of x"), 200 if inside else status)
     failed = refused(submitted(), answer)
     assert isinstance(failed, raised)
     assert "because of x" in str(failed)
     assert getattr(failed, "processed", None) == processed
 
 
-def test_an_empty_account_is_told_to_be_topped_up() -> None:
-    failed = refused(submitted(), said(error(402, message="Insufficient credits"), 402))
+def test_the_error_for_an_empty_account_says_to_top_it_up() -> None:
+    failed = refused(submitted(), reply(error(402, message="Insufficient credits"), 402))
     assert isinstance(failed, ApiError)
     assert failed.account
     assert "top up" in str(failed)
 
 
 def test_a_limit_without_a_time_leaves_the_pause_to_who_waits() -> None:
-    failed = refused(submitted(), said(error(429), 429))
+    failed = refused(submitted(), reply(error(429), 429))
     assert isinstance(failed, ApiError)
     assert (failed.retryable, failed.retry_after) == (True, None)
 
@@ -313,7 +313,7 @@ def test_a_conflict_that_names_no_task_is_refused_and_costs_nothing() -> None:
         error(409, "conflict_error", words),
         error(409, "conflict_error", words, task_id=asked["task_id"]),
     ):
-        failed = refused(submitted("convert-to-wav", asked=asked, kind="music"), said(body, 409))
+        failed = refused(submitted("convert-to-wav", asked=asked, kind="music"), reply(body, 409))
         assert isinstance(failed, InputError)
         assert words in str(failed)
         assert str(failed).endswith("Nothing was charged.")
@@ -329,7 +329,7 @@ def test_a_conflict_that_names_no_task_is_refused_and_costs_nothing() -> None:
 )
 def test_a_conflict_that_names_the_task_is_that_task_and_costs_nothing(body: dict) -> None:
     asked = {"task_id": "8FDN1I7M7Q68DDG8", "audio_id": "a"}
-    receipt = submitted("convert-to-wav", asked=asked, kind="music").parse(said(body, 409))
+    receipt = submitted("convert-to-wav", asked=asked, kind="music").parse(reply(body, 409))
     assert receipt.ref == JobRef(vendor="vidgo", conn_id="studio", job_id="WAV0000000000001", kind="music")
     assert receipt.cost == {"credits": 0}
 
@@ -337,7 +337,7 @@ def test_a_conflict_that_names_the_task_is_that_task_and_costs_nothing(body: dic
 # --- asking after a task --------------------------------------------------------------------------
 
 
-def test_media_and_music_are_asked_after_at_different_places() -> None:
+def test_media_and_music_are_polled_at_different_endpoints() -> None:
     media, music = VIDGO.status(REF), VIDGO.status(SONG)
     assert (media.method, media.path, media.query) == ("GET", f"/api/generate/status/{TASK}", ())
     assert (music.path, music.query) == ("/api/generate/detail/music", (("task_id", SONG.job_id),))
@@ -356,7 +356,7 @@ def test_media_and_music_are_asked_after_at_different_places() -> None:
         ("FINISHED", JobState.READY, True),
     ],
 )
-def test_the_four_words_and_no_others_are_known(word: str, state: JobState, known: bool) -> None:
+def test_the_four_statuses_and_no_others_are_known(word: str, state: JobState, known: bool) -> None:
     found = status_of(task(word, [PICTURE]))
     assert (found.state, found.known, found.vendor_status) == (state, known, word)
 
@@ -377,7 +377,7 @@ def test_progress_is_a_share(told: Any, share: float | None) -> None:
         (None, "unknown"),
     ],
 )
-def test_a_failed_task_comes_as_a_success_and_is_given_back(words: str | None, blame: str) -> None:
+def test_a_failed_task_comes_with_http_200_and_is_refunded(words: str | None, blame: str) -> None:
     found = status_of(task("failed", progress=0, error_message=words))
     assert (found.state, found.charged, found.blame) == (JobState.FAILED, "refunded", blame)
     assert found.error == (f"{words}; {BY_ITS_DOCUMENTS}" if words else BY_ITS_DOCUMENTS)
@@ -385,7 +385,7 @@ def test_a_failed_task_comes_as_a_success_and_is_given_back(words: str | None, b
 
 @pytest.mark.parametrize("name", ["message", "task_error", "failure_reason", "error"])
 @pytest.mark.parametrize("told", ["too dark", {"message": "too dark"}])
-def test_the_reason_of_a_failure_is_told_by_whichever_name_it_comes(name: str, told: Any) -> None:
+def test_the_reason_of_a_failure_is_read_from_whichever_field_has_it(name: str, told: Any) -> None:
     found = status_of(task("failed", **{name: told}))
     assert found.error == f"too dark; {BY_ITS_DOCUMENTS}"
 
@@ -407,7 +407,7 @@ def test_a_gateways_page_says_nothing_about_a_task() -> None:
     assert failed.retryable
 
 
-def test_a_music_task_asked_after_in_the_wrong_place_is_not_given_up() -> None:
+def test_a_music_task_polled_at_the_wrong_endpoint_is_not_given_up() -> None:
     words = "This is a music task: query it at /api/generate/detail/music"
     with pytest.raises(InputError, match="kind='music'"):
         status_of(error(400, message=words), 400)
@@ -432,7 +432,7 @@ def test_the_type_decides_what_a_file_is_and_not_its_place() -> None:
     ("url", "kind"),
     [("a.webp", "image"), ("a.MP3?x=1", "audio"), ("a.mp4", "video"), ("a", "video")],
 )
-def test_a_type_that_is_not_told_is_read_from_the_name(url: str, kind: str) -> None:
+def test_a_missing_file_type_is_read_from_the_name(url: str, kind: str) -> None:
     assert delivered({"file_url": f"https://x/{url}", "file_type": "other"}) == [(kind, None)]
 
 
@@ -490,7 +490,7 @@ def test_every_shape_of_a_music_result_is_understood(model: str) -> None:
     assert delivered(*files) == kinds
 
 
-def test_a_song_brings_all_that_is_told_of_it_and_no_url() -> None:
+def test_a_song_has_all_that_the_vendor_reports_and_no_url() -> None:
     found = status_of(task(files=[TRACK]), ref=SONG)
     song = found.outputs[0]
     assert song.duration == 240.0
@@ -501,7 +501,7 @@ def test_a_song_brings_all_that_is_told_of_it_and_no_url() -> None:
 
 
 @pytest.mark.parametrize("field", ["text", "timestampe_lyrics", "style", "persona_id"])
-def test_words_are_delivered_with_the_answer(field: str) -> None:
+def test_a_text_is_delivered_with_the_answer(field: str) -> None:
     (file,) = files_of(TaskAnswer(status="finished", files=[{field: "[x] word"}]))
     assert (file.url, file.output.details) == (None, {"text": "[x] word"})
 
@@ -509,7 +509,7 @@ def test_words_are_delivered_with_the_answer(field: str) -> None:
 def test_a_files_url_is_read_afresh_when_it_is_downloaded() -> None:
     found = status_of(task(files=[PICTURE, VIDEO]))
     for output, expected in zip(found.outputs, (PICTURE, VIDEO), strict=True):
-        fetch = VIDGO.fetch(REF, output).parse(said(task(files=[PICTURE, VIDEO])))
+        fetch = VIDGO.fetch(REF, output).parse(reply(task(files=[PICTURE, VIDEO])))
         assert (fetch.url, fetch.kind, fetch.with_key) == (expected["file_url"], expected["file_type"], False)
     assert VIDGO.fetch(SONG, Output(index=0, kind="audio")).query == (("task_id", SONG.job_id),)
 
@@ -524,7 +524,7 @@ def test_a_files_url_is_read_afresh_when_it_is_downloaded() -> None:
     ],
 )
 def test_a_file_that_is_not_there_is_not_another_one(body: dict, status: int, raised: type) -> None:
-    assert isinstance(refused(VIDGO.fetch(REF, Output(index=0, kind="video")), said(body, status)), raised)
+    assert isinstance(refused(VIDGO.fetch(REF, Output(index=0, kind="video")), reply(body, status)), raised)
 
 
 def test_file_names_tell_songs_of_one_title_apart() -> None:
@@ -582,10 +582,10 @@ def test_what_is_no_callback_is_refused(body: Any) -> None:
 
 
 def test_the_balance_is_read_and_proves_the_key() -> None:
-    answer = said({"code": 200, "data": {"email": "a@b.c", "credits_amount": "17276"}})
+    answer = reply({"code": 200, "data": {"email": "a@b.c", "credits_amount": "17276"}})
     assert VIDGO.balance().parse(answer) == 17276.0
     assert VIDGO.check().parse(answer) == "Vidgo accepts the API key. The account has 17276 credits."
-    failed = refused(VIDGO.check(), said(error(401, "authentication_error", "Invalid API key"), 401))
+    failed = refused(VIDGO.check(), reply(error(401, "authentication_error", "Invalid API key"), 401))
     assert "Invalid API key" in str(failed)
 
 
@@ -603,13 +603,13 @@ def test_uploads_go_by_their_two_ways_and_without_a_name() -> None:
         {"base64_data": "data:image/png;base64,AA=="},
     )
     assert (fetched.path, fetched.body) == ("/api/common/upload/url", {"file_url": "https://x/a.png"})
-    found = inline.parse(said(UPLOADED))
+    found = inline.parse(reply(UPLOADED))
     assert (found.file_url, found.file_size) == ("https://storage.vidgo.ai/temp/x.png", 12)
     assert "https" not in repr(found)
 
 
 def test_an_upload_over_the_limit_says_when_the_next_is_let_in() -> None:
-    failed = refused(VIDGO.upload("x"), said({"detail": "Rate limit exceeded"}, 429))
+    failed = refused(VIDGO.upload("x"), reply({"detail": "Rate limit exceeded"}, 429))
     assert isinstance(failed, ApiError)
     assert (failed.retryable, failed.retry_after) == (True, UPLOAD_PAUSE)
 
@@ -627,9 +627,9 @@ def test_an_upload_over_the_limit_says_when_the_next_is_let_in() -> None:
     ],
 )
 def test_errors_are_understood_in_both_shapes(body: dict, words: str) -> None:
-    assert words in str(refused(VIDGO.upload("x"), said(body, 422)))
+    assert words in str(refused(VIDGO.upload("x"), reply(body, 422)))
 
 
 def test_an_error_shows_no_url() -> None:
-    failed = refused(submitted(), said(error(400, message="cannot read https://x/a.png?sig=s3cr3t"), 400))
+    failed = refused(submitted(), reply(error(400, message="cannot read https://x/a.png?sig=s3cr3t"), 400))
     assert "s3cr3t" not in str(failed)

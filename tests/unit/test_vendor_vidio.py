@@ -41,7 +41,7 @@ def reel_request(**changes: object) -> ReelRequest:
     return validated(ReelRequest, {**ASKED, **changes}, what="Highlight reel")
 
 
-def said(body: object, status: int = 200, **headers: str) -> Answer:
+def reply(body: object, status: int = 200, **headers: str) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Answer(status, {"content-type": "application/json", **headers}, raw)
 
@@ -51,7 +51,7 @@ def render_ref(**params: object) -> JobRef:
 
 
 def status_of(ref: JobRef, body: object, status: int = 200) -> JobStatus:
-    return VIDIO.status(ref).parse(said(body, status))
+    return VIDIO.status(ref).parse(reply(body, status))
 
 
 def refused(call: Call[object], answer: Answer) -> VidaiError:
@@ -92,7 +92,7 @@ REFUSED = [
     *(("music_category", value) for value in ("rock", "", False)),
     *(
         ("output_length", value)
-        for value in (0, -5, True, False, "30s", "", "inf", float("inf"), float("nan"))
+        for value in (0, -5, True, False, "30m", "", "inf", float("inf"), float("nan"))
     ),
     *(
         ("music_volume", value)
@@ -206,7 +206,7 @@ def upload(**changes: object) -> UploadRequest:
     return validated(UploadRequest, {**values, "duration": 12.345, **changes}, what="upload")
 
 
-def test_an_upload_url_is_asked_for_in_the_words_and_the_order_of_the_vendors_client():
+def test_an_upload_url_is_requested_with_the_names_and_the_order_of_the_vendors_client():
     call = VIDIO.upload_url(upload(), upload_id="u1")
     assert (call.method, call.path, call.body) == ("GET", "/api/v1/uploads/upload-url", None)
     assert call.repeat is Repeat.SAFE
@@ -220,7 +220,7 @@ def test_an_upload_url_is_asked_for_in_the_words_and_the_order_of_the_vendors_cl
         ("duration", "12.345"),
         ("to_be_downscaled", "true"),
     )
-    assert call.parse(said({"url": URL, "expires": 1})) == URL
+    assert call.parse(reply({"url": URL, "expires": 1})) == URL
     assert VIDIO.input_key(upload(), upload_id="u1") == "uploads/u1/my clip #1 é.MP4"
 
 
@@ -271,7 +271,7 @@ def test_mkv_is_sent_as_a_host_without_a_table_of_types_would_send_it():
 
 
 @pytest.mark.parametrize("name", ["a.xyz", "a", "a.mp3"])
-def test_an_extension_that_tells_nothing_is_refused_with_those_that_do(name):
+def test_an_unknown_extension_is_refused_and_the_known_ones_are_named(name):
     with pytest.raises(ValueError, match="extension") as error:
         media_type_of(name)
     if "." in name:
@@ -298,8 +298,8 @@ def test_the_key_travels_in_its_header_and_the_check_costs_nothing():
     assert (check.method, check.repeat, check.body) == ("GET", Repeat.SAFE, None)
     assert check.path == "/api/v1/uploads/upload-url"
     assert all(value for _, value in check.query)
-    assert "accepts" in check.parse(said({"url": URL}))
-    assert refused(check, said({"error": "Invalid API key"}, 401)).account
+    assert "accepts" in check.parse(reply({"url": URL}))
+    assert refused(check, reply({"error": "Invalid API key"}, 401)).account
 
 
 def test_vidio_is_found_under_its_name():
@@ -322,7 +322,7 @@ def test_vidio_is_found_under_its_name():
 )
 @pytest.mark.parametrize("http", [200, 201, 202])
 def test_a_bought_reel_is_known_by_its_id(body, job_id, status, http):
-    receipt = VIDIO.create_reel(reel_request(), conn_id="studio").parse(said(body, http))
+    receipt = VIDIO.create_reel(reel_request(), conn_id="studio").parse(reply(body, http))
     assert receipt == Receipt(
         ref=JobRef(vendor="vidio", conn_id="studio", job_id=job_id, kind="reel"), vendor_status=status
     )
@@ -331,7 +331,7 @@ def test_a_bought_reel_is_known_by_its_id(body, job_id, status, http):
 @pytest.mark.parametrize("status", [{"code": 1}, True, ["submitted"]])
 def test_an_id_that_can_be_read_is_never_thrown_away_for_what_stands_beside_it(status):
     call = VIDIO.create_reel(reel_request(), conn_id="studio")
-    assert call.parse(said({"job_id": "J9", "status": status})).ref.job_id == "J9"
+    assert call.parse(reply({"job_id": "J9", "status": status})).ref.job_id == "J9"
 
 
 UNREADABLE = [
@@ -342,7 +342,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("body", UNREADABLE)
 def test_a_success_without_a_readable_id_may_have_bought_something(body):
-    error = refused(VIDIO.create_reel(reel_request(), conn_id="studio"), said(body))
+    error = refused(VIDIO.create_reel(reel_request(), conn_id="studio"), reply(body))
     assert isinstance(error, ApiError)
     assert error.processed == "maybe"
     assert "VIDIO" in str(error)
@@ -351,21 +351,21 @@ def test_a_success_without_a_readable_id_may_have_bought_something(body):
 
 def test_a_bought_render_is_known_by_the_ref_it_was_sent_with():
     ref = render_ref(before=None)
-    assert VIDIO.render(ref, RenderRequest()).parse(said({"status": "rendering"})) == Receipt(
+    assert VIDIO.render(ref, RenderRequest()).parse(reply({"status": "rendering"})) == Receipt(
         ref=ref, vendor_status="rendering"
     )
-    assert VIDIO.render(ref, RenderRequest()).parse(said({"status": None, "x": 1})) == Receipt(ref=ref)
+    assert VIDIO.render(ref, RenderRequest()).parse(reply({"status": None, "x": 1})) == Receipt(ref=ref)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"status": "rend', b"{}", b'{"error": "sorry"}'])
 def test_a_render_with_an_unreadable_answer_may_have_been_bought(body):
-    error = refused(VIDIO.render(render_ref(), RenderRequest()), said(body))
+    error = refused(VIDIO.render(render_ref(), RenderRequest()), reply(body))
     assert isinstance(error, ApiError)
     assert error.processed == "maybe"
 
 
 def test_a_render_that_the_vendor_refuses_now_was_not_charged_and_may_be_tried_later():
-    error = refused(VIDIO.render(render_ref(), RenderRequest()), said({"error": "it is rendering"}, 409))
+    error = refused(VIDIO.render(render_ref(), RenderRequest()), reply({"error": "it is rendering"}, 409))
     assert isinstance(error, JobError)
     assert (error.charged, error.retryable) == ("no", True)
     assert "it is rendering" in str(error)
@@ -383,8 +383,8 @@ ACCOUNT_WORDS = {401: "password", 402: "balance or plan", 403: "plan and the key
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("http", [401, 402, 403])
-def test_a_refused_account_bought_nothing_and_a_person_is_told_what_to_check(name, http):
-    error = refused(CALLS[name], said({"error": "no way"}, http))
+def test_a_refused_account_bought_nothing_and_the_error_says_what_to_check(name, http):
+    error = refused(CALLS[name], reply({"error": "no way"}, http))
     assert isinstance(error, ApiError)
     assert (error.status, error.account, error.processed, error.retryable) == (http, True, "no", False)
     for word in ("VIDIO", f"HTTP {http}", "no way", CALLS[name].name, ACCOUNT_WORDS[http]):
@@ -394,7 +394,7 @@ def test_a_refused_account_bought_nothing_and_a_person_is_told_what_to_check(nam
 @pytest.mark.parametrize("http", [400, 404, 405, 409, 410, 413, 415, 422])
 @pytest.mark.parametrize("name", ["buy", "upload"])
 def test_a_refused_request_is_wrong_and_bought_nothing(name, http):
-    error = refused(CALLS[name], said({"error": {"message": "bad aspect"}}, http))
+    error = refused(CALLS[name], reply({"error": {"message": "bad aspect"}}, http))
     assert isinstance(error, InputError)
     for word in ("VIDIO", f"HTTP {http}", "bad aspect", CALLS[name].name, "Nothing was charged"):
         assert word in str(error)
@@ -406,7 +406,7 @@ def test_a_refused_request_is_wrong_and_bought_nothing(name, http):
     [({}, None), ({"retry-after": "7"}, 7.0), ({"retry-after": "-1"}, 0.0), ({"retry-after": "soon"}, None)],
 )
 def test_too_many_requests_means_not_now_and_was_not_processed(name, headers, wait):
-    error = refused(CALLS[name], said({"error": "slow down"}, 429, **headers))
+    error = refused(CALLS[name], reply({"error": "slow down"}, 429, **headers))
     assert isinstance(error, ApiError)
     assert (error.status, error.processed, error.retryable) == (429, "no", True)
     assert (error.retry_after, error.account) == (wait, False)
@@ -416,7 +416,7 @@ def test_too_many_requests_means_not_now_and_was_not_processed(name, headers, wa
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("http", [408, 418, 425, 500, 502, 503, 504, 524])
 def test_after_a_failing_server_nobody_knows_what_was_processed(name, http):
-    error = refused(CALLS[name], said(b"<html><b>Bad\nGateway</b></html>", http, **{"retry-after": "9"}))
+    error = refused(CALLS[name], reply(b"<html><b>Bad\nGateway</b></html>", http, **{"retry-after": "9"}))
     assert isinstance(error, ApiError)
     assert (error.status, error.processed, error.retryable) == (http, "maybe", True)
     assert (error.retry_after, error.account) == (9.0, False)
@@ -425,7 +425,7 @@ def test_after_a_failing_server_nobody_knows_what_was_processed(name, http):
 
 @pytest.mark.parametrize("http", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_the_host_is_to_be_checked(http):
-    error = refused(CALLS["buy"], said(b"", http, location="https://elsewhere"))
+    error = refused(CALLS["buy"], reply(b"", http, location="https://elsewhere"))
     assert isinstance(error, ApiError)
     assert (error.status, error.retryable, error.processed) == (http, False, "maybe")
     assert "check the host in the connection" in str(error)
@@ -435,7 +435,7 @@ def test_a_redirect_is_not_followed_and_the_host_is_to_be_checked(http):
     "body", [b"<html>login</html>", b"", b'{"status": "proc', b"[]", b"{}", b'{"status": null}']
 )
 def test_a_success_that_cannot_be_read_is_no_status_and_may_be_asked_again(body):
-    error = refused(CALLS["status"], said(body))
+    error = refused(CALLS["status"], reply(body))
     assert isinstance(error, ApiError)
     assert (error.status, error.retryable, error.account) == (200, True, False)
     assert "unreadable" in str(error)
@@ -454,16 +454,16 @@ def test_a_success_that_cannot_be_read_is_no_status_and_may_be_asked_again(body)
     ],
 )
 def test_the_vendors_explanation_is_found_in_any_shape(body, words):
-    assert VIDIO.error_words(said(body, 400)) == words
+    assert VIDIO.error_text(reply(body, 400)) == words
 
 
 def test_a_long_explanation_is_cut():
-    assert len(str(refused(CALLS["buy"], said(b"x" * 50_000, 500)))) < 500
-    assert len(str(refused(CALLS["buy"], said({"detail": "x" * 50_000}, 500)))) < 500
+    assert len(str(refused(CALLS["buy"], reply(b"x" * 50_000, 500)))) < 500
+    assert len(str(refused(CALLS["buy"], reply({"detail": "x" * 50_000}, 500)))) < 500
 
 
 def test_a_long_message_is_cut_too():
-    assert len(str(refused(CALLS["buy"], said({"error": "x" * 50_000}, 500)))) < 500
+    assert len(str(refused(CALLS["buy"], reply({"error": "x" * 50_000}, 500)))) < 500
 
 
 @pytest.mark.parametrize(
@@ -483,7 +483,7 @@ def test_a_long_message_is_cut_too():
         ({}, None),
     ],
 )
-def test_retry_after_is_told_in_seconds_by_the_servers_own_clock(headers, seconds):
+def test_retry_after_is_read_in_seconds_by_the_servers_own_clock(headers, seconds):
     assert retry_after(Answer(429, headers, b"")) == seconds
 
 
@@ -498,9 +498,9 @@ def test_a_date_that_cannot_be_is_no_wait():
 @pytest.mark.parametrize(
     "answer",
     [
-        said({"error": f"cannot read {URL}"}, 400),
-        said({"error": f"cannot read {URL}"}, 500),
-        said(f"cannot read {URL}".encode(), 500),
+        reply({"error": f"cannot read {URL}"}, 400),
+        reply({"error": f"cannot read {URL}"}, 500),
+        reply(f"cannot read {URL}".encode(), 500),
     ],
 )
 def test_no_file_url_gets_into_an_error_message(answer):
@@ -511,7 +511,7 @@ def test_no_file_url_gets_into_an_error_message(answer):
 
 def test_what_an_unreadable_answer_says_beside_a_url_is_still_shown():
     body = b'{"job": "J9", "link": "https://app.example/J9?sig=s3cr3t"}'
-    message = str(refused(CALLS["buy"], said(body)))
+    message = str(refused(CALLS["buy"], reply(body)))
     assert "s3cr3t" not in message
     assert '"job": "J9"' in message
 
@@ -551,7 +551,7 @@ def test_every_word_of_the_vendor_has_a_state_for_a_render_without_a_file(word, 
 
 @pytest.mark.parametrize("word", ["paused", "Processed", "cancelled", "", "done"])
 @pytest.mark.parametrize("ref", [REEL, render_ref(before=None)])
-def test_an_unknown_word_keeps_a_paid_job_running_and_is_told_to_be_unknown(word, ref):
+def test_an_unknown_status_keeps_a_paid_job_running_and_is_marked_unknown(word, ref):
     status = status_of(ref, {"status": word, "output_url": URL})
     assert (status.state, status.known, status.vendor_status) == (JobState.RUNNING, False, word)
 
@@ -630,17 +630,17 @@ def test_no_url_leaves_with_a_status_or_a_result(ref):
     assert "kept" in status.model_dump_json()
 
 
-def test_no_url_leaves_with_the_words_about_a_job_that_is_gone():
+def test_the_message_about_a_job_that_is_gone_shows_no_url():
     assert "s3cr3t" not in status_of(REEL, {"error": f"no file at {URL}"}, 404).model_dump_json()
 
 
 def test_a_job_does_not_show_urls_in_fields_that_the_vendor_added():
     body = {"status": "rendered", "share_url": URL, "outputs": [{"preview": URL, "overlays": [{"x": URL}]}]}
-    assert "s3cr3t" not in repr(VIDIO.job("J1").parse(said(body)))
+    assert "s3cr3t" not in repr(VIDIO.job("J1").parse(reply(body)))
 
 
 def test_a_job_does_not_show_the_urls_that_are_documented():
-    job = VIDIO.job("J1").parse(said({"status": "rendered", "outputs": [OUTPUT], "output_url": URL}))
+    job = VIDIO.job("J1").parse(reply({"status": "rendered", "outputs": [OUTPUT], "output_url": URL}))
     assert "s3cr3t" not in repr(job)
     assert job.output_url == URL
 
@@ -775,7 +775,7 @@ def test_a_finished_render_whose_url_is_missing_for_a_moment_is_not_gone():
     assert status.state is JobState.RUNNING
 
 
-def test_a_render_tells_the_one_output_it_is_of():
+def test_a_render_has_the_one_output_that_was_rendered():
     outputs = [{"duration": 1.0}, {"duration": 2.0}]
     status = status_of(
         render_ref(before=None, output_index=1), {"status": "rendered", "outputs": outputs, "output_url": URL}
@@ -849,7 +849,7 @@ VIDEO = Output(index=0, kind="video")
 
 @pytest.mark.parametrize("ref", [REEL, render_ref(before=None), render_ref(before=None, digest=OLD)])
 def test_a_download_takes_the_fresh_url_without_the_key(ref):
-    fetch = VIDIO.fetch(ref, VIDEO).parse(said({"status": "rendered", "output_url": URL}))
+    fetch = VIDIO.fetch(ref, VIDEO).parse(reply({"status": "rendered", "output_url": URL}))
     assert fetch == Fetch(url=URL, kind="video")
     assert not fetch.with_key
     assert not fetch.headers
@@ -865,7 +865,7 @@ def test_a_download_takes_the_fresh_url_without_the_key(ref):
     ],
 )
 def test_a_download_of_what_is_not_there_fails_clearly(body, http, kind, retryable):
-    error = refused(VIDIO.fetch(render_ref(before=None), VIDEO), said(body, http))
+    error = refused(VIDIO.fetch(render_ref(before=None), VIDEO), reply(body, http))
     assert type(error) is kind
     assert error.retryable is retryable
     assert "J1" in str(error)
@@ -874,7 +874,7 @@ def test_a_download_of_what_is_not_there_fails_clearly(body, http, kind, retryab
 def test_a_download_never_takes_a_later_render_for_the_one_that_was_bought():
     error = refused(
         VIDIO.fetch(render_ref(before=None, digest=OLD), VIDEO),
-        said({"status": "rendered", "output_url": OTHER_URL}),
+        reply({"status": "rendered", "output_url": OTHER_URL}),
     )
     assert isinstance(error, JobGone)
     assert "render and download in turn" in str(error)
@@ -883,7 +883,7 @@ def test_a_download_never_takes_a_later_render_for_the_one_that_was_bought():
 @pytest.mark.parametrize("word", ["submitted", "processed", "rendering", "rendered"])
 def test_a_download_while_a_render_is_under_way_never_takes_the_one_before(word):
     ref = render_ref(before=digest(URL))
-    error = refused(VIDIO.fetch(ref, VIDEO), said({"status": word, "output_url": URL}))
+    error = refused(VIDIO.fetch(ref, VIDEO), reply({"status": word, "output_url": URL}))
     assert type(error) is JobError
     assert (error.retryable, error.charged) == (True, "yes")
     assert "not ready" in str(error)
@@ -891,14 +891,14 @@ def test_a_download_while_a_render_is_under_way_never_takes_the_one_before(word)
 
 def test_a_download_of_a_bare_job_takes_no_file_while_it_is_rendering():
     for url in (URL, None):
-        error = refused(VIDIO.fetch(REEL, VIDEO), said({"status": "rendering", "output_url": url}))
+        error = refused(VIDIO.fetch(REEL, VIDEO), reply({"status": "rendering", "output_url": url}))
         assert "not ready" in str(error)
 
 
 def test_the_fate_of_the_money_is_not_lost_on_the_way_to_a_download():
     call = VIDIO.fetch(render_ref(before=None, digest=OLD), VIDEO)
-    assert refused(call, said({"status": "rendered", "output_url": OTHER_URL})).charged == "yes"
+    assert refused(call, reply({"status": "rendered", "output_url": OTHER_URL})).charged == "yes"
 
 
 def test_a_download_passes_an_account_error_on():
-    assert refused(VIDIO.fetch(REEL, VIDEO), said({"error": "Invalid API key"}, 401)).account
+    assert refused(VIDIO.fetch(REEL, VIDEO), reply({"error": "Invalid API key"}, 401)).account

@@ -48,7 +48,7 @@ def request_of(**changes: Any) -> ProjectRequest:
     return validated(ProjectRequest, {"video_url": URL, **changes}, what="Project")
 
 
-def said(body: object, status: int = 200, **headers: str) -> Answer:
+def reply(body: object, status: int = 200, **headers: str) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Answer(status, {"content-type": "application/json", **headers}, raw)
 
@@ -60,7 +60,7 @@ def refused(call: Call[Any], answer: Answer) -> VidaiError:
 
 
 def status_of(body: object, ref: JobRef = PROJECT, status: int = 200) -> JobStatus:
-    return VIZARD.status(ref).parse(said(body, status))
+    return VIZARD.status(ref).parse(reply(body, status))
 
 
 def create(**changes: Any) -> Call[Receipt]:
@@ -167,7 +167,7 @@ def test_edit_mode_sends_what_edit_mode_has() -> None:
         ("['60-90s', '<30s']", [1, 3]),
     ],
 )
-def test_lengths_are_words_or_numbers(given: Any, wire: list[int]) -> None:
+def test_lengths_are_names_or_numbers(given: Any, wire: list[int]) -> None:
     assert request_of(prefer_length=given).body()["preferLength"] == wire
 
 
@@ -191,7 +191,7 @@ def test_a_newer_source_goes_out_with_a_notice() -> None:
 
 
 @pytest.mark.parametrize(("domain", "word"), SOURCE_HOSTS.items())
-def test_the_source_is_told_by_the_host(domain: str, word: str) -> None:
+def test_the_source_is_found_from_the_host(domain: str, word: str) -> None:
     assert source_of(f"https://www.{domain}/x") == source_of(f"http://{domain}:443/x") == SOURCES[word]
     assert source_of(f"https://{domain}.evil.example/a.mp4") == 1
     assert source_of(f"https://not{domain}/a.mp4") == 1
@@ -206,7 +206,7 @@ def test_anything_else_is_a_file(url: str) -> None:
 
 
 @pytest.mark.parametrize("ext", EXTENSIONS)
-def test_the_extension_is_told_by_the_path(ext: str) -> None:
+def test_the_extension_is_found_from_the_path(ext: str) -> None:
     assert request_of(video_url=f"https://x.example/a%20b.{ext.upper()}?q=.exe#f").ext == ext
     assert request_of(video_url=f"s3://conn@bucket/a.{ext}").ext == ext
 
@@ -215,19 +215,19 @@ def test_the_extension_is_told_by_the_path(ext: str) -> None:
     "path",
     ["/talks/talk #1.mp4", "s3://b/what?.mp4", "s3://conn@b/a;b %3F.mp4", "talks/50%.mp4", "a#b/c.mp4"],
 )
-def test_any_name_in_a_storage_tells_its_extension(path: str) -> None:
+def test_the_extension_is_found_from_any_name_in_a_storage(path: str) -> None:
     assert request_of(video_url=path).ext == "mp4"
 
 
 @pytest.mark.parametrize("url", ["https://x.example/watch", "https://x.example/a.mkv", "s3://b/a"])
-def test_an_extension_that_cannot_be_told_must_be_given(url: str) -> None:
-    with pytest.raises(InputError, match="ext must be one of mp4, 3gp, avi, mov, and neither"):
+def test_an_extension_that_is_not_in_the_path_must_be_given(url: str) -> None:
+    with pytest.raises(InputError, match="ext must be one of mp4, 3gp, avi, mov, as the path of video_url"):
         request_of(video_url=url)
     assert request_of(video_url=url, ext="avi").ext == "avi"
 
 
 def test_a_file_in_a_storage_is_of_no_platform() -> None:
-    with pytest.raises(InputError, match="source: files in a storage"):
+    with pytest.raises(InputError, match=r"source must be 'file' for a file in a storage"):
         request_of(video_url="s3://b/a.mp4", source="youtube")
 
 
@@ -262,7 +262,9 @@ def test_an_unknown_language_is_sent_with_a_notice() -> None:
         ("clips", None, LARGEST + 1, "has 10.0 GB, and Vizard takes 10"),
     ],
 )
-def test_a_source_beyond_the_limits_is_told(mode: str, seconds: float | None, size: int, words: str) -> None:
+def test_a_source_beyond_the_limits_is_refused(
+    mode: str, seconds: float | None, size: int, words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
         request_of(mode=mode).check_source(seconds=seconds, size=size)
     request_of(mode=mode).check_source(seconds=None, size=LARGEST)
@@ -280,34 +282,34 @@ def test_a_purchase_is_sent_once_and_its_id_kept_as_text() -> None:
     call = create()
     assert (call.method, call.path, call.repeat) == ("POST", "/project/create", Repeat.ONCE)
     answer = {"code": 2000, "projectId": 17861706, "shareLink": "https://x/?invite=1", "errMsg": ""}
-    receipt = call.parse(said(answer))
+    receipt = call.parse(reply(answer))
     assert receipt.ref == PROJECT
     assert "invite" not in receipt.model_dump_json()
-    assert create(mode="edit").parse(said(answer)).ref.kind == "edit"  # type: ignore[union-attr]
+    assert create(mode="edit").parse(reply(answer)).ref.kind == "edit"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
     "body", [{"code": 2000}, {"code": 2000, "projectId": None}, {"code": 2000, "projectId": 0}]
 )
 def test_a_purchase_without_an_id_may_have_been_made(body: dict[str, Any]) -> None:
-    error = refused(create(), said(body))
+    error = refused(create(), reply(body))
     assert isinstance(error, ApiError)
     assert error.processed == "maybe"
 
 
 def test_the_first_documents_spelling_of_a_projects_id_is_understood() -> None:
-    assert create().parse(said({"code": 2000, "projectid": "17861706"})).ref == PROJECT
+    assert create().parse(reply({"code": 2000, "projectid": "17861706"})).ref == PROJECT
     assert parse_webhook({"code": 1000, "projectid": 5})[0] == "5"
 
 
 @pytest.mark.parametrize("code", [4002, 4999, 5000, 1000, 4001, 4003, 4006, 4007, 4008, -1000])
 def test_whatever_else_is_said_where_there_is_an_id_there_is_a_project(code: int) -> None:
-    assert create().parse(said({"code": code, "projectId": 5})).ref.job_id == "5"  # type: ignore[union-attr]
+    assert create().parse(reply({"code": code, "projectId": 5})).ref.job_id == "5"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("no_id", [None, 0, "0", ""])
 def test_a_refusal_with_an_empty_id_is_a_refusal(no_id: Any) -> None:
-    assert isinstance(refused(create(), said({"code": 4006, "projectId": no_id})), InputError)
+    assert isinstance(refused(create(), reply({"code": 4006, "projectId": no_id})), InputError)
 
 
 ENDS = {
@@ -330,11 +332,11 @@ BUYING: dict[str, Call[Any]] = {
 def test_every_code_of_a_purchase_means_what_the_table_says(call: Any, code: int) -> None:
     means = meaning(call, code)
     kind, facts = ENDS[means.end]
-    error = refused(BUYING[call], said({"code": str(code), "errMsg": "see https://x.example/?k=s3cr3t"}))
+    error = refused(BUYING[call], reply({"code": str(code), "errMsg": "see https://x.example/?k=s3cr3t"}))
     assert isinstance(error, kind)
     assert {name: getattr(error, name) for name in facts} == facts
     assert str(code) in str(error)
-    assert means.words in str(error)
+    assert means.text in str(error)
     assert means.remedy in str(error)
     assert "s3cr3t" not in str(error)
     if means.end is End.WAIT:
@@ -353,16 +355,16 @@ def test_every_code_of_a_purchase_means_what_the_table_says(call: Any, code: int
     ],
 )
 def test_http_errors_mean_the_same_without_a_code(status: int, facts: dict[str, Any]) -> None:
-    error = refused(create(), said({"error": "no"}, status))
+    error = refused(create(), reply({"error": "no"}, status))
     assert {name: getattr(error, name) for name in facts} == facts
 
 
 def test_a_code_counts_whatever_the_status_but_not_beside_a_server_error() -> None:
-    assert isinstance(refused(create(), said({"code": 4006}, 400)), InputError)
-    limit = refused(create(), said({"code": 4003}, 429, **{"retry-after": "120"}))
+    assert isinstance(refused(create(), reply({"code": 4006}, 400)), InputError)
+    limit = refused(create(), reply({"code": 4003}, 429, **{"retry-after": "120"}))
     assert isinstance(limit, ApiError)
     assert limit.retry_after == 120
-    lost = refused(create(), said({"code": 4006}, 502))
+    lost = refused(create(), reply({"code": 4006}, 502))
     assert isinstance(lost, ApiError)
     assert lost.processed == "maybe"
 
@@ -370,7 +372,7 @@ def test_a_code_counts_whatever_the_status_but_not_beside_a_server_error() -> No
 @pytest.mark.parametrize("body", [b"<html>", b"", b"[]", {"message": "hi"}, {"code": None}, {"code": True}])
 def test_an_answer_without_a_code_is_unreadable(body: Any) -> None:
     for call in (create(), VIZARD.status(PROJECT)):
-        error = refused(call, said(body))
+        error = refused(call, reply(body))
         assert isinstance(error, ApiError)
         assert error.processed == "maybe"
 
@@ -378,13 +380,13 @@ def test_an_answer_without_a_code_is_unreadable(body: Any) -> None:
 # --- how it is ------------------------------------------------------------------------------------
 
 
-def test_a_running_project_tells_nothing_of_how_long_it_may_take() -> None:
+def test_a_running_project_has_no_expected_duration() -> None:
     status = status_of({"code": 1000, "projectId": 17861706, "videos": []})
     assert (status.state, status.vendor_status) == (JobState.RUNNING, "1000 processing")
     assert (status.progress, status.expected, status.outputs) == (None, None, ())
 
 
-def test_clips_come_by_score_with_all_that_is_told_but_their_urls() -> None:
+def test_clips_come_by_score_with_all_that_the_vendor_reports_except_their_urls() -> None:
     extra = {"thumbnail": "https://cdn.example/t.jpg?sig=s3cr3t", "size": 5}
     status = status_of(done(video(3), video(9, **extra), video(7, viralScore=None, relatedTopic="cats")))
     assert [output.details["video_id"] for output in status.outputs] == ["909", "903", "907"]
@@ -445,7 +447,7 @@ def test_every_end_of_a_project_says_why_and_what_to_do(code: int) -> None:
     means = TABLE["query"][code]
     status = status_of({"code": code, "errMsg": "own words"})
     assert status.state is (JobState.FAILED if means.end is End.FAILED else JobState.GONE)
-    assert status.vendor_status == f"{code} {means.words}"
+    assert status.vendor_status == f"{code} {means.text}"
     assert "own words" in (status.error or "")
     assert status.charged == "maybe"
     assert means.remedy in (status.error or "")
@@ -453,7 +455,7 @@ def test_every_end_of_a_project_says_why_and_what_to_do(code: int) -> None:
 
 @pytest.mark.parametrize("code", [4001, 4003])
 def test_what_is_about_the_call_says_nothing_about_the_project(code: int) -> None:
-    error = refused(VIZARD.status(PROJECT), said({"code": code}))
+    error = refused(VIZARD.status(PROJECT), reply({"code": code}))
     assert isinstance(error, ApiError)
     assert error.account is (code == 4001)
     assert error.retryable is (code == 4003)
@@ -506,7 +508,7 @@ def test_only_the_asked_for_clips_are_there(params: dict[str, Any], kept: list[i
         (150, {"source_seconds": 600.0}, False),
     ],
 )
-def test_the_copy_of_the_source_is_told_by_its_length(
+def test_a_copy_of_the_source_is_recognised_by_its_length(
     seconds: float, params: dict[str, Any], dropped: bool
 ) -> None:
     videos = [video(5), video(9, videoMsDuration=seconds * 1000)]
@@ -520,10 +522,10 @@ def test_the_copy_of_the_source_is_told_by_its_length(
 
 def fetch(output: Output, body: Any, status: int = 200) -> Fetch:
     found = VIZARD.fetch(PROJECT.with_params(min_viral_score=10), output)
-    return found.parse(said(body, status))
+    return found.parse(reply(body, status))
 
 
-def test_a_file_is_asked_for_anew_by_the_clips_id_and_without_the_key() -> None:
+def test_a_fresh_url_is_read_by_the_clips_id_and_fetched_without_the_key() -> None:
     output = status_of(done(video(9), video(3))).outputs[1]
     found = fetch(output, done(video(9), video(4), video(3, videoUrl="https://cdn.example/new?sig=n3w")))
     assert (found.url, found.kind, found.with_key) == ("https://cdn.example/new?sig=n3w", "video", False)
@@ -533,7 +535,7 @@ def test_a_file_is_asked_for_anew_by_the_clips_id_and_without_the_key() -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "words"),
     [
-        (done(video(9)), JobGone, "903 is no longer in the project"),
+        (done(video(9)), JobGone, "no longer has the clip 903"),
         ({"code": 4006}, JobGone, "7 days"),
         ({"code": 4002}, JobFailed, "4002"),
         ({"code": 1000}, JobError, "is not ready"),
@@ -603,7 +605,7 @@ def test_a_publishing_goes_out_as_the_vendor_writes_it() -> None:
         "publishTime": 1798135200000,
         "post": "Hi",
     }
-    assert call.parse(said({"code": 2000})).result == {
+    assert call.parse(reply({"code": 2000})).result == {
         "video_id": "12345678901",
         "social_account_id": "7",
         "publish_at": 1798135200000,
@@ -635,7 +637,7 @@ def test_a_moment_is_milliseconds_on_the_wire(given: Any) -> None:
 
 
 @pytest.mark.parametrize(("platform", "most"), CAPTION_LIMITS.items())
-def test_a_caption_is_held_against_its_platform(platform: str, most: int) -> None:
+def test_a_caption_is_validated_against_its_platform(platform: str, most: int) -> None:
     account = SocialAccount(id="7", platform=platform.upper(), status="Active")
     fits = PublishRequest(video_id=1, social_account_id="7", caption="x" * most)
     assert clip_checked(fits, account) == []
@@ -659,7 +661,7 @@ def test_an_account_that_cannot_publish_is_refused(status: str) -> None:
 
 
 @pytest.mark.parametrize("platform", [*PLATFORMS, 7])
-def test_a_caption_is_asked_for_by_words_or_numbers(platform: Any) -> None:
+def test_a_caption_is_requested_by_names_or_numbers(platform: Any) -> None:
     for tone in (*TONES, 0):
         for voice in (*VOICES, 1):
             asked = {"video_id": "5", "platform": platform, "tone": tone, "voice": voice}
@@ -674,12 +676,12 @@ def test_a_caption_is_asked_for_by_words_or_numbers(platform: Any) -> None:
 
 def test_a_caption_is_read_with_its_title() -> None:
     call = BUYING["caption"]
-    assert call.parse(said({"code": 2000, "aiSocialContent": "C", "aiSocialTitle": "T"})).result == {
+    assert call.parse(reply({"code": 2000, "aiSocialContent": "C", "aiSocialTitle": "T"})).result == {
         "video_id": "5",
         "caption": "C",
         "title": "T",
     }
-    assert isinstance(refused(call, said({"code": 2000})), ApiError)
+    assert isinstance(refused(call, reply({"code": 2000})), ApiError)
 
 
 CLIP = status_of(done(video(9))).outputs[0]
@@ -725,8 +727,8 @@ def test_it_is_what_the_rest_of_the_package_needs() -> None:
     call = VIZARD.check()
     assert (call.method, call.path) == ("GET", "/project/social-accounts")
     for key in ("publishAccounts", "accounts"):
-        assert "1 social" in call.parse(said({key: [{"id": 7, "platform": "x"}], "total": 1}))
-    assert isinstance(refused(call, said({"code": 4001})), ApiError)
+        assert "1 social" in call.parse(reply({key: [{"id": 7, "platform": "x"}], "total": 1}))
+    assert isinstance(refused(call, reply({"code": 4001})), ApiError)
 
 
 def test_an_id_is_only_ever_an_id_in_a_path() -> None:

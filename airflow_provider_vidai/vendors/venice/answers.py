@@ -1,7 +1,7 @@
-"""What Venice's answers mean: how a job is, why something was refused, how long to wait.
+"""What Venice's answers mean: the status of a job, the reason of a refusal, the time to wait.
 
-Sources: the vendor's contract (swagger 20260821) and skills of 2026-10, and what clients measured live.
-Where they differ, the newer is followed and the older is still understood.
+Sources: the vendor's contract (swagger 20260821), its skills of 2026-10, and what public clients measured.
+Where they differ, this module follows the newer one and still understands the older one.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from airflow_provider_vidai.errors import Charged
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.redaction import redacted
-from airflow_provider_vidai.vendors.base import retry_after
+from airflow_provider_vidai.vendors.base import json_object, retry_after
 from airflow_provider_vidai.vendors.fields import LenientBool, LenientFloat, LenientStr
 
-# The contract has PROCESSING and COMPLETED; clients guard the others, from older documents.
+# The contract has PROCESSING and COMPLETED only; public clients handle the others, from older documents.
 _WORKING = frozenset({"PROCESSING", "QUEUED", "IN_QUEUE", "IN_PROGRESS", "PENDING", "RUNNING"})
 _READY = frozenset({"COMPLETED"})
 _FAILED = frozenset({"FAILED", "ERROR", "CANCELLED", "CANCELED", "REJECTED"})
@@ -34,28 +34,31 @@ _STATES = {
     **dict.fromkeys(_GONE, JobState.GONE),
 }
 
-#: How a finished video is had: as the answer of the poll itself, by the URL that came with the
-#: purchase, or by a URL in the answer.
+#: How a finished video is delivered: as the answer to the status check itself, at the URL that came with the
+#: purchase, or at a URL in the answer.
 Delivery = Literal["inline", "link", "url"]
 
-#: A stored 500 ends a job; but so says a server in trouble too. After so many in a row, which take
-#: two and a half minutes, it is believed.
+#: Venice stores the error of a failed job, which may be a 500, and returns it to every later status check. A
+#: server in trouble answers with a 500, too. So many of them in a row take two and a half minutes, and then
+#: the job counts as failed.
 SERVER_ERRORS_BELIEVED: Final = 6
-#: The vendor tells the time that four in five jobs don't exceed; half of them take this part of it or
-#: less, when durations spread as those of other queues do.
-HALF_OF_THEM: Final = 0.75
-#: How much of the vendor's words about a failure is told, in characters.
-LONGEST_WORDS: Final = 600
-#: Seconds that the vendor blocks a key for a model after too many errors.
+#: Venice reports the time that four in five jobs do not exceed. The median job takes about this share of it,
+#: if durations spread as in other queues.
+MEDIAN_SHARE: Final = 0.75
+#: How much of the vendor's text about a failure a message shows, in characters.
+LONGEST_TEXT: Final = 600
+#: Seconds for which Venice blocks a key from a model after too many errors.
 ERROR_BLOCK: Final = 30.0
 
 _MEDIA = ("video/", "application/octet-stream")
+# The first box of an MP4 or MOV file, and the beginning of WebM and Matroska. "Not JSON" is no proof of a
+# video: clients that relied on it have stored HTML error pages as MP4.
 _SIGNATURES = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (0, b"\x1aE\xdf\xa3"))
 _LOOKUP_FAILED = re.compile(r"request id is invalid|media could not be found", re.IGNORECASE)
-# How often in a row an end of the job itself must be reported: a 400 may be a gateway's, and so may a 500.
+# How often in a row an answer must report that the job itself failed: a gateway sends 400 and 500, too.
 _BELIEVED: Final = {400: 2, 422: 1, 500: SERVER_ERRORS_BELIEVED}
-# A refusal of the content comes in the shape of a provider's failure too, and then only its words tell.
-# So does one that the request itself breaks a limit, as reference audio of over 15 s does (seen 2026-09-28).
+# A refusal of the content can have the shape of a provider's failure; then only its text gives it away. The
+# same is true of a request that breaks a limit, such as reference audio of over 15 s (seen 2026-09-28).
 _LIMIT = re.compile(
     r"maximum|minimum|too (?:long|short|large|small|many|few)|at (?:least|most)|must (?:be|not)|exceed"
     r"|up to \d|invalid|unsupported|not supported",
@@ -80,100 +83,104 @@ class StatusAnswer(BaseModel):
 
     @property
     def reason(self) -> str | None:
-        """Why it failed, in whichever of its fields (seen by a public client: ``error``, ``message``)."""
-        told = dict.fromkeys(filter(None, (_words_of(self.error), self.message, self.details)))
-        return _shown(": ".join(told)) if told else None
+        """Why it failed, from whichever field has it (public clients have seen ``error`` and ``message``)."""
+        reasons = dict.fromkeys(filter(None, (_text_of(self.error), self.message, self.details)))
+        return _shown(": ".join(reasons)) if reasons else None
 
 
 def is_video(answer: Answer) -> bool:
-    """Whether a success is the finished video itself: by what it says it is, and by how it begins."""
+    """Whether a success is the finished video itself, by its content type and by its first bytes."""
     if answer.content_type and not answer.content_type.startswith(_MEDIA):
         return False
     return any(answer.body[at : at + len(mark)] == mark for at, mark in _SIGNATURES)
 
 
 def inline_video() -> JobStatus:
-    """Return the status of a job whose finished video was the answer."""
+    """Return the status of a job whose status check was answered with the finished video."""
     return JobStatus(state=JobState.READY, vendor_status="COMPLETED", outputs=_video("inline"))
 
 
-def told_status(told: StatusAnswer) -> JobStatus:
+def reported_status(reported: StatusAnswer) -> JobStatus:
     """Return what a status in JSON means."""
-    word = told.status.upper()
+    word = reported.status.upper()
+    # An unknown status keeps the job running: it is paid for, and giving it up would lose it.
     state = _STATES.get(word, JobState.RUNNING)
-    progress, expected = _timing(told) if state is JobState.RUNNING else (None, None)
-    body = {"error": told.error, "credits_refunded": told.credits_refunded}
+    progress, expected = _timing(reported) if state is JobState.RUNNING else (None, None)
+    body = {"error": reported.error, "credits_refunded": reported.credits_refunded}
     return JobStatus(
         state=state,
-        vendor_status=told.status,
+        vendor_status=reported.status,
         known=word in _STATES,
         progress=progress,
         expected=expected,
-        outputs=_video("url" if told.url else "link") if state is JobState.READY else (),
-        error=told.reason,
+        outputs=_video("url" if reported.url else "link") if state is JobState.READY else (),
+        error=reported.reason,
         charged=refund(body),
-        answer=told,
+        answer=reported,
     )
 
 
-def ended(answer: Answer, words: str, model: str) -> JobStatus | None:
-    """Return what an error answer says about the job itself; None when it says nothing about it.
+def ended(answer: Answer, text: str, model: str) -> JobStatus | None:
+    """Return the failure of the job that an error answer reports; None when it does not concern the job.
 
-    Failures are stored with the job and told at each later look: 400 and 422 at once, 500 perhaps.
+    Venice stores a failure with the job and returns it to every later status check. A 400 or 422 is
+    conclusive soon, a 500 only after several in a row.
 
-    :param words: the vendor's explanation.
+    :param text: the vendor's explanation.
     :param model: of the job.
     """
-    body = _object(answer)
+    body = json_object(answer)
     if body is None or "error" not in body or is_lookup_failure(answer) or answer.status not in _BELIEVED:
-        return None  # a gateway's answer and not the API's, or one about the call and not the job
+        return None  # it comes from a gateway and not from the API, or is about the call and not the job
     return JobStatus(
         state=JobState.FAILED,
         charged=refund(body),
         blame=_blame(answer.status, body),
         believed_after=_BELIEVED[answer.status],
         vendor_status=str(answer.status),
-        error=words + face_hint(model, f"{words} {_in_error(body, 'type')}"),
+        error=text + face_hint(model, f"{text} {_in_error(body, 'type')}"),
     )
 
 
 def is_lookup_failure(answer: Answer) -> bool:
-    """Whether the vendor says in its own words that it has no such job, or none for this key.
+    """Whether the vendor itself says that it has no such job, or none for this key.
 
     Source: the vendor's skills of 2026-10 (``Request ID is invalid.``, HTTP 400) and its contract (``Media
     could not be found. Request may be invalid, expired, or deleted.``, HTTP 404). A gateway says neither.
     """
-    words = explanation(answer) if answer.status in (400, 404, 410) else None
-    return bool(words and _LOOKUP_FAILED.search(words))
+    text = explanation(answer) if answer.status in (400, 404, 410) else None
+    return bool(text and _LOOKUP_FAILED.search(text))
 
 
 def refund(body: dict[str, Any]) -> Charged:
     """Return what ``credits_refunded``, at the top or in ``error``, says about the charge."""
     error = body.get("error")
-    told = body.get("credits_refunded")
-    if told is None and isinstance(error, dict):
-        told = error.get("credits_refunded")
-    if not isinstance(told, bool):
+    refunded = body.get("credits_refunded")
+    if refunded is None and isinstance(error, dict):
+        refunded = error.get("credits_refunded")
+    if not isinstance(refunded, bool):
         return "maybe"
-    return "refunded" if told else "yes"
+    return "refunded" if refunded else "yes"
 
 
 def refunded_of(answer: Answer) -> Charged:
     """Return what an answer says about the charge; "maybe" when it says nothing."""
-    return refund(_object(answer) or {})
+    return refund(json_object(answer) or {})
 
 
 def wait_of(answer: Answer) -> float | None:
     """Return the seconds that an answer asks to wait.
 
-    There are three kinds of 429: overloaded (``Retry-After``), the quota (reset of the request window)
-    and the error budget (``x-ratelimit-resets``, a block of 30 s).
+    There are three kinds of 429: the model is overloaded (``Retry-After``), the quota is used up (the header
+    has the reset of the request window), or there were too many errors (``x-ratelimit-resets``, a block of
+    30 s).
     """
     asked = _milliseconds(answer.headers.get("retry-after-ms", ""))
     asked = retry_after(answer) if asked is None else asked
     if asked is not None or answer.status != 429:
         return asked
     if (resets := answer.headers.get("x-ratelimit-resets")) is not None:
+        # By whatever clock the header is meant, the block lasts its full time.
         return max(_until(answer, resets) or 0.0, ERROR_BLOCK)
     return _until(answer, answer.headers.get("x-ratelimit-reset-requests", ""))
 
@@ -185,12 +192,12 @@ def is_quota(answer: Answer) -> bool:
 
 
 def explanation(answer: Answer) -> str | None:
-    """Return the vendor's words in any of its shapes; None when they are not in one of them."""
-    body = _object(answer)
+    """Return the vendor's explanation; None when the answer has none of the known shapes."""
+    body = json_object(answer)
     if body is None:
         return None
     issues = list(_issues(body.get("issues")))
-    said = _words_of(body.get("error")) or _words_of(body)
+    said = _text_of(body.get("error")) or _text_of(body)
     if issues:
         said = "; ".join(dict.fromkeys(issues))
     elif isinstance(body.get("details"), str):
@@ -207,23 +214,24 @@ def explanation(answer: Answer) -> str | None:
     return _shown(". ".join([said or "", *extra]))
 
 
-def face_hint(model: str, words: str) -> str:
-    """Return what a refusal for the content's sake is usually about; "" where nothing is known.
+def face_hint(model: str, text: str) -> str:
+    """Return the usual reason of a content refusal; "" where none is known.
 
-    Source: a public harness on paid runs of 2026-09 and -10: ``seedance-*-basic`` refused 31 of 32 takes
-    with a person in the picture, its other models about 6 %, always in words about the prompt or the policy.
+    Source: paid runs of a public test harness in 2026-09 and -10. ``seedance-*-basic`` refused 31 of 32
+    requests with a person in the picture, the other seedance models about 6 %, and the text was always about
+    the prompt or the policy.
     """
-    if not model.startswith("seedance-") or not _POLICY.search(words):
+    if not model.startswith("seedance-") or not _POLICY.search(text):
         return ""
     return (
-        " If a picture or video was sent, a person's face in it is the usual reason on seedance models, and "
-        "not the prompt: try another picture, or a model without '-basic'."
+        " On seedance models the usual reason is a person's face in a picture or video that was sent, not "
+        "the prompt. Try another picture, or a model without '-basic'."
     )
 
 
-def consent_words(answer: Answer) -> str | None:
-    """Return what a 409 asks consent to and how it is given; None when the answer is not about that."""
-    body = _object(answer)
+def consent_text(answer: Answer) -> str | None:
+    """Return what a 409 wants consent for, and how to give it; None when it is about something else."""
+    body = json_object(answer)
     if answer.status != 409 or body is None or _in_error(body, "code") != "needs_consent":
         return None
     flow = body.get("consent_flow") if isinstance(body.get("consent_flow"), str) else "seedance"
@@ -233,17 +241,17 @@ def consent_words(answer: Answer) -> str | None:
     faces = f" (faces in: {', '.join(map(str, roles))})" if isinstance(roles, list) and roles else ""
     return (
         f"this needs your consent{faces}. Policy: {str(policy or 'not given')[:1500]} "
-        f"If you agree, and have the right to, pass consents={{'{flow}': {{'confirmed_terms_and_privacy': "
+        f"If you agree and have the right to, pass consents={{'{flow}': {{'confirmed_terms_and_privacy': "
         "True, 'confirmed_legal_right': True, 'confirmed_screening_acknowledged': True}}"
     )
 
 
-def _timing(told: StatusAnswer) -> tuple[float | None, float | None]:
-    """Return the progress, and the seconds that such a job takes."""
-    average, so_far = told.average_execution_time or 0.0, told.execution_duration or 0.0
+def _timing(reported: StatusAnswer) -> tuple[float | None, float | None]:
+    """Return the progress, and the seconds that a job like this takes."""
+    average, so_far = reported.average_execution_time or 0.0, reported.execution_duration or 0.0
     if average <= 0 or so_far < 0:
         return None, None
-    return min(1.0, so_far / average), HALF_OF_THEM * average / 1000
+    return min(1.0, so_far / average), MEDIAN_SHARE * average / 1000
 
 
 def _video(delivery: Delivery) -> tuple[Output, ...]:
@@ -254,21 +262,13 @@ def _blame(status: int, body: dict[str, Any]) -> Literal["input", "policy", "ven
     kind = _in_error(body, "type")
     if isinstance(kind, str) and "policy" in kind:
         return "policy"
-    words = _words_of(body.get("error")) or ""
-    if status == 422 and _POLICY.search(words):
+    text = _text_of(body.get("error")) or ""
+    if status == 422 and _POLICY.search(text):
         return "policy"
-    if status == 400 or (status == 422 and _LIMIT.search(words)):
+    if status == 400 or (status == 422 and _LIMIT.search(text)):
         return "input"
-    # A provider's failure tells its refund at the top; whatever else a 422 is, is about the content.
+    # An answer about a provider's failure reports the refund at its top. Any other 422 is about the content.
     return "vendor" if "credits_refunded" in body else "policy" if status == 422 else "unknown"
-
-
-def _object(answer: Answer) -> dict[str, Any] | None:
-    try:
-        body = answer.json()
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) else None
 
 
 def _in_error(body: dict[str, Any], name: str) -> Any:
@@ -277,7 +277,7 @@ def _in_error(body: dict[str, Any], name: str) -> Any:
     return body.get(name) if found is None else found
 
 
-def _words_of(error: Any) -> str | None:
+def _text_of(error: Any) -> str | None:
     if isinstance(error, dict):
         error = error.get("message") or error.get("error") or error
     if error is None or isinstance(error, str):
@@ -285,8 +285,8 @@ def _words_of(error: Any) -> str | None:
     return json.dumps(error)
 
 
-def _shown(words: str) -> str:
-    return redacted(words)[:LONGEST_WORDS]
+def _shown(text: str) -> str:
+    return redacted(text)[:LONGEST_TEXT]
 
 
 def _issues(issues: Any) -> Iterator[str]:
@@ -299,8 +299,8 @@ def _issues(issues: Any) -> Iterator[str]:
         where = ".".join(map(str, path)) if isinstance(path, list) else ""
         said = f"{where or 'request'}: {issue.get('message')}"
         options = issue.get("options")
-        told = isinstance(options, list) and not any(str(word) in said for word in options)
-        yield f"{said}; allowed are {', '.join(map(str, options or ()))}" if told else said
+        unsaid = isinstance(options, list) and not any(str(word) in said for word in options)
+        yield f"{said}; allowed are {', '.join(map(str, options or ()))}" if unsaid else said
 
 
 def _milliseconds(value: str) -> float | None:
@@ -311,9 +311,9 @@ def _milliseconds(value: str) -> float | None:
 
 
 def _until(answer: Answer, value: str) -> float | None:
-    """Return the seconds until a moment: epoch milliseconds, epoch seconds, or seconds from now.
+    """Return the seconds until a moment, given as epoch milliseconds, epoch seconds, or seconds from now.
 
-    Now is when the server answered, by its own clock.
+    "Now" is the answer's own Date header: a worker's clock may be wrong.
     """
     try:
         moment = float(value)

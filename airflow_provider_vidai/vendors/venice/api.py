@@ -1,8 +1,8 @@
 """Venice: text, images and video to video, priced before it is bought (quote, queue, retrieve, download).
 
-One call both tells how a job is and delivers it: ``POST /video/retrieve`` answers with JSON while the
-job runs, and with the finished MP4 afterwards. Some models deliver by a URL instead that comes once,
-with the purchase, and is a bearer secret.
+One call both reports a job's status and delivers its video: ``POST /video/retrieve`` answers with JSON while
+the job runs, and with the finished MP4 afterwards. Some models deliver by a URL instead, which Venice returns
+only once, with the purchase. Whoever has that URL can get the video, so it is a secret.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from airflow_provider_vidai.vendors.base import REFUSED, Limits, Vendor, is_loop
 from airflow_provider_vidai.vendors.fields import LenientStr
 from airflow_provider_vidai.vendors.venice.answers import (
     StatusAnswer,
-    consent_words,
+    consent_text,
     ended,
     explanation,
     face_hint,
@@ -34,17 +34,18 @@ from airflow_provider_vidai.vendors.venice.answers import (
     is_quota,
     is_video,
     refunded_of,
-    told_status,
+    reported_status,
     wait_of,
 )
 from airflow_provider_vidai.vendors.venice.catalogue import Model
 from airflow_provider_vidai.vendors.venice.requests import PRICED, VideoRequest
 
-#: The most that one request may hold, in bytes of JSON.
+#: The largest request that Venice accepts, in bytes of JSON.
 BODY_LIMIT = 35_000_000
-#: Seconds for a purchase: a queue under load is slow, and giving up on it means not knowing.
+#: Timeout of a purchase in seconds. The queue is slow under load, and a purchase that timed out has an
+#: unknown outcome.
 QUEUE_TIMEOUT = 120.0
-#: Seconds for a transcript, which is made while one waits.
+#: Timeout of a transcript in seconds: it is made while the call waits.
 TRANSCRIPT_TIMEOUT = 600.0
 
 _RETRIEVE = "/video/retrieve"
@@ -53,7 +54,7 @@ _OWN_HOST = "venice.ai"
 
 
 class QueuedAnswer(BaseModel):
-    """A job that was bought."""
+    """The answer to a purchase."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
@@ -74,7 +75,7 @@ class Venice(Vendor):
     name = "venice"
     label = "Venice"
     base_url = "https://api.venice.ai/api/v1"
-    # Per user; quotes and purchases have limits of their own (40 a minute).
+    # This limit is per user. Quotes and purchases have limits of their own (40 a minute).
     limits = Limits(polls_per_minute=120)
 
     def key_header(self, key: str) -> Mapping[str, str]:
@@ -82,11 +83,11 @@ class Venice(Vendor):
         return {"Authorization": f"Bearer {key}"}
 
     def typical_seconds(self, kind: str) -> float | None:
-        """Return None: each job's own answers tell how long its like take."""
+        """Return None: each status answer reports how long jobs like it take."""
         return None
 
     def check(self) -> Call[str]:
-        """Ask for a job that can't be there: free, and what can be asked without a key proves none."""
+        """Ask for a job that cannot exist. It is free and, unlike the catalogue, needs a key."""
         call = self.retrieve("none", _NO_JOB)
 
         def parse(answer: Answer) -> str:
@@ -100,9 +101,9 @@ class Venice(Vendor):
     # --- before buying
 
     def models(self, kind: str = "video") -> Call[list[dict[str, JsonValue]]]:
-        """Return the call that reads the catalogue: without a type it would leave video models out.
+        """Return the call that reads the catalogue.
 
-        :param kind: ``video``, ``text`` and so on.
+        :param kind: ``video``, ``text`` and so on. Without a type, Venice leaves the video models out.
         """
         doing = f"list the {kind} models"
 
@@ -117,10 +118,10 @@ class Venice(Vendor):
     def quote(
         self, request: VideoRequest, *, reference_video_total_duration: float | None = None
     ) -> Call[float]:
-        """Return the call that prices a request, in USD. A quote proves no request valid.
+        """Return the call that prices a request, in USD. A quote does not prove that a request is valid.
 
-        :param reference_video_total_duration: seconds of all reference videos; a price without it is
-            too low.
+        :param reference_video_total_duration: seconds of all reference videos. Without it, Venice quotes too
+            low a price.
         """
         doing = "quote a video"
         whole = request.body()
@@ -151,8 +152,8 @@ class Venice(Vendor):
     ) -> Call[Receipt]:
         """Return the purchase of a video.
 
-        :param seal: closes the secret URL that may come with the answer, and only there.
-        :param cost: what it was quoted at.
+        :param seal: encrypts the secret URL, which some models return with this answer and never again.
+        :param cost: the quoted price, kept with the receipt.
         """
         doing = "queue a video"
 
@@ -165,7 +166,7 @@ class Venice(Vendor):
                 conn_id=conn_id,
                 job_id=queued.queue_id,
                 kind="generate",
-                # A request for a retired model is served by another one, and the job is found by that.
+                # Another model serves a request for a retired one, and Venice finds the job only by that.
                 params={"model": queued.model or request.model},
             )
             secret = seal(queued.download_url) if queued.download_url else None
@@ -184,10 +185,10 @@ class Venice(Vendor):
     # --- afterwards
 
     def retrieve(self, model: str, job_id: str, *, delete: bool = False) -> Call[JobStatus]:
-        """Return the call that asks how a job is; of a finished one it begins to get the video.
+        """Return the status check of a job. The answer about a finished job is the video itself.
 
-        :param delete: have the vendor delete the video that it answers with. While the job runs,
-            this changes nothing.
+        :param delete: have the vendor delete the video that it answers with. While the job runs, this
+            changes nothing.
         """
         doing = f"retrieve generate {job_id}"
 
@@ -195,24 +196,24 @@ class Venice(Vendor):
             if 200 <= answer.status < 300:
                 if is_video(answer):
                     return inline_video()
-                return told_status(self.parse(StatusAnswer, answer, doing))
-            if found := ended(answer, self.error_words(answer), model):
+                return reported_status(self.parse(StatusAnswer, answer, doing))
+            if found := ended(answer, self.error_text(answer), model):
                 return found
             if answer.status in REFUSED:
-                return self.no_such_job(answer, doing, own_words=is_lookup_failure(answer))
+                return self.no_such_job(answer, doing, vendors_own=is_lookup_failure(answer))
             raise self.refusal(answer, doing)
 
         return Call(doing, "POST", _RETRIEVE, parse, body=_retrieval(model, job_id, delete=delete))
 
     def status(self, ref: JobRef) -> Call[JobStatus]:
-        """Ask how a job is."""
+        """Return the status check of a job."""
         return self.retrieve(model_of(ref), ref.job_id)
 
     def complete(self, ref: JobRef) -> Call[bool]:
-        """Return the call that releases a job's storage; it cancels nothing.
+        """Return the call that releases a job's storage. It cannot cancel a job.
 
-        The answer is False when there was nothing to release: today the vendor answers that way (HTTP
-        400) for every job that it queued itself.
+        It returns False when there was nothing to release. Today the vendor says so (HTTP 400) for every job
+        that it queued itself.
         """
         doing = f"release {ref}"
 
@@ -227,22 +228,26 @@ class Venice(Vendor):
     def fetch(
         self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
     ) -> Call[Fetch] | Fetch:
-        """Return the way to the video: the retrieval itself, or one of the two kinds of URL.
+        """Return how to fetch the video: by the retrieval itself, or by one of the two kinds of URL.
 
         :param url: the one that came with the purchase.
         """
+        # Each later retrieval of a finished job sends the whole video again.
         if output.details.get("delivery") == "inline":
             body = _retrieval(model_of(ref), ref.job_id, delete=False)
             return Fetch(url=_RETRIEVE, kind="video", method="POST", body=body, with_key=True)
+        # Venice never returns this URL again, so a dead one is the end of the file.
         if url is not None:
             return replace(self.link(url, base_url), once=True)
-        return self._told_url(ref, base_url)
+        return self._reported_url(ref, base_url)
 
     def link(self, url: str, base_url: str) -> Fetch:
-        """Return the way to the file behind a URL of the vendor's; the key does not go there.
+        """Return how to fetch the file at a URL of the vendor's. The key is not sent there.
 
-        :param base_url: the account's: what its own host serves is trusted too, as in a sandbox.
-        :raises JobError: when the URL leads to a host that isn't the vendor's.
+        A signed URL carries its own permission, and a file host has no use for the account's key.
+
+        :param base_url: the account's. Its host is trusted too, because the sandbox serves files itself.
+        :raises JobError: when the URL leads to a host that is not the vendor's.
         """
         own = urlsplit(base_url)
         try:
@@ -250,19 +255,21 @@ class Venice(Vendor):
             host = parts.hostname or ""
         except ValueError:
             raise JobError(
-                "Venice delivers this video from an address that is no URL: it is not fetched.", charged="yes"
+                "Venice delivers this video from an address that is not a valid URL, so it was not fetched.",
+                charged="yes",
             ) from None
+        # An answer is data: it must not make a worker fetch from an address inside the user's network.
         vendors = parts.scheme == "https" and (host == _OWN_HOST or host.endswith(f".{_OWN_HOST}"))
         here = is_loopback(host) and is_loopback(own.hostname or "")
         if not vendors and not here and (parts.scheme, host) != (own.scheme, own.hostname):
             raise JobError(
-                f"Venice delivers this video from {host or 'no host'}, which is none of its own hosts: it is "
-                "not fetched.",
+                f"Venice delivers this video from {host or 'no host'}, which is not one of its own hosts, so "
+                "it was not fetched.",
                 charged="yes",
             )
         return Fetch(url=url, kind="video", same_host=True)
 
-    def _told_url(self, ref: JobRef, base_url: str) -> Call[Fetch]:
+    def _reported_url(self, ref: JobRef, base_url: str) -> Call[Fetch]:
         status = self.status(ref)
 
         def parse(answer: Answer) -> Fetch:
@@ -271,9 +278,9 @@ class Venice(Vendor):
             if isinstance(found.answer, StatusAnswer) and found.answer.url:
                 return self.link(found.answer.url, base_url)
             raise JobError(
-                f"{ref} is {found.vendor_status!r}, and its file is behind a URL that Venice gives only "
-                "once, with the purchase: pass on the whole result of the task that bought it (its "
-                "sealed_url), not only the job's id.",
+                f"{ref} is {found.vendor_status!r}, and its file is at a URL that Venice returns only once, "
+                "with the purchase. Pass the whole result of the task that bought it (with its sealed_url), "
+                "not only the job's id.",
                 charged="yes",
             )
 
@@ -282,23 +289,26 @@ class Venice(Vendor):
     # --- what refusals mean
 
     def not_processed(self, answer: Answer) -> bool:
-        """429 says so, and a 503 that names a time to come back."""
+        """Whether it is a 429, or a 503 that says when to come back.
+
+        The vendor's own clients send a purchase again in these two cases only (``venice-py`` 2.6 and later).
+        """
         return answer.status == 429 or (answer.status == 503 and wait_of(answer) is not None)
 
     def retry_after(self, answer: Answer) -> float | None:
-        """Return what the headers ask for; see :func:`venice_answers.wait_of`."""
+        """Return the wait that the headers ask for."""
         return wait_of(answer)
 
     def concerns_everybody(self, answer: Answer) -> bool:
-        """Only the quota is the account's; an overloaded model, or one job's errors, are not."""
+        """Whether the account's quota is used up. An overloaded model, or its errors, stop no other job."""
         return is_quota(answer)
 
-    def error_words(self, answer: Answer) -> str:
+    def error_text(self, answer: Answer) -> str:
         """Return the vendor's explanation, with each field that it names."""
-        return explanation(answer) or super().error_words(answer)
+        return explanation(answer) or super().error_text(answer)
 
     def _not_queued(self, answer: Answer, doing: str, model: str) -> VidaiError:
-        """Return the error for a refused purchase; some models bill a refusal, and the answer says so.
+        """Return the error for a refused purchase. Some models charge for a refusal, and the answer says so.
 
         Source: a public harness (2026-10): ``provider_content_policy`` with ``credits_refunded: false``.
         """
@@ -309,17 +319,17 @@ class Venice(Vendor):
         charged = refunded_of(answer)
         if charged == "maybe":
             return InputError(f"{error.message}{hint}", fate=error.fate)
-        words = self.error_words(answer).rstrip(". ")
+        text = self.error_text(answer).rstrip(". ")
         return JobFailed(
-            f"Venice refused to {doing} with HTTP {answer.status}: {words}.{hint} Correct the request.",
+            f"Venice refused to {doing} with HTTP {answer.status}: {text}.{hint} Correct the request.",
             charged=charged,
         )
 
-    def refusal(self, answer: Answer, doing: str) -> VidaiError:
-        """Return the error for an answer that is not a success; a lack of consent says how to give it."""
-        consent = consent_words(answer)
+    def refusal(self, answer: Answer, doing: str, *, wait: float | None = None) -> VidaiError:
+        """Return the error for an answer that is not a success; it says how to give a missing consent."""
+        consent = consent_text(answer)
         if consent is None:
-            return super().refusal(answer, doing)
+            return super().refusal(answer, doing, wait=wait)
         return InputError(f"Venice did not {doing}: {consent}.", fate="Nothing was charged.")
 
 
@@ -327,28 +337,28 @@ VENICE = Venice()
 
 
 def deprecation_notice(answer: Answer) -> str | None:
-    """Return what the headers of an answer say about the end of its model. Source: the vendor's contract."""
-    words = answer.headers.get("x-venice-model-deprecation-warning")
+    """Return what an answer's headers say about its model's retirement. Source: the vendor's contract."""
+    warning = answer.headers.get("x-venice-model-deprecation-warning")
     date = answer.headers.get("x-venice-model-deprecation-date") or ""
     retired = answer.headers.get("x-venice-deprecated")
-    if not (words or date or retired):
+    if not (warning or date or retired):
         return None
-    return redacted(f"{words or 'the model is being retired'} {date}".strip())[:300]
+    return redacted(f"{warning or 'the model is being retired'} {date}".strip())[:300]
 
 
 def model_of(ref: JobRef) -> str:
-    """Return the model of a job: Venice finds a job only by both.
+    """Return the model of a job: Venice finds a job only by its id and its model.
 
-    :raises InputError: when the ref has none.
+    :raises InputError: when the ref has no model.
     """
     model = ref.params.get("model")
     if not isinstance(model, str) or not model:
-        raise InputError(f"{ref}: Venice finds a job only by its id and its model: give model=.")
+        raise InputError(f"Venice finds {ref} only by its id and its model. Pass model=.")
     return model
 
 
 def catalogue_row(rows: list[dict[str, JsonValue]], model: str) -> Model | None:
-    """Return what the catalogue says about ``model``; None when it isn't there, or can't be read."""
+    """Return what the catalogue says about ``model``; None when the model is missing or unreadable."""
     for row in rows:
         if row.get("id") == model:
             try:

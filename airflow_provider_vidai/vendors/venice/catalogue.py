@@ -1,19 +1,26 @@
 """What Venice's catalogue says about its video models, and whether a request fits it.
 
-The catalogue changes monthly and tells little: what it doesn't say is left to the server, whose refusal
-costs nothing.
+The catalogue changes monthly and says little. What it does not say is left to the server, whose refusal costs
+nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.vendors.fields import Lenient, LenientBool, LenientInt, LenientStr, LenientWords
+from airflow_provider_vidai.vendors.fields import (
+    Lenient,
+    LenientBool,
+    LenientInt,
+    LenientStr,
+    LenientTexts,
+    as_moment,
+)
 from airflow_provider_vidai.vendors.venice.requests import VideoRequest
 
 #: The catalogue's word for "as long as its source".
@@ -26,12 +33,12 @@ class _Open(BaseModel):
 
 
 class Constraints(_Open):
-    """What a model allows; None where the catalogue is silent, an empty list where it allows nothing."""
+    """What a model allows: None where the catalogue does not say, an empty list where it allows nothing."""
 
     model_type: LenientStr = None
-    aspect_ratios: LenientWords = None
-    resolutions: LenientWords = None
-    durations: LenientWords = None
+    aspect_ratios: LenientTexts = None
+    resolutions: LenientTexts = None
+    durations: LenientTexts = None
     audio: LenientBool = None
     audio_configurable: LenientBool = None
     audio_input: LenientBool = None
@@ -39,19 +46,19 @@ class Constraints(_Open):
 
     @property
     def as_the_source(self) -> bool:
-        """Whether the model makes something of a source, as long as that is."""
+        """Whether the result of the model is as long as its source."""
         return SOURCE_LENGTH in (self.durations or ())
 
     @property
     def upscales(self) -> bool:
-        """Whether the catalogue's resolutions are factors."""
+        """Whether the catalogue lists upscale factors as the model's resolutions."""
         return bool(self.resolutions) and all(word.rstrip("xX").isdigit() for word in self.resolutions or ())
 
 
 class Deprecation(_Open):
-    """That a model is retired, and when. Source: the catalogue's contract (``model_spec.deprecation``).
+    """When a model is retired. Source: the catalogue's contract (``model_spec.deprecation``).
 
-    The vendor gives 7 to 15 days' notice, and then lets another model serve the requests.
+    The vendor gives 7 to 15 days' notice. After that, another model serves the requests.
     """
 
     date: Any = None
@@ -61,11 +68,11 @@ class Deprecation(_Open):
 
     @property
     def end(self) -> datetime | None:
-        """When the model stops to be served; None where that is not readable."""
+        """When the model stops being served; None where the catalogue's date is not readable."""
         return _moment(self.removes_at) or _moment(self.date)
 
     def announced(self, now: float) -> bool:
-        """Whether the retirement is in force as an announcement; it is where no beginning is told."""
+        """Whether the retirement is announced by now. It is where the catalogue gives no date for that."""
         begins = _moment(self.starts_at)
         return begins is None or begins.timestamp() <= now or self.over(now)
 
@@ -92,41 +99,37 @@ class Model(_Open):
 
 
 def retirement(model: str, spec: ModelSpec, now: float) -> tuple[str, bool] | None:
-    """Return what to say of a model that is being retired, and whether it already is; None otherwise.
+    """Return a message about a model's retirement and whether it is over; None for a model that stays.
 
     :param now: seconds since the epoch.
     """
-    told = spec.deprecation
-    if told is None or not told.announced(now):
+    plan = spec.deprecation
+    if plan is None or not plan.announced(now):
         return None
-    other = f" Venice names {told.replacement!r} as its replacement." if told.replacement else ""
-    if told.over(now):
-        return f"Venice retired the model {model!r} on {told.end:%Y-%m-%d}.{other}", True
-    when = f"on {told.end:%Y-%m-%d}" if told.end else "at a time that its catalogue does not give"
+    other = f" Venice names {plan.replacement!r} as its replacement." if plan.replacement else ""
+    if plan.over(now):
+        return f"Venice retired the model {model!r} on {plan.end:%Y-%m-%d}.{other}", True
+    when = f"on {plan.end:%Y-%m-%d}" if plan.end else "at a time that its catalogue does not give"
     return f"Venice retires the model {model!r} {when}.{other}", False
 
 
 def _moment(value: Any) -> datetime | None:
-    """Return a moment of ISO 8601 text (UTC unless it says otherwise), or of epoch (milli)seconds."""
     try:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000 if value >= 1e11 else value, timezone.utc)
-        moment = datetime.fromisoformat(str(value).strip().replace("Z", "+00:00"))
-    except (ValueError, OverflowError, OSError):
+        return as_moment(value)
+    except ValueError:
         return None
-    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def fitted(request: VideoRequest, limits: Constraints) -> VideoRequest:
     """Return the request in the catalogue's own spelling.
 
-    :raises InputError: naming every field that does not fit, and what is allowed.
+    :raises InputError: names every field that does not fit, and the allowed values.
     """
     changed: dict[str, Any] = {}
     if request.resolution and limits.resolutions:
         changed["resolution"] = _spelled(request.resolution, limits.resolutions)
     if request.duration and limits.as_the_source:
-        # A part of a source is told in plain seconds.
+        # The duration of a part of a source is sent as plain seconds, without the "s".
         changed["duration"] = request.duration.removesuffix("s")
     request = request.model_copy(update=changed)
     wrong = [problem for rule in RULES for problem in rule(request, limits)]
@@ -146,9 +149,9 @@ def _duration(request: VideoRequest, limits: Constraints) -> Iterator[str]:
     if not allowed and given:
         yield f"duration: this model takes none (got {given!r})"
     elif allowed and given is None:
-        yield f"duration is required; allowed are {_words(allowed)}"
+        yield f"duration is required; allowed are {_listed(allowed)}"
     elif allowed and given not in allowed:
-        yield f"duration: {given!r} is not allowed; allowed are {_words(allowed)}"
+        yield f"duration: {given!r} is not allowed; allowed are {_listed(allowed)}"
 
 
 def _resolution(request: VideoRequest, limits: Constraints) -> Iterator[str]:
@@ -156,11 +159,11 @@ def _resolution(request: VideoRequest, limits: Constraints) -> Iterator[str]:
     if given is None or allowed is None:
         return
     if limits.upscales:
-        yield f"resolution: this model takes upscale_factor instead ({_words(allowed)})"
+        yield f"resolution: this model takes upscale_factor instead ({_listed(allowed)})"
     elif not allowed:
         yield f"resolution: this model takes none (got {given!r})"
     elif given not in allowed:
-        yield f"resolution: {given!r} is not allowed; allowed are {_words(allowed)}"
+        yield f"resolution: {given!r} is not allowed; allowed are {_listed(allowed)}"
 
 
 def _aspect_ratio(request: VideoRequest, limits: Constraints) -> Iterator[str]:
@@ -170,9 +173,9 @@ def _aspect_ratio(request: VideoRequest, limits: Constraints) -> Iterator[str]:
     if not allowed and given:
         yield f"aspect_ratio: this model takes none (got {given!r})"
     elif allowed and given is None:
-        yield f"aspect_ratio is required; allowed are {_words(allowed)}"
+        yield f"aspect_ratio is required; allowed are {_listed(allowed)}"
     elif allowed and given not in allowed:
-        yield f"aspect_ratio: {given!r} is not allowed; allowed are {_words(allowed)}"
+        yield f"aspect_ratio: {given!r} is not allowed; allowed are {_listed(allowed)}"
 
 
 def _audio(request: VideoRequest, limits: Constraints) -> Iterator[str]:
@@ -188,14 +191,14 @@ def _prompt(request: VideoRequest, limits: Constraints) -> Iterator[str]:
     for name in ("prompt", "negative_prompt"):
         text = getattr(request, name)
         if most and text and len(text) > most:
-            yield f"{name}: {len(text)} characters are too many; allowed are {most}"
+            yield f"{name}: {len(text)} characters are too many; the model takes {most}"
 
 
 Rule = Callable[[VideoRequest, Constraints], Iterator[str]]
 
-#: What is checked; each rule yields what is wrong.
+#: The rules that a request is checked by; each yields what is wrong.
 RULES: tuple[Rule, ...] = (_duration, _resolution, _aspect_ratio, _audio, _prompt)
 
 
-def _words(allowed: Sequence[str]) -> str:
+def _listed(allowed: Sequence[str]) -> str:
     return ", ".join(allowed)

@@ -1,14 +1,13 @@
-"""What Venice's requests hold; the rules of each field are the vendor's own, and the catalogue's come on top.
+"""The requests to Venice. The rules of each field are the vendor's own; those of the catalogue come on top.
 
 Sources: the vendor's contract (swagger 20260821), its skills of 2026-10, and ``venice-py`` 2.9.0 for the
-newest fields. Words that the catalogue adds monthly (models, ratios, resolutions) are not closed here.
+newest fields. The catalogue adds models, ratios and resolutions every month, so these fields take any text.
 """
 
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import PurePath
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -23,48 +22,57 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_provider_vidai.arguments import agreed
-from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.arguments import agreed, as_bool, as_seconds
+from airflow_provider_vidai.vendors.fields import (
+    AsWhole,
+    Listed,
+    Mark,
+    Number,
+    Read,
+    Request,
+    Switch,
+    Text,
+    Whole,
+)
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Request)
 
-#: Frames in a second of a keyframe's ``frame_index``.
+#: Frames per second, in which a keyframe's ``frame_index`` counts.
 KEYFRAME_RATE = 24
-#: The longest source of an upscale, in seconds; no other duration is longer.
+#: The longest duration in seconds: that of the source of an upscale.
 LONGEST = 300.0
-#: How far a camera may turn in all, in degrees.
+#: How far a camera may turn in total, in degrees.
 CAMERA_TURNS = 32 * 360.0
 
-#: What the seeds' clients call a field.
+#: The names that the vendor's clients have for a field.
 OTHER_NAMES: Final[Mapping[str, str]] = {"duration_seconds": "duration", "image": "image_url"}
 
-#: Fields of the seeds that no model takes: strict models refuse them, which costs nothing.
+#: Fields of the vendor's clients that no model documents today. A strict model refuses them; that is free.
 GONE_FIELDS = frozenset({"seed", "fps", "motion_bucket_id", "guidance_scale"})
 
-_SECONDS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:s|secs?|seconds?)?\s*", re.IGNORECASE)
-# Words of the contract that are no number of seconds.
+# Durations of the contract that are not a number of seconds.
 _AS_THE_SOURCE = ("auto", "-1")
-_WORDS = (*_AS_THE_SOURCE, "1 gen")
+_LENGTHS_IN_WORDS = (*_AS_THE_SOURCE, "1 gen")
 
 
 def wire_duration(value: Any) -> Any:
-    """Return a duration as the wire has it: ``"5s"``, or ``"12.5"`` for a part of a source.
+    """Return a duration as Venice takes it: ``"5s"``, or ``"12.5"`` for a part of a source.
 
-    Takes 5, "5", "5s" and "5 seconds". ``Auto``, by which the catalogue says that a model takes the
-    source's own length, becomes None: the queue refuses that word and wants the field left out.
+    5, "5", "5s" and "5 seconds" mean the same. ``Auto`` is the catalogue's word for the source's own length.
+    The queue refuses that word and wants the field left out, so it becomes None.
     """
     if value is None or value == "Auto":
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError("must be a number of seconds, such as 5 or '5s'")
     text = str(value).strip()
-    if text in _WORDS:
+    if text in _LENGTHS_IN_WORDS:
         return text
-    found = _SECONDS.fullmatch(text)
-    if found is None or not 0 < float(found[1]) <= LONGEST:
+    try:
+        seconds = as_seconds(value)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds <= LONGEST:
         raise ValueError(f"must be a number of seconds up to {LONGEST:.0f}, such as 5 or '5s'")
-    seconds = float(found[1])
-    return f"{int(seconds)}s" if seconds.is_integer() else f"{seconds:g}"
+    return f"{int(seconds)}s" if seconds == int(seconds) else f"{seconds:g}"
 
 
 def same(name: str, one: Any, other: Any) -> bool:
@@ -77,47 +85,29 @@ def same(name: str, one: Any, other: Any) -> bool:
         return bool(one == other)
 
 
-def _not_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.strip().isdigit() else _not_bool(value)
-
-
 def _path_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, PurePath) else value
 
 
-def _one_or_many(value: Any) -> Any:
-    value = literal(value)
-    return [value] if isinstance(value, (str, bytes, Mapping, PurePath)) else value
-
-
 Duration = Annotated[str | None, BeforeValidator(wire_duration)]
-Text = Annotated[str, Field(min_length=1, max_length=20_000)]
-Number = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
+Prompt = Annotated[Text, Field(max_length=20_000)]
 Unit = Annotated[Number, Field(ge=0, le=1)]
-#: A file: a URL, a data URI, or (until it is inlined) a storage path or bytes.
+#: A file: a URL or a data URI. Until the hook inlines it, it may also be a storage path or bytes.
 Media = Annotated[
     Annotated[str, Field(min_length=1)] | Annotated[bytes, Field(min_length=1)],
     BeforeValidator(_path_as_text),
+    Mark.MEDIA,
 ]
-Listed = BeforeValidator(_one_or_many)
-Read = BeforeValidator(literal)
-Whole = BeforeValidator(_whole)
 
 
-class _Part(BaseModel):
+class _Part(Request):
     model_config = ConfigDict(extra="allow")
 
 
 class Element(_Part):
-    """A character or an object; ``@Element1`` and so on in the prompt name it.
+    """A character or an object. The prompt refers to it as ``@Element1`` and so on.
 
-    :param frontal_image_url: with up to three ``reference_image_urls``; or else a ``video_url``.
+    :param frontal_image_url: with up to three ``reference_image_urls``, or instead a ``video_url``.
     """
 
     frontal_image_url: Media | None = None
@@ -135,16 +125,16 @@ class Element(_Part):
 
 
 class Keyframe(_Part):
-    """A picture at a frame, of 24 in a second."""
+    """A picture at a frame; there are 24 frames in a second."""
 
     image_url: Media
-    frame_index: Annotated[int, BeforeValidator(_not_bool), Field(ge=0)]
+    frame_index: Annotated[Whole, Field(ge=0)]
 
 
 class CameraPoint(BaseModel):
     """Where the camera is at a moment.
 
-    :param time: 0 to 1 of the video.
+    :param time: 0 (the video's beginning) to 1 (its end).
     :param azimuth: degrees; likewise ``elevation``, -90 to 90.
     """
 
@@ -156,14 +146,17 @@ class CameraPoint(BaseModel):
     distance: Annotated[Number, Field(gt=0)]
 
 
+Confirmed = Annotated[Literal[True], BeforeValidator(as_bool)]
+
+
 class SeedanceConsent(BaseModel):
-    """What a person confirms before faces are animated; anything but three times true is refused."""
+    """What a person confirms before faces are animated. All three must be true."""
 
     model_config = ConfigDict(extra="forbid")
 
-    confirmed_terms_and_privacy: Literal[True]
-    confirmed_legal_right: Literal[True]
-    confirmed_screening_acknowledged: Literal[True]
+    confirmed_terms_and_privacy: Confirmed
+    confirmed_legal_right: Confirmed
+    confirmed_screening_acknowledged: Confirmed
 
 
 class Consents(_Part):
@@ -172,53 +165,63 @@ class Consents(_Part):
     seedance: SeedanceConsent | None = None
 
 
-class VideoRequest(BaseModel):
-    """A video to make. Fields that are not listed here are sent as they are given.
+class VideoArguments(Request):
+    """The fields of a video request that are arguments of the operators, too.
 
     :param prompt: needed by all models but upscale and enhancement ones.
     :param duration: as :func:`wire_duration` takes it; left out for upscale and video-to-video.
     :param aspect_ratio: needed by a model that lists ratios, refused by one that doesn't.
     :param upscale_factor: 1, 2 or 4; upscale models only, and there instead of ``resolution``.
-    :param audio: only where the model lets it be chosen; Venice's default is with sound, at a price.
+    :param audio: only where the model lets you choose; Venice's default is with sound, which costs more.
     :param image_url: the first frame; image-to-video models only.
-    :param reference_image_urls: how many depends on the model, 4 to 30.
+    :param reference_image_urls: 4 to 30 at most, by the model.
+    """
+
+    model: Text
+    prompt: Prompt | None = None
+    duration: Duration = None
+    negative_prompt: Prompt | None = None
+    resolution: Text | None = None
+    audio: Switch | None = None
+    aspect_ratio: Text | None = None
+    image_url: Media | None = None
+    upscale_factor: Annotated[Literal[1, 2, 4], AsWhole] | None = None
+    end_image_url: Media | None = None
+    audio_url: Media | None = None
+    video_url: Media | None = None
+    reference_image_urls: Annotated[list[Media], Listed, Field(max_length=30)] | None = None
+    reference_audio_urls: Annotated[list[Media], Listed, Field(max_length=10)] | None = None
+    reference_video_urls: Annotated[list[Media], Listed, Field(max_length=10)] | None = None
+    elements: Annotated[list[Element], Listed, Field(max_length=4)] | None = None
+    scene_image_urls: Annotated[list[Media], Listed, Field(max_length=4)] | None = None
+    consents: Annotated[Consents, Read] | None = None
+
+
+class VideoRequest(VideoArguments):
+    """A video to make. Fields that are not listed are sent as they are given.
+
+    The operators take the fields of :class:`VideoArguments` as arguments, and those listed here in
+    ``options``.
+
     :param camera_trajectory: 2 to 12 points in time; needs ``image_url``.
     :param target_fps: 16 to 120, by enhancement models; likewise the fields around it.
     """
 
     model_config = ConfigDict(extra="allow")
 
-    model: Annotated[str, Field(min_length=1)]
-    prompt: Text | None = None
-    negative_prompt: Text | None = None
-    duration: Duration = None
-    aspect_ratio: Annotated[str, Field(min_length=1)] | None = None
-    resolution: Annotated[str, Field(min_length=1)] | None = None
-    upscale_factor: Annotated[Literal[1, 2, 4], Whole] | None = None
-    audio: bool | None = None
-    image_url: Media | None = None
-    end_image_url: Media | None = None
     image_strength: Unit | None = None
-    audio_url: Media | None = None
-    video_url: Media | None = None
-    reference_image_urls: Annotated[list[Media], Listed, Field(max_length=30)] | None = None
-    reference_video_urls: Annotated[list[Media], Listed, Field(max_length=10)] | None = None
-    reference_audio_urls: Annotated[list[Media], Listed, Field(max_length=10)] | None = None
     reference_document_urls: Annotated[list[Media], Listed, Field(max_length=1)] | None = None
-    elements: Annotated[list[Element], Listed, Field(max_length=4)] | None = None
-    scene_image_urls: Annotated[list[Media], Listed, Field(max_length=4)] | None = None
     keyframes: Annotated[list[Keyframe], Listed, Field(max_length=10)] | None = None
     camera_trajectory: Annotated[list[CameraPoint], Read, Field(min_length=2, max_length=12)] | None = None
     omni_reference_task_type: (
         Literal["auto", "reference", "edit", "extend", "editing", "extension"] | None
     ) = None
     bitrate_mode: Literal["standard", "high"] | None = None
-    consents: Annotated[Consents, Read] | None = None
     image_references: Annotated[list[JsonValue], Read] | None = None
     video_references: Annotated[list[JsonValue], Read] | None = None
-    voice_id: Annotated[str, Field(min_length=1)] | None = None
-    anon_user_id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    enhancement_model: Annotated[str, Field(min_length=1)] | None = None
+    voice_id: Text | None = None
+    anon_user_id: Annotated[Text, Field(max_length=128)] | None = None
+    enhancement_model: Text | None = None
     compression: Unit | None = None
     creativity: Unit | None = None
     halo: Unit | None = None
@@ -228,15 +231,15 @@ class VideoRequest(BaseModel):
     sharp: Unit | None = None
     grain: Annotated[Number, Field(ge=0, le=0.1)] | None = None
     softness: Annotated[Number, Field(ge=1, le=5)] | None = None
-    h264_output: bool | None = None
+    h264_output: Switch | None = None
     output_format: Literal["mp4", "prores"] | None = None
     target_fps: Annotated[Number, Field(ge=16, le=120)] | None = None
-    slowdown_factor: Annotated[Literal[1, 2, 4, 8], Whole] | None = None
+    slowdown_factor: Annotated[Literal[1, 2, 4, 8], AsWhole] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _by_one_name(cls, values: Any) -> Any:
-        """Take the seeds' other names of a field too."""
+        """Take the other names of a field, too."""
         if not isinstance(values, Mapping):
             return values
         named = dict(values)
@@ -257,9 +260,9 @@ class VideoRequest(BaseModel):
     def _moves_on(cls, points: list[CameraPoint] | None) -> list[CameraPoint] | None:
         pairs = list(itertools.pairwise(points or []))
         if any(later.time <= earlier.time for earlier, later in pairs):
-            raise ValueError("time must rise from point to point")
+            raise ValueError("time must increase from point to point")
         if sum(abs(later.azimuth - earlier.azimuth) for earlier, later in pairs) > CAMERA_TURNS:
-            raise ValueError(f"may turn by {CAMERA_TURNS:.0f} degrees in all")
+            raise ValueError(f"may turn by {CAMERA_TURNS:.0f} degrees in total")
         return points
 
     @model_validator(mode="after")
@@ -269,60 +272,47 @@ class VideoRequest(BaseModel):
                 raise ValueError(why)
         return self
 
-    def body(self) -> dict[str, JsonValue]:
-        """Return the JSON body; what is unset does not travel."""
-        return {
-            key: int(value) if isinstance(value, float) and value.is_integer() else value
-            for key, value in self.model_dump(exclude_none=True).items()
-        }
-
     @property
     def unlisted(self) -> list[str]:
-        """The fields that are sent without being known here."""
+        """The fields of the request that this package does not know, and sends as they are."""
         return sorted(self.__pydantic_extra__ or {})
 
     def with_media(self, read: Callable[[str | bytes, str], str]) -> VideoRequest:
-        """Return the request with every file in it replaced by what ``read`` makes of it, given its field."""
-        parts = {
-            name: [_with_media(part, PART_MEDIA, read) for part in found]
-            for name in ("elements", "keyframes")
-            if (found := getattr(self, name))
-        }
-        return _with_media(self, MEDIA, read).model_copy(update=parts)
+        """Return the request with every file in it replaced.
+
+        :param read: returns the replacement for a file and the name of its field.
+        """
+        return _with_media(self, read)
 
 
-#: The fields that hold a file, or several.
-MEDIA: Final = (
-    *("image_url", "end_image_url", "audio_url", "video_url", "reference_image_urls"),
-    *("reference_video_urls", "reference_audio_urls", "reference_document_urls", "scene_image_urls"),
-)
-#: Those of an element and of a keyframe.
-PART_MEDIA: Final = ("frontal_image_url", "reference_image_urls", "video_url", "image_url")
-#: What a price depends on; the vendor drops the rest, so it isn't sent.
+#: The fields that a price depends on. The vendor ignores all others in a quote, so they are not sent.
 PRICED: Final = (
     *("model", "duration", "aspect_ratio", "resolution", "upscale_factor", "audio", "video_url"),
     *("enhancement_model", "target_fps", "slowdown_factor"),
 )
 
 
-def _with_media(part: M, names: Iterable[str], read: Callable[[str | bytes, str], str]) -> M:
-    changed = {}
-    for name in names:
-        value = getattr(part, name, None)
-        if value:
-            changed[name] = (
-                [read(item, name) for item in value] if isinstance(value, list) else read(value, name)
-            )
+def _with_media(part: M, read: Callable[[str | bytes, str], str]) -> M:
+    changed: dict[str, Any] = {}
+    for name in part.media():
+        value = getattr(part, name)
+        if isinstance(value, list):
+            changed[name] = [
+                _with_media(item, read) if isinstance(item, Request) else read(item, name) for item in value
+            ]
+        elif value is not None:
+            changed[name] = read(value, name)
     return part.model_copy(update=changed)
 
 
 def _conflicts(request: VideoRequest) -> Iterator[tuple[object, str]]:
-    """Yield (whether it is so, what is wrong) for every rule between fields."""
+    """Yield, for every rule between fields, whether it is broken and the message for that."""
     indices = [frame.frame_index for frame in request.keyframes or []]
-    seconds = _SECONDS.fullmatch(request.duration or "")
+    unknown = (None, *_LENGTHS_IN_WORDS)
+    seconds = None if request.duration in unknown else as_seconds(request.duration)
     yield (
         request.upscale_factor and request.resolution,
-        "resolution and upscale_factor exclude each other: upscale models take upscale_factor",
+        "takes either resolution or upscale_factor; upscale models take upscale_factor",
     )
     yield (
         request.reference_audio_urls and not (request.reference_image_urls or request.reference_video_urls),
@@ -330,11 +320,11 @@ def _conflicts(request: VideoRequest) -> Iterator[tuple[object, str]]:
     )
     yield (
         request.duration in _AS_THE_SOURCE and not request.reference_video_urls,
-        f"duration {request.duration!r} takes the length of reference_video_urls, and there are none",
+        f"duration {request.duration!r} means the length of reference_video_urls, but none are given",
     )
-    yield len(set(indices)) < len(indices), "keyframes: each frame_index may be there once"
+    yield len(set(indices)) < len(indices), "keyframes: each frame_index may occur only once"
     yield (
-        seconds and indices and max(indices) > float(seconds[1]) * KEYFRAME_RATE,
+        seconds and indices and max(indices) > seconds * KEYFRAME_RATE,
         f"keyframes: frame_index goes up to duration x {KEYFRAME_RATE}",
     )
     yield request.camera_trajectory and not request.image_url, "camera_trajectory needs image_url"

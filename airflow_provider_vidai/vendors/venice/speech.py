@@ -1,30 +1,30 @@
-"""What is said in a video, as text: by Venice's own endpoint where it still answers, else by a chat model.
+"""Transcripts of videos: from Venice's own endpoint where it still answers, otherwise from a chat model.
 
-``POST /video/transcriptions`` was retired in September 2026 and answers 410; its successor, in the
-vendor's words, is a chat completion with a ``video_url`` part on a model that takes video.
+``POST /video/transcriptions`` was retired in September 2026 and answers 410. The vendor's successor for it
+is a chat completion with a ``video_url`` part, by a model that takes video.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, field_validator
 
 from airflow_provider_vidai.answers import Answer, parsed
 from airflow_provider_vidai.jobs.calls import Call, Repeat
 from airflow_provider_vidai.jobs.receipt import Receipt
-from airflow_provider_vidai.vendors.fields import LenientStr
+from airflow_provider_vidai.vendors.fields import LenientStr, Mark, Request, Text
 from airflow_provider_vidai.vendors.venice.api import TRANSCRIPT_TIMEOUT, VENICE
 from airflow_provider_vidai.vendors.venice.catalogue import Model
 
 Format = Literal["json", "text"]
 
 _OLD = "/video/transcriptions"
-#: What the old endpoint takes for one transcript, in USD.
+#: The old endpoint's price of one transcript, in USD.
 _OLD_PRICE = 0.02
-#: How an answer ends that the model had not finished.
+#: The finish reasons of an answer that the model did not complete.
 _CUT = {"length": "was cut at its limit", "content_filter": "was cut by a filter"}
 _BEGUN = re.compile(r'"transcript"\s*:\s*"((?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)')
 _TASK = (
@@ -33,19 +33,19 @@ _TASK = (
 )
 
 
-class TranscriptRequest(BaseModel):
-    """A video to listen to.
+class TranscriptRequest(Request):
+    """A video to transcribe.
 
     :param url: public; http or https.
-    :param response_format: ``json`` for ``{"transcript", "lang"}``, ``text`` for the words alone.
-    :param model: a chat model that takes video; None lets one be found.
+    :param response_format: ``json`` for ``{"transcript", "lang"}``, ``text`` for the transcript alone.
+    :param model: a chat model that takes video; None takes the first one in the catalogue.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str
+    url: Annotated[Text, Mark.MEDIA]
     response_format: Format = "json"
-    model: str | None = Field(default=None, min_length=1)
+    model: Text | None = None
 
     @field_validator("url")
     @classmethod
@@ -61,7 +61,10 @@ class _OldAnswer(BaseModel):
 
 
 def is_old_endpoint_alive() -> Call[bool]:
-    """Return a free call: nothing to transcribe is refused as such, or the endpoint as retired."""
+    """Return a free call that says whether the old endpoint still answers.
+
+    It asks to transcribe nothing: a living endpoint refuses the request, a retired one answers 410.
+    """
 
     def parse(answer: Answer) -> bool:
         return answer.status in (400, 422)
@@ -103,10 +106,10 @@ def by_chat(
 ) -> Call[Receipt]:
     """Return the purchase of a transcript from a chat model.
 
-    An answer that was cut, or that holds no words, was paid for like any other: what there is of it is the
-    result, which says that it is not whole.
+    An answer that was cut, or that has no transcript, is paid for like any other. So what there is of it is
+    the result, and the result says that it is incomplete.
 
-    :param warn: is told so, too.
+    :param warn: called with a warning about that.
     """
     doing = f"transcribe a video with {model}"
 
@@ -120,11 +123,11 @@ def by_chat(
         if not isinstance(text, str):
             raise VENICE.unreadable(answer, doing)
         cut = _CUT.get(end) if isinstance(end, str) else None
-        transcript, lang = _spoken(text, cut=cut is not None)
-        lack = cut or (None if transcript else "holds no words")
+        transcript, lang = _transcript_in(text, cut=cut is not None)
+        lack = cut or (None if transcript else "contains no transcript")
         if lack:
             warn(
-                f"The transcript is not whole: the answer of {model} {lack}. It was charged. Another model= "
+                f"The transcript is incomplete: the answer of {model} {lack}. It was charged. Another model= "
                 "may do better; clear the task to buy again."
             )
         usage = body.get("usage")
@@ -146,14 +149,14 @@ def _result(
 ) -> JsonValue:
     if request.response_format == "text":
         return transcript
-    told: dict[str, JsonValue] = {"transcript": transcript, "lang": lang}
-    return told if complete else {**told, "complete": False}
+    result: dict[str, JsonValue] = {"transcript": transcript, "lang": lang}
+    return result if complete else {**result, "complete": False}
 
 
-def _spoken(text: str, *, cut: bool) -> tuple[str, str | None]:
-    """Return the words and their language; a model that did not keep to JSON has only words.
+def _transcript_in(text: str, *, cut: bool) -> tuple[str, str | None]:
+    """Return the transcript and its language. A model that did not answer in JSON has no language.
 
-    :param cut: whether the answer breaks off; then what it has of the words is taken.
+    :param cut: whether the answer breaks off; then the part of the transcript that it has is taken.
     """
     said = text.strip()
     if said.startswith("<think>"):
@@ -168,7 +171,7 @@ def _spoken(text: str, *, cut: bool) -> tuple[str, str | None]:
 
 
 def _object_in(text: str) -> dict[str, Any] | None:
-    """Return the JSON object with a transcript that reaches from the first brace of a text to its last."""
+    """Return the JSON object with a transcript between the first and the last brace of a text."""
     try:
         found = parsed(text[text.find("{") : text.rfind("}") + 1])
     except ValueError:

@@ -1,8 +1,8 @@
-"""What Vidgo's answers mean: how a task is, which files it delivers, why something was refused.
+"""What Vidgo's answers mean: the status of a task, the files it delivers, the reason of a refusal.
 
-Media and music differ in everything but the envelope: an image or a video is ``file_url`` with a
-``file_type``; each music model has fields of its own, some of them JSON inside a string. The fields
-themselves tell which it is, so one reading serves both, and callbacks too.
+Media and music have only the envelope in common. An image or a video is a ``file_url`` with a ``file_type``;
+each music model has fields of its own, some of them JSON inside a string. The fields themselves show which it
+is, so the same code reads both, and callbacks too.
 Source: the vendor's OpenAPI files and pages of 2026-08-22.
 """
 
@@ -21,10 +21,10 @@ from airflow_provider_vidai.answers import Answer, parsed
 from airflow_provider_vidai.jobs.output import Output, OutputKind
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.redaction import redacted
-from airflow_provider_vidai.vendors.base import without_urls
+from airflow_provider_vidai.vendors.base import json_object, without_urls
 from airflow_provider_vidai.vendors.fields import Lenient, LenientFloat, LenientInt, LenientStr
 
-#: These four words, in any case.
+#: The vendor has these four statuses, written in any case.
 STATES: Final = {
     "not_started": JobState.RUNNING,
     "running": JobState.RUNNING,
@@ -32,10 +32,10 @@ STATES: Final = {
     "failed": JobState.FAILED,
 }
 
-#: What is known of the money for a failed task: no refund was ever reported by a public client.
+#: All that is known about a failed task's charge: no public client has ever reported a refund.
 BY_ITS_DOCUMENTS: Final = "by Vidgo's documents the credits of a failed task are returned"
 
-#: A finished task without files is looked at so often in a row before it is believed.
+#: How many status checks in a row must report a finished task without files before it counts as failed.
 EMPTY_BELIEVED: Final = 4
 
 _OF_FIELD: Final[Mapping[str, OutputKind]] = {
@@ -48,20 +48,20 @@ _OF_SUFFIX: Final[Mapping[str, OutputKind]] = {
     **dict.fromkeys((".jpg", ".jpeg", ".png", ".webp", ".gif"), "image"),
     **dict.fromkeys((".mp3", ".wav", ".m4a", ".flac", ".ogg"), "audio"),
 }
-#: Results that are words, and what they are called where the vendor gives no title.
+#: Results that are text, and their titles where the vendor gives none.
 _TEXTS: Final = {
     "text": "lyrics",
     "timestampe_lyrics": "timestamped lyrics",  # the vendor's spelling
     "style": "style",
     "persona_id": "persona",
 }
-# How the vendor explains failures that another purchase of the same would meet again.
+# Parts of the vendor's explanations of failures that a second purchase of the same would meet again.
 _POLICY = ("policy", "moderation", "safety", "sensitive", "violat", "copyright", "nsfw")
 _INPUT = ("invalid", "unsupported", "too long", "too large", "must be", "not accessible", "download")
 
 
 class TaskAnswer(BaseModel):
-    """How a task is."""
+    """The status of a task."""
 
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
@@ -77,9 +77,9 @@ class TaskAnswer(BaseModel):
 
     @property
     def reason(self) -> str | None:
-        """Why it failed: ``error_message`` in the vendor's documents, and what else public clients read."""
-        told = (self.error_message, self.failure_reason, self.task_error, self.error, self.message)
-        return next((_text(_words_in(one)) for one in told if one), None)
+        """Why it failed: ``error_message`` in the vendor's documents; public clients read the others, too."""
+        reasons = (self.error_message, self.failure_reason, self.task_error, self.error, self.message)
+        return next((_text(_message_in(one)) for one in reasons if one), None)
 
 
 class StatusAnswer(BaseModel):
@@ -89,7 +89,7 @@ class StatusAnswer(BaseModel):
 
 
 class SubmittedTask(BaseModel):
-    """A task that was bought. Some models' answers have no status."""
+    """The answer to a purchase. Some models' answers have no status."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
@@ -104,7 +104,7 @@ class SubmittedAnswer(BaseModel):
 
 
 class Balance(BaseModel):
-    """What an account has."""
+    """The credits of an account."""
 
     credits_amount: float = Field(allow_inf_nan=False)
 
@@ -116,7 +116,7 @@ class BalanceAnswer(BaseModel):
 
 
 class Uploaded(BaseModel):
-    """A picture that was uploaded, for 72 hours."""
+    """An uploaded picture, which Vidgo keeps for 72 hours."""
 
     file_url: str = Field(min_length=1, repr=False)
     file_name: LenientStr = None
@@ -133,10 +133,10 @@ class UploadedAnswer(BaseModel):
 
 @dataclass(frozen=True)
 class File:
-    """One deliverable, and where it is.
+    """One output, and the URL of its file.
 
-    :param url: None where the answer itself holds it.
-    :param cover: whether it is the picture of a song, which nobody asked for.
+    :param url: None for text, which is in the answer itself.
+    :param cover: whether it is the cover picture of a song, which comes without being requested.
     """
 
     output: Output
@@ -145,8 +145,9 @@ class File:
 
 
 def files_of(task: TaskAnswer) -> list[File]:
-    """Return what a task delivers: what was asked for first, the covers of songs after it."""
+    """Return the files of a task: first those that were requested, then the covers of songs."""
     found = [file for one in task.files or () if isinstance(one, Mapping) for file in _files(one)]
+    # Index 0 is what a task's user takes first, so it must not be the cover of a song.
     found.sort(key=lambda file: file.cover)
     return [
         replace(file, output=file.output.model_copy(update={"index": index}))
@@ -155,14 +156,15 @@ def files_of(task: TaskAnswer) -> list[File]:
 
 
 def status_of(task: TaskAnswer) -> JobStatus:
-    """Return what a task's answer means; a failed one comes as HTTP 200 too."""
+    """Return the status that a task's answer means. A failed task comes as HTTP 200, too."""
     word = task.status.strip().lower()
+    # An unknown status keeps the task running: it is paid for, and giving it up would lose it.
     state = STATES.get(word, JobState.RUNNING)
     error = task.reason
     known: dict[str, Any] = {"vendor_status": task.status, "known": word in STATES, "answer": task}
     if state is JobState.FAILED:
-        # By all of the vendor's pages a failed task costs nothing: newer ones say that it is paid for
-        # when submitted and given back, older ones that only success is paid for.
+        # All of the vendor's pages say that a failed task costs nothing. The newer ones say that its credits
+        # are taken at the purchase and returned, the older ones that only success is charged.
         why = f"{error.rstrip('. ')}; {BY_ITS_DOCUMENTS}" if error else BY_ITS_DOCUMENTS
         return JobStatus(state=state, error=why, charged="refunded", blame=_blame(error), **known)
     if state is JobState.RUNNING:
@@ -175,9 +177,9 @@ def status_of(task: TaskAnswer) -> JobStatus:
     return JobStatus(state=state, outputs=outputs, **known)
 
 
-def told(answer: Answer) -> Answer:
-    """Return an answer with the status that it tells inside: the vendor has codes of its own in the body."""
-    body = _object(answer)
+def with_inner_status(answer: Answer) -> Answer:
+    """Return an answer with the status that is in its body: errors may come with HTTP 200."""
+    body = json_object(answer) or {}
     code = body.get("code")
     if not 200 <= answer.status < 300 or isinstance(code, bool) or not isinstance(code, (int, str)):
         return answer
@@ -187,18 +189,18 @@ def told(answer: Answer) -> Answer:
 
 def error_type(answer: Answer) -> str | None:
     """Return the vendor's type of an error, such as ``service_error``."""
-    error = _object(answer).get("error")
+    error = (json_object(answer) or {}).get("error")
     found = error.get("type") if isinstance(error, Mapping) else None
     return found if isinstance(found, str) else None
 
 
 def explanation(answer: Answer) -> str | None:
-    """Return the words of an error in either of its shapes; None when it has neither.
+    """Return the text of an error in either of its shapes; None when it has neither.
 
-    ``{"error": {"message"}}`` comes from generation, ``{"detail"}`` (text, or a list of what is wrong
-    where) from uploads.
+    Generation sends ``{"error": {"message"}}``; uploads send ``{"detail"}``, which is a text or a list of
+    problems.
     """
-    body = _object(answer)
+    body = json_object(answer) or {}
     error, detail = body.get("error"), body.get("detail")
     if isinstance(error, Mapping) and isinstance(error.get("message"), str):
         return redacted(error["message"])[:600]
@@ -208,20 +210,21 @@ def explanation(answer: Answer) -> str | None:
 
 
 def names_the_task(answer: Answer) -> bool:
-    """Whether an error is the vendor's own about a task, and not a gateway's.
+    """Whether an error about a task comes from the vendor itself, and not from a gateway.
 
-    A gateway knows of paths and not of tasks. Source: the vendor's error table (type
+    A gateway knows paths, but not tasks. Source: the vendor's error table (type
     ``resource_not_found_error``) and its status page (``detail``).
     """
     return error_type(answer) == "resource_not_found_error" or "task" in (explanation(answer) or "").lower()
 
 
 def existing_task(answer: Answer, asked: Mapping[str, Any]) -> str | None:
-    """Return the task that a conflict names as the one that is there already.
+    """Return the id of the earlier task that a conflict names.
 
-    :param asked: the request's ``input``: the song that it was about is not what came of it.
+    :param asked: the request's ``input``. The song in it, which is a task too, is not the one meant.
     """
-    body = _object(answer)
+    body = json_object(answer) or {}
+    # The vendor does not document where the id is, so every place that its other answers have is tried.
     for part in (body.get("data"), body.get("error"), body):
         name = part.get("task_id") if isinstance(part, Mapping) else None
         if isinstance(name, str) and name and name != asked.get("task_id"):
@@ -230,7 +233,7 @@ def existing_task(answer: Answer, asked: Mapping[str, Any]) -> str | None:
 
 
 def _files(one: Mapping[str, Any]) -> Iterator[File]:
-    """Yield what one entry of ``files`` holds: files, files in a JSON string, or else words."""
+    """Yield the outputs of one entry of ``files``: files, files in a JSON string, or text."""
     packed = {name: files for name, value in one.items() if (files := _unpacked(value)) is not None}
     urls = {name: value for name, value in one.items() if _is_url(value)}
     title = one.get("title") if isinstance(one.get("title"), str) else None
@@ -245,11 +248,11 @@ def _files(one: Mapping[str, Any]) -> Iterator[File]:
     for files in packed.values():
         yield from _packed_files(files)
     if not urls and not packed:
-        yield from _words(one, title, details)
+        yield from _text_outputs(one, title, details)
 
 
 def _packed_files(files: Any) -> Iterator[File]:
-    """Yield what a JSON string holds: a list of files, or the parts of a song by their names."""
+    """Yield the files of a JSON string: a list of files, or the parts of a song by name."""
     if isinstance(files, list):
         for one in files:
             yield from _files(one)
@@ -261,7 +264,7 @@ def _packed_files(files: Any) -> Iterator[File]:
             yield File(Output(index=0, kind=kind, title=part, details={"part": part}), url)
 
 
-def _words(one: Mapping[str, Any], title: str | None, details: dict[str, JsonValue]) -> Iterator[File]:
+def _text_outputs(one: Mapping[str, Any], title: str | None, details: dict[str, JsonValue]) -> Iterator[File]:
     for name, called in _TEXTS.items():
         value = one.get(name)
         if value is not None:
@@ -278,13 +281,13 @@ def _output(
 
 
 def _details(one: dict[str, Any]) -> dict[str, JsonValue]:
-    told = without_urls({name: value for name, value in one.items() if name not in ("title", "duration")})
-    assert isinstance(told, dict)
-    return told
+    found = without_urls({name: value for name, value in one.items() if name not in ("title", "duration")})
+    assert isinstance(found, dict)
+    return found
 
 
 def _unpacked(value: Any) -> Any:
-    """Return the files in a JSON string, or None when it is any other text."""
+    """Return the files in a JSON string; None for any other text."""
     if isinstance(value, str) and value.strip()[:1] in ("{", "["):
         try:
             value = parsed(value)
@@ -302,7 +305,7 @@ def _unpacked(value: Any) -> Any:
 
 
 def _kind_of_file(name: str, url: str, one: Mapping[str, Any]) -> OutputKind:
-    """Return what a file is: by what the vendor calls it, then by its name, never by its place."""
+    """Return the kind of a file: from its type, then from its field's name, then from its URL's suffix."""
     called = str(one.get("file_type", "")).lower()
     if called in ("image", "video", "audio"):
         return called  # type: ignore[return-value]
@@ -312,7 +315,7 @@ def _kind_of_file(name: str, url: str, one: Mapping[str, Any]) -> OutputKind:
     return _OF_SUFFIX.get(suffix, "video" if name == "file_url" else "audio")
 
 
-def _words_in(value: Any) -> Any:
+def _message_in(value: Any) -> Any:
     return value.get("message") or value if isinstance(value, Mapping) else value
 
 
@@ -332,19 +335,11 @@ def _seconds(value: Any) -> float | None:
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def _blame(words: str | None) -> Literal["input", "policy", "vendor", "unknown"]:
-    said = (words or "").lower()
-    if any(word in said for word in _POLICY):
+def _blame(error: str | None) -> Literal["input", "policy", "vendor", "unknown"]:
+    said = (error or "").lower()
+    if any(part in said for part in _POLICY):
         return "policy"
-    return "input" if any(word in said for word in _INPUT) else "unknown"
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+    return "input" if any(part in said for part in _INPUT) else "unknown"
 
 
 def _complaint(item: Any) -> str:

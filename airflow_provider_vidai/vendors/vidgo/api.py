@@ -1,7 +1,7 @@
-"""Vidgo: images, videos and music from one task API (submit, ask after the task, download).
+"""Vidgo: images, videos and music from one task API (submit, poll, download).
 
-A task is bought at one address whatever it makes, and asked after at one of two: music has its own.
-Files are kept for 24 hours from the purchase, at plain URLs that are never renewed.
+All tasks are bought at one endpoint and polled at one of two: music has its own. Files are kept for 24 hours
+from the purchase, at plain URLs that are never renewed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pydantic import JsonValue
 
 from airflow_provider_vidai.answers import Answer, clean, parsed
-from airflow_provider_vidai.errors import ApiError, InputError, JobError
+from airflow_provider_vidai.errors import InputError, JobError
 from airflow_provider_vidai.jobs.calls import Call, Fetch, Repeat
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.receipt import Receipt
@@ -33,24 +33,25 @@ from airflow_provider_vidai.vendors.vidgo.answers import (
     files_of,
     names_the_task,
     status_of,
-    told,
+    with_inner_status,
 )
 
-#: How long a task's files are kept, in seconds; an uploaded picture is kept three times as long.
+#: For how long a task's files are kept, in seconds. An uploaded picture is kept three times as long.
 LEASE: Final = 24 * 3600.0
-#: Files last from when they were made, and the longest tasks take half an hour.
+#: For how much longer, in seconds, files may still exist: their 24 hours count from when they were made, and
+#: the longest tasks take half an hour.
 LEASE_GRACE: Final = 1800.0
-#: Seconds for a purchase: giving up on it means not knowing.
+#: Timeout of a purchase in seconds. A purchase that timed out has an unknown outcome.
 SUBMIT_TIMEOUT: Final = 120.0
-#: Seconds for an upload: the vendor may have to fetch the picture itself.
+#: Timeout of an upload in seconds: the vendor may have to fetch the picture itself.
 UPLOAD_TIMEOUT: Final = 120.0
-#: Five uploads a minute: one more is let in after so many seconds.
+#: Five uploads a minute are allowed, so the next one is let in after this many seconds.
 UPLOAD_PAUSE: Final = 12.0
-#: How often an upload is sent, so that it outlasts a minute that is used up.
+#: How often an upload is sent: so often that the attempts go on for more than a minute.
 UPLOAD_ATTEMPTS: Final = 7
-#: What can be uploaded.
+#: The media types that can be uploaded.
 UPLOAD_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
-#: The most of a picture that is sent inside an upload, in bytes of base64; the vendor tells no limit.
+#: The largest picture that is sent, in bytes of base64. The vendor documents no limit.
 UPLOAD_LIMIT: Final = 40_000_000
 
 
@@ -66,14 +67,15 @@ class Vidgo(Vendor):
         return {"Authorization": f"Bearer {key}"}
 
     def typical_seconds(self, kind: str) -> float | None:
-        """Return how long images take (15 to 60 s); of a video its progress tells more, at the first look.
+        """Return how long an image takes (15 to 60 s).
 
-        Nothing is published about music.
+        The progress of a video gives a better estimate from the first status check on. Nothing is published
+        about music.
         """
         return 30.0 if kind == "media" else None
 
     def check(self) -> Call[str]:
-        """Ask for the balance."""
+        """Return the call that reads the balance, as a sentence."""
         balance = self.balance()
         return Call(
             "check the API key",
@@ -95,9 +97,9 @@ class Vidgo(Vendor):
     # --- uploads
 
     def upload(self, data_uri: str) -> Call[Uploaded]:
-        """Return the call that keeps a picture for 72 hours.
+        """Return the call that uploads a picture, which is kept for 72 hours.
 
-        It goes without its name: the vendor's own names cannot be guessed, and none takes another's place.
+        The file name is not sent. The vendor's own names cannot be guessed, and no picture replaces another.
 
         :param data_uri: base64, without line breaks; JPEG, PNG, GIF or WebP.
         """
@@ -111,12 +113,9 @@ class Vidgo(Vendor):
         doing = "upload a picture"
 
         def parse(answer: Answer) -> Uploaded:
-            answer = told(answer)
-            if answer.status == 429 and self.retry_after(answer) is None:
-                error = self.refusal(answer, doing)
-                assert isinstance(error, ApiError)
-                error.retry_after = UPLOAD_PAUSE
-                raise error
+            answer = with_inner_status(answer)
+            if answer.status == 429:
+                raise self.refusal(answer, doing, wait=UPLOAD_PAUSE)
             return self.parse(UploadedAnswer, answer, doing).data
 
         return Call(doing, "POST", f"/api/common/upload/{how}", parse, body=body, timeout=UPLOAD_TIMEOUT)
@@ -136,19 +135,20 @@ class Vidgo(Vendor):
         """Return the purchase of a task.
 
         :param asked: the ``input``.
-        :param kind: where the task is asked after: ``media`` or ``music``.
-        :param now: seconds since the epoch. It is kept with the job, because the vendor's own times have
-            no zone, and the files go 24 hours later.
+        :param kind: where the task is polled: ``media`` or ``music``.
+        :param now: seconds since the epoch. The job keeps it, because the vendor's own times have no zone and
+            the files are deleted 24 hours later.
         """
         doing = f"submit a task to {model}"
         ref = {"vendor": self.name, "conn_id": conn_id, "kind": kind}
 
         def parse(answer: Answer) -> Receipt:
-            answer = told(answer)
+            answer = with_inner_status(answer)
             if answer.status == 409:
                 return self._existing(answer, asked, ref, doing)
             task = self.parse(SubmittedAnswer, answer, doing).data
             job = JobRef.model_validate({**ref, "job_id": task.task_id, "params": {"bought_at": int(now)}})
+            # The answers of some models (seedream-5.0-lite) have no status.
             return Receipt(ref=job, vendor_status=task.status or "not_started")
 
         body: dict[str, JsonValue] = {"model": model, "input": asked}
@@ -165,31 +165,35 @@ class Vidgo(Vendor):
         )
 
     def _existing(self, answer: Answer, asked: dict[str, JsonValue], ref: Any, doing: str) -> Receipt:
-        """Return what a song has already, if the answer names it; nothing was charged for asking."""
+        """Return the earlier task that made the same from a song, if the answer names it.
+
+        The vendor answers like this instead of making it again, and charges nothing.
+        """
         name = existing_task(answer, asked)
         if name is not None:
             job = JobRef.model_validate({**ref, "job_id": name})
             return Receipt(ref=job, vendor_status="exists", cost={"credits": 0})
-        words = self.error_words(answer).rstrip(". ")
+        text = self.error_text(answer).rstrip(". ")
         raise InputError(
-            f"Vidgo did not {doing}: {words}. It was made before, and the answer does not name the task: "
-            "give that task's id to VidgoDownloadOperator.",
+            f"Vidgo did not {doing}: {text}. It was made before, but the answer does not name the task. Pass "
+            "that task's id to VidgoDownloadOperator.",
             fate="Nothing was charged.",
         )
 
     # --- afterwards
 
     def status(self, ref: JobRef) -> Call[JobStatus]:
-        """Ask how a task is."""
+        """Return the status check of a task."""
         doing = f"read the status of {ref.kind} {ref.job_id}"
 
         def parse(answer: Answer) -> JobStatus:
-            answer = told(answer)
-            if answer.status == 400 and "detail/music" in self.error_words(answer):
-                raise InputError(f"{ref} is a music task: give kind='music' with its id.")
+            answer = with_inner_status(answer)
+            # The media endpoint answers a music task's id with a 400 that points to the other endpoint.
+            if answer.status == 400 and "detail/music" in self.error_text(answer):
+                raise InputError(f"{ref} is a music task: pass kind='music' with its id.")
             if answer.status in REFUSED:
                 own = answer.status in NOT_FOUND and names_the_task(answer)
-                return self.no_such_job(answer, doing, own_words=own)
+                return self.no_such_job(answer, doing, vendors_own=own)
             return status_of(self.parse(StatusAnswer, answer, doing).data)
 
         if ref.kind == "music":
@@ -199,7 +203,7 @@ class Vidgo(Vendor):
     def fetch(
         self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
     ) -> Call[Fetch]:
-        """Read the task again for the file's URL."""
+        """Return the call that reads the file's URL from the task."""
         status = self.status(ref)
 
         def parse(answer: Answer) -> Fetch:
@@ -214,7 +218,7 @@ class Vidgo(Vendor):
         return Call(status.name, status.method, status.path, parse, query=status.query)
 
     def file_stem(self, ref: JobRef, output: Output) -> str:
-        """Return a name that tells songs of one title apart, and says which part of a song it is."""
+        """Return a name that differs for songs of the same title, and for the parts of one song."""
         if output.title is None:
             return super().file_stem(ref, output)
         return f"{output.title[:60]}-{ref.job_id[-8:]}-{output.index}"
@@ -222,27 +226,27 @@ class Vidgo(Vendor):
     # --- what refusals mean
 
     def not_processed(self, answer: Answer) -> bool:
-        """429 says so, and the documented "the server is busy"."""
+        """Whether it is a 429, or the documented "the server is busy"."""
         return answer.status == 429 or (answer.status == 503 and error_type(answer) == "service_error")
 
-    def error_words(self, answer: Answer) -> str:
+    def error_text(self, answer: Answer) -> str:
         """Return the vendor's explanation in either of its shapes."""
-        return explanation(answer) or super().error_words(answer)
+        return explanation(answer) or super().error_text(answer)
 
     def read(self, answer: Answer, doing: str) -> dict[str, Any]:
-        """Return the JSON object of a success, which must be one by its own code too."""
-        return super().read(told(answer), doing)
+        """Return the JSON object of a success; the code in its body must report a success, too."""
+        return super().read(with_inner_status(answer), doing)
 
 
 VIDGO = Vidgo()
 
 
 def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus]:
-    """Return a task's id and how it is, from the body of a callback: the task itself, or wrapped in ``data``.
+    """Return a task's id and status from the body of a callback: the task itself, or wrapped in ``data``.
 
-    Nothing is signed: anybody can send it, so it is a hint to look at the task and no proof.
+    Nothing is signed. Anybody can send it, so it is only a hint to check the task.
 
-    :raises InputError: when it is about no task.
+    :raises InputError: when the body is not about a task.
     """
     try:
         found = parsed(body) if isinstance(body, (bytes, str)) else clean(body)
@@ -250,7 +254,7 @@ def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus
         task = TaskAnswer.model_validate(wrapped if isinstance(wrapped, Mapping) else found)
     except (ValueError, RecursionError):
         raise InputError(
-            "This is not what Vidgo sends to a callback: no JSON with a status.", fate=""
+            "This is not what Vidgo sends to a callback: it is not JSON with a status.", fate=""
         ) from None
     if not task.task_id:
         raise InputError("This is not what Vidgo sends to a callback: it names no task.", fate="")
@@ -260,7 +264,7 @@ def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus
 def lease_left(ref: JobRef, now: float) -> float | None:
     """Return for how many more seconds a task's files are kept; None when the purchase's time is unknown.
 
-    Up to :data:`LEASE_GRACE` below 0 they may still be there.
+    Down to minus :data:`LEASE_GRACE` they may still exist.
     """
     bought_at = ref.params.get("bought_at")
     if isinstance(bought_at, bool) or not isinstance(bought_at, (int, float)):

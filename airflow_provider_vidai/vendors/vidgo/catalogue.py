@@ -1,8 +1,8 @@
-"""Vidgo's models as data, and what of a request is held against them before anything is sent.
+"""Vidgo's models as data: what a request is checked against before anything is sent.
 
-Source: the vendor's OpenAPI files of 2026-08-22. The catalogue changes monthly and its field names differ
-from family to family, so little is checked: what must be there, what must not, and whether a callback is
-needed. Everything else goes to the vendor as it is given; a refusal costs nothing.
+Source: the vendor's OpenAPI files of 2026-08-22. The catalogue changes monthly, and its field names differ
+from family to family. So little is checked: the required fields, the fields that a model does not take, and
+whether a callback is needed. Everything else is sent as it is given; a refusal costs nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 Family = Literal["image", "video", "music"]
-#: Where a task is asked after: images and videos at one address, music at another.
+#: Where a task is polled: images and videos at one endpoint, music at another.
 Kind = Literal["media", "music"]
 
 
@@ -22,9 +22,9 @@ Kind = Literal["media", "music"]
 class Model:
     """What is known about a model.
 
-    :param needs: fields of ``input`` that must be there; ``a|b`` is either of them. ``callback_url`` is
-        the request's own.
-    :param refuses: fields that must not be there.
+    :param needs: required fields of ``input``; ``a|b`` means either of them. ``callback_url`` is a field of
+        the request itself.
+    :param refuses: fields that the model does not take.
     """
 
     family: Family
@@ -33,15 +33,15 @@ class Model:
 
     @property
     def kind(self) -> Kind:
-        """Where its tasks are asked after."""
+        """Where its tasks are polled."""
         return "music" if self.family == "music" else "media"
 
 
-_WORDS_ONLY = "image_urls reference_image_urls reference_video_urls"
+_TEXT_ONLY = "image_urls reference_image_urls reference_video_urls"
 _REFERENCES = "reference_image_urls reference_video_urls reference_audio_urls"
 _SONG = "task_id audio_id"
 
-#: family, fields needed (``a|b`` is either of them), fields refused, ids.
+#: Family, required fields (``a|b`` means either of them), refused fields, ids.
 _TABLE: Final[tuple[tuple[Family, str, str, str], ...]] = (
     ("image", "prompt", "", "gpt-4o-image gpt-image-1.5 grok-imagine-image"),
     ("image", "prompt image_urls", "", "gpt-4o-image-edit gpt-image-1.5-edit"),
@@ -66,7 +66,7 @@ _TABLE: Final[tuple[tuple[Family, str, str, str], ...]] = (
     (
         "video",
         "prompt",
-        _WORDS_ONLY,
+        _TEXT_ONLY,
         "veo3.1/text-to-video veo3.1-fast/text-to-video veo3.1-lite/text-to-video",
     ),
     ("video", "prompt image_urls", "", "veo3.1/image-to-video veo3.1-fast/image-to-video"),
@@ -84,7 +84,7 @@ _TABLE: Final[tuple[tuple[Family, str, str, str], ...]] = (
         "",
         "kling-3.0/standard kling-3.0/pro",
     ),
-    ("video", "prompt", _WORDS_ONLY, "wan2.2-text-to-video-fast wan2.5-text-to-video"),
+    ("video", "prompt", _TEXT_ONLY, "wan2.2-text-to-video-fast wan2.5-text-to-video"),
     ("video", "prompt image_urls", "", "wan2.2-image-to-video-fast wan2.5-image-to-video"),
     ("video", "prompt", "image_urls video_urls", "wan2.6-text-to-video"),
     ("video", "prompt image_urls", "", "wan2.6-image-to-video"),
@@ -96,7 +96,7 @@ _TABLE: Final[tuple[tuple[Family, str, str, str], ...]] = (
     (
         "video",
         "prompt duration resolution",
-        _WORDS_ONLY,
+        _TEXT_ONLY,
         "seedance-2.0/text-to-video seedance-2.0-fast/text-to-video seedance-2.5/text-to-video",
     ),
     (
@@ -114,7 +114,7 @@ _TABLE: Final[tuple[tuple[Family, str, str, str], ...]] = (
             "seedance-2.5/reference-to-video"
         ),
     ),
-    ("video", "prompt duration", _WORDS_ONLY, "seedance-2.0-mini/text-to-video"),
+    ("video", "prompt duration", _TEXT_ONLY, "seedance-2.0-mini/text-to-video"),
     ("video", "prompt duration image_urls", _REFERENCES, "seedance-2.0-mini/image-to-video"),
     (
         "video",
@@ -122,7 +122,7 @@ _TABLE: Final[tuple[tuple[Family, str, str, str], ...]] = (
         "image_urls",
         "seedance-2.0-mini/reference-to-video",
     ),
-    ("video", "prompt", _WORDS_ONLY, "minimax/h3/text-to-video"),
+    ("video", "prompt", _TEXT_ONLY, "minimax/h3/text-to-video"),
     ("video", "prompt image_urls", _REFERENCES, "minimax/h3/image-to-video"),
     (
         "video",
@@ -131,7 +131,7 @@ _TABLE: Final[tuple[tuple[Family, str, str, str], ...]] = (
         "minimax/h3/reference-to-video",
     ),
     ("video", "prompt", "", "hailuo-02 hailuo-02-pro hailuo-2.3"),
-    # Its fields choose what it does: with a picture it needs no words.
+    # The given fields decide what this model does: with a picture it needs no prompt.
     ("video", "prompt|image_urls", "", "happy-horse"),
     ("video", "prompt", "", "grok-imagine grok-imagine-video-1.5 runway-gen-4.5"),
     ("music", "prompt custom_mode instrumental mv", "", "generate-music"),
@@ -159,27 +159,27 @@ MODELS: Final[Mapping[str, Model]] = MappingProxyType(
     }
 )
 
-#: Fields that hold a picture, or several: what is no URL there is uploaded.
+#: Fields that hold one or more pictures. The hook uploads those that are not URLs.
 IMAGE_FIELDS: Final = frozenset(
     {
         *("image_urls", "image_url", "mask_url", "start_image_url", "end_image_url"),
         *("reference_image_urls", "element_input_urls"),
     }
 )
-#: Fields that hold a film or a sound, which cannot be uploaded.
+#: Fields that hold a video or sound, which cannot be uploaded.
 FOOTAGE_FIELDS: Final = frozenset(
     {
         *("video_urls", "video_url", "reference_video_urls", "element_input_video_urls"),
         *("reference_audio_urls", "upload_url", "audio_url"),
     }
 )
-#: Fields that are numbers, and those that are true or false: a template renders them as text.
+#: Fields that are numbers, time spans, and true or false: a template renders them as text.
 NUMBERS: Final = frozenset(
     {
-        *("duration", "n", "seed", "cfg_scale", "continue_at", "infill_start_s", "infill_end_s"),
-        *("style_weight", "weirdness_constraint", "audio_weight"),
+        *("n", "seed", "cfg_scale", "style_weight", "weirdness_constraint", "audio_weight"),
     }
 )
+SECONDS: Final = frozenset({"duration", "continue_at", "infill_start_s", "infill_end_s"})
 SWITCHES: Final = frozenset(
     {
         *("sound", "generate_audio", "multi_shots", "storyboard", "fixed_lens", "return_last_frame"),
@@ -188,12 +188,12 @@ SWITCHES: Final = frozenset(
     }
 )
 
-#: What names a music model among those that are not in the table.
+#: How the names of music models are recognised that are not in the table.
 _MUSICAL = re.compile(r"music|lyrics|vocal|stem|song|persona|audio", re.IGNORECASE)
 
 
 def kind_of(model: str) -> Kind:
-    """Return where a model's tasks are asked after; by its name where the table does not have it."""
+    """Return where a model's tasks are polled, judged by its name where the table does not have it."""
     known = MODELS.get(model)
     if known is not None:
         return known.kind

@@ -1,4 +1,8 @@
-"""What Vidgo's requests hold, and what of them is checked against the catalogue before anything is sent."""
+"""The requests to Vidgo, and what is checked in them before anything is sent.
+
+The fields of ``input`` differ from model to model, so there is no model of them: a new field of the vendor's
+needs no change here, unless it is a file, a number, a time span or a boolean (see the catalogue).
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,31 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from airflow_provider_vidai.arguments import as_bool, as_number, as_seconds
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.vendors.fields import as_sent
 from airflow_provider_vidai.vendors.vidgo.catalogue import (
     FOOTAGE_FIELDS,
     IMAGE_FIELDS,
     MODELS,
     NUMBERS,
+    SECONDS,
     SWITCHES,
     Model,
 )
 
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
-
-
 _WEB = re.compile(r"https?://", re.IGNORECASE)
+#: How each field that is not text is read.
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(NUMBERS, as_number),
+    **dict.fromkeys(SECONDS, as_seconds),
+    **dict.fromkeys(SWITCHES, as_bool),
+}
 
 
 def plain(value: Any) -> Any:
-    """Return ``value`` with dicts and lists for all mappings and sequences: Airflow has some of its own."""
+    """Return ``value`` with dicts and lists in place of Airflow's own mappings and sequences."""
     if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
@@ -35,22 +45,22 @@ def plain(value: Any) -> Any:
 
 
 def understood(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an ``input`` with what templates made text of as what it is; all else is left alone.
+    """Return an ``input`` whose numbers, booleans and lists, which templates render as text, are typed again.
 
-    A field that renders to nothing (``None``) is left out.
+    A field that renders to an empty value (``None``) is omitted. Everything else stays as it is.
     """
-    values = {name: _meant(name, value) for name, value in plain(asked).items()}
+    values = {name: _typed(name, value) for name, value in plain(asked).items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def check(model: str, asked: Mapping[str, Any], callback_url: str | None) -> None:
-    """Hold a request against the table; a model that is not in it passes.
+    """Check a request against the table. A model that is not in the table passes.
 
-    :raises InputError: naming every field that is missing or must not be there.
+    :raises InputError: names every field that is missing or not taken.
     """
     known = MODELS.get(model)
     wrong = [
-        f"{name}: Vidgo takes no {what}s by upload, only a public URL (its uploads are for pictures)"
+        f"{name} must be a public URL: Vidgo takes uploads of pictures only, and not of {what}"
         for name, what in _unreachable(asked)
     ]
     wrong += list(_against(known, {**asked, "callback_url": callback_url or None})) if known else []
@@ -59,7 +69,7 @@ def check(model: str, asked: Mapping[str, Any], callback_url: str | None) -> Non
 
 
 def with_images(value: Any, place: Callable[[Any], str]) -> Any:
-    """Return an ``input`` with every picture in it replaced by what ``place`` makes of it."""
+    """Return an ``input`` with every picture in it replaced by the result of ``place``."""
     if isinstance(value, Mapping):
         return {
             name: _placed(item, place) if name in IMAGE_FIELDS else with_images(item, place)
@@ -72,13 +82,12 @@ def _placed(value: Any, place: Callable[[Any], str]) -> JsonValue:
     return [place(item) for item in value] if isinstance(value, list) else place(value)
 
 
-def _meant(name: str, value: Any) -> Any:
+def _typed(name: str, value: Any) -> Any:
     if value is None or (isinstance(value, str) and value.strip() in ("None", "null")):
         return None
-    if name in NUMBERS and isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        return float(value) if "." in value else int(value)
-    if name in SWITCHES and isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower(), value)
+    if read := _READERS.get(name):
+        return _read_if_possible(read, value)
+    # A template renders a list as text, and people give a single URL where the vendor takes a list.
     if name in IMAGE_FIELDS or name.endswith("_urls"):
         value = plain(literal(value))
         return [value] if name.endswith("_urls") and not isinstance(value, list) else value
@@ -88,6 +97,17 @@ def _meant(name: str, value: Any) -> Any:
     if not isinstance(value, list):
         return value
     return [understood(one) if isinstance(one, Mapping) else one for one in value]
+
+
+def _read_if_possible(read: Callable[[Any], Any], value: Any) -> Any:
+    """Return a field as its type; what cannot be read is left to the vendor.
+
+    A model that is newer than the table may give one of these names to something else.
+    """
+    try:
+        return as_sent(read(value))
+    except ValueError:
+        return value
 
 
 def _against(known: Model, asked: Mapping[str, Any]) -> Iterator[str]:
@@ -101,7 +121,7 @@ def _against(known: Model, asked: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _given(known: Model, value: Any) -> bool:
-    # A song may have no words.
+    # An empty text is a value for music: a song may have no lyrics.
     return value is not None and value != [] and (value != "" or known.family == "music")
 
 
@@ -110,7 +130,7 @@ def _unreachable(asked: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if name in FOOTAGE_FIELDS:
             items = value if isinstance(value, list) else [value]
             if any(not isinstance(item, str) or not _WEB.match(item) for item in items):
-                yield name, "video" if "video" in name else "sound"
+                yield name, "videos" if "video" in name else "sound"
         else:
             for part in value if isinstance(value, list) else [value]:
                 yield from _unreachable(part) if isinstance(part, Mapping) else ()

@@ -1,8 +1,7 @@
-"""What VIDIO's answers hold."""
+"""The fields of VIDIO's answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -14,25 +13,15 @@ from pydantic import (
     field_validator,
 )
 
-from airflow_provider_vidai.vendors.fields import LenientFloat, LenientInt, LenientStr
+from airflow_provider_vidai.vendors.fields import LenientFloat, LenientInt, LenientStr, Reported
 
 
 def _objects(value: Any) -> list[Any]:
-    # What is no object stays in its place as an empty one: outputs are known by their index.
+    # An output is known by its index, so an unreadable one keeps its place, as an empty object.
     return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
 
 
-class _Told(BaseModel):
-    """What the vendor tells, with all that it adds; what it adds may hold URLs and is not shown."""
-
-    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, populate_by_name=True)
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        added = self.__pydantic_extra__ or {}
-        return [(name, value) for name, value in super().__repr_args__() if name not in added]
-
-
-class VidioOverlay(_Told):
+class VidioOverlay(Reported):
     """One piece of footage or sound in an output. Its URLs are secrets and are not shown.
 
     :param from_: first frame in the reel (``from`` on the wire).
@@ -51,7 +40,7 @@ class VidioOverlay(_Told):
     videoStartTime: LenientFloat = None
 
 
-class VidioOutput(_Told):
+class VidioOutput(Reported):
     """One candidate reel.
 
     :param start: seconds, or None; likewise ``end``.
@@ -67,8 +56,8 @@ class VidioOutput(_Told):
     overlays: Annotated[list[VidioOverlay], BeforeValidator(_objects)] = Field(default_factory=list)
 
 
-class VidioJob(_Told):
-    """A job as ``get_job`` tells it; one resource carries the reel and its last render."""
+class VidioJob(Reported):
+    """A job as ``get_job`` returns it. One resource holds the reel and its last render."""
 
     job_id: LenientStr = None
     status: str
@@ -84,13 +73,13 @@ class VidioJob(_Told):
 
 
 class UploadAnswer(BaseModel):
-    """Where to put a file."""
+    """The signed URL of an upload."""
 
     url: str = Field(min_length=1, repr=False)
 
 
 class CreatedAnswer(BaseModel):
-    """A reel that was bought."""
+    """The answer to the purchase of a reel."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 

@@ -1,7 +1,7 @@
 """VIDIO: highlight reels from your own footage (upload, reel, render, download).
 
-There is no published REST reference. The wire facts come from the vendor's own client ``vidio-ai``
-0.1.5; what it does not show (error bodies, prices, limits) is undocumented and treated as unknown.
+There is no published REST reference. What is known comes from the vendor's own client ``vidio-ai`` 0.1.5.
+What that client does not show (error bodies, prices, limits) is treated as unknown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from airflow_provider_vidai.vendors.base import REFUSED, Vendor, still_there, wi
 from airflow_provider_vidai.vendors.vidio.answers import CreatedAnswer, UploadAnswer, VidioJob
 from airflow_provider_vidai.vendors.vidio.requests import ReelRequest, RenderRequest, UploadRequest, extension
 
-# The documented words and the internal ones that the vendor's client knows.
+# The documented statuses, and the internal ones that the vendor's client knows.
 _WORKING = frozenset(
     {
         "submitted",
@@ -39,8 +39,8 @@ _REEL_READY = frozenset({"processed", "rendering", "rendered"})
 _FAILED = frozenset({"failed", "error"})
 _KNOWN = _WORKING | _REEL_READY | _FAILED
 
-#: Seconds after which a render that looks like the one before is taken for the new one: the vendor
-#: may serve equal renders under one URL.
+#: Seconds after which the URL of the earlier render counts as that of the new one. The vendor may serve equal
+#: renders at one URL, and without this the wait for such a render would never end.
 SAME_RENDER_AFTER = 60.0
 
 
@@ -60,7 +60,7 @@ class Vidio(Vendor):
         return None
 
     def check(self) -> Call[str]:
-        """Ask for an upload URL and never use it: free, and answered only to a good key."""
+        """Request an upload URL that is never used: it is free, and needs a valid key."""
         probe = UploadRequest(file_name="check.png", media_type="image", width=1, height=1, duration=0)
         url = self.upload_url(probe, upload_id="00000000-0000-4000-8000-000000000000")
 
@@ -75,7 +75,7 @@ class Vidio(Vendor):
 
         :param upload_id: a fresh UUID; it has nothing to do with the reel's job id.
         """
-        doing = "ask for an upload URL"
+        doing = "request an upload URL"
         query = {
             "job_id": upload_id,
             "file_name": upload.file_name,
@@ -96,7 +96,7 @@ class Vidio(Vendor):
 
     @staticmethod
     def input_key(upload: UploadRequest, *, upload_id: str) -> str:
-        """Return the key of an uploaded file: built by the client, from the raw name."""
+        """Return the key of an uploaded file. The client builds it, from the file's name as it is."""
         return f"uploads/{upload_id}/{upload.file_name}"
 
     def create_reel(self, request: ReelRequest, *, conn_id: str) -> Call[Receipt]:
@@ -113,17 +113,17 @@ class Vidio(Vendor):
         )
 
     def job(self, job_id: str) -> Call[VidioJob]:
-        """Return the call that reads a job whole."""
+        """Return the call that reads a job with all of its fields."""
         doing = f"read job {job_id}"
         return Call(doing, "GET", _status_path(job_id), lambda answer: self.parse(VidioJob, answer, doing))
 
     def status(self, ref: JobRef) -> Call[JobStatus]:
-        """Ask how a reel or a render is."""
+        """Return the status check of a reel or a render."""
         doing = f"read the status of {ref.kind} {ref.job_id}"
 
         def parse(answer: Answer) -> JobStatus:
             if answer.status in REFUSED:
-                # How VIDIO words that a job is not there is documented nowhere, nor known from the field.
+                # VIDIO's own way to say that a job does not exist is not documented, nor known from clients.
                 return self.no_such_job(answer, doing)
             job = self.parse(VidioJob, answer, doing)
             return _render_status(job, ref) if ref.kind == "render" else _reel_status(job)
@@ -132,21 +132,22 @@ class Vidio(Vendor):
 
     @staticmethod
     def reel_of(ref: JobRef) -> JobRef:
-        """Return the reel that ``ref`` is, or is the render of."""
+        """Return the reel of ``ref``, which is that reel or a render of it."""
         return ref if ref.kind == "reel" else ref.model_copy(update={"kind": "reel", "params": {}})
 
     @staticmethod
     def render_of(ref: JobRef) -> JobRef:
-        """Return ``ref`` if it is a render, otherwise whatever was last rendered of it."""
+        """Return ``ref`` if it is a render, otherwise the last render of that reel."""
         return ref if ref.kind == "render" else ref.model_copy(update={"kind": "render", "params": {}})
 
     def render_ref(self, reel: JobRef, job: VidioJob, request: RenderRequest) -> JobRef:
-        """Return the ref that a render of ``reel`` would have, or raise why it cannot be bought now.
+        """Return the ref that a render of ``reel`` would have.
 
-        VIDIO keeps only the last render of a job, so what was there before is part of the ref:
-        without it an old result could be taken for the new one.
+        VIDIO keeps only the last render of a job. So the ref has the digest of the URL before this render;
+        without it, the earlier file could be taken for the new one.
 
-        :param job: how the job stands right now.
+        :param job: the job as it is right now.
+        :raises VidaiError: when the render cannot be bought now.
         """
         if job.status in _FAILED:
             raise JobFailed(
@@ -155,7 +156,7 @@ class Vidio(Vendor):
         if job.status == "rendering":
             raise JobError(
                 f"VIDIO job {reel.job_id} is rendering already, and a second render would replace the "
-                "first. Download that one first; this render was not sent.",
+                "first. Download the first one before you render again; this render was not sent.",
                 charged="no",
                 retryable=True,
             )
@@ -180,11 +181,11 @@ class Vidio(Vendor):
         doing = f"render output {request.output_index} of job {ref.job_id}"
 
         def parse(answer: Answer) -> Receipt:
-            if answer.status == 409:
-                said = self.error_words(answer)
-                raise JobError(f"VIDIO refused to {doing} now: {said}.", charged="no", retryable=True)
+            if answer.status == 409:  # another render may have begun since the job was read
+                text = self.error_text(answer)
+                raise JobError(f"VIDIO refused to {doing} now: {text}.", charged="no", retryable=True)
             body = self.read(answer, doing)
-            if "status" not in body:  # the vendor's own client insists on it: this is no receipt
+            if "status" not in body:  # the vendor's own client requires it, so this is no proof of a purchase
                 raise self.unreadable(answer, doing)
             status = body["status"]
             return Receipt(ref=ref, vendor_status=status if isinstance(status, str) else None)
@@ -199,9 +200,9 @@ class Vidio(Vendor):
     def fetch(
         self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
     ) -> Call[Fetch]:
-        """Read the job again for a fresh ``output_url``: it may be signed and short-lived.
+        """Return the call that reads the job again for a fresh ``output_url``, which may be short-lived.
 
-        While a render is under way, a URL that is there is the one before's, and is not taken.
+        While a render is running, the job still has the URL of the earlier render, which must not be taken.
         """
         status = self.status(self.render_of(ref))
 
@@ -210,8 +211,8 @@ class Vidio(Vendor):
             still_there(ref, found)
             if found.answer.output_url is None and found.vendor_status != "rendering":
                 raise JobError(
-                    f"VIDIO job {ref.job_id} is {found.vendor_status!r} and has no rendered file: render it "
-                    "first (VidioRenderOperator), and wait for that.",
+                    f"VIDIO job {ref.job_id} is {found.vendor_status!r} and has no rendered file. Render it "
+                    "first (VidioRenderOperator), and wait for the render.",
                     retryable=True,
                 )
             ordered = found.vendor_status == "rendering" or ref.params.get("before") is not None
@@ -258,7 +259,7 @@ def _reel_status(job: VidioJob) -> JobStatus:
 
 
 def _render_status(job: VidioJob, ref: JobRef) -> JobStatus:
-    """Tell this render from the one before it and from the one after it."""
+    """Return the status of this render, as distinct from an earlier and from a later one of the same job."""
     index = ref.params.get("output_index")
     outputs = tuple(output for output in _outputs(job) if output.index == index)
     common: dict[str, Any] = {"vendor_status": job.status, "known": job.status in _KNOWN, "answer": job}
@@ -266,17 +267,21 @@ def _render_status(job: VidioJob, ref: JobRef) -> JobStatus:
     found = digest(job.output_url) if job.output_url else None
     if job.status in _FAILED:
         return JobStatus(state=JobState.FAILED, **common)
+    # Once the digest of this render is known, any other URL is a later render's.
     if mine and (job.status == "rendering" or (job.status == "rendered" and found not in (None, mine))):
         return JobStatus(
             state=JobState.GONE,
-            error="a later render of the same job has replaced this one, and VIDIO keeps only the last: "
-            "run render and download in turn",
+            error="a later render of the same job has replaced this one, and VIDIO keeps only the last. Run "
+            "render and download in turn",
             charged="yes",
             **common,
         )
+    # Only "rendering" proves that the vendor accepted the render. Where the answer to the purchase was lost,
+    # it may not have happened at all.
     if job.status != "rendered" or found is None:
         return JobStatus(state=JobState.RUNNING, proven=job.status == "rendering", **common)
     outputs = outputs or (Output(index=index if isinstance(index, int) else 0, kind="video"),)
+    # The status is "rendered" from the earlier render, too, so the same URL says nothing yet about this one.
     if before == found and not mine:
         return JobStatus(
             state=JobState.RUNNING,

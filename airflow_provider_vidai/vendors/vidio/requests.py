@@ -1,4 +1,4 @@
-"""What VIDIO's requests and answers hold; the rules of each field are the vendor's own."""
+"""The requests to VIDIO. The rules of each field are the vendor's own."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ from collections.abc import KeysView, Mapping, Set
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    field_validator,
-)
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.vendors.fields import Number, Request, Seconds, Text, Whole
 
 VideoCategory = Literal[
     "podcast", "ball-sports", "non-ball-sports", "beauty-product-demo", "wedding", "travel", "others"
@@ -35,24 +29,22 @@ MusicCategory = Literal[
 ]
 MediaType = Literal["video", "image"]
 
-#: What the vendor's client takes each extension for.
+#: The media type of each extension, as the vendor's client has it.
 MEDIA_TYPES: Mapping[str, MediaType] = {
     **dict.fromkeys(("mp4", "mov", "m4v", "avi", "mkv", "webm"), "video"),
     **dict.fromkeys(("jpg", "jpeg", "png", "webp", "gif"), "image"),
 }
 
 
-def _not_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
 def input_key_list(value: Any) -> list[Any]:
-    """Return the keys in any iterable of keys and upload results, in order."""
+    """Return the keys from any iterable of keys and upload results, in its order.
+
+    :raises InputError: when the order is not known (a set), or an item has no key.
+    """
     value = literal(value)
     if isinstance(value, (str, bytes, Mapping)):
         value = [value]
+    # A set has no order, and the order of the keys is that of the reel. A dict's keys have one.
     if (isinstance(value, (Set, float, int)) and not isinstance(value, KeysView)) or value is None:
         raise InputError(
             f"input_keys: expected keys or upload results in the order of the reel, but got "
@@ -70,11 +62,11 @@ def _input_key(item: Any) -> Any:
     return item["input_key"] if isinstance(item, Mapping) else item
 
 
-Volume = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=100)]
+Volume = Annotated[Number, Field(ge=0, le=100)]
 
 
-class ReelRequest(BaseModel):
-    """What to make: the parameters of ``create_highlight_reel``.
+class ReelRequest(Request):
+    """A highlight reel: the parameters of ``create_highlight_reel``.
 
     :param input_keys: keys of uploaded footage (or whole upload results), in the order of the reel.
     :param output_length: seconds.
@@ -84,52 +76,45 @@ class ReelRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    # This is not Text: a number in place of a key is a mistake, and must not become one.
     input_keys: Annotated[
         list[Annotated[str, Field(min_length=1)]], BeforeValidator(input_key_list), Field(min_length=1)
     ]
     video_category: VideoCategory
-    output_length: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
+    output_length: Annotated[Seconds, Field(gt=0)]
     aspect_ratio: AspectRatio
     music_category: MusicCategory | None = None
     music_volume: Volume | None = None
     original_audio_volume: Volume | None = None
 
-    def body(self) -> dict[str, JsonValue]:
-        """Return the JSON body; whole numbers travel as integers, unset options not at all."""
-        values = self.model_dump(exclude_none=True)
-        return {
-            key: int(value) if isinstance(value, float) and value.is_integer() else value
-            for key, value in values.items()
-        }
 
+class RenderRequest(Request):
+    """The candidate of a reel to render.
 
-class RenderRequest(BaseModel):
-    """Which candidate of a reel to render.
-
-    :param output_index: 0 is, in the vendor's words, in general the best.
+    :param output_index: the vendor says that 0 is in general the best.
     :param export_option: only ``premium`` is documented.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    output_index: Annotated[int, BeforeValidator(_not_bool), Field(ge=0)] = 0
-    export_option: str = Field(default="premium", min_length=1)
+    output_index: Annotated[Whole, Field(ge=0)] = 0
+    export_option: Text = "premium"
 
 
-class UploadRequest(BaseModel):
+class UploadRequest(Request):
     """A file about to be uploaded.
 
-    :param width: pixels as stored, as the vendor's client tells them; likewise ``height``.
+    :param width: pixels as stored (before rotation), as the vendor's client sends them; likewise ``height``.
     :param duration: seconds; 0 for a still image.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file_name: str = Field(min_length=1)
+    file_name: Text
     media_type: MediaType
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
-    duration: float = Field(ge=0, allow_inf_nan=False)
+    width: Annotated[Whole, Field(gt=0)]
+    height: Annotated[Whole, Field(gt=0)]
+    duration: Annotated[Seconds, Field(ge=0)]
 
     @field_validator("file_name")
     @classmethod
@@ -139,16 +124,16 @@ class UploadRequest(BaseModel):
 
     @property
     def content_type(self) -> str:
-        """The type the vendor's client would send: the signed URL may cover it.
+        """The content type that the vendor's client would send: the signed URL may depend on it.
 
-        Its guess depends on the host's mime.types file; this is the one without such a file.
+        The client's guess varies with the machine's mime.types file; this is the guess without one.
         """
         ext = extension(self.file_name)
         return mimetypes.MimeTypes().guess_type(f"file.{ext}")[0] or f"{self.media_type}/{ext}"
 
 
 def extension(file_name: str) -> str:
-    """Return the lower-case extension without its dot; the vendor takes no file without one."""
+    """Return the extension in lower case, without its dot. The vendor takes no file without one."""
     suffix = PurePosixPath(file_name).suffix
     if len(suffix) < 2:
         raise ValueError(f"the file name {file_name!r} has no extension, and VIDIO needs one")
@@ -156,9 +141,9 @@ def extension(file_name: str) -> str:
 
 
 def media_type_of(file_name: str) -> MediaType:
-    """Return what the extension says the file is.
+    """Return the media type that a file's extension means.
 
-    :raises ValueError: when the extension is missing or unknown; naming the known ones.
+    :raises ValueError: when the extension is missing or unknown; it names the known ones.
     """
     known = MEDIA_TYPES.get(extension(file_name))
     if known is None:

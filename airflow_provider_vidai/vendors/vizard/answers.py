@@ -1,25 +1,25 @@
-"""What Vizard's answers hold, read leniently: numbers come as text, lists as JSON in text, ids as numbers."""
+"""Vizard's answers, read leniently: numbers come as text, lists as JSON in text, ids as numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, JsonValue, field_validator
 
 from airflow_provider_vidai.answers import parsed
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.vendors.base import without_urls
-from airflow_provider_vidai.vendors.fields import LenientFloat, LenientInt, LenientStr
+from airflow_provider_vidai.vendors.fields import LenientFloat, LenientInt, LenientStr, Reported
 
-#: No clip is longer, in seconds (``90s-3min``), a little aside for where a sentence ends.
+#: The longest clip in seconds: ``90s-3min``, and some seconds more to the end of a sentence.
 LONGEST_CLIP = 200.0
-#: The longest that can be asked for, in seconds; a result beyond it that is so many times longer than the
-#: next one is the source.
+#: The longest clip that can be requested, in seconds. A result that is longer than this, and FAR_LONGER times
+#: as long as the next one, is the source.
 LONGEST_CHOICE = 180.0
 FAR_LONGER = 3.0
-#: A result that is at least this share of the source is the source itself.
+#: A result that is at least this share of the source's length is the source itself.
 WHOLE = 0.95
 
 
@@ -38,27 +38,18 @@ def _objects(value: Any) -> list[Any]:
 
 
 def _accounts(value: Any) -> list[Any]:
-    """Return accounts from a list; in an unknown wrapper they are unreadable, which is not "none"."""
+    """Return the accounts from a list. An unknown wrapper is an error: it does not mean "no accounts"."""
     if value is not None and not isinstance(value, list):
         raise ValueError("must be a list of accounts")
     return _objects(value)
 
 
-class _Told(BaseModel):
-    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, populate_by_name=True)
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        # What the vendor adds may hold URLs.
-        added = self.__pydantic_extra__ or {}
-        return [(name, value) for name, value in super().__repr_args__() if name not in added]
-
-
-class VizardClip(_Told):
+class VizardClip(Reported):
     """One clip (or the edited video) of a project.
 
-    :param video_id: what captions and publishing take; None in the oldest generation of the API.
-    :param video_url: where the file is: a secret, good for 7 days (seen in signed URLs of 2025 and 2026;
-        the first documents said 3 hours).
+    :param video_id: the id that captions and publishing take; None in the oldest generation of the API.
+    :param video_url: the URL of the file: a secret, valid for 7 days (as the signed URLs of 2025 and 2026
+        say; the first documents said 3 hours).
     :param duration: seconds.
     :param viral_score: 0 to 10; None for an edited video.
     """
@@ -79,7 +70,7 @@ class VizardClip(_Told):
         return None if self.milliseconds is None else self.milliseconds / 1000
 
     def output(self, index: int, project_id: str) -> Output:
-        """Return the clip as a deliverable: without its URL, which a download asks for anew."""
+        """Return the clip as an output, without its URL: a download reads a fresh one from the project."""
         added = without_urls(dict(self.__pydantic_extra__ or {}))
         details: dict[str, JsonValue] = {
             **(added if isinstance(added, dict) else {}),
@@ -95,10 +86,10 @@ class VizardClip(_Told):
         return Output(index=index, kind="video", title=self.title, duration=self.duration, details=details)
 
 
-class VizardProject(_Told):
-    """A project as ``query_project`` and the webhook tell it; clips best first.
+class VizardProject(Reported):
+    """A project as ``query_project`` and the webhook report it.
 
-    :param share_link: lets anybody who has it see the project: a secret.
+    :param share_link: anybody who has it can see the project, so it is a secret.
     """
 
     code: int
@@ -109,12 +100,12 @@ class VizardProject(_Told):
     videos: Annotated[list[VizardClip], BeforeValidator(_objects)] = Field(default_factory=list)
 
     def clips(self) -> list[VizardClip]:
-        """Return the clips by viral score, the vendor's order where that is the same or not told."""
+        """Return the clips by viral score, and in the vendor's order where the score is equal or missing."""
         return sorted(self.videos, key=lambda clip: (clip.viral_score is None, -(clip.viral_score or 0.0)))
 
 
-class Created(_Told):
-    """A project that was bought; the first document's table spells its id in small letters."""
+class Created(Reported):
+    """The answer to a purchase. The table of the first document spells ``projectid`` in lower case."""
 
     project_id: LenientStr = Field(default=None, validation_alias=AliasChoices("projectId", "projectid"))
 
@@ -124,11 +115,11 @@ class Created(_Told):
         return None if value in ("", "0") else value
 
 
-class SocialAccount(_Told):
+class SocialAccount(Reported):
     """A connected account.
 
     :param status: ``active``, ``expired``, ``locked`` (beyond the plan) or ``not connected``.
-    :param expires_at: as the vendor tells it: milliseconds by its words, seconds by its example.
+    :param expires_at: as the vendor sends it. Its text says milliseconds, its example has seconds.
     """
 
     id: str
@@ -141,8 +132,8 @@ class SocialAccount(_Told):
     status: LenientStr = None
 
 
-class SocialAccounts(_Told):
-    """The connected accounts; documented as ``accounts``, and sent as ``publishAccounts``."""
+class SocialAccounts(Reported):
+    """The connected accounts. They are documented as ``accounts`` and sent as ``publishAccounts``."""
 
     accounts: Annotated[list[SocialAccount], BeforeValidator(_accounts)] = Field(
         validation_alias=AliasChoices("publishAccounts", "accounts")
@@ -150,19 +141,18 @@ class SocialAccounts(_Told):
     total: LenientInt = None
 
 
-class Captioned(_Told):
-    """A caption that was written; a title comes for YouTube only."""
+class Captioned(Reported):
+    """A caption that Vizard wrote. It writes a title for YouTube only."""
 
     caption: LenientStr = Field(default=None, alias="aiSocialContent")
     title: LenientStr = Field(default=None, alias="aiSocialTitle")
 
 
 def chosen(project: VizardProject, ref: JobRef) -> tuple[Output, ...]:
-    """Return the deliverables that ``ref`` asks for, best first, each with its place among all clips.
+    """Return the outputs that ``ref`` asks for, best first, each with its index among all clips.
 
-    Its params may hold ``max_clips``, ``min_viral_score``, and ``drop_source`` (with ``source_seconds``
-    where that is known). A copy of the source comes last, marked ``source_copy``; it is never one of the
-    best.
+    Its params may have ``max_clips``, ``min_viral_score``, and ``drop_source`` (with ``source_seconds`` where
+    that is known). A copy of the source comes last, marked ``source_copy``: it is never one of the best.
     """
     least, most = ref.params.get("min_viral_score"), ref.params.get("max_clips")
     drop = bool(ref.params.get("drop_source"))
@@ -179,7 +169,7 @@ def chosen(project: VizardProject, ref: JobRef) -> tuple[Output, ...]:
 
 
 def far_longer(outputs: Sequence[Output]) -> Output | None:
-    """Return the output that is probably the source itself, by its length; None when there is none."""
+    """Return the output that is, by its length, probably the source itself; None when there is none."""
     by_length = sorted(outputs, key=lambda output: output.duration or 0.0)
     second, longest = (
         [output.duration or 0.0 for output in by_length[-2:]] if len(by_length) > 1 else (0.0, 0.0)
@@ -201,10 +191,10 @@ def _score(output: Output) -> float:
 
 
 def _copies(clips: list[VizardClip], ref: JobRef, *, certain: bool) -> set[int]:
-    """Return the places of copies of the source among the clips; never all of them.
+    """Return the indices of the clips that are copies of the source; never those of all clips.
 
-    Scores and editor URLs do not tell them apart: copies have both (seen by a public client, which tells
-    them by the relative length used here).
+    A score or an editor URL does not prove that something is a clip: copies have both. (Found by a public
+    client, which recognises copies by the relative length used here.)
 
     :param certain: count only what cannot be a clip: over three minutes, and over three times the next one.
     """

@@ -1,8 +1,8 @@
-"""Vizard: a long video in, captioned short clips out; captions for them, and their publishing.
+"""Vizard: short clips with subtitles from a long video; captions for clips, and their publishing.
 
 The vendor fetches a source by its URL; there is no upload. Every outcome is a ``code`` in the JSON of an
-answer with HTTP 200 (:mod:`airflow_provider_vidai.vendors.vizard.codes`). There is no idempotency key, no
-list of projects and no cancel: a purchase whose answer is lost can't be looked up.
+answer with HTTP 200 (:mod:`airflow_provider_vidai.vendors.vizard.codes`). There is no idempotency key and no
+list of projects, so a purchase whose answer was lost cannot be found again. Projects cannot be cancelled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.redaction import redacted, shown
-from airflow_provider_vidai.vendors.base import REFUSED, Vendor, still_there
+from airflow_provider_vidai.vendors.base import REFUSED, Vendor, json_object, still_there
 from airflow_provider_vidai.vendors.vizard.answers import (
     Captioned,
     Created,
@@ -35,11 +35,11 @@ from airflow_provider_vidai.vendors.vizard.social import CaptionRequest, Publish
 
 T = TypeVar("T")
 
-#: How often in a row a code that is not documented must come before the project counts as failed.
+#: How often in a row an undocumented code must come before the project counts as failed: it is paid for.
 UNKNOWN_BELIEVED = 5
-#: Seconds for a caption, which is written while one waits.
+#: Timeout of a caption in seconds: it is written while the call waits.
 CAPTION_TIMEOUT = 300.0
-#: Seconds for a purchase: giving up on it means not knowing.
+#: Timeout of a purchase in seconds. A purchase that timed out has an unknown outcome.
 CREATE_TIMEOUT = 120.0
 
 _STATES = {
@@ -66,7 +66,7 @@ class Vizard(Vendor):
         return None
 
     def check(self) -> Call[str]:
-        """List the social accounts: free, and answered only to a good key."""
+        """List the social accounts: it is free, and needs a valid key."""
         doing = "check the API key"
 
         def parse(answer: Answer) -> str:
@@ -86,7 +86,7 @@ class Vizard(Vendor):
     ) -> Call[Receipt]:
         """Return the purchase of a project.
 
-        :param params: what its status is to be read with, see :func:`vizard_answers.chosen`.
+        :param params: the choice of clips, see :func:`~airflow_provider_vidai.vendors.vizard.answers.chosen`.
         """
         doing = "create a project"
 
@@ -115,7 +115,7 @@ class Vizard(Vendor):
         )
 
     def project(self, project_id: str) -> Call[VizardProject]:
-        """Return the call that reads a project whole, however it stands.
+        """Return the call that reads a project with all of its fields, whatever its state.
 
         :raises VidaiError: when the answer is about the call (key, limit, no JSON) and not the project.
         """
@@ -125,12 +125,12 @@ class Vizard(Vendor):
         )
 
     def status(self, ref: JobRef) -> Call[JobStatus]:
-        """Ask how a project is."""
+        """Return the status check of a project."""
         doing = f"read the status of {ref.kind} {ref.job_id}"
 
         def parse(answer: Answer) -> JobStatus:
             if answer.status in REFUSED:
-                # Vizard itself answers by a code in HTTP 200 (its error table, and all clients in the field).
+                # Vizard itself answers with a code in HTTP 200 (by its error table and all public clients).
                 return self.no_such_job(answer, doing)
             return project_status(self._project(answer, doing, ref.job_id), ref)
 
@@ -139,7 +139,8 @@ class Vizard(Vendor):
     def fetch(
         self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""
     ) -> Call[Fetch]:
-        """Ask the project for a fresh URL of a clip, by its id."""
+        """Return the call that reads a fresh URL of a clip from its project."""
+        # Without its params the ref means the whole project: a choice of clips must not hide this one.
         status = self.status(ref.model_copy(update={"params": {}}))
 
         def parse(answer: Answer) -> Fetch:
@@ -154,8 +155,7 @@ class Vizard(Vendor):
             link = _link(found.answer, output)
             if link is None:
                 raise JobGone(
-                    f"{ref}: the clip {_named(output)} is no longer in the project: Vizard deletes clips "
-                    "after 7 days.",
+                    f"{ref} no longer has the clip {_named(output)}: Vizard deletes clips after 7 days.",
                     charged="yes",
                 )
             return Fetch(url=link, kind="video")
@@ -163,7 +163,7 @@ class Vizard(Vendor):
         return Call(status.name, status.method, status.path, parse)
 
     def file_stem(self, ref: JobRef, output: Output) -> str:
-        """Return the title with the clip's id: clips of many projects land in one folder."""
+        """Return the title with the clip's id: clips of several projects may be stored in one folder."""
         title = (output.title or "clip").strip()[:40]
         return f"{title}-{output.details.get('video_id') or f'{ref.job_id}-{output.index}'}"
 
@@ -201,7 +201,7 @@ class Vizard(Vendor):
         return self._once(doing, "/project/ai-social", parse, request.body(), timeout=CAPTION_TIMEOUT)
 
     def publish(self, request: PublishRequest) -> Call[Receipt]:
-        """Return the publishing of a clip; the vendor tells that it was accepted, never what became of it."""
+        """Return the publishing of a clip. The vendor reports that it was accepted, never its outcome."""
         doing = f"publish clip {request.video_id}"
 
         def parse(answer: Answer) -> Receipt:
@@ -230,15 +230,15 @@ class Vizard(Vendor):
     # --- what answers mean
 
     def retry_after(self, answer: Answer) -> float | None:
-        """Return what the headers ask for; an HTTP 429 without them is over one of the two limits."""
+        """Return the wait that the headers ask for; for an HTTP 429 without one, the wait for both limits."""
         asked = super().retry_after(answer)
         return limit_wait("create") if asked is None and answer.status == 429 else asked
 
-    def error_words(self, answer: Answer) -> str:
+    def error_text(self, answer: Answer) -> str:
         """Return the vendor's explanation."""
-        body = _object(answer)
-        words = body and (body.get("errMsg") or body.get("message"))
-        return redacted(words)[:300] if isinstance(words, str) else super().error_words(answer)
+        body = json_object(answer)
+        text = body and (body.get("errMsg") or body.get("message"))
+        return redacted(text)[:300] if isinstance(text, str) else super().error_text(answer)
 
     def _project(self, answer: Answer, doing: str, project_id: str) -> VizardProject:
         body = self._answered("query", answer, doing)
@@ -250,15 +250,17 @@ class Vizard(Vendor):
     def _answered(
         self, call: CallName, answer: Answer, doing: str, *, codeless: bool = False
     ) -> dict[str, Any]:
-        """Return the JSON of an answer that tells about what was asked for.
+        """Return the JSON of an answer to a call that Vizard carried out.
 
-        For a query that includes the project's failure; for all others it is success.
+        A query is carried out even when it reports that the project failed; any other call only when it
+        succeeded.
 
-        :param codeless: an answer without a code is a success.
-        :raises VidaiError: what the code, or else the HTTP status, means.
+        :param codeless: whether an answer without a code is a success.
+        :raises VidaiError: what the code means, or the HTTP status where there is no code.
         """
-        body = _object(answer)
+        body = json_object(answer)
         code = _code(body)
+        # A code counts with HTTP 4xx, too. With a 5xx it does not: then the outcome of the call is unknown.
         if code is None or answer.status >= 500:
             body = self.read(answer, doing)
             if code is None and not codeless:
@@ -266,16 +268,16 @@ class Vizard(Vendor):
             return body
         means = meaning(call, code)
         if call == "create" and Created.model_validate(body).project_id:
-            # Whatever else is said, there is a project, and minutes are taken when it is made: that it was
-            # refused proves no longer that nothing was charged. A query tells what becomes of it.
+            # There is a project, whatever the answer says, and Vizard takes the minutes when it makes one.
+            # So the refusal does not prove that nothing was charged. A query reports the project's state.
             return body or {}
         if means.end in _STATES and (call == "query" or means.end is End.DONE):
             return body or {}
         raise self._failure(call, answer, doing, code, means)
 
     def _failure(self, call: CallName, answer: Answer, doing: str, code: int, means: Meaning) -> VidaiError:
-        words = self.error_words(answer).rstrip(". ") if _says(answer) else ""
-        said = f"Vizard answered '{doing}' with code {code}{f' ({words})' if words else ''}: {means}"
+        text = self.error_text(answer).rstrip(". ") if _has_text(answer) else ""
+        said = f"Vizard answered '{doing}' with code {code}{f' ({text})' if text else ''}: {means}"
         if means.end is End.REFUSED:
             return InputError(f"{said}.", fate="Nothing was charged.")
         if means.end is End.WAIT:
@@ -295,23 +297,23 @@ VIZARD = Vizard()
 
 
 def project_status(project: VizardProject, ref: JobRef) -> JobStatus:
-    """Return how ``ref`` is, by what the vendor tells of its project."""
+    """Return the status of ``ref``, from what the vendor reports about its project."""
     means = meaning("query", project.code)
     known = project.code in TABLE["query"]
     state = _STATES.get(means.end, JobState.RUNNING)
     ended = state in (JobState.FAILED, JobState.GONE)
-    words = redacted(project.message or "").rstrip(". ")
+    text = redacted(project.message or "").rstrip(". ")
     outputs = chosen(project, ref) if state is JobState.READY else ()
-    # A code that nobody documented does not end a paid job at once, nor does an empty answer finish it.
+    # One undocumented code does not end a paid job, and one answer without clips does not finish it.
     doubted = UNKNOWN_BELIEVED if ended and not known else 1
     if state is JobState.READY and not project.videos:
         doubted = 2
     return JobStatus(
         state=state,
-        vendor_status=f"{project.code} {means.words}",
+        vendor_status=f"{project.code} {means.text}",
         known=known,
         outputs=outputs,
-        error=(f"{words}; " if words else "") + (means.remedy or means.words) if ended else None,
+        error=(f"{text}; " if text else "") + (means.remedy or means.text) if ended else None,
         charged="maybe",
         blame=means.blame if state is JobState.FAILED else "unknown",
         believed_after=doubted,
@@ -319,8 +321,8 @@ def project_status(project: VizardProject, ref: JobRef) -> JobStatus:
     )
 
 
-def chosen_anew(status: JobStatus, ref: JobRef) -> JobStatus:
-    """Return a status with the clips that ``ref`` asks for, where it was read by another ref."""
+def with_clips_for(status: JobStatus, ref: JobRef) -> JobStatus:
+    """Return a status with the clips that ``ref`` asks for, though it was read with another ref."""
     project = status.answer
     if status.state is not JobState.READY or not isinstance(project, VizardProject):
         return status
@@ -328,19 +330,19 @@ def chosen_anew(status: JobStatus, ref: JobRef) -> JobStatus:
 
 
 def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus]:
-    """Return the project's id and how it is, from the body of the vendor's one call to a webhook.
+    """Return a project's id and status from the body of the one request that the vendor sends to a webhook.
 
-    It is the same JSON as the answer of a query, without a signature: anybody can send it, so it is a
-    hint to look at the project and no proof.
+    The body is the JSON of a query's answer, and nothing is signed. Anybody can send it, so it is only a hint
+    to check the project.
 
-    :raises InputError: when it is not about a project.
+    :raises InputError: when the body is not about a project.
     """
     try:
-        told = parsed(body) if isinstance(body, (bytes, str)) else clean(body)
-        project = VizardProject.model_validate(told)
+        found = parsed(body) if isinstance(body, (bytes, str)) else clean(body)
+        project = VizardProject.model_validate(found)
     except (ValueError, RecursionError):
         raise InputError(
-            "This is not what Vizard sends to a webhook: not JSON with a code.", fate=""
+            "This is not what Vizard sends to a webhook: it is not JSON with a code.", fate=""
         ) from None
     if not project.project_id:
         raise InputError("This is not what Vizard sends to a webhook: it names no project.", fate="")
@@ -350,14 +352,6 @@ def parse_webhook(body: bytes | str | Mapping[str, Any]) -> tuple[str, JobStatus
 
 def _query_path(project_id: str) -> str:
     return f"/project/query/{quote(project_id, safe='')}"
-
-
-def _object(answer: Answer) -> dict[str, Any] | None:
-    try:
-        body = answer.json()
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) else None
 
 
 def _code(body: Mapping[str, Any] | None) -> int | None:
@@ -370,13 +364,13 @@ def _code(body: Mapping[str, Any] | None) -> int | None:
         return None
 
 
-def _says(answer: Answer) -> bool:
-    body = _object(answer) or {}
+def _has_text(answer: Answer) -> bool:
+    body = json_object(answer) or {}
     return bool(body.get("errMsg") or body.get("message"))
 
 
 def _link(project: VizardProject, output: Output) -> str | None:
-    """Return the URL of a clip: by its id, or where there is none (the oldest API) by place and title."""
+    """Return the URL of a clip, found by its id or, in the oldest API without ids, by its index and title."""
     clips = project.clips()
     wanted = output.details.get("video_id")
     if wanted is not None:

@@ -1,7 +1,7 @@
-"""Vizard's business codes: what each means, by the call that it answers.
+"""Vizard's business codes, and what each means for the call that it answers.
 
 They come with HTTP 200, in ``code`` at the top of the JSON. Sources: the vendor's documents of 2024-08 to
-2026-10; where those disagree (4005), the newest is followed. What is not in the table is not known.
+2026-10. Where those disagree (4005), the table follows the newest. Other codes are not known.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ CallName = Literal["create", "query", "accounts", "publish", "caption"]
 DONE: Final = 2000
 PROCESSING: Final = 1000
 
-#: Seconds after which a create that was over the limit is sent again: three are allowed in a minute and
-#: twenty in an hour, and the answer does not tell which of the two is used up.
+#: Seconds after which a purchase that was over the limit is sent again. Three are allowed in a minute and
+#: twenty in an hour, and the answer does not say which of the two limits was reached.
 LIMIT_WAIT: Final = 61.0
 #: The same for calls whose limits are not published.
 OTHER_LIMIT_WAIT: Final = 60.0
 
 
 class End(Enum):
-    """What a code means for the one who called."""
+    """What a code means for the caller."""
 
     DONE = "go on"
     RUNNING = "check again later"
@@ -34,23 +34,23 @@ class End(Enum):
     REFUSED = "refused; nothing was bought"
     FAILED = "the job failed"
     GONE = "there is no such job"
-    LOST = "what became of it is not known"
+    LOST = "its outcome is unknown"
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """A code's end, in words, and what a person can do.
+    """A code's outcome, its explanation, and what a person can do.
 
     :param blame: whose fault a failed job is.
     """
 
     end: End
-    words: str
+    text: str
     remedy: str = ""
     blame: Literal["input", "vendor", "unknown"] = "input"
 
     def __str__(self) -> str:
-        return f"{self.words}. {self.remedy}" if self.remedy else self.words
+        return f"{self.text}. {self.remedy}" if self.remedy else self.text
 
 
 _URL = (
@@ -64,11 +64,11 @@ _EVERYWHERE = {
     4001: Meaning(End.ACCOUNT, "the API key is invalid", _KEY),
     4003: Meaning(End.WAIT, "too many requests", "3 projects may be created in a minute and 20 in an hour"),
 }
-_PARAMETER = Meaning(End.REFUSED, "a parameter is invalid", "Correct it as the vendor's words say")
-_ILLEGAL = Meaning(End.REFUSED, "a parameter is illegal", "Correct it as the vendor's words say")
+_PARAMETER = Meaning(End.REFUSED, "a parameter is invalid", "Correct it as the vendor's message says")
+_ILLEGAL = Meaning(End.REFUSED, "a parameter is illegal", "Correct it as the vendor's message says")
 _MINUTES = Meaning(End.ACCOUNT, "the account has too few minutes left", _PLAN)
 
-#: What is wrong with a source, said at once or only once the project is looked at.
+#: What is wrong with a source. Vizard says so at the purchase, or only at a later status check.
 _SOURCES: Mapping[int, tuple[str, str]] = {
     4004: ("the video's format is not supported", "Vizard takes mp4, 3gp, avi and mov"),
     4005: (
@@ -135,7 +135,7 @@ TABLE: Final[Mapping[CallName, Mapping[int, Meaning]]] = {
 
 
 def meaning(call: CallName, code: int) -> Meaning:
-    """Return what a code means; one that is not documented leaves what became of the call open."""
+    """Return what a code means. A code that is not documented leaves the outcome of the call open."""
     found = TABLE[call].get(code)
     if found is not None:
         return found

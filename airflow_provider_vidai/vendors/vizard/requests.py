@@ -1,4 +1,4 @@
-"""What Vizard's requests hold; the rules of each field are the vendor's own.
+"""The requests for Vizard's clips. The rules of each field are the vendor's own.
 
 Sources: the vendor's documents (basic, advanced and publish settings, 2026-03 to 2026-10), its skills of
 2026-04, and the history of its older documents.
@@ -12,7 +12,6 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,8 +21,9 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_provider_vidai.arguments import agreed
+from airflow_provider_vidai.arguments import agreed, as_text, as_whole
 from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.vendors.fields import Mark, Number, Request, Switch, Text, Whole
 from airflow_provider_vidai.vendors.vizard.values import (
     ASPECT_RATIOS,
     CLIP_MODELS,
@@ -38,12 +38,12 @@ from airflow_provider_vidai.vendors.vizard.values import (
 #: The longest source, in seconds, and the largest, in bytes (documents of 2026; 360 min and 8 GB in 2024).
 LONGEST: Final = 600 * 60.0
 LARGEST: Final = 10 * 1000**3
-#: The longest source that is edited and not clipped, in seconds.
+#: The longest source of ``mode="edit"``, in seconds.
 LONGEST_EDIT: Final = 180.0
 
 FILE: Final = SOURCES["file"]
 
-#: The names of fields on the wire, which scripts for the HTTP API have.
+#: The vendor's own names of fields, which scripts for the HTTP API use.
 WIRE_NAMES: Final[Mapping[str, str]] = {
     "videoUrl": "video_url",
     "videoType": "source",
@@ -56,17 +56,20 @@ WIRE_NAMES: Final[Mapping[str, str]] = {
 
 
 def number_of(words: Mapping[str, int], *, others: bool = False) -> Callable[[Any], int]:
-    """Return a reader of a word or of the vendor's own number for it.
+    """Return a reader of a name, or of the vendor's own number for it.
 
-    :param others: let numbers through that have no word yet.
+    :param others: whether to accept numbers that have no name yet.
     """
 
     def read(value: Any) -> int:
-        text = "" if isinstance(value, bool) else str(value).strip().lower()
-        number = words.get(text)
-        if number is None and text.isdecimal() and (int(text) in words.values() or others):
-            number = int(text)
-        if number is None:
+        number = words.get(str(value).strip().lower())
+        if number is not None:
+            return number
+        try:
+            number = as_whole(value)
+        except ValueError:
+            number = None
+        if number is None or (number not in words.values() and not others):
             raise ValueError(f"must be one of {', '.join(dict.fromkeys(words))}")
         return number
 
@@ -78,27 +81,13 @@ def _lengths(value: Any) -> list[int]:
     given = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
     read = number_of(LENGTHS)
     found = sorted({read(item) for item in given})
+    # Vizard refuses "auto" together with another length (code 4006).
     if not found or (0 in found and len(found) > 1):
         raise ValueError(f"must be 'auto' alone, or some of {', '.join(list(LENGTHS)[1:])}")
     return found
 
 
-def _switch(value: Any) -> bool:
-    words = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
-    found = words.get(str(value).strip().lower())
-    if found is None:
-        raise ValueError("must be true or false")
-    return found
-
-
-def whole(value: Any) -> Any:
-    """Return a number that may have come as text; a truth is none."""
-    if isinstance(value, bool):
-        raise ValueError("must be a whole number")
-    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
-
-
-def _words(value: Any) -> Any:
+def _joined(value: Any) -> Any:
     value = literal(value)
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
 
@@ -117,36 +106,34 @@ def _web_url(value: str) -> str:
     return value
 
 
-Switch = Annotated[bool, BeforeValidator(_switch)]
-Id = Annotated[int, BeforeValidator(whole), Field(gt=0)]
-Text = Annotated[str, Field(min_length=1)]
+Id = Annotated[Whole, Field(gt=0)]
 
 
-class ProjectRequest(BaseModel):
+class ProjectRequest(Request):
     """A long video to clip, or a short one to edit: the fields of ``/project/create`` by readable names.
 
-    :param video_url: http(s), or (until it is signed) a storage URI or path.
+    :param video_url: http(s). Until the hook signs it, it may also be a storage URI or path.
     :param source: one of :data:`~airflow_provider_vidai.vendors.vizard.values.SOURCES`, or its number;
-        by default what the URL's host tells.
-    :param ext: of a file; by default what the URL's path ends with.
+        by default found from the URL's host.
+    :param ext: file type; by default what the URL's path ends with.
     :param mode: ``clips``, or ``edit`` for a source of up to three minutes.
     :param max_clips: 1 to 100, the best by viral score.
-    :param keywords: what the clips shall be about; none may be found.
-    :param template_id: of a brand template, whose ratio must be ``aspect_ratio``.
+    :param keywords: the subjects of the clips; there may be no such clips.
+    :param template_id: id of a brand template, whose ratio must be ``aspect_ratio``.
     """
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, validate_default=True)
 
-    video_url: Annotated[Text, Field(repr=False)]
+    video_url: Annotated[Text, Mark.MEDIA, Field(repr=False)]
     source: Annotated[int, BeforeValidator(number_of(SOURCES, others=True)), Field(gt=0)] | None = None
-    ext: str | None = None
-    language: Annotated[str, BeforeValidator(language_code), Field(min_length=1)] = "auto"
+    ext: Annotated[str, BeforeValidator(as_text)] | None = None
+    language: Annotated[Text, BeforeValidator(language_code)] = "auto"
     mode: Annotated[Literal["clips", "edit"], BeforeValidator(_mode)] = "clips"
     prefer_length: Annotated[list[int], BeforeValidator(_lengths)] | None = None
     aspect_ratio: Annotated[int, BeforeValidator(number_of(ASPECT_RATIOS))] | None = None
     template_id: Id | None = None
-    max_clips: Annotated[int, BeforeValidator(whole), Field(ge=1, le=100)] | None = None
-    keywords: Annotated[Text, BeforeValidator(_words)] | None = None
+    max_clips: Annotated[Whole, Field(ge=1, le=100)] | None = None
+    keywords: Annotated[Text, BeforeValidator(_joined), Mark.LIST] | None = None
     remove_silence: Switch | None = None
     subtitles: Switch | None = None
     headline: Switch | None = None
@@ -155,12 +142,12 @@ class ProjectRequest(BaseModel):
     auto_broll: Switch | None = None
     project_name: Text | None = None
     clip_model: Text | None = None
-    webhook_url: str | None = Field(default=None, repr=False)
+    webhook_url: Annotated[str | None, Mark.MEDIA] = Field(default=None, repr=False)
 
     @model_validator(mode="before")
     @classmethod
     def _by_one_name(cls, values: Any) -> Any:
-        """Take the names on the wire too."""
+        """Take the vendor's own names, too."""
         if not isinstance(values, Mapping):
             return values
         named = {name: value for name, value in values.items() if name not in WIRE_NAMES}
@@ -181,24 +168,24 @@ class ProjectRequest(BaseModel):
 
     @field_validator("source")
     @classmethod
-    def _or_what_the_host_tells(cls, value: int | None, info: ValidationInfo) -> int | None:
+    def _by_default_from_the_host(cls, value: int | None, info: ValidationInfo) -> int | None:
         url = info.data.get("video_url", "")
         if value not in (None, FILE) and not _is_web(url):
-            raise ValueError("files in a storage are of source 'file'")
+            raise ValueError("must be 'file' for a file in a storage")
         return source_of(url) if value is None else value
 
     @field_validator("ext")
     @classmethod
-    def _or_what_the_path_tells(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _by_default_from_the_path(cls, value: str | None, info: ValidationInfo) -> str | None:
         if info.data.get("source") != FILE:
             return None
         path = info.data.get("video_url", "")
-        if _is_web(path):  # elsewhere "#", "?" and "%" are letters of a name
+        if _is_web(path):  # in a storage path, "#", "?" and "%" are ordinary characters
             path = unquote(urlsplit(path).path)
         found = (value or PurePosixPath(path).suffix).lstrip(".").lower()
         if found not in EXTENSIONS:
             raise ValueError(
-                f"must be one of {', '.join(EXTENSIONS)}, and neither it nor the path of video_url says one"
+                f"must be one of {', '.join(EXTENSIONS)}, as the path of video_url ends with none of them"
                 if value is None
                 else f"must be one of {', '.join(EXTENSIONS)}"
             )
@@ -213,14 +200,14 @@ class ProjectRequest(BaseModel):
 
     @property
     def in_storage(self) -> bool:
-        """Whether the source is a file that must be signed before the vendor can fetch it."""
+        """Whether the source is a file in a storage, for which the hook must sign a URL."""
         return not _is_web(self.video_url)
 
     def check_source(self, *, seconds: float | None, size: int) -> None:
-        """Hold a source that can be read against the vendor's limits.
+        """Check a source that can be read against the vendor's limits.
 
         :param size: bytes.
-        :raises ValueError: saying which it exceeds.
+        :raises ValueError: says which limit it exceeds.
         """
         longest = LONGEST_EDIT if self.mode == "edit" else LONGEST
         if seconds is not None and seconds > longest:
@@ -232,18 +219,19 @@ class ProjectRequest(BaseModel):
             raise ValueError(f"has {size / 1e9:.1f} GB, and Vizard takes {LARGEST / 1e9:.0f}")
 
     def notices(self) -> list[str]:
-        """Return what a person should know about the request though it is sent."""
+        """Return what a person should know about the request, which is sent nevertheless."""
         found = [language_notice(self.language)]
         if self.source not in SOURCES.values():
-            found.append(f"source {self.source} is not one that was documented when this was written.")
+            found.append(f"source {self.source} was not documented when this package was written.")
         if self.source == SOURCES["rumble"]:
             found.append("Vizard no longer lists Rumble; a refusal costs nothing.")
         if self.clip_model and self.clip_model not in CLIP_MODELS:
-            found.append(f"clip_model {self.clip_model!r} is sent as it is; known are {CLIP_MODELS}.")
+            known = ", ".join(CLIP_MODELS)
+            found.append(f"clip_model {self.clip_model!r} is sent as it is; the known ones are {known}.")
         return [notice for notice in found if notice]
 
     def body(self) -> dict[str, JsonValue]:
-        """Return the JSON body; what was not given is left to the vendor."""
+        """Return the JSON body by the vendor's own names. The vendor decides what is not given."""
         switches = {
             "removeSilenceSwitch": self.remove_silence,
             "subtitleSwitch": self.subtitles,
@@ -252,6 +240,8 @@ class ProjectRequest(BaseModel):
             "highlightSwitch": self.highlight_keywords,
             "autoBrollSwitch": self.auto_broll,
         }
+        # getClips=0 means "edit", and preferLength [0] means "auto": clipping requires the field, and editing
+        # takes neither it nor maxClipNumber nor keywords.
         clipping = self.mode == "clips"
         lengths: list[JsonValue] = [*(self.prefer_length or [0])]
         body: dict[str, JsonValue] = {
@@ -273,20 +263,20 @@ class ProjectRequest(BaseModel):
         return {name: value for name, value in body.items() if value is not None}
 
 
-class Choice(BaseModel):
-    """Which of a project's clips a task wants; it changes nothing about what is bought.
+class Choice(Request):
+    """Which of a project's clips a task wants. It does not change what is bought.
 
-    :param min_viral_score: of 10.
-    :param drop_source: leave out a copy of the source.
+    :param min_viral_score: 0 to 10.
+    :param drop_source: whether to leave out copies of the source.
     """
 
-    min_viral_score: Annotated[float, Field(ge=0, le=10)] | None = None
+    min_viral_score: Annotated[Number, Field(ge=0, le=10)] | None = None
     drop_source: Switch = False
-    max_clips: Annotated[int, BeforeValidator(whole), Field(ge=1, le=100)] | None = None
+    max_clips: Annotated[Whole, Field(ge=1, le=100)] | None = None
 
 
 def source_of(url: str) -> int:
-    """Return the number of the platform that a URL's host belongs to; any other is a file's."""
+    """Return the number of the platform that a URL's host belongs to; any other host serves a file."""
     host = (urlsplit(url).hostname or "").lower() if _is_web(url) else ""
     for domain, name in SOURCE_HOSTS.items():
         if host == domain or host.endswith(f".{domain}"):

@@ -1,50 +1,33 @@
-"""What Vizard is told about a clip: to publish it, or to write a caption for it; and which clip is meant."""
+"""The requests to publish a clip or to write a caption for it, and the clip that an argument means."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue
 
+from airflow_provider_vidai.arguments import as_text
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.text import literal, validated
 from airflow_provider_vidai.redaction import redacted, shown
+from airflow_provider_vidai.vendors.fields import Request, Text, as_moment
 from airflow_provider_vidai.vendors.vizard.answers import SocialAccount
-from airflow_provider_vidai.vendors.vizard.requests import Id, Text, number_of
+from airflow_provider_vidai.vendors.vizard.requests import Id, number_of
 from airflow_provider_vidai.vendors.vizard.values import CAPTION_LIMITS, PLATFORMS, TONES, VOICES
 
-#: The longest title, which only YouTube shows, in characters.
+#: The longest title in characters. Only YouTube shows titles.
 LONGEST_TITLE: Final = 100
-#: The longest caption of any platform, in characters.
+#: The longest caption of all platforms, in characters.
 LONGEST_CAPTION: Final = max(CAPTION_LIMITS.values())
-# Numbers of seconds stay below this until the year 5138; of milliseconds they are above it since 1973.
-_MILLISECONDS = 1e11
 
 
-def _moment(value: Any) -> Any:
-    """Return milliseconds since the epoch, as the wire has them.
-
-    Takes a datetime, ISO 8601 text (UTC unless it says otherwise), and seconds or milliseconds.
-    """
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return round(value if value >= _MILLISECONDS else value * 1000)
-    text = re.sub(r"[zZ]$", "+00:00", str(value).strip())  # Python 3.10 knows no Z
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("must be a moment, such as 2026-12-24T18:00:00+01:00") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return round(moment.timestamp() * 1000)
+def _milliseconds(value: Any) -> int:
+    return round(as_moment(value).timestamp() * 1000)
 
 
-class PublishRequest(BaseModel):
+class PublishRequest(Request):
     """A clip to publish.
 
     :param caption: "" has Vizard write caption and hashtags.
@@ -52,13 +35,13 @@ class PublishRequest(BaseModel):
     :param publish_at: milliseconds since the epoch; None publishes at once.
     """
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     video_id: Id
     social_account_id: Text
-    caption: Annotated[str, Field(max_length=LONGEST_CAPTION)] = ""
+    caption: Annotated[str, BeforeValidator(as_text), Field(max_length=LONGEST_CAPTION)] = ""
     title: Annotated[Text, Field(max_length=LONGEST_TITLE)] | None = None
-    publish_at: Annotated[int, BeforeValidator(_moment), Field(gt=0)] | None = None
+    publish_at: Annotated[int, BeforeValidator(_milliseconds), Field(gt=0)] | None = None
 
     def body(self) -> dict[str, JsonValue]:
         """Return the JSON body."""
@@ -72,7 +55,7 @@ class PublishRequest(BaseModel):
         return {name: value for name, value in body.items() if value is not None}
 
 
-class CaptionRequest(BaseModel):
+class CaptionRequest(Request):
     """A caption to write for a clip."""
 
     model_config = ConfigDict(extra="forbid")
@@ -93,28 +76,31 @@ class CaptionRequest(BaseModel):
 
 
 def clip_checked(request: PublishRequest, account: SocialAccount) -> list[str]:
-    """Hold what is to be published against the account it goes to; return what a person should know.
+    """Check what is to be published against its account; return what a person should know.
 
-    :raises InputError: when the account can't publish, or the caption is too long for it.
+    Vizard accepts a publishing that fails later on the platform, and never reports that. So what is known to
+    fail is refused here.
+
+    :raises InputError: when the account cannot publish, or the caption is too long for its platform.
     """
     platform = (account.platform or "").strip().lower()
     status = (account.status or "active").strip().lower()
     if status != "active":
         raise InputError(
             f"social_account_id: the {platform} account {account.id} is {status!r} in Vizard"
-            f"{' (beyond what the plan allows)' if status == 'locked' else ''}: connect it again, or take "
-            "another."
+            f"{' (beyond what the plan allows)' if status == 'locked' else ''}. Connect it again, or choose "
+            "another account."
         )
     most = CAPTION_LIMITS.get(platform)
     if most is not None and len(request.caption) > most:
-        raise InputError(f"caption has {len(request.caption)} characters, and {platform} takes {most}.")
+        raise InputError(f"caption has {len(request.caption)} characters, but {platform} takes {most}.")
     notices = []
     if request.title and platform and platform != "youtube":
-        notices.append(f"title is for YouTube, and {account.id} is on {platform}: it is not shown.")
+        notices.append(f"title is for YouTube only: {platform} (account {account.id}) does not show it.")
     if platform in ("twitter", "x") and redacted(request.caption) != request.caption:
         notices.append(
-            "A post on X with a URL costs 10 credits, taken when it is published; without them it silently "
-            "is not."
+            "A post on X with a URL costs 10 credits when it is published. Without enough credits, Vizard "
+            "silently does not publish it."
         )
     return notices
 
@@ -122,9 +108,9 @@ def clip_checked(request: PublishRequest, account: SocialAccount) -> list[str]:
 def clip_output(value: Any) -> Output:
     """Return the clip that an operator's ``clip`` argument names.
 
-    :param value: one of a job's outputs, what was made of it with its ``video_id``, their text, or a bare
+    :param value: one of a job's outputs, a dict with its ``video_id``, the text of either, or a bare
         ``video_id``.
-    :raises InputError: when it names none.
+    :raises InputError: when it names no clip.
     """
     value = literal(value)
     if isinstance(value, Output):
@@ -145,11 +131,11 @@ def clip_output(value: Any) -> Output:
 
 
 def video_id_of(clip: Any) -> str:
-    """Return the id by which a clip is captioned and published.
+    """Return the id of a clip, which captions and publishing need.
 
-    :raises InputError: when it has none.
+    :raises InputError: when the clip has none.
     """
     video_id = clip_output(clip).details.get("video_id")
     if not video_id:
-        raise InputError("clip: it has no video_id, which captions and publishing need.")
+        raise InputError("clip has no video_id, which captions and publishing need.")
     return str(video_id)

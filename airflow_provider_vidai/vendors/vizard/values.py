@@ -1,11 +1,11 @@
-"""The words for Vizard's numbers and codes: as data."""
+"""The names of Vizard's numbers and codes, as data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-#: ``videoType``; 8 was listed in 2025 and is no more, 13 and 14 are the newest.
+#: ``videoType``. 8 was listed in 2025 and no longer is; 13 and 14 are the newest.
 SOURCES: Final[Mapping[str, int]] = {
     "file": 1,
     "youtube": 2,
@@ -23,7 +23,7 @@ SOURCES: Final[Mapping[str, int]] = {
     "dropbox": 13,
     "instagram": 14,
 }
-#: Whose a host is, with all hosts below it. The hosts by which platforms serve plain files are not here.
+#: The platform of a host and of all hosts below it. Hosts from which platforms serve plain files are omitted.
 SOURCE_HOSTS: Final[Mapping[str, str]] = {
     "youtube.com": "youtube",
     "youtu.be": "youtube",
@@ -44,7 +44,7 @@ SOURCE_HOSTS: Final[Mapping[str, str]] = {
 }
 #: ``ext``: the file types that the vendor takes.
 EXTENSIONS: Final = ("mp4", "3gp", "avi", "mov")
-#: ``preferLength``; auto is never given together with another.
+#: ``preferLength``. "auto" must be alone.
 LENGTHS: Final[Mapping[str, int]] = {"auto": 0, "<30s": 1, "30-60s": 2, "60-90s": 3, "90s-3min": 4}
 #: ``ratioOfClip``; the vendor's default is 9:16.
 ASPECT_RATIOS: Final[Mapping[str, int]] = {"9:16": 1, "1:1": 2, "4:5": 3, "16:9": 4}
@@ -77,7 +77,7 @@ CAPTION_LIMITS: Final[Mapping[str, int]] = {
     "x": 280,
 }
 
-#: ``lang``: the list of 2024-08, and ``auto``. Hebrew and Malay have codes of the vendor's own.
+#: ``lang``: the list of 2024-08, and ``auto``. The codes of Hebrew and Malay are the vendor's own.
 LANGUAGES: Final[Mapping[str, str]] = {
     "auto": "detected by Vizard",
     "en": "English",
@@ -117,17 +117,17 @@ LANGUAGES: Final[Mapping[str, str]] = {
 }
 _CODES = {code.lower(): code for code in LANGUAGES}
 _CODES |= {name.lower(): code for code, name in LANGUAGES.items() if name.isalpha()}
-# What others call the two; and what a person writes for the two kinds of Mandarin.
+# The usual codes of Hebrew and Malay, and what people write for Mandarin and Norwegian.
 _CODES |= {"he": "iw", "ms": "mal", "mandarin": "zh", "chinese": "zh", "zh-cn": "zh", "nb": "no"}
 
 
 def language_code(value: Any) -> Any:
-    """Return the vendor's code for a code or an English name; an unknown one as it is."""
+    """Return the vendor's code for a code or an English name. Unknown values are returned as they are."""
     return _CODES.get(value.strip().lower().replace("_", "-"), value) if isinstance(value, str) else value
 
 
 def language_notice(code: str) -> str | None:
-    """Return what to say about a code that is not in the newest list."""
+    """Return a message about a code that is not in the newest list; None for a code that is."""
     if code in LANGUAGES:
         return None
     return f"language {code!r} is not in Vizard's list ({', '.join(LANGUAGES)}): it is sent as it is."
