@@ -8,8 +8,10 @@ file as it arrives (:class:`Ending`) and a stored one by reading only its struct
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import IO
+
+from airflow_provider_vidai.jobs.media_types import recognized
 
 #: Asks for (offset, size); gets fewer bytes only at the end of the file, None for an offset beyond it.
 Walk = Generator[tuple[int, int], bytes | None, bool | None]
@@ -242,16 +244,17 @@ def _element(header: bytes) -> tuple[int, int | None, int] | None:
     return name, None if size == (1 << bits) - 1 else size, first + second
 
 
-_FORMATS: tuple[tuple[int, bytes, Callable[[], Walk]], ...] = (
-    *((4, box, _boxes) for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp")),
-    (0, b"\x89PNG\r\n\x1a\n", _png),
-    (0, b"\xff\xd8\xff", _jpeg),
-    (0, b"GIF8", _gif),
-    (0, b"RIFF", _riff),
-    (0, b"OggS", _ogg),
-    (0, b"\x1aE\xdf\xa3", _ebml),
-    *((0, mark, _mp3) for mark in (b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")),
-)
+#: How each container in the table of media types ends; of the others it is not known.
+_WALKS: Mapping[str, Callable[[], Walk]] = {
+    **dict.fromkeys(("mp4", "heif", "avif"), _boxes),
+    **dict.fromkeys(("webp", "avi", "wav"), _riff),
+    "png": _png,
+    "jpeg": _jpeg,
+    "gif": _gif,
+    "ogg": _ogg,
+    "matroska": _ebml,
+    "mp3": _mp3,
+}
 
 
 class Ending:
@@ -313,7 +316,6 @@ def is_whole(file: IO[bytes], size: int) -> bool | None:
 
 def _whole() -> Walk:
     head = yield 0, 12
-    for at, mark, walk in _FORMATS:
-        if (head or b"")[at : at + len(mark)] == mark:
-            return (yield from walk())
-    return None
+    row = recognized(head or b"")
+    walk = _WALKS.get(row.container) if row else None
+    return (yield from walk()) if walk else None

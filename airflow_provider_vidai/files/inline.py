@@ -10,8 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.files.intake import checked, checked_source, kinds_for
-from airflow_provider_vidai.files.media_types import HEAD, described, type_of, type_of_name
 from airflow_provider_vidai.files.storage import shown_name, source
+from airflow_provider_vidai.jobs.media_types import HEAD, described, type_of, type_of_name
 
 _DATA = re.compile(r"data:[^,]*,", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)

@@ -9,9 +9,16 @@ from typing import IO, Final
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.files.ending import is_whole
-from airflow_provider_vidai.files.media_types import HEAD, described, type_of, type_of_name
 from airflow_provider_vidai.files.probe import EXOTIC, Media, probe
 from airflow_provider_vidai.files.storage import Source, shown_name
+from airflow_provider_vidai.jobs.media_types import (
+    HEAD,
+    described,
+    recognized,
+    same_container,
+    type_as_sound,
+    type_of_name,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +56,10 @@ def checked(
     wanted = kinds_for(field) if kinds is None else kinds
     called = f"{field}: {shown_name(name)}" if field else shown_name(name)
     head = file.read(HEAD)
-    found = type_of(head)
-    if found is None or found.partition("/")[0] not in _ANY:
+    row = recognized(head)
+    if row is None or row.kind not in _ANY:
         raise InputError(f"{called} is {described(head)}, not {_listed(wanted)}.")
+    found = row.name
     if is_whole(file, size) is False:
         raise InputError(f"{called} was cut: the file ends within one of its parts.")
     file.seek(0)
@@ -62,8 +70,8 @@ def checked(
     _check_kind(media, found, wanted, called)
     if media.kind != "image" and media.duration is not None and media.duration <= 0:
         raise InputError(f"{called} lasts 0 seconds.")
-    _compare(found, name, called)
-    return Checked(_told_type(found, media), media)
+    _warn_of_name(found, name, called)
+    return Checked(type_as_sound(found) if media.kind == "audio" else found, media)
 
 
 def checked_source(file: Source, *, field: str, kinds: Sequence[str] | None = None) -> Checked:
@@ -80,28 +88,12 @@ def _check_kind(media: Media, found: str, wanted: Sequence[str], called: str) ->
     raise InputError(f"{called} is {_ARTICLE[media.kind]} ({found}), and {_listed(wanted)} is needed.")
 
 
-def _told_type(found: str, media: Media) -> str:
-    """Return the type that is sent: that of an MP4 or WebM with nothing but sound is that of sound."""
-    changed = {"video/mp4": "audio/mp4", "video/webm": "audio/webm", "video/ogg": "audio/ogg"}
-    return changed.get(found, found) if media.kind == "audio" else found
-
-
-def _compare(found: str, name: str, called: str) -> None:
+def _warn_of_name(found: str, name: str, called: str) -> None:
     promised = type_of_name(name)
-    if promised and promised != found and {promised, found} not in _ALIKE:
-        log.warning("%s is called %s, but is %s; it is taken as what it is.", called, promised, found)
-
-
-#: Pairs that one extension stands for.
-_ALIKE: Final = (
-    {"video/mp4", "video/quicktime"},
-    {"video/mp4", "video/x-m4v"},
-    {"video/mp4", "audio/mp4"},
-    {"video/webm", "audio/webm"},
-    {"video/webm", "video/x-matroska"},
-    {"image/heic", "image/heif"},
-    {"audio/wav", "audio/x-wav"},
-)
+    if promised and not same_container(promised, found):
+        log.warning(
+            "%s is named as %s, but its bytes are %s; it is sent as what it is.", called, promised, found
+        )
 
 
 def _listed(kinds: Sequence[str]) -> str:

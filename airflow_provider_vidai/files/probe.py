@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from airflow_provider_vidai.files.media_types import HEAD, type_of
 from airflow_provider_vidai.files.pictures import picture_size, turned_by
+from airflow_provider_vidai.jobs.media_types import HEAD, type_of
 
 if TYPE_CHECKING:
     from av import Packet

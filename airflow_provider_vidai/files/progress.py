@@ -43,7 +43,7 @@ class Progress:
         self._hasher = threading.Thread(target=self._hash, daemon=True, name="sha256")
         self._hasher.start()
 
-    def took(self, chunk: bytes | memoryview) -> None:
+    def count(self, chunk: bytes | memoryview) -> None:
         """Count a chunk that was written; a view of a buffer must not change until that is spent."""
         self.ending.feed(chunk)
         self._chunks.put(chunk)

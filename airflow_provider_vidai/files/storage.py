@@ -193,7 +193,7 @@ def write_whole(path: ObjectStoragePath, content: bytes) -> None:
 
     :raises TransferError: when it could not be written.
     """
-    with landing(path) as target:
+    with pending_file(path) as target:
         target.write(content)
         target.commit()
 
@@ -217,7 +217,7 @@ def public_uri(path: ObjectStoragePath) -> str:
     return f"{path.protocol}://{path.path.lstrip('/')}"
 
 
-def landed_at(path: ObjectStoragePath) -> dict[str, str]:
+def location(path: ObjectStoragePath) -> dict[str, str]:
     """Return where a file was landed: ``{uri, path}``.
 
     ``uri`` is what the file is called everywhere, without credentials. ``path`` is what the next task reads
@@ -241,7 +241,7 @@ def write_text(text: str, destination: str, stem: str) -> dict[str, Any]:
     write_whole(path, data)
     log.info("Landed %s, %d bytes of text", shown_name(public_uri(path)), len(data))
     return {
-        **landed_at(path),
+        **location(path),
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
         "complete": True,
@@ -249,7 +249,7 @@ def write_text(text: str, destination: str, stem: str) -> dict[str, Any]:
     }
 
 
-class Landing:
+class PendingFile:
     """A file being written that nobody sees until it is whole.
 
     On local disks it is a hidden sibling that is renamed; elsewhere the store's own uncommitted
@@ -331,9 +331,9 @@ class Landing:
 
 
 @contextlib.contextmanager
-def landing(path: ObjectStoragePath) -> Iterator[Landing]:
+def pending_file(path: ObjectStoragePath) -> Iterator[PendingFile]:
     """Write a file that is committed by the caller, or discarded when anything goes wrong."""
-    target = Landing(path)
+    target = PendingFile(path)
     try:
         target.open()
         yield target

@@ -47,7 +47,7 @@ def refused(task: Task, cause: type[Exception]) -> str:
         task.run()
     assert isinstance(caught.value.__cause__, cause)
     said = str(caught.value)
-    assert f"fewer than the {LEAST} of min_bytes" in said
+    assert f"fewer than min_bytes ({LEAST})" in said
     assert "may be a placeholder" in said
     return said
 

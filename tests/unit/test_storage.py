@@ -18,8 +18,8 @@ from airflow_provider_vidai.files.storage import (
     CHUNK,
     WRITE_BACK,
     destination_path,
-    landed_at,
-    landing,
+    location,
+    pending_file,
     public_uri,
     source,
     storage_path,
@@ -35,7 +35,7 @@ class Boom(Exception):
 
 def land(uri: str, *pieces: bytes, trouble: BaseException | None = None) -> None:
     """Land a file of ``pieces``, or run into ``trouble`` before the commit."""
-    with landing(storage_path(uri)) as target:
+    with pending_file(storage_path(uri)) as target:
         for piece in pieces:
             target.write(piece)
         if trouble:
@@ -67,7 +67,7 @@ def test_a_source_is_read_in_pieces_and_knows_its_size(folder: tuple, tmp_path: 
     uri, _ = folder
     content = os.urandom(2 * CHUNK + 17)
     path = storage_path(f"{uri}/my clip #1 é.mp4")
-    with landing(path) as target:
+    with pending_file(path) as target:
         target.write(content)
         target.commit()
     file = source(f"{uri}/my clip #1 é.mp4")
@@ -224,7 +224,7 @@ def test_a_very_long_title_is_cut() -> None:
 def test_a_long_title_in_any_script_fits_a_file_name(tmp_path: Path) -> None:
     path = destination_path(f"{tmp_path}/", "漢" * 300, ".mp4")
     assert len(path.name.encode()) <= 255
-    with landing(path) as target:
+    with pending_file(path) as target:
         target.write(b"x")
         target.commit()
 
@@ -281,7 +281,7 @@ def test_a_local_files_path_is_its_uri(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_path_holds_no_password(tmp_path: Path) -> None:
     pytest.importorskip("s3fs")
     path = storage_path("s3://AKIA:s3cr3t@bucket/a.mp4")
-    assert landed_at(path) == {"uri": "s3://bucket/a.mp4", "path": "s3://bucket/a.mp4"}
+    assert location(path) == {"uri": "s3://bucket/a.mp4", "path": "s3://bucket/a.mp4"}
 
 
 # --- landing ----------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def test_a_path_holds_no_password(tmp_path: Path) -> None:
 def test_nothing_is_there_before_the_commit_and_the_whole_file_after_it(folder: tuple) -> None:
     uri, names = folder
     path = storage_path(f"{uri}/a.mp4")
-    with landing(path) as target:
+    with pending_file(path) as target:
         target.write(b"one")
         target.write(b"two")
         assert not path.exists()
@@ -316,7 +316,7 @@ def test_being_killed_leaves_nothing_behind(folder: tuple, way: type[BaseExcepti
 
 def test_leaving_without_a_commit_leaves_nothing_behind(folder: tuple) -> None:
     uri, names = folder
-    with landing(storage_path(f"{uri}/a.mp4")) as target:
+    with pending_file(storage_path(f"{uri}/a.mp4")) as target:
         target.write(b"half")
     assert names() == []
 
@@ -335,7 +335,7 @@ def test_an_existing_file_is_replaced_only_by_the_commit(folder: tuple) -> None:
     uri, names = folder
     path = storage_path(f"{uri}/a.mp4")
     for content in (b"old", b"new"):
-        with landing(path) as target:
+        with pending_file(path) as target:
             target.write(content)
             if content == b"new":
                 assert path.read_bytes() == b"old"
@@ -350,7 +350,7 @@ def test_an_existing_file_is_replaced_only_by_the_commit(folder: tuple) -> None:
 def test_beginning_again_forgets_what_was_written(folder: tuple) -> None:
     uri, names = folder
     path = storage_path(f"{uri}/a.mp4")
-    with landing(path) as target:
+    with pending_file(path) as target:
         target.write(b"first try")
         target.open()
         target.write(b"second")
@@ -362,7 +362,7 @@ def test_beginning_again_forgets_what_was_written(folder: tuple) -> None:
 def test_two_landings_of_one_file_do_not_mix(folder: tuple) -> None:
     uri, names = folder
     path = storage_path(f"{uri}/a.mp4")
-    with landing(path) as one, landing(path) as other:
+    with pending_file(path) as one, pending_file(path) as other:
         one.write(b"1" * 10)
         other.write(b"2" * 20)
         one.commit()
@@ -372,7 +372,7 @@ def test_two_landings_of_one_file_do_not_mix(folder: tuple) -> None:
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:
-    with landing(storage_path(f"{tmp_path}/a/b/c.mp4")) as target:
+    with pending_file(storage_path(f"{tmp_path}/a/b/c.mp4")) as target:
         target.write(b"x")
         target.commit()
     assert (tmp_path / "a" / "b" / "c.mp4").read_bytes() == b"x"
@@ -380,7 +380,7 @@ def test_missing_folders_are_made(tmp_path: Path) -> None:
 
 def test_a_name_as_long_as_the_disk_allows_can_be_landed(tmp_path: Path) -> None:
     name = "x" * 251 + ".mp4"
-    with landing(storage_path(str(tmp_path / name))) as target:
+    with pending_file(storage_path(str(tmp_path / name))) as target:
         target.write(b"x")
         target.commit()
     assert os.listdir(tmp_path) == [name]  # noqa: PTH208
@@ -395,7 +395,7 @@ def test_words_are_landed_as_text_under_their_title(folder: tuple) -> None:
         data = file.read()
     assert data.decode() == words
     assert landed == {
-        **landed_at(storage_path(f"{uri}/Rain _ June-0.txt")),
+        **location(storage_path(f"{uri}/Rain _ June-0.txt")),
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
         "complete": True,

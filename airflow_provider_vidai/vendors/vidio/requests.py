@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import KeysView, Mapping, Set
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.jobs.media_types import kind_of_name
 from airflow_provider_vidai.jobs.text import literal
 
 VideoCategory = Literal[
@@ -35,11 +36,8 @@ MusicCategory = Literal[
 ]
 MediaType = Literal["video", "image"]
 
-#: What the vendor's client takes each extension for.
-MEDIA_TYPES: Mapping[str, MediaType] = {
-    **dict.fromkeys(("mp4", "mov", "m4v", "avi", "mkv", "webm"), "video"),
-    **dict.fromkeys(("jpg", "jpeg", "png", "webp", "gif"), "image"),
-}
+#: The extensions that the vendor's client knows.
+EXTENSIONS: Final = ("mp4", "mov", "m4v", "avi", "mkv", "webm", "jpg", "jpeg", "png", "webp", "gif")
 
 
 def _not_bool(value: Any) -> Any:
@@ -160,10 +158,9 @@ def media_type_of(file_name: str) -> MediaType:
 
     :raises ValueError: when the extension is missing or unknown; naming the known ones.
     """
-    known = MEDIA_TYPES.get(extension(file_name))
-    if known is None:
+    if extension(file_name) not in EXTENSIONS:
         raise ValueError(
             f"cannot tell from {file_name!r} whether it is a video or an image: known extensions are "
-            f"{', '.join(MEDIA_TYPES)}; or set media_type"
+            f"{', '.join(EXTENSIONS)}; or set media_type"
         )
-    return known
+    return "image" if kind_of_name(file_name) == "image" else "video"
