@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,10 @@ VIDEO = b"\0\0\0\x18ftypisom" + os.urandom(2 * BLOCK + 4321)
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
+    """The URL of an S3 server.
+
+    All servers of one process share their buckets, and other modules leave theirs behind.
+    """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -34,10 +39,12 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def bucket(endpoint: str, connect: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An empty bucket, as Amazon's own client sees it."""
+def bucket(endpoint: str, connect: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An empty bucket, as Amazon's own client sees it; the only one."""
     import boto3
 
+    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")):
+        pass
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     connect(
@@ -45,9 +52,7 @@ def bucket(endpoint: str, connect: Any, monkeypatch: pytest.MonkeyPatch) -> Iter
     )
     found = boto3.resource("s3", endpoint_url=endpoint, region_name="us-east-1").Bucket("videos")
     found.create()
-    yield found
-    found.objects.delete()
-    found.delete()
+    return found
 
 
 def left(bucket: Any) -> tuple[dict[str, bytes], int]:
