@@ -1,4 +1,7 @@
-"""What is given to a vendor, checked by its bytes before anything is sent: junk is never bought with."""
+"""Files for a vendor are checked by their bytes before anything is sent.
+
+Vendors charge for a job whose input turns out to be a login page, half a video or a sound.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import IO, Final
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.files.ending import is_whole
-from airflow_provider_vidai.files.probe import EXOTIC, Media, probe
+from airflow_provider_vidai.files.probe import UNREADABLE_PICTURES, Media, probe
 from airflow_provider_vidai.files.storage import Source, shown_name
 from airflow_provider_vidai.jobs.media_types import (
     HEAD,
@@ -30,7 +33,7 @@ _ARTICLE: Final = {"video": "a video", "image": "an image", "audio": "a sound"}
 class Checked:
     """A file that may be sent.
 
-    :param type: its media type, by its bytes.
+    :param type: the MIME type that its bytes show.
     """
 
     type: str
@@ -38,7 +41,7 @@ class Checked:
 
 
 def kinds_for(field: str) -> Sequence[str]:
-    """Return the kinds of file that a field takes, by its name; empty for one that takes documents."""
+    """Return the kinds of file that a field takes, by the field's name; empty for a field of documents."""
     if "document" in field:
         return ()
     return tuple(kind for kind in _ANY if kind in field) or _ANY
@@ -49,8 +52,9 @@ def checked(
 ) -> Checked:
     """Make sure that a file is whole, and of a kind that ``field`` takes.
 
-    :param field: the argument it is given for; it tells the kinds, unless ``kinds`` does.
-    :param name: the file's name; its extension is only compared.
+    :param field: the argument that the file was given for.
+    :param name: the file's name; an extension that promises another type is only warned of.
+    :param kinds: the kinds that are accepted; None reads them from the field's name.
     :raises InputError: naming field and file.
     """
     wanted = kinds_for(field) if kinds is None else kinds
@@ -81,7 +85,7 @@ def checked_source(file: Source, *, field: str, kinds: Sequence[str] | None = No
 
 
 def _check_kind(media: Media, found: str, wanted: Sequence[str], called: str) -> None:
-    if media.kind in wanted or (found in EXOTIC and "image" in wanted):
+    if media.kind in wanted or (found in UNREADABLE_PICTURES and "image" in wanted):
         return
     if media.kind == "audio" and not found.startswith("audio/"):
         raise InputError(f"{called} holds no picture, only sound ({found}), and {_listed(wanted)} is needed.")

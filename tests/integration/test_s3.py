@@ -21,7 +21,7 @@ from airflow_provider_vidai.net.account import Account
 from tests.support.raw import Peer, Step, answer, head, serving
 
 ACCOUNT = Account(label="VIDIO", base_url="http://127.0.0.1:9", key_headers={"x-api-key": "key-4f9d1c"})
-#: Of three parts.
+#: A video that S3 gets in three parts.
 VIDEO = b"\0\0\0\x18ftypisom" + os.urandom(2 * BLOCK + 4321)
 
 
@@ -68,13 +68,13 @@ def video(*, stop_at: int | None = None) -> Step:
     return step
 
 
-def bring(step: Step, destination: str) -> dict[str, Any]:
+def download_video(step: Step, destination: str) -> dict[str, Any]:
     with serving(step) as server:
         return download(ACCOUNT, lambda: Fetch(url=f"{server.url}/video", kind="video"), destination, "video")
 
 
 def test_a_video_of_several_parts_is_landed_whole(bucket: Any) -> None:
-    landed = bring(video(), "s3://s3@videos/out/a.mp4")
+    landed = download_video(video(), "s3://s3@videos/out/a.mp4")
     assert left(bucket) == ({"out/a.mp4": VIDEO}, 0)
     assert landed["uri"] == "s3://videos/out/a.mp4"
     assert landed["sha256"] == hashlib.sha256(VIDEO).hexdigest()
@@ -83,18 +83,18 @@ def test_a_video_of_several_parts_is_landed_whole(bucket: Any) -> None:
 def test_a_video_that_does_not_come_whole_leaves_the_old_one_and_no_parts(bucket: Any, hurry: list) -> None:
     bucket.put_object(Key="a.mp4", Body=b"old")
     with pytest.raises(TransferError, match="Nothing was landed"):
-        bring(video(stop_at=2 * BLOCK + 99), "s3://s3@videos/a.mp4")
+        download_video(video(stop_at=2 * BLOCK + 99), "s3://s3@videos/a.mp4")
     assert left(bucket) == ({"a.mp4": b"old"}, 0)
 
 
-def test_a_bucket_that_is_not_there_is_said_so(bucket: Any) -> None:
+def test_a_missing_bucket_is_reported(bucket: Any) -> None:
     with pytest.raises(TransferError, match=r"s3://.*nowhere/a.mp4: .*Nothing was left there") as caught:
-        bring(video(), "s3://s3@nowhere/a.mp4")
+        download_video(video(), "s3://s3@nowhere/a.mp4")
     assert "bucket does not exist" in str(caught.value)
     assert left(bucket) == ({}, 0)
 
 
-def test_a_store_whose_last_answer_is_lost_is_not_said_to_have_left_nothing(
+def test_nothing_is_claimed_about_a_store_whose_last_answer_is_lost(
     connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
@@ -115,7 +115,7 @@ def test_a_store_whose_last_answer_is_lost_is_not_said_to_have_left_nothing(
         extra = {"endpoint_url": server.url, "region_name": "us-east-1", "config_kwargs": once}
         connect("failing", conn_type="aws", password=None, extra=extra)
         with pytest.raises(TransferError, match=r"videos/a.mp4: .*It is there whole, or not at all"):
-            bring(video(), "s3://failing@videos/a.mp4")
+            download_video(video(), "s3://failing@videos/a.mp4")
     assert completed
 
 
@@ -127,11 +127,11 @@ def test_a_video_on_s3_is_uploaded_byte_for_byte(bucket: Any) -> None:
 
 
 def test_a_source_that_s3_does_not_have_is_named(bucket: Any) -> None:
-    with pytest.raises(InputError, match=r"videos/b.mp4: there is no such file. Nothing was sent"):
+    with pytest.raises(InputError, match=r"videos/b.mp4 does not exist. Nothing was sent"):
         source("s3://s3@videos/b.mp4")
 
 
-def test_what_one_task_landed_the_next_reads_with_the_connections_credentials(
+def test_the_next_task_reads_a_landed_file_with_the_connections_credentials(
     endpoint: str, bucket: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -141,7 +141,7 @@ def test_what_one_task_landed_the_next_reads_with_the_connections_credentials(
         monkeypatch.setenv(name, os.devnull)
     extra = {"endpoint_url": endpoint, "region_name": "us-east-1"}
     connect("keys", conn_type="aws", login="testing", password="testing", extra=extra)
-    landed = bring(video(), "s3://keys@videos/lake/")
+    landed = download_video(video(), "s3://keys@videos/lake/")
     assert (landed["uri"], landed["path"]) == (
         "s3://videos/lake/video.mp4",
         "s3://keys@videos/lake/video.mp4",

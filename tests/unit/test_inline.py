@@ -61,7 +61,7 @@ def test_a_video_is_what_its_bytes_say(tmp_path: Path, name: str, kind: str) -> 
         (b"", None),
     ],
 )
-def test_only_the_bytes_tell_what_a_file_is(head: bytes, kind: str | None) -> None:
+def test_the_type_of_a_file_is_read_from_its_bytes_only(head: bytes, kind: str | None) -> None:
     assert type_of(head) == kind
 
 
@@ -116,7 +116,7 @@ def test_a_file_that_its_field_cannot_take_is_refused_before_anything_is_sent(
         Inliner(ROOM)(str(case(name)), field)
 
 
-def test_the_same_kind_under_another_extension_is_taken_with_a_notice(
+def test_the_same_kind_under_another_extension_is_taken_with_a_warning(
     case: Callable[[str], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert Inliner(ROOM)(str(case("png_called.jpg")), "image_url").startswith("data:image/png;")
@@ -162,7 +162,7 @@ def test_what_cannot_be_inlined_is_an_input_error(value: str | bytes) -> None:
         Inliner(ROOM)(value)
 
 
-def test_a_file_tells_how_long_it_is_however_it_is_given(tmp_path: Path) -> None:
+def test_the_length_of_a_file_is_read_however_it_is_given(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", seconds=2)
     data = path.read_bytes()
     for value in (str(path), data, Inliner(ROOM)(data)):
@@ -172,6 +172,6 @@ def test_a_file_tells_how_long_it_is_however_it_is_given(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("value", [b"no video", "data:video/mp4;base64,AAAA", "data:video/mp4;base64,A"])
-def test_what_does_not_tell_how_long_it_is_is_an_input_error(value: str | bytes) -> None:
+def test_a_file_without_a_readable_length_is_an_input_error(value: str | bytes) -> None:
     with pytest.raises(InputError, match="Nothing was sent"):
         seconds_of(value)

@@ -22,7 +22,7 @@ def read(path: Path) -> Media:
         return probe(file)
 
 
-def test_a_real_video_tells_its_size_length_and_rate(media: Path) -> None:
+def test_size_length_and_rate_of_a_real_video_are_read(media: Path) -> None:
     found = read(media)
     assert (found.width, found.height) == (1280, 720)
     assert found.duration == pytest.approx(5.3, abs=0.1)
@@ -38,7 +38,7 @@ def test_videos_of_every_container_are_read(tmp_path: Path, suffix: str) -> None
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".gif"])
-def test_pictures_tell_their_size(tmp_path: Path, suffix: str) -> None:
+def test_the_size_of_a_picture_is_read(tmp_path: Path, suffix: str) -> None:
     found = read(picture(tmp_path / f"a{suffix}", size=(40, 30)))
     assert (found.width, found.height) == (40, 30)
     assert found.fps is None
@@ -59,7 +59,7 @@ def test_sound_has_a_length_and_no_picture(tmp_path: Path) -> None:
     [b"", b"x", b"hello, this is no video\n" * 100, b"\0" * 10_000, b"<html></html>" * 50],
     ids=["empty", "one byte", "text", "zeros", "html"],
 )
-def test_what_is_no_media_is_a_value_error(content: bytes) -> None:
+def test_a_file_that_is_not_media_is_a_value_error(content: bytes) -> None:
     with pytest.raises(ValueError):
         probe(io.BytesIO(content))
 
@@ -101,7 +101,7 @@ def test_a_playlist_posing_as_a_video_makes_no_connection() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
-def test_videos_look_like_videos_and_get_a_videos_extension(tmp_path: Path, suffix: str) -> None:
+def test_videos_are_recognized_and_get_the_extension_of_their_container(tmp_path: Path, suffix: str) -> None:
     head = film(tmp_path / f"a{suffix}").read_bytes()[:HEAD]
     assert can_be("video", head)
     assert not can_be("image", head)
@@ -109,7 +109,7 @@ def test_videos_look_like_videos_and_get_a_videos_extension(tmp_path: Path, suff
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".gif"])
-def test_pictures_look_like_pictures(tmp_path: Path, suffix: str) -> None:
+def test_pictures_are_recognized(tmp_path: Path, suffix: str) -> None:
     head = picture(tmp_path / f"a{suffix}").read_bytes()[:HEAD]
     assert can_be("image", head)
     assert not can_be("video", head)
@@ -123,7 +123,7 @@ def test_a_picture_in_avif_is_not_called_a_video(brand: bytes) -> None:
     assert suffix_of("image", head) == ".avif"
 
 
-def test_sound_can_be_sound(tmp_path: Path) -> None:
+def test_sound_is_recognized(tmp_path: Path) -> None:
     head = sound(tmp_path / "a.wav").read_bytes()[:HEAD]
     assert can_be("audio", head)
     assert not can_be("video", head)
@@ -149,11 +149,11 @@ def test_a_video_may_begin_with_room(box: bytes) -> None:
     "head", [b"<!DOCTYPE html><", b'<?xml version="1', b'{"error": "expi', b"\x1f\x8b" + b"\0" * 14]
 )
 @pytest.mark.parametrize("kind", ["video", "image", "audio"])
-def test_an_error_page_never_can_be_media(kind: str, head: bytes) -> None:
+def test_an_error_page_is_never_taken_for_media(kind: str, head: bytes) -> None:
     assert not can_be(kind, head)  # type: ignore[arg-type]
 
 
-def test_text_can_begin_with_anything() -> None:
+def test_a_text_can_begin_with_anything() -> None:
     assert can_be("text", b"anything at all!")
     assert suffix_of("text", b"anything at all!") == ".txt"
 

@@ -43,7 +43,7 @@ def account(**changes: Any) -> Account:
 
 
 class Vendor:
-    """Tells a fresh signed URL of the server's file each time it is asked."""
+    """Gives a fresh signed URL of the server's file for each request."""
 
     def __init__(self, server: RawServer, **fetch: Any) -> None:
         self.server, self.fetch, self.asked = server, {"kind": "video", **fetch}, 0
@@ -70,12 +70,12 @@ def serve(
         first = 0
         if ranges and "range" in asked and asked.get("if-range", etag) == etag:
             first = _first_byte(peer.request)
-        told = {"content_type": "video/mp4", "etag": etag, **headers}
+        headers_sent = {"content_type": "video/mp4", "etag": etag, **headers}
         if ranges:
-            told["accept_ranges"] = "bytes"
+            headers_sent["accept_ranges"] = "bytes"
         if first:
-            told["content_range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
-        peer.send(head(206 if first else 200, length=len(content) - first, **told))
+            headers_sent["content_range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
+        peer.send(head(206 if first else 200, length=len(content) - first, **headers_sent))
         stop = stop_at if stop_after is None else first + stop_after
         peer.send(content[first:stop])
         if stop is not None and stop < len(content) and hang_up:
@@ -123,7 +123,7 @@ def refused(vendor: Vendor, destination: str) -> TransferError:
 # --- downloads that go well -------------------------------------------------------------------
 
 
-def test_a_landed_file_tells_its_bytes_digest_and_what_it_shows(media: Path, folder: tuple) -> None:
+def test_a_landed_file_comes_with_its_length_digest_and_size_on_screen(media: Path, folder: tuple) -> None:
     uri, files = folder
     content = media.read_bytes()
     with serving(serve(content)) as server:
@@ -193,7 +193,7 @@ def test_a_file_from_the_apis_own_host_gets_the_key_and_no_redirect_is_followed(
     assert files() == {}
 
 
-def test_a_file_without_a_told_length_is_landed_when_its_end_is_told(folder: tuple) -> None:
+def test_a_file_of_unannounced_length_is_landed_once_its_end_is_marked(folder: tuple) -> None:
     uri, files = folder
 
     def chunked(peer: Peer) -> None:
@@ -284,7 +284,7 @@ def test_a_video_that_is_always_cut_at_the_same_place_leaves_nothing(folder: tup
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_url_that_has_expired_is_asked_for_again(folder: tuple, status: int) -> None:
+def test_a_url_that_has_expired_is_replaced_by_a_fresh_one(folder: tuple, status: int) -> None:
     uri, files = folder
     with serving(answer(status), serve()) as server:
         vendor = Vendor(server)
@@ -295,9 +295,7 @@ def test_a_url_that_has_expired_is_asked_for_again(folder: tuple, status: int) -
 
 
 @pytest.mark.parametrize("status", [403, 404, 410, 503])
-def test_a_url_that_expires_midway_is_asked_for_again_and_the_file_resumed(
-    folder: tuple, status: int
-) -> None:
+def test_a_url_that_expires_midway_is_replaced_and_the_file_resumed(folder: tuple, status: int) -> None:
     uri, files = folder
     with serving(serve(stop_at=2 * MEBIBYTE + 5), answer(status), serve()) as server:
         vendor = Vendor(server)
@@ -344,7 +342,7 @@ def test_a_weak_etag_is_not_resumed_by(folder: tuple) -> None:
 
 
 @pytest.mark.parametrize("first", [0, MEBIBYTE])
-def test_a_range_that_was_not_asked_for_is_never_landed_as_the_file(folder: tuple, first: int) -> None:
+def test_a_range_that_was_not_requested_is_never_landed_as_the_file(folder: tuple, first: int) -> None:
     uri, files = folder
     part = (VIDEO[:16] + VIDEO)[: MEBIBYTE // 2]
     span = f"bytes {first}-{first + len(part) - 1}/{len(VIDEO)}"
@@ -354,8 +352,8 @@ def test_a_range_that_was_not_asked_for_is_never_landed_as_the_file(folder: tupl
     assert files() == {"a.mp4": VIDEO}
 
 
-def told(first: int, total: int, body: bytes, **headers: str) -> Step:
-    """Answer with a range, and with what the server tells of the file it belongs to."""
+def one_range(first: int, total: int, body: bytes, **headers: str) -> Step:
+    """Answer with a range, and with headers about the file that it belongs to."""
     span = f"bytes {first}-{first + len(body) - 1}/{total or '*'}"
     return answer(206, body, content_range=span, content_type="video/mp4", accept_ranges="bytes", **headers)
 
@@ -379,7 +377,7 @@ def test_a_resumed_download_never_joins_two_files(folder: tuple, wrong: dict) ->
     def spliced(peer: Peer) -> None:
         at = _first_byte(peer.request)
         extra = {**wrong}
-        told(at, extra.pop("total", len(VIDEO)), other[at:], **extra)(peer)
+        one_range(at, extra.pop("total", len(VIDEO)), other[at:], **extra)(peer)
 
     with serving(serve(stop_at=2 * MEBIBYTE + 5), spliced, serve(other, etag='"v2"')) as server:
         download(account(), Vendor(server), f"{uri}/a.mp4", "video")
@@ -426,7 +424,7 @@ def test_a_transfer_that_moves_nothing_is_given_up_and_nothing_is_left(folder: t
     assert sum(hurry) < 60
 
 
-def test_a_file_that_never_comes_further_is_given_up_although_bytes_move(folder: tuple, hurry: list) -> None:
+def test_a_file_that_never_gets_further_is_given_up_although_bytes_move(folder: tuple, hurry: list) -> None:
     uri, files = folder
     cuts = [serve(stop_at=stop * MEBIBYTE, ranges=False) for stop in (3, 2, 3, 1) * 10]
     with serving(*cuts) as server:
@@ -436,7 +434,7 @@ def test_a_file_that_never_comes_further_is_given_up_although_bytes_move(folder:
     assert len(server.requests) < 10
 
 
-def test_what_the_vendor_says_midway_is_what_the_task_hears(folder: tuple) -> None:
+def test_an_error_of_the_vendor_midway_is_the_error_of_the_task(folder: tuple) -> None:
     uri, files = folder
     with serving(serve(stop_at=2 * MEBIBYTE + 5)) as server:
         vendor = Vendor(server)
@@ -472,11 +470,11 @@ class Capped:
     def __call__(self, peer: Peer) -> bool | None:
         first, _, last = peer.request.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")
         start, end = int(first), int(last or len(BIG) - 1) + 1
-        told = {"content_type": "video/mp4", "etag": '"v1"', "accept_ranges": "bytes"}
+        headers_sent = {"content_type": "video/mp4", "etag": '"v1"', "accept_ranges": "bytes"}
         if "range" in peer.request.headers:
-            told["content_range"] = f"bytes {start}-{end - 1}/{len(BIG)}"
+            headers_sent["content_range"] = f"bytes {start}-{end - 1}/{len(BIG)}"
         if not last:
-            return self._trickle(peer, start, told)
+            return self._trickle(peer, start, headers_sent)
         with self._lock:
             self.ranges.append((start, end))
             self.under_way += 1
@@ -486,13 +484,13 @@ class Capped:
         try:
             if trouble:
                 return trouble(peer)
-            return peer.send(head(206, length=end - start, **told) + BIG[start:end])
+            return peer.send(head(206, length=end - start, **headers_sent) + BIG[start:end])
         finally:
             with self._lock:
                 self.under_way -= 1
 
-    def _trickle(self, peer: Peer, start: int, told: dict[str, str]) -> None:
-        peer.send(head(206 if start else 200, length=len(BIG) - start, **told))
+    def _trickle(self, peer: Peer, start: int, headers_sent: dict[str, str]) -> None:
+        peer.send(head(206 if start else 200, length=len(BIG) - start, **headers_sent))
         if self.ranges:  # resumed or begun again after a trouble: all of it comes at once
             peer.send(BIG[start:])
             return
@@ -589,17 +587,17 @@ def test_a_chunked_stream_without_its_end_is_never_landed(folder: tuple) -> None
     assert files() == {}
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("announced", [True, False])
 @pytest.mark.parametrize("left", [0.5, 0.999])
 def test_half_a_video_is_never_landed_as_a_whole_one(
-    folder: tuple, media: Path, told: bool, left: float
+    folder: tuple, media: Path, announced: bool, left: float
 ) -> None:
     uri, files = folder
     whole = media.read_bytes()
     part = whole[: int(len(whole) * left)]
 
     def short(peer: Peer) -> None:
-        peer.send(head(content_type="video/mp4", **({"length": len(part)} if told else {})) + part)
+        peer.send(head(content_type="video/mp4", **({"length": len(part)} if announced else {})) + part)
 
     with serving(short) as server:
         error = refused(Vendor(server), f"{uri}/a.mp4")
@@ -617,16 +615,16 @@ WHOLE = {
 }
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["with a length", "without a length"])
+@pytest.mark.parametrize("announced", [True, False], ids=["with a length", "without a length"])
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in WHOLE for name in WHOLE[kind]])
 def test_half_a_file_of_any_format_is_never_landed_even_where_its_length_agrees(
-    tmp_path: Path, case: Callable[[str], Path], kind: str, name: str, told: bool
+    tmp_path: Path, case: Callable[[str], Path], kind: str, name: str, announced: bool
 ) -> None:
     whole = case(name).read_bytes()
     half = whole[: len(whole) // 2]
 
     def cut(peer: Peer) -> None:
-        peer.send(head(**({"length": len(half)} if told else {})) + half)
+        peer.send(head(**({"length": len(half)} if announced else {})) + half)
 
     with serving(cut) as server:
         error = refused(Vendor(server, kind=kind), f"{tmp_path}/a.bin")
@@ -670,7 +668,7 @@ def test_a_very_small_video_is_landed_with_a_warning_and_refused_below_min_bytes
     assert [path.name for path in tmp_path.iterdir()] == ["a.mov"]
 
 
-def test_what_came_instead_of_a_video_is_described_and_not_shown(folder: tuple) -> None:
+def test_a_page_instead_of_a_video_is_described_and_not_quoted(folder: tuple) -> None:
     with serving(answer(body=PAGE, content_type="text/html")) as server:
         error = refused(Vendor(server), f"{folder[0]}/a.mp4")
     assert "an HTML page" in str(error)
@@ -811,7 +809,7 @@ def test_any_other_answer_is_an_error_at_once(folder: tuple, status: int, again:
     assert files() == {}
 
 
-def test_a_full_destination_is_said_so_and_nothing_is_left() -> None:
+def test_a_full_destination_is_reported_and_nothing_is_left() -> None:
     with shelf() as (store, uri), serving(serve()) as server:
         store.room = 3 * MEBIBYTE
         store.files["bucket/a.mp4"] = b"old"
@@ -821,7 +819,7 @@ def test_a_full_destination_is_said_so_and_nothing_is_left() -> None:
         assert (store.files, store.pending) == ({"bucket/a.mp4": b"old"}, [])
 
 
-def test_a_destination_that_may_not_be_written_fails_for_good() -> None:
+def test_a_destination_that_may_not_be_written_fails_permanently() -> None:
     with shelf() as (store, uri), serving(serve()) as server:
         store.room, store.trouble = 0, PermissionError("Access Denied")
         error = refused(Vendor(server), f"{uri}/a.mp4")
@@ -830,7 +828,7 @@ def test_a_destination_that_may_not_be_written_fails_for_good() -> None:
         assert (store.files, store.pending) == ({}, [])
 
 
-def test_a_destination_that_is_a_directory_fails_for_good(tmp_path: Path) -> None:
+def test_a_destination_that_is_a_directory_fails_permanently(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with serving(serve()) as server:
         error = refused(Vendor(server), str(tmp_path / "out"))
@@ -839,7 +837,7 @@ def test_a_destination_that_is_a_directory_fails_for_good(tmp_path: Path) -> Non
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_destination_whose_storage_is_not_installed_fails_for_good(hurry: list) -> None:
+def test_a_destination_whose_storage_is_not_installed_fails_permanently(hurry: list) -> None:
     with serving(serve()) as server, pytest.raises(InputError, match="Install the Airflow provider"):
         download(account(), Vendor(server), "gs://bucket/a.mp4", "video")
 
@@ -876,14 +874,14 @@ LOGIN, PROXY_LOGIN = "st%40ff:p%3A%C3%A9-s3cr3t", "st@ff:p:é-s3cr3t"
 
 
 def with_login(peer: Peer) -> None:
-    """Serve the video to those who tell user and password."""
-    told = peer.request.headers.get("proxy-authorization", "")
+    """Serve the video to those who send user and password."""
+    sent = peer.request.headers.get("proxy-authorization", "")
     wanted = f"Basic {base64.b64encode(PROXY_LOGIN.encode()).decode()}"
-    (serve() if told == wanted else answer(407))(peer)
+    (serve() if sent == wanted else answer(407))(peer)
 
 
 @pytest.mark.parametrize("named", ["connection", "environment"])
-def test_a_proxy_is_told_the_user_and_password_of_its_url(
+def test_a_proxy_gets_the_user_and_password_of_its_url(
     folder: tuple, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     uri, files = folder
@@ -972,7 +970,7 @@ def test_an_upload_is_repeated_whole_with_a_fresh_url(clip: str, first: Step) ->
 
 
 def test_an_upload_is_given_up_after_five_failures(clip: str, hurry: list) -> None:
-    with serving(answer(503)) as server, pytest.raises(TransferError, match="failed 5 times") as caught:
+    with serving(answer(503)) as server, pytest.raises(TransferError, match=r"\(5 attempts\)") as caught:
         upload(account(), Door(server), source(clip))
     assert len(server.requests) == 5
     assert caught.value.retryable
@@ -989,7 +987,7 @@ def test_an_upload_that_is_refused_is_not_repeated(clip: str, status: int) -> No
     assert not caught.value.retryable
 
 
-def test_a_file_that_shrinks_while_it_is_sent_is_said_so(tmp_path: Path) -> None:
+def test_a_file_that_shrinks_while_it_is_sent_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(VIDEO)
     file = source(str(path))
@@ -1001,7 +999,7 @@ def test_a_file_that_shrinks_while_it_is_sent_is_said_so(tmp_path: Path) -> None
         upload(account(), Door(server), file)
 
 
-def test_a_file_that_grows_while_it_is_sent_is_said_so(tmp_path: Path) -> None:
+def test_a_file_that_grows_while_it_is_sent_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(VIDEO)
     file = source(str(path))
