@@ -86,6 +86,7 @@ def download(
             _transfer(streams, locate, target, progress)
             _check_size(target, progress, min_bytes)
             target.file.commit()
+        # Behind the commit: what follows may not fail the download any more.
         return _description(target.file, progress)
 
 
@@ -110,6 +111,7 @@ def _transfer(streams: Streams, locate: Callable[[], Fetch], target: _Target, pr
                 why,
                 progress.received,
             )
+            # Where bytes came, the line works and needs no rest; otherwise the pause grows.
             time.sleep(min(2.0**fruitless, 30.0) if fruitless else 0.2)
 
 
@@ -146,6 +148,7 @@ class _Target:
         """Begin the file, or begin it again."""
         self.kind = fetch.kind
         if self._file is None:
+            # Only now the extension is known, so nothing is created for an answer that is refused.
             path = destination_path(self._destination, self._stem, suffix_of(fetch.kind, head))
             self._file = self._stack.enter_context(pending_file(path))
         else:
@@ -184,6 +187,7 @@ def _check_end(target: _Target, progress: Progress) -> None:
         raise TransferError(
             f"Downloading {target.name} brought only {progress.received} bytes. Nothing was landed."
         )
+    # Half a file may be what the server holds for a moment, while it is still writing it.
     if progress.ending.whole() is False:
         raise StartAgain(f"the file was cut: it ends at byte {progress.received}, within one of its parts")
 
@@ -208,10 +212,13 @@ def _check_size(target: _Target, progress: Progress, min_bytes: int | None) -> N
 
 def _checked(stream: Stream, fetch: Fetch, target: _Target, progress: Progress) -> bytes:
     """Check an answer before a byte of it is written; return the first bytes of a new file."""
+    # A URL that the vendor gave only once can't be replaced by a fresh one, so that waiting is useless. A 403
+    # does not prove that the file is gone, so it counts as a failure that may pass.
     if fetch.once and stream.status in (404, 410):
         raise AddressGone(stream.status)
     if stream.status in LEASE_OVER | PASSING:
         raise Interrupted(f"HTTP {stream.status}")
+    # The file has become shorter than what was received of it: it is another file.
     if stream.status == 416:
         raise StartAgain("HTTP 416")
     if stream.status == 206:
@@ -222,6 +229,8 @@ def _checked(stream: Stream, fetch: Fetch, target: _Target, progress: Progress) 
         raise TransferError(
             f"The storage answered HTTP {stream.status}. Nothing was landed.", retryable=stream.status >= 500
         )
+    # A 200 to a request for a range is the whole file from its start: the server has no ranges, or the file
+    # has changed since.
     progress.restart()
     length = stream.headers.get("Content-Length", "")
     progress.total = int(length) if length.isdigit() else None
@@ -240,11 +249,14 @@ def _check_unexpected(stream: Stream, fetch: Fetch, target: _Target, head: bytes
     media types, or another kind than the vendor announced, is no reason to lose it.
     """
     found = document(head)
+    # Text is an error message only where the server says itself that it is text. That
+    # alone proves nothing either, because a storage may serve all its files as text.
     if is_plain_text(head) and content_type.lower().startswith(_TEXT_TYPES):
         found = found or "plain text"
+    # The request asks for no encoding. With one, the body is not the file, and its digest would be another.
     packing = stream.headers.get("Content-Encoding", "").strip().lower()
     if packing in _PACKED:
-        found = f"compressed ({packing})"
+        found = f"a body compressed with {packing}"
     said = f"{found or described(head)} (its content type: {content_type or 'none'})"
     if found:
         raise TransferError(f"Expected {fetch.kind}, but the storage sent {said}. Nothing was landed.")

@@ -48,7 +48,8 @@ def _boxes(at: int = 0) -> Walk:
         size, least = int.from_bytes(header[:4], "big"), 8
         if size == 1:
             size, least = int.from_bytes((yield at + 8, 8) or b"", "big"), 16
-        if size < least:  # 0: the box ends with the file, wherever that is
+        # A size of 0 means that the box ends with the file, wherever that is.
+        if size < least:
             return None
         seen.add(kind)
         at += size
@@ -92,6 +93,7 @@ def _jpeg() -> Walk:
         marker = head[1]
         if marker == 0xD9:
             return True
+        # These have no length: a fill byte, TEM, and the restart markers.
         if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD7:
             at += 1 if marker == 0xFF else 2
             continue
@@ -115,11 +117,12 @@ def _next_marker(at: int) -> Generator[tuple[int, int], bytes | None, int | None
             return at + found.start()
         if len(data) < _SEARCHED:
             return None
-        at += len(data) - 1
+        at += len(data) - 1  # a marker may begin with the last byte
 
 
 def _gif() -> Walk:
     """GIF is a row of blocks, each of sub-blocks, and a trailer."""
+    # The flags of the screen say how long the table of colors is that stands before the first block.
     screen = yield 10, 1
     if not screen:
         return False
@@ -197,11 +200,13 @@ def _mp3() -> Walk:
         return False
     at = 0
     if start[:3] == b"ID3":
+        # The size of an ID3 tag has seven bits in each byte, so that it never resembles a frame's sync bits.
         at = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=True))
     frame = yield at, 200
     if frame is None:
         return False
     found = re.search(rb"Xing|Info", frame)
+    # The header stands at the front of the first frame; further on, the same letters are only music.
     if found is None or found.start() > 40:
         return None
     fields = frame[found.start() + 4 : found.start() + 16]
@@ -281,6 +286,7 @@ class Ending:
 
     def feed(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes of the file."""
+        # Bytes in front of the requested offset are skipped, so memory stays small whatever the file's size.
         begin, self._seen = self._seen, self._seen + len(chunk)
         while not self._over:
             offset, size = self._asked

@@ -66,6 +66,7 @@ def checked(
     found = row.name
     if is_whole(file, size) is False:
         raise InputError(f"{called} was cut: the file ends within one of its parts.")
+    # By its structure the file is whole. Whether it can be decoded is another question.
     file.seek(0)
     try:
         media = probe(file)
@@ -87,6 +88,7 @@ def checked_source(file: Source, *, field: str, kinds: Sequence[str] | None = No
 def _check_kind(media: Media, found: str, wanted: Sequence[str], called: str) -> None:
     if media.kind in wanted or (found in UNREADABLE_PICTURES and "image" in wanted):
         return
+    # A video format with nothing but sound in it gets a message of its own, because its type says "video".
     if media.kind == "audio" and not found.startswith("audio/"):
         raise InputError(f"{called} holds no picture, only sound ({found}), and {_listed(wanted)} is needed.")
     raise InputError(f"{called} is {_ARTICLE[media.kind]} ({found}), and {_listed(wanted)} is needed.")

@@ -66,9 +66,11 @@ def in_ranges(streams: Streams, fetch: Fetch, progress: Progress) -> Generator[m
                 begin()
                 yield chunk
         except Interrupted:
+            # The server may refuse so many connections; the rest is fetched over one connection then.
             progress.splittable = False
             raise
         finally:
+            # Leaving the pool waits for ranges that have begun; those that have not must not begin any more.
             for future in pending:
                 future.cancel()
 

@@ -84,7 +84,7 @@ def storage_path(uri: str | PurePath | ObjectStoragePath) -> ObjectStoragePath:
     :raises InputError: when no filesystem for it is installed, or it contains something that the storage
         would drop or understand in another way.
     """
-    # Some versions of Airflow's own paths are PurePaths too.
+    # In some versions of Airflow its own paths are PurePaths too; those have a file system ("fs").
     if isinstance(uri, str) or (isinstance(uri, PurePath) and not hasattr(uri, "fs")):
         uri = _literal(str(uri))
     try:
@@ -138,6 +138,7 @@ def source(uri: str | PurePath | ObjectStoragePath) -> Source:
     """
     path = storage_path(uri)
     try:
+        # Before exists(): a folder of an object store exists, but has no content to send.
         if path.is_dir():
             raise InputError(f"{_shown(uri)} is a directory, not a file.")
         if not path.exists():
@@ -285,6 +286,8 @@ class PendingFile:
                 raise IsADirectoryError(
                     errno.EISDIR, "it is a directory; end it with '/' to write files into it"
                 )
+            # Each writer has a name of its own, because two tries of one task may run at the same time. The
+            # name is short, so that a final name as long as the disk allows can be written too.
             self._part = self._final.with_name(f".{uuid.uuid4().hex}.part")
             self._file = self._part.open("xb")
             self._on_disk = 0
@@ -346,6 +349,7 @@ class PendingFile:
 def pending_file(path: ObjectStoragePath) -> Iterator[PendingFile]:
     """Open a file to write. The caller commits it; without a commit nothing of it stays."""
     target = PendingFile(path)
+    # finally, not except: a task that is killed ends with SystemExit or GeneratorExit and must leave nothing.
     try:
         target.open()
         yield target

@@ -51,6 +51,7 @@ def _put(account: Account, put: Put, source: Source) -> None:
     if 200 <= status < 300:
         return
     why = f"the storage answered HTTP {status}"
+    # The URL has expired, or the storage is in trouble: another attempt gets a fresh URL.
     if status in LEASE_OVER | PASSING:
         raise Interrupted(why)
     raise _not_uploaded(source, why, retryable=False)
@@ -62,6 +63,7 @@ def _of_announced_size(source: Source) -> Iterator[bytes]:
     try:
         for chunk in source.chunks():
             sent += len(chunk)
+            # More bytes than the announced Content-Length would be read as the next request.
             if sent > source.size:
                 break
             yield chunk

@@ -45,6 +45,7 @@ class Version:
         :raises StartAgain: when the answer is not that range.
         """
         found = _RANGE.fullmatch(headers.get("Content-Range", "").strip())
+        # A part that was requested without If-Range may be of another version, so it is never taken.
         if found is None or int(found[1]) != first or self.if_range is None or not first:
             raise StartAgain("the server sent another range than the requested one")
         end = int(found[2])

@@ -50,5 +50,6 @@ class Bought(BaseModel):
         value = literal(value)
         try:
             return cls.model_validate(dict(value) if isinstance(value, Mapping) else {})
+        # It may come from the user's own code. A cost that can't be read is no reason not to download.
         except ValidationError:
             return cls()

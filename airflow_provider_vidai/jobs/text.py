@@ -26,6 +26,7 @@ def literal(value: Any) -> Any:
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)
+        # literal_eval raises any of these for text that is no literal, or nested too deeply.
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
     return value
