@@ -1,4 +1,4 @@
-"""The old address of what now is in :mod:`airflow_provider_vidai.jobs`; it keeps working."""
+"""The old import path of what is now in :mod:`airflow_provider_vidai.jobs`. It keeps working."""
 
 from airflow_provider_vidai.answers import MAX_ANSWER, Answer
 from airflow_provider_vidai.jobs.calls import Call, Fetch, Put, Repeat

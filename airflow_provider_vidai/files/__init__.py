@@ -1,1 +1,1 @@
-"""Files in and out: storage, what a file is, uploads, and downloads that land whole or not at all."""
+"""Storage, checks of media files, uploads, and downloads that are whole or absent."""

@@ -1,4 +1,7 @@
-"""Whether a media file is whole: what its own format says about where it ends.
+"""Whether a media file is whole, by what its own format says about where it ends.
+
+A length that agrees with the announced one does not prove it: a vendor's storage may itself hold half a file,
+and a chunked answer announces none. So each format is walked from part to part until its end.
 
 Each format is a generator that asks for bytes by (offset, size), always forwards, and returns True for a
 whole file, False for one that was cut, or None when the format does not say. The same generators check a
@@ -8,24 +11,28 @@ file as it arrives (:class:`Ending`) and a stored one by reading only its struct
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import IO
 
-#: Asks for (offset, size); gets fewer bytes only at the end of the file, None for an offset beyond it.
+from airflow_provider_vidai.jobs.media_types import recognized
+
+#: It asks for (offset, size), and gets fewer bytes only at the end of the file, None for an offset beyond it.
 Walk = Generator[tuple[int, int], bytes | None, bool | None]
 
-_USUAL_BOXES = frozenset(
+#: The boxes that stand at the top level of an MP4. Bytes after the last one, which some writers append, would
+#: otherwise be taken for one more box that was cut.
+_TOP_BOXES = frozenset(
     (
         *(b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide"),
         *(b"udta", b"uuid", b"meta", b"mfra", b"sidx", b"prft", b"emsg", b"pdin", b"ssix"),
     )
 )
-#: Of a picture's data, how much is searched at a time for the next marker, in bytes.
+#: Bytes of a JPEG's image data that are searched at a time for the next marker.
 _SEARCHED = 1 << 16
 
 
 def _boxes(at: int = 0) -> Walk:
-    """MP4 and MOV: a row of boxes, each with its size."""
+    """MP4 and MOV are a row of boxes, each with its size."""
     seen: set[bytes] = set()
     while True:
         header = yield at, 8
@@ -35,28 +42,31 @@ def _boxes(at: int = 0) -> Walk:
             break
         kind = header[4:8]
         if len(header) < 8:
-            return None if _boxes_suffice(seen) is not False else False
-        if kind not in _USUAL_BOXES:
+            return None if _complete(seen) is not False else False
+        if kind not in _TOP_BOXES:
             return None
         size, least = int.from_bytes(header[:4], "big"), 8
         if size == 1:
             size, least = int.from_bytes((yield at + 8, 8) or b"", "big"), 16
-        if size < least:  # 0: the box ends with the file, wherever that is
+        # A size of 0 means that the box ends with the file, wherever that is.
+        if size < least:
             return None
         seen.add(kind)
         at += size
-    return _boxes_suffice(seen)
+    return _complete(seen)
 
 
-def _boxes_suffice(seen: set[bytes]) -> bool | None:
+def _complete(seen: set[bytes]) -> bool | None:
+    """Whether these boxes make a whole file; None when that is not known."""
     if b"meta" not in seen and not {b"moov", b"mdat"} <= seen:
-        return False  # the index or the media has not come yet
-    # Of fragments some may be missing, unless the index of them, which is the last box, is there.
+        return False  # the index or the media is still to come
+    # A fragmented file may end after any fragment. Only the index of the fragments proves that all are there,
+    # because it is the last box.
     return True if b"moof" not in seen or b"mfra" in seen else None
 
 
 def _png() -> Walk:
-    """PNG: chunks, of which the last is IEND."""
+    """PNG is a row of chunks, and the last one is IEND."""
     at = 8
     while True:
         header = yield at, 8
@@ -67,11 +77,12 @@ def _png() -> Walk:
             return len((yield at - 1, 1) or b"") == 1
 
 
+#: Within image data, 00 or a restart marker (d0 to d7) follows a byte ff; any other byte makes a real marker.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 def _jpeg() -> Walk:
-    """JPEG: segments with a length, and after a scan's header data up to the next marker."""
+    """JPEG is a row of segments with a length; after a scan's header, data follow up to the next marker."""
     at = 2
     while True:
         head = yield at, 4
@@ -82,6 +93,7 @@ def _jpeg() -> Walk:
         marker = head[1]
         if marker == 0xD9:
             return True
+        # These have no length: a fill byte, TEM, and the restart markers.
         if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD7:
             at += 1 if marker == 0xFF else 2
             continue
@@ -105,11 +117,12 @@ def _next_marker(at: int) -> Generator[tuple[int, int], bytes | None, int | None
             return at + found.start()
         if len(data) < _SEARCHED:
             return None
-        at += len(data) - 1
+        at += len(data) - 1  # a marker may begin with the last byte
 
 
 def _gif() -> Walk:
-    """GIF: blocks of sub-blocks, and a trailer."""
+    """GIF is a row of blocks, each of sub-blocks, and a trailer."""
+    # The flags of the screen say how long the table of colors is that stands before the first block.
     screen = yield 10, 1
     if not screen:
         return False
@@ -136,11 +149,12 @@ def _gif() -> Walk:
 
 
 def _colors(flags: int) -> int:
+    """Return the length of the color table that these flags announce."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def _riff() -> Walk:
-    """WebP, WAV and AVI: the size stands in front; a long AVI has several such parts."""
+    """WebP, WAV and AVI begin with their size; a long AVI has several such parts."""
     at = 0
     while True:
         header = yield at, 12
@@ -149,7 +163,7 @@ def _riff() -> Walk:
         if at and header[:4] != b"RIFF":
             return True
         size = int.from_bytes(header[4:8], "little")
-        if size in (0, 0xFFFFFFFF):  # written to a pipe: the size was not known
+        if size in (0, 0xFFFFFFFF):  # the writer wrote to a pipe and did not know the size
             return None
         # Some writers of WAV count the eight bytes in front as well.
         if not (yield at + (7 if header[8:12] != b"WAVE" else -1) + size, 1):
@@ -160,7 +174,7 @@ def _riff() -> Walk:
 
 
 def _ogg() -> Walk:
-    """OGG: pages, of which the last is marked."""
+    """OGG is a row of pages, and the last one has a mark."""
     at, last = 0, False
     while True:
         header = yield at, 27
@@ -180,35 +194,38 @@ def _ogg() -> Walk:
 
 
 def _mp3() -> Walk:
-    """MP3: its first frame may tell how many bytes there are."""
+    """MP3 is a row of frames without an end; the first one may say how many bytes there are."""
     start = yield 0, 10
     if start is None or len(start) < 10:
         return False
     at = 0
     if start[:3] == b"ID3":
+        # The size of an ID3 tag has seven bits in each byte, so that it never resembles a frame's sync bits.
         at = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=True))
     frame = yield at, 200
     if frame is None:
         return False
     found = re.search(rb"Xing|Info", frame)
+    # The header stands at the front of the first frame; further on, the same letters are only music.
     if found is None or found.start() > 40:
         return None
-    told = frame[found.start() + 4 : found.start() + 16]
-    if len(told) < 12 or not told[3] & 2:
+    fields = frame[found.start() + 4 : found.start() + 16]
+    if len(fields) < 12 or not fields[3] & 2:
         return None
-    size = int.from_bytes(told[8:12] if told[3] & 1 else told[4:8], "big")
+    # A number of frames may stand in front of the number of bytes.
+    size = int.from_bytes(fields[8:12] if fields[3] & 1 else fields[4:8], "big")
     return bool((yield at + size - 1, 1)) if size else None
 
 
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
-#: What stands beside clusters in a segment; one of these ends a cluster of unknown size.
+#: The elements directly inside a segment; any of them ends a cluster of unknown size.
 _LEVEL_1 = frozenset(
     (_CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367)
 )
 
 
 def _ebml() -> Walk:
-    """Matroska and WebM: nested elements; a live recording does not know the size of the outer ones."""
+    """Matroska and WebM are nested elements; in a live recording the outer ones have no known size."""
     at, whole = 0, True
     while True:
         header = yield at, 12
@@ -223,7 +240,7 @@ def _ebml() -> Walk:
         if size is not None:
             at += length + size
         elif name in (_SEGMENT, _CLUSTER):
-            whole, at = False, at + length  # its parts are walked instead
+            whole, at = False, at + length  # walk its parts instead
         else:
             return None
 
@@ -242,32 +259,34 @@ def _element(header: bytes) -> tuple[int, int | None, int] | None:
     return name, None if size == (1 << bits) - 1 else size, first + second
 
 
-_FORMATS: tuple[tuple[int, bytes, Callable[[], Walk]], ...] = (
-    *((4, box, _boxes) for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp")),
-    (0, b"\x89PNG\r\n\x1a\n", _png),
-    (0, b"\xff\xd8\xff", _jpeg),
-    (0, b"GIF8", _gif),
-    (0, b"RIFF", _riff),
-    (0, b"OggS", _ogg),
-    (0, b"\x1aE\xdf\xa3", _ebml),
-    *((0, mark, _mp3) for mark in (b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")),
-)
+#: How to walk each container in the table of media types. The ends of the others are not known.
+_WALKS: Mapping[str, Callable[[], Walk]] = {
+    **dict.fromkeys(("mp4", "heif", "avif"), _boxes),
+    **dict.fromkeys(("webp", "avi", "wav"), _riff),
+    "png": _png,
+    "jpeg": _jpeg,
+    "gif": _gif,
+    "ogg": _ogg,
+    "matroska": _ebml,
+    "mp3": _mp3,
+}
 
 
 class Ending:
-    """Follows a file's structure as its bytes go by; of them only what is being asked for is kept."""
+    """Follows a file's structure as its bytes arrive, and keeps only the bytes that the format asks for."""
 
     def __init__(self) -> None:
         self._seen = 0
         self._walk: Walk = _whole()
         self._asked = next(self._walk)
-        #: What was seen from the offset asked for on.
+        #: The bytes that were seen from the requested offset on.
         self._kept = bytearray()
         self._result: bool | None = None
         self._over = False
 
     def feed(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes of the file."""
+        # Bytes in front of the requested offset are skipped, so memory stays small whatever the file's size.
         begin, self._seen = self._seen, self._seen + len(chunk)
         while not self._over:
             offset, size = self._asked
@@ -288,7 +307,7 @@ class Ending:
             del self._kept[: self._asked[0] - before]
 
     def whole(self) -> bool | None:
-        """Return whether the file, which ends here, is whole; None when that is not known."""
+        """Return whether the file is whole, now that its last byte was fed; None when that is not known."""
         while not self._over:
             offset, size = self._asked
             self._answer(bytes(self._kept[:size]) if offset <= self._seen else None)
@@ -313,7 +332,6 @@ def is_whole(file: IO[bytes], size: int) -> bool | None:
 
 def _whole() -> Walk:
     head = yield 0, 12
-    for at, mark, walk in _FORMATS:
-        if (head or b"")[at : at + len(mark)] == mark:
-            return (yield from walk())
-    return None
+    row = recognized(head or b"")
+    walk = _WALKS.get(row.container) if row else None
+    return (yield from walk()) if walk else None

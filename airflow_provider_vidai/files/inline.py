@@ -1,4 +1,4 @@
-"""Files that travel inside a request: data URIs with the type that the file's own bytes tell."""
+"""Files that travel inside a request, as data URIs whose type is read from the file's own bytes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from urllib.parse import unquote_to_bytes
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.files.intake import checked, checked_source, kinds_for
-from airflow_provider_vidai.files.media_types import HEAD, described, type_of, type_of_name
 from airflow_provider_vidai.files.storage import shown_name, source
+from airflow_provider_vidai.jobs.media_types import HEAD, described, type_of, type_of_name
 
 _DATA = re.compile(r"data:[^,]*,", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 
 
 def is_web_url(value: str | bytes) -> bool:
-    """Whether ``value`` names a file that the vendor can get by itself."""
+    """Whether ``value`` is a URL that the vendor can fetch by itself."""
     return isinstance(value, str) and _WEB.match(value) is not None
 
 
@@ -28,9 +28,9 @@ def is_data_uri(value: str | bytes) -> bool:
 
 
 class Inliner:
-    """Turns the files of one request into data URIs, as long as they fit into it together.
+    """Turns the files of one request into data URIs, as long as all of them fit into it.
 
-    :param room: bytes that all of them may take, as they travel.
+    :param room: bytes that all of them together may take, in base64.
     """
 
     def __init__(self, room: int) -> None:
@@ -38,11 +38,11 @@ class Inliner:
         self._left = room
 
     def __call__(self, value: str | bytes, field: str = "") -> str:
-        """Return a URL as it is, and anything else as a data URI of the type that its bytes tell.
+        """Return a URL as it is, and anything else as a data URI of the type that its bytes show.
 
         :param value: a URL, a data URI, a storage URI or path, or the bytes themselves.
         :param field: the field it is for, by whose name its kind is validated.
-        :raises InputError: when there is no such file, it is junk, of the wrong kind, or there is no room.
+        :raises InputError: when the file does not exist, is not media or of the wrong kind, or does not fit.
         """
         if is_web_url(value):
             return str(value)
@@ -60,6 +60,7 @@ class Inliner:
         if isinstance(value, bytes):
             return self._written(value, field, "the bytes given")
         file = source(value)
+        # Before it is read: a file that does not fit may be larger than the worker's memory.
         self._check(file.size * 4 // 3, str(file.path), field)
         with file.open() as stream:
             return self._written(stream.read(), field, str(file.path))
@@ -86,15 +87,15 @@ class Inliner:
             named = f"{field}: {shown_name(what)}" if field else shown_name(what)
             raise InputError(
                 f"{named} takes {size / 1e6:.1f} MB inside the request, which holds "
-                f"{self._room / 1e6:.0f} MB in all (files grow by a third in it). "
+                f"{self._room / 1e6:.0f} MB in all (base64 makes files a third larger). "
                 "Give a public URL instead."
             )
 
 
 def seconds_of(value: str | bytes, field: str = "") -> float | None:
-    """Return how long a video or a sound is; None for one that only the vendor can get.
+    """Return the length of a video or a sound in seconds; None for a URL, which only the vendor reads.
 
-    :raises InputError: when it can't be read, or doesn't tell.
+    :raises InputError: when the file or its length can't be read.
     """
     if is_web_url(value):
         return None
@@ -104,7 +105,7 @@ def seconds_of(value: str | bytes, field: str = "") -> float | None:
         data = value if isinstance(value, bytes) else _data_of(value, field)
         found = checked(io.BytesIO(data), len(data), field=field, name="the file given").media.duration
     if not found:
-        raise InputError(f"{field or 'file'}: its length cannot be read from it.")
+        raise InputError(f"{field or 'file'}: the length of the video or sound cannot be read from the file.")
     return found
 
 
@@ -116,4 +117,4 @@ def _data_of(uri: str, field: str) -> bytes:
     try:
         return base64.b64decode(raw)
     except binascii.Error:
-        raise InputError(f"{field or 'A file'}: its data URI is not valid base64.") from None
+        raise InputError(f"{field or 'A file'}: the data URI is not valid base64.") from None

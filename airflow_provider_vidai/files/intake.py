@@ -1,4 +1,7 @@
-"""What is given to a vendor, checked by its bytes before anything is sent: junk is never bought with."""
+"""Files for a vendor are checked by their bytes before anything is sent.
+
+Vendors charge for a job whose input turns out to be a login page, half a video or a sound.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,16 @@ from typing import IO, Final
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.files.ending import is_whole
-from airflow_provider_vidai.files.media_types import HEAD, described, type_of, type_of_name
-from airflow_provider_vidai.files.probe import EXOTIC, Media, probe
+from airflow_provider_vidai.files.probe import UNREADABLE_PICTURES, Media, probe
 from airflow_provider_vidai.files.storage import Source, shown_name
+from airflow_provider_vidai.jobs.media_types import (
+    HEAD,
+    described,
+    recognized,
+    same_container,
+    type_as_sound,
+    type_of_name,
+)
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +33,7 @@ _ARTICLE: Final = {"video": "a video", "image": "an image", "audio": "a sound"}
 class Checked:
     """A file that may be sent.
 
-    :param type: its media type, by its bytes.
+    :param type: the MIME type that its bytes show.
     """
 
     type: str
@@ -31,7 +41,7 @@ class Checked:
 
 
 def kinds_for(field: str) -> Sequence[str]:
-    """Return the kinds of file that a field takes, by its name; empty for one that takes documents."""
+    """Return the kinds of file that a field takes, by the field's name; empty for a field of documents."""
     if "document" in field:
         return ()
     return tuple(kind for kind in _ANY if kind in field) or _ANY
@@ -42,18 +52,21 @@ def checked(
 ) -> Checked:
     """Make sure that a file is whole, and of a kind that ``field`` takes.
 
-    :param field: the argument it is given for; it tells the kinds, unless ``kinds`` does.
-    :param name: the file's name; its extension is only compared.
+    :param field: the argument that the file was given for.
+    :param name: the file's name; an extension that promises another type is only warned of.
+    :param kinds: the kinds that are accepted; None reads them from the field's name.
     :raises InputError: naming field and file.
     """
     wanted = kinds_for(field) if kinds is None else kinds
     called = f"{field}: {shown_name(name)}" if field else shown_name(name)
     head = file.read(HEAD)
-    found = type_of(head)
-    if found is None or found.partition("/")[0] not in _ANY:
+    row = recognized(head)
+    if row is None or row.kind not in _ANY:
         raise InputError(f"{called} is {described(head)}, not {_listed(wanted)}.")
+    found = row.name
     if is_whole(file, size) is False:
         raise InputError(f"{called} was cut: the file ends within one of its parts.")
+    # By its structure the file is whole. Whether it can be decoded is another question.
     file.seek(0)
     try:
         media = probe(file)
@@ -62,8 +75,8 @@ def checked(
     _check_kind(media, found, wanted, called)
     if media.kind != "image" and media.duration is not None and media.duration <= 0:
         raise InputError(f"{called} lasts 0 seconds.")
-    _compare(found, name, called)
-    return Checked(_told_type(found, media), media)
+    _warn_of_name(found, name, called)
+    return Checked(type_as_sound(found) if media.kind == "audio" else found, media)
 
 
 def checked_source(file: Source, *, field: str, kinds: Sequence[str] | None = None) -> Checked:
@@ -73,35 +86,20 @@ def checked_source(file: Source, *, field: str, kinds: Sequence[str] | None = No
 
 
 def _check_kind(media: Media, found: str, wanted: Sequence[str], called: str) -> None:
-    if media.kind in wanted or (found in EXOTIC and "image" in wanted):
+    if media.kind in wanted or (found in UNREADABLE_PICTURES and "image" in wanted):
         return
+    # A video format with nothing but sound in it gets a message of its own, because its type says "video".
     if media.kind == "audio" and not found.startswith("audio/"):
         raise InputError(f"{called} holds no picture, only sound ({found}), and {_listed(wanted)} is needed.")
     raise InputError(f"{called} is {_ARTICLE[media.kind]} ({found}), and {_listed(wanted)} is needed.")
 
 
-def _told_type(found: str, media: Media) -> str:
-    """Return the type that is sent: that of an MP4 or WebM with nothing but sound is that of sound."""
-    changed = {"video/mp4": "audio/mp4", "video/webm": "audio/webm", "video/ogg": "audio/ogg"}
-    return changed.get(found, found) if media.kind == "audio" else found
-
-
-def _compare(found: str, name: str, called: str) -> None:
+def _warn_of_name(found: str, name: str, called: str) -> None:
     promised = type_of_name(name)
-    if promised and promised != found and {promised, found} not in _ALIKE:
-        log.warning("%s is called %s, but is %s; it is taken as what it is.", called, promised, found)
-
-
-#: Pairs that one extension stands for.
-_ALIKE: Final = (
-    {"video/mp4", "video/quicktime"},
-    {"video/mp4", "video/x-m4v"},
-    {"video/mp4", "audio/mp4"},
-    {"video/webm", "audio/webm"},
-    {"video/webm", "video/x-matroska"},
-    {"image/heic", "image/heif"},
-    {"audio/wav", "audio/x-wav"},
-)
+    if promised and not same_container(promised, found):
+        log.warning(
+            "%s is named as %s, but its bytes are %s; it is sent as what it is.", called, promised, found
+        )
 
 
 def _listed(kinds: Sequence[str]) -> str:

@@ -1,18 +1,18 @@
-"""What still pictures say in front: their size where FFmpeg does not read it, and how they are turned."""
+"""What the headers of still pictures say: the size, where FFmpeg does not read it, and the rotation."""
 
 from __future__ import annotations
 
 import struct
 from typing import IO
 
-#: EXIF stands within so many bytes of a picture's start, where it stands in front.
+#: Bytes at a picture's start in which EXIF data are searched: a JPEG's EXIF segment is at most 64 KiB long.
 _FRONT = 1 << 17
-#: By how many degrees each EXIF orientation turns a picture; mirroring changes no size.
+#: Degrees by which each EXIF orientation turns a picture. Some also mirror it, which changes no size.
 _TURNS = {5: 90, 6: 90, 7: 270, 8: 270, 3: 180, 4: 180}
 
 
 def picture_size(file: IO[bytes]) -> tuple[int, int] | None:
-    """Return the size of a WebP that has an extended header, as animated ones do."""
+    """Return the size of a WebP with an extended header, which animated ones have; None for other files."""
     file.seek(0)
     head = file.read(30)
     if len(head) < 30 or head[8:16] != b"WEBPVP8X":
@@ -21,7 +21,7 @@ def picture_size(file: IO[bytes]) -> tuple[int, int] | None:
 
 
 def turned_by(file: IO[bytes]) -> int:
-    """Return by how many degrees a picture is turned when it is shown, as its EXIF data says."""
+    """Return by how many degrees a viewer turns the picture, as its EXIF data say."""
     file.seek(0)
     data = file.read(_FRONT)
     for mark in (b"Exif\0\0", b"eXIf"):

@@ -1,4 +1,4 @@
-"""What a media file is: read in this process with PyAV, from a stream, without external programs."""
+"""What a media file is. It is read in this process with PyAV, from a stream, without external programs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from airflow_provider_vidai.files.media_types import HEAD, type_of
 from airflow_provider_vidai.files.pictures import picture_size, turned_by
+from airflow_provider_vidai.jobs.media_types import HEAD, type_of
 
 if TYPE_CHECKING:
     from av import Packet
@@ -24,9 +24,9 @@ class Media:
     :param duration: seconds; 0 for a still image, None when it is not known.
     :param fps: frames per second; None without moving pictures.
     :param display_width: pixels as shown, likewise ``display_height``: rotated, and with square pixels.
-    :param kind: what there is to see and hear; cover art does not make a video of sound.
-    :param video_tracks: how many tracks of moving pictures there are; all but ``duration`` is about the
-        first of them.
+    :param kind: what there is to see and hear; sound with cover art is not a video.
+    :param video_tracks: the number of tracks of moving pictures; all fields but ``duration`` describe the
+        first one.
     """
 
     width: int | None
@@ -39,24 +39,25 @@ class Media:
     video_tracks: int = 0
 
 
-#: Of these, the header says how long the file is by when the last sample is *decoded*.
+#: Containers whose header counts the length up to the moment when the last sample is *decoded*. Frames that
+#: are shown later than that are missing in it.
 _MP4 = "mov,mp4"
-#: Frames at the end of an MP4 among which the one that is shown last is looked for: more than any encoder
-#: may reorder.
+#: Frames at the end of an MP4 among which the one that is shown last is searched: more than any encoder may
+#: reorder.
 _LAST_FRAMES = 64
 _COVER_ART = 0x400
-#: Demuxers that PyAV uses for single pictures, by the end of their name.
+#: How the names of the demuxers end that PyAV uses for single pictures.
 _STILLS = ("_pipe", "image2", "gif")
-#: Pictures that not every build of PyAV can read; nothing is refused for that.
-EXOTIC = frozenset({"image/avif", "image/heic", "image/heif", "image/tiff"})
+#: Pictures that not every build of PyAV can read. They are accepted unread.
+UNREADABLE_PICTURES = frozenset({"image/avif", "image/heic", "image/heif", "image/tiff"})
 
 
 def probe(file: IO[bytes]) -> Media:
     """Read the headers of ``file``, and its packets where the headers do not say how long it is.
 
-    :raises ValueError: when it is no media file that can be read.
+    :raises ValueError: when it is not a media file that can be read.
     """
-    import av  # heavy, and needed only here
+    import av  # it takes long to import, and most tasks never need it
 
     found = type_of(file.read(HEAD))
     file.seek(0)
@@ -69,30 +70,30 @@ def probe(file: IO[bytes]) -> Media:
                 return _moving(container, tracks)
             if not container.streams.audio:
                 raise ValueError("it holds neither a picture nor sound")
-            duration = _told(container) or _measured(container, container.streams.audio[0])[0]
+            duration = _stated(container) or _measured(container, container.streams.audio[0])[0]
             return Media(None, None, duration, None, kind="audio")
     except (av.FFmpegError, ValueError, OSError) as error:
-        if found in EXOTIC:
+        if found in UNREADABLE_PICTURES:
             return Media(None, None, 0.0, None, kind="image")
         raise ValueError(str(error)) from None
 
 
 class _Nameless:
-    """A file without its name: PyAV would believe the name's extension rather than the bytes."""
+    """A file without its name, because PyAV trusts a name's extension more than the bytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 def _opened(file: IO[bytes]) -> InputContainer:
-    """Open ``file``; a tag in another encoding than UTF-8 must not hide the video."""
+    """Open ``file``. Tags in an encoding other than UTF-8 must not make a video unreadable."""
     import av
 
     nameless: Any = _Nameless(file)
     container: InputContainer
     try:
         container = av.open(nameless, mode="r", metadata_errors="replace")
-    except TypeError:  # PyAV 19 has no such option: it replaces by itself
+    except TypeError:  # PyAV 19 has no such option and replaces such characters always
         container = av.open(nameless, mode="r")
     return container
 
@@ -101,7 +102,8 @@ def _is_cover(track: VideoStream) -> bool:
     return bool(int(track.disposition) & _COVER_ART)
 
 
-def _told(container: InputContainer) -> float | None:
+def _stated(container: InputContainer) -> float | None:
+    """Return the length that the header states, in seconds."""
     return container.duration / 1e6 if container.duration and container.duration > 0 else None
 
 
@@ -109,8 +111,9 @@ def _picture(container: InputContainer, file: IO[bytes]) -> Media:
     track = next(iter(container.streams.video), None)
     size = (track.width, track.height) if track and track.width and track.height else picture_size(file)
     if size is None:
-        raise ValueError("it does not say how large its picture is")
-    duration = (_told(container) or 0.0) if container.format.name == "gif" else 0.0
+        raise ValueError("the size of its picture cannot be read")
+    # FFmpeg gives every still picture the length of one frame; only a GIF may be an animation.
+    duration = (_stated(container) or 0.0) if container.format.name == "gif" else 0.0
     shown = size[::-1] if turned_by(file) in (90, 270) else size
     return Media(*size, duration, None, *shown, kind="image")
 
@@ -118,19 +121,25 @@ def _picture(container: InputContainer, file: IO[bytes]) -> Media:
 def _moving(container: InputContainer, tracks: list[VideoStream]) -> Media:
     track = tracks[0]
     shown = _shown(container, track)
-    told, rate = _told(container), track.average_rate
+    duration, rate = _stated(container), track.average_rate
     fps = float(rate) if rate else None
-    if told is None:
-        told, frames = _measured(container, track)
-        fps = frames / told if told and frames else fps
+    if duration is None:
+        duration, frames = _measured(container, track)
+        fps = frames / duration if duration and frames else fps
     elif _MP4 in container.format.name:
         end = _shown_last(container, track)
-        if end is not None and end > told + (1 / fps if fps else 0.0):
-            told, fps = end, (track.frames / end if track.frames else fps)
+        if end is not None and end > duration + (1 / fps if fps else 0.0):
+            duration, fps = end, (track.frames / end if track.frames else fps)
     elif fps is None and track.guessed_rate:
         fps = float(track.guessed_rate)
     return Media(
-        track.width or None, track.height or None, told, fps, *shown, kind="video", video_tracks=len(tracks)
+        track.width or None,
+        track.height or None,
+        duration,
+        fps,
+        *shown,
+        kind="video",
+        video_tracks=len(tracks),
     )
 
 
@@ -145,7 +154,10 @@ def _shown_last(container: InputContainer, track: VideoStream) -> float | None:
 
 
 def _measured(container: InputContainer, track: Any) -> tuple[float | None, int]:
-    """Return how long the longest track is, and how many packets ``track`` has; the whole file is read."""
+    """Return the length of the longest track in seconds, and the number of packets of ``track``.
+
+    The whole file is read for it: a live recording states no length.
+    """
     container.seek(0)
     found = _extents(container.demux())
     lengths = [found[one.index].seconds(one) for one in container.streams if one.index in found]
@@ -154,7 +166,7 @@ def _measured(container: InputContainer, track: Any) -> tuple[float | None, int]
 
 
 class _Extent:
-    """How far the packets of one track reach, in its own unit of time."""
+    """The time that the packets of one track cover, in the track's own unit."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -162,7 +174,7 @@ class _Extent:
         self._latest = self._before = -(1 << 63)
 
     def take(self, at: int, duration: int) -> None:
-        """Count one packet that is shown."""
+        """Add one packet that is shown."""
         self.count += 1
         self._end = at + duration if self._end is None else max(self._end, at + duration)
         if at > self._latest:
@@ -174,7 +186,7 @@ class _Extent:
             return None
         end = self._end
         if end == self._latest and self.count > 1:
-            end += self._latest - self._before  # the last packet does not say how long it is shown
+            end += self._latest - self._before  # the last packet has no duration: take the one before
         return float((end - (track.start_time or 0)) * track.time_base)
 
 
@@ -195,7 +207,7 @@ def _shown(container: InputContainer, track: VideoStream) -> tuple[int | None, i
     if not width or not height:
         return None, None
     turned = 0
-    # A frame that cannot be decoded here says nothing about its rotation.
+    # The rotation is known only of a decoded frame, and not every codec can be decoded here.
     with contextlib.suppress(StopIteration, av.FFmpegError, ValueError):
         turned = getattr(next(iter(container.decode(track))), "rotation", 0)
     ratio = track.sample_aspect_ratio

@@ -1,4 +1,4 @@
-"""How far a transfer has come."""
+"""The progress of a transfer, and its lines in the log."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from airflow_provider_vidai.files.version import Version
 
 log = logging.getLogger(__name__)
 
-#: A line in the log at most every so many seconds.
-PROGRESS_EVERY = 10.0
+#: Seconds between two lines in the log.
+LOG_EVERY = 10.0
 
 
 _Chunk = TypeVar("_Chunk", bytes, bytes | memoryview)
@@ -25,8 +25,8 @@ _Chunk = TypeVar("_Chunk", bytes, bytes | memoryview)
 class Progress:
     """How far a download has come, and what must stay the same for it to be resumed.
 
-    The digest is computed in a thread of its own: hashing, reading and writing take about the same
-    time, and none of them holds the interpreter.
+    The digest is computed in a thread of its own. Hashing, reading and writing take about the same time, and
+    all of them release the interpreter's lock, so that they overlap.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Progress:
         self.version = Version()
         self.content_type = ""
         self.splittable = True
-        #: Buffers that were digested, and can be filled again.
+        #: Buffers that have been hashed and can be filled again.
         self.spent: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.ending = Ending()
         self._sha256 = hashlib.sha256()
@@ -43,24 +43,24 @@ class Progress:
         self._hasher = threading.Thread(target=self._hash, daemon=True, name="sha256")
         self._hasher.start()
 
-    def took(self, chunk: bytes | memoryview) -> None:
-        """Count a chunk that was written; a view of a buffer must not change until that is spent."""
+    def count(self, chunk: bytes | memoryview) -> None:
+        """Count a chunk that was written. A buffer must not change before it appears in ``spent``."""
         self.ending.feed(chunk)
         self._chunks.put(chunk)
         self.received += len(chunk)
 
     def restart(self) -> None:
-        """Forget what was received."""
+        """Forget what was received so far."""
         self._chunks.join()
         self.received, self.ending, self._sha256 = 0, Ending(), hashlib.sha256()
 
     def digest(self) -> str:
-        """Return the sha256 of what was received."""
+        """Return the sha256 of what was received so far."""
         self._chunks.join()
         return self._sha256.hexdigest()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the hashing thread."""
         self._chunks.put(None)
         self._hasher.join()
 
@@ -73,12 +73,17 @@ class Progress:
 
 
 def reported(chunks: Iterator[_Chunk], doing: str, total: int | None, done: int = 0) -> Iterator[_Chunk]:
-    """Pass ``chunks`` on, with a line in the log now and then."""
-    told = time.monotonic()
+    """Pass ``chunks`` on, and log the progress every ``LOG_EVERY`` seconds.
+
+    :param doing: the beginning of each line.
+    :param total: the length of the file in bytes, if it is known.
+    :param done: the bytes that were transferred before.
+    """
+    logged = time.monotonic()
     for chunk in chunks:
         yield chunk
         done += len(chunk)
-        if time.monotonic() - told >= PROGRESS_EVERY:
-            told = time.monotonic()
+        if time.monotonic() - logged >= LOG_EVERY:
+            logged = time.monotonic()
             share = f" of {total / 1e6:.1f} MB ({100 * done / total:.0f} %)" if total else ""
             log.info("%s: %.1f MB%s", doing, done / 1e6, share)

@@ -1,4 +1,4 @@
-"""The rest of a long file in several ranges at once, where a server caps each connection."""
+"""Fetching the rest of a long file in several ranges at once, for servers that cap each connection."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ from airflow_provider_vidai.files.progress import Progress
 from airflow_provider_vidai.jobs.calls import Fetch
 from airflow_provider_vidai.net.bodies import Interrupted, Streams
 
-#: What is left of a file is fetched in several ranges at once if it is at least this long (bytes)
+#: The rest of a file is fetched in several ranges if it has at least this many bytes,
 SPLIT_ABOVE = 64 << 20
-#: and one connection, waited for this long (seconds), brings less than this (bytes a second): then
-#: the server caps each connection. On a line that is fast anyway, several would only cost more.
+#: and if one connection was waited for this many seconds
 SPLIT_AFTER = 1.0
+#: and brought fewer bytes per second than this. Then the server probably caps each connection. On a line that
+#: is faster anyway, several connections would only cost more.
 SPLIT_BELOW = 100e6
 SPLIT_CONNECTIONS = 8
-#: Bytes in one range, and in each buffer: one for every connection, and some on their way to disk and digest.
+#: Bytes in one range, and in each buffer.
 SPLIT_SIZE = 2 << 20
+#: One buffer for each connection, and a few that are being written and hashed.
 SPLIT_BUFFERS = SPLIT_CONNECTIONS + 3
 
 
 def is_slow(progress: Progress, brought: int, waited: float) -> bool:
-    """Whether the connection is what is waited for: several don't make a slow disk faster."""
+    """Whether the connection is too slow, and the file can be split.
+
+    :param brought: bytes that it brought.
+    :param waited: seconds for which it was waited for, without the time for writing to disk.
+    """
     return (
         waited >= SPLIT_AFTER
         and progress.splittable
@@ -34,31 +40,38 @@ def is_slow(progress: Progress, brought: int, waited: float) -> bool:
 
 
 def in_ranges(streams: Streams, fetch: Fetch, progress: Progress) -> Generator[memoryview, None, None]:
-    """Yield the rest of the file in order, several ranges of it under way at any time."""
+    """Yield the rest of the file in order, while several ranges of it are being fetched.
+
+    The number of buffers bounds the memory: a range begins only when a buffer is free.
+
+    :raises Interrupted: when a range failed. The file is not split again then.
+    """
     assert progress.total is not None
     starts = iter(range(progress.received, progress.total, SPLIT_SIZE))
     for _ in range(SPLIT_BUFFERS):
         progress.spent.put(bytearray(SPLIT_SIZE))
     with ThreadPoolExecutor(SPLIT_CONNECTIONS, thread_name_prefix="range") as pool:
-        under_way: deque[Future[memoryview]] = deque()
+        pending: deque[Future[memoryview]] = deque()
 
         def begin() -> None:
             if (start := next(starts, None)) is not None:
                 room = memoryview(progress.spent.get())[: (progress.total or 0) - start]
-                under_way.append(pool.submit(_one_range, streams, fetch, progress, start, room))
+                pending.append(pool.submit(_one_range, streams, fetch, progress, start, room))
 
         try:
             for _ in range(SPLIT_CONNECTIONS):
                 begin()
-            while under_way:
-                chunk = under_way.popleft().result()
+            while pending:
+                chunk = pending.popleft().result()
                 begin()
                 yield chunk
         except Interrupted:
+            # The server may refuse so many connections; the rest is fetched over one connection then.
             progress.splittable = False
             raise
         finally:
-            for future in under_way:
+            # Leaving the pool waits for ranges that have begun; those that have not must not begin any more.
+            for future in pending:
                 future.cancel()
 
 
@@ -72,7 +85,7 @@ def _one_range(
         if stream.status != 206:
             raise Interrupted(f"HTTP {stream.status} to a range")
         version.check(stream.headers, total, first=start, last=last)
-        came = stream.fill(room)
-    if came != len(room):
-        raise Interrupted(f"a range ended after {came} of {len(room)} bytes")
+        received = stream.fill(room)
+    if received != len(room):
+        raise Interrupted(f"a range ended after {received} of {len(room)} bytes")
     return room

@@ -1,22 +1,25 @@
-"""File names made from titles: titles come from vendors, in every script, and are only data."""
+"""File names made from titles. Titles come from vendors, in every script, and must not choose a path."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-#: Bytes of a long title's end that stay in its file's name: a job's id and a file's number are there.
+#: Bytes that are kept of the end of a long title, because a job's id and a file's number are there.
 KEPT_END = 48
-#: No script puts more marks on a letter; a letter has to fit into ``KEPT_END`` bytes with all of them.
+#: The most combining marks on one letter. No script needs more, and a letter must fit into ``KEPT_END`` bytes
+#: with all of its marks.
 _MOST_MARKS = 8
-#: Join or part letters in Persian, Hindi and others; between anything else they are dropped.
+#: Invisible characters that join or separate letters in Persian, Hindi and other scripts. Elsewhere they are
+#: dropped.
 _JOINERS = "\u200c\u200d"
 
 
 def file_name(title: str, limit: int = 200) -> str:
-    """Return what is safe of a title as a file name: letters with their marks, digits, ``-``, ``_``, blanks.
+    """Return a title as a file name of letters with their marks, digits, ``-``, ``_`` and blanks.
 
-    :param limit: bytes, as disks count; a longer title loses its middle, cut between characters.
+    :param limit: bytes, which is what file systems count. A longer title loses whole characters of its
+        middle.
     """
     letters = list(_letters(unicodedata.normalize("NFC", title)))
     if sum(map(_size, letters)) > limit:
@@ -26,16 +29,16 @@ def file_name(title: str, limit: int = 200) -> str:
 
 
 def _letters(text: str) -> Iterator[str]:
-    """Yield the characters as a reader counts them; what is not safe becomes one ``_``."""
+    """Yield the characters as a reader counts them; a row of unsafe ones becomes one ``_``."""
     held, marks, replaced = "", 0, False
     for char in text:
         kind = unicodedata.category(char)
         if held.strip("-_ ") and (char in _JOINERS or kind.startswith("M")):
-            # Marks belong to the letter in front of them, and never stand alone.
+            # A mark belongs to the letter in front of it, and is never separated from it.
             marks += 1
             held += char if marks <= _MOST_MARKS else ""
         elif kind.startswith(("L", "N")) or char in "-_ ":
-            # A joiner has its meaning only between letters.
+            # A joiner has a meaning only between letters.
             yield from (held,) if kind.startswith("L") else (held.rstrip(_JOINERS),)
             held, marks, replaced = char, 0, False
         elif kind not in ("Cf", "Mn", "Me", "Mc", "Sk"):

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.files.intake import Checked, checked_source
-from airflow_provider_vidai.files.media_types import type_of_name
 from airflow_provider_vidai.files.storage import Source, shown_name, source
 from airflow_provider_vidai.files.upload import upload
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.hooks.spellings import Result
 from airflow_provider_vidai.jobs.calls import Put
+from airflow_provider_vidai.jobs.media_types import kind_of_name
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -217,7 +217,7 @@ def _checked(file: Source, media_type: str | None) -> Checked:
     if media_type not in (None, "video", "image"):
         raise InputError(f"media_type must be video or image, not {shown(media_type)}.")
     found = checked_source(file, field="source", kinds=(media_type,) if media_type else ("video", "image"))
-    promised = (type_of_name(file.name) or "").partition("/")[0]
+    promised = kind_of_name(file.name)
     if promised in ("video", "image", "audio") and promised != _kind(found):
         raise InputError(
             f"source: {shown_name(file.path)} is called {promised}, but its bytes are of type {found.type}: "

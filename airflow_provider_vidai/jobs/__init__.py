@@ -1,1 +1,1 @@
-"""What a job is, how it stands and what it delivered: data that the vendors build and the rest acts on."""
+"""Jobs, their status and their outputs, as data that the vendors build and the rest of the package uses."""

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Repeat(Enum):
-    """Whether a call may be sent again without asking anybody."""
+    """Whether a call may be sent again. What buys may not: each repetition could buy once more."""
 
     SAFE = "safe"
     ONCE = "once"
@@ -29,11 +29,11 @@ class Repeat(Enum):
 class Call(Generic[T]):
     """One small JSON exchange, as data.
 
-    :param name: what it does, for logs and errors ("create a highlight reel").
+    :param name: what the call does, for logs and errors ("create a highlight reel").
     :param path: below the account's base URL.
     :param parse: turns the answer, whatever its status, into the result or raises a VidaiError.
-    :param repeat: ONCE for everything that buys.
-    :param timeout: seconds; None takes the connection's.
+    :param repeat: ONCE for every call that buys.
+    :param timeout: seconds; None means the connection's timeout.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Call(Generic[T]):
 
 @dataclass(frozen=True)
 class Fetch:
-    """A file to stream out.
+    """A file to download.
 
-    :param url: it may be signed, so it is never shown. With the key it is a path below the account's
-        base URL, so that a key can go nowhere else; without, it is absolute.
+    :param url: it may be signed, so it is never shown. With the key it is a path below the account's base
+        URL, so that the key can't be sent to another host; without the key it is absolute.
     :param with_key: send the account's key.
-    :param kind: what the file must turn out to be.
+    :param kind: what the vendor announced. A file of another kind is downloaded with a warning.
     :param same_host: follow redirects on the URL's own host only.
-    :param once: the vendor gave the URL once and has no other, so that one that is dead is the end.
+    :param once: the vendor gave this URL once and has no other, so the file is lost when the URL is dead.
     """
 
     url: str = field(repr=False)
@@ -70,7 +70,7 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Put:
-    """A file to stream in, to a signed URL that is a secret and gets no key."""
+    """A file to upload to a signed URL. The URL is a secret, and the account's key is not sent to it."""
 
     url: str = field(repr=False)
     content_type: str

@@ -12,12 +12,14 @@ OutputKind = Literal["video", "image", "audio", "text"]
 
 
 class Output(BaseModel):
-    """One deliverable of a job. It never holds a file's URL: a fresh one is asked for at download.
+    """One deliverable of a job.
 
-    Words that a job delivers are here themselves, as ``details["text"]``.
+    It never has the file's URL, because an output travels through XCom and a URL may be a secret; a download
+    asks the vendor for a fresh one. A text that a job delivers is in the output itself, in
+    ``details["text"]``.
 
     :param duration: seconds.
-    :param details: everything else the vendor tells about it (start, end, fps, thumbnail, score, ...).
+    :param details: everything else that the vendor reports about it (start, end, fps, thumbnail, score, ...).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -30,5 +32,5 @@ class Output(BaseModel):
 
 
 def digest(url: str) -> str:
-    """Return what identifies the file behind a signed URL: sha256 of the URL without its query."""
+    """Return what identifies the file behind a signed URL: the sha256 of the URL without its query."""
     return hashlib.sha256(urlsplit(url)._replace(query="", fragment="").geturl().encode()).hexdigest()

@@ -8,13 +8,13 @@ from airflow_provider_vidai.jobs.ref import JobRef
 
 
 class Receipt(BaseModel):
-    """The vendor's answer to a purchase; this is what the ledger keeps.
+    """The vendor's answer to a purchase. The ledger stores it.
 
-    :param ref: the job that was bought, when the purchase made one.
-    :param result: the result itself, when the purchase delivered it at once.
-    :param cost: what it cost, if told.
-    :param vendor_status: the vendor's word for how the new job stands, if told.
-    :param secret: a sealed secret that came only with this answer.
+    :param ref: the job that was bought, if the purchase started one.
+    :param result: the result itself, if the purchase delivered it at once.
+    :param cost: what the purchase cost, if the vendor reports it.
+    :param vendor_status: the vendor's own word for the status of the new job, if it reports one.
+    :param secret: a secret that came only with this answer, sealed with the account's key.
     """
 
     model_config = ConfigDict(frozen=True)

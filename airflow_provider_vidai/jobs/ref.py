@@ -1,4 +1,4 @@
-"""What finds a job again."""
+"""The reference by which a job is found again."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ VendorName = Literal["vidio", "venice", "vizard", "vidgo"]
 
 
 class JobRef(BaseModel):
-    """What finds a job again: JSON, no secret, safe in XCom and in trigger arguments.
+    """The reference by which a job is found again.
+
+    It is JSON without any secret, so it may travel through XCom and trigger arguments.
 
     :param vendor: one of the four APIs.
-    :param conn_id: the Airflow connection the job was bought with.
+    :param conn_id: the Airflow connection with which the job was bought.
     :param job_id: the vendor's id, as text.
     :param kind: what was bought, in the vendor's terms (VIDIO ``reel`` or ``render``, ...).
-    :param params: what else the status call needs.
+    :param params: what the status call needs besides.
     """
 
+    # Other fields are ignored, because a whole task result is accepted as a reference.
     model_config = ConfigDict(
         frozen=True, extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=True
     )
@@ -46,9 +49,9 @@ class JobRef(BaseModel):
     ) -> JobRef:
         """Return the job that an operator's ``job`` argument names.
 
-        :param value: what an upstream task returned, its JSON or Python-literal text, or a bare id.
-        :param conn_id: used with a bare id, like ``kind`` and ``params``; a ref brings its own.
-        :raises InputError: when it names no job, or another vendor's.
+        :param value: what an upstream task returned, that as JSON or as a Python literal, or a bare id.
+        :param conn_id: used with a bare id only, like ``kind`` and ``params``; a reference has its own.
+        :raises InputError: when it names no job, or a job of another vendor.
         """
         value = literal(value)
         if isinstance(value, JobRef):
@@ -66,7 +69,7 @@ class JobRef(BaseModel):
         return ref
 
     def with_params(self, **params: JsonValue) -> JobRef:
-        """Return the same job with ``params`` added to what its status call is given."""
+        """Return a reference to the same job with ``params`` added for its status call."""
         return self.model_copy(update={"params": {**self.params, **params}})
 
     def __str__(self) -> str:
@@ -77,5 +80,6 @@ def _bare_id(value: Any) -> str | None:
     if not isinstance(value, (str, int)) or isinstance(value, bool):
         return None
     text = str(value).strip()
-    # A template renders a missing result as "None", and text that begins like a ref is a broken one.
+    # A template renders a missing result as "None". Text that begins like a list or a dict is a reference
+    # that could not be parsed, and is never sent as an id.
     return None if text in ("", "None", "null") or text[0] in "[{(" else text

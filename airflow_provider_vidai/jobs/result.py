@@ -1,4 +1,4 @@
-"""What a task gives to the next one about a finished job."""
+"""What a task returns about a finished job, and what the next task reads from it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def job_result(
     cost: dict[str, JsonValue] | None = None,
     sealed_url: str | None = None,
 ) -> dict[str, JsonValue]:
-    """Return what a task gives to the next one about a READY job: the ref's fields and how it ended.
+    """Return what a task returns about a READY job: the fields of its reference, its state and its outputs.
 
-    :param sealed_url: where its file is, sealed, when that came only with the purchase.
+    :param sealed_url: the sealed URL of its file, if the URL came only with the purchase.
     """
     result: dict[str, JsonValue] = {
         **ref.model_dump(mode="json"),
@@ -33,10 +33,10 @@ def job_result(
 
 
 class Bought(BaseModel):
-    """What a job's dict says beside its ref: what went with the purchase.
+    """What a task's result says about the purchase, besides the reference to the job.
 
-    :param cost: what it cost, if told.
-    :param sealed_url: where its file is, sealed, when that came only with the purchase.
+    :param cost: what the purchase cost, if the vendor reported it.
+    :param sealed_url: the sealed URL of the job's file, if the URL came only with the purchase.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -46,9 +46,10 @@ class Bought(BaseModel):
 
     @classmethod
     def read(cls, value: Any) -> Bought:
-        """Return what an operator's ``job`` argument says; a bare id says nothing."""
+        """Return what an operator's ``job`` argument says about the purchase; a bare id says nothing."""
         value = literal(value)
         try:
             return cls.model_validate(dict(value) if isinstance(value, Mapping) else {})
+        # It may come from the user's own code. A cost that can't be read is no reason not to download.
         except ValidationError:
             return cls()

@@ -1,4 +1,4 @@
-"""How a job stands, by one answer of its vendor."""
+"""The status of a job, as one answer of its vendor reports it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_vidai.jobs.ref import JobRef
 
 
 class JobState(str, Enum):
-    """Where a job stands, whatever the vendor's own word for it."""
+    """The state of a job, whatever word the vendor has for it."""
 
     RUNNING = "running"
     READY = "ready"
@@ -22,25 +22,26 @@ class JobState(str, Enum):
 
 
 class JobStatus(BaseModel):
-    """One answer to "how is it?".
+    """One answer to a status check.
 
     :param vendor_status: the vendor's own word.
-    :param known: False when the word is not in the vendor's documented list; the job is then
-        waited for, because it is paid for.
-    :param progress: 0 to 1, or None when the vendor does not tell.
-    :param error: the vendor's words about a failure.
+    :param known: False when that word is not in the vendor's documented list. The job then counts as running,
+        because it is paid for.
+    :param progress: 0 to 1, or None when the vendor does not report it.
+    :param error: the vendor's message about a failure.
     :param charged: what is known about the charge for a FAILED or GONE job.
-    :param blame: whose fault a failure is. Only "vendor" lets a retry buy again.
-    :param expected: the seconds that such a job takes, by what the vendor tells of it.
-    :param ready_after: RUNNING counts as READY once this many seconds have passed since the
-        purchase: the answer shows a finished result, but perhaps an earlier job's.
-    :param believed_after: how often in a row answers of this kind must come before this one counts;
-        until then the job is taken to be running, because it is paid for.
-    :param believed_for: for how many seconds they must go on, too. Above 0 the answer is not in the
-        vendor's own words: a gateway in trouble answers like that for a while.
-    :param proven: False when this answer would look the same had the purchase never arrived.
-    :param ref_params: what to add to the ref, learnt from this answer.
-    :param answer: the vendor's whole answer as its own record; never serialised or shown.
+    :param blame: whose fault a failure is. "input" and "policy" let no retry buy again: the same input
+        would meet the same refusal.
+    :param expected: how many seconds the job takes in all, as far as the vendor reports it.
+    :param ready_after: RUNNING counts as READY once this many seconds have passed since the purchase: the
+        answer shows a finished result, but it may be that of an earlier job.
+    :param believed_after: how many answers of this kind in a row it takes until this one counts. Until then
+        the job counts as running, because it is paid for.
+    :param believed_for: for how many seconds these answers must also go on. It is above 0 when the answer
+        may come from a gateway in front of the vendor, which answers like this while it is in trouble.
+    :param proven: False when the answer would be the same if the purchase had never arrived.
+    :param ref_params: what this answer adds to the job's reference.
+    :param answer: the vendor's whole answer as its own record. It is never serialised or shown.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -63,27 +64,27 @@ class JobStatus(BaseModel):
     answer: Any = Field(default=None, exclude=True, repr=False)
 
     def of(self, ref: JobRef) -> JobRef:
-        """Return ``ref`` with what this answer taught about it."""
+        """Return ``ref`` with what this answer adds to it."""
         return ref.with_params(**self.ref_params) if self.ref_params else ref
 
     @property
     def status(self) -> str:
-        """The vendor's own word, by the name that the vendors' clients have for it."""
+        """The vendor's own word, under the name that the vendors' own clients use."""
         return self.vendor_status
 
     def is_completed(self) -> bool:
-        """Whether it is READY; the vendors' clients call it so, and the next two."""
+        """Whether the job is READY. The name, like the next two, is that of the vendors' own clients."""
         return self.state is JobState.READY
 
     def is_failed(self) -> bool:
-        """Whether it is FAILED."""
+        """Whether the job is FAILED."""
         return self.state is JobState.FAILED
 
     def is_processing(self) -> bool:
-        """Whether it is RUNNING."""
+        """Whether the job is RUNNING."""
         return self.state is JobState.RUNNING
 
     @property
     def repeats_needed(self) -> int:
-        """How often in a row it must be heard: a paid job is not given up for one "it isn't there"."""
+        """How many equal answers in a row it takes: a paid job is not given up for a single "not found"."""
         return max(self.believed_after, 2 if self.state is JobState.GONE else 1)

@@ -1,4 +1,4 @@
-"""What the text of a rendered template field means, and models built from such values."""
+"""Reading rendered template fields, which are text, and building models from them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def literal(value: Any) -> Any:
-    """Return what a rendered template field means.
+    """Return the list or dict that a rendered template field stands for; anything else as it is.
 
-    Jinja renders lists and dicts as Python literals, people write JSON; both come as text.
-    Anything else is returned as it is.
+    Jinja renders lists and dicts as Python literals, and people write JSON. Both arrive as text.
     """
     text = value.strip() if isinstance(value, str) else ""
     if text[:1] not in ("[", "{", "("):
@@ -27,13 +26,18 @@ def literal(value: Any) -> Any:
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)
+        # literal_eval raises any of these for text that is no literal, or nested too deeply.
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
     return value
 
 
 def validated(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
-    """Build ``model`` from ``values``; wrong fields become one readable :class:`InputError`."""
+    """Build ``model`` from ``values``, without those that are None.
+
+    :param what: what is being built, for the message.
+    :raises InputError: one readable message about all wrong fields.
+    """
     try:
         return model.model_validate({key: value for key, value in values.items() if value is not None})
     except ValidationError as error:
@@ -41,6 +45,7 @@ def validated(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
         raise InputError(f"{what}: {problems}.") from None
 
 
+#: Messages that begin with one of these have the field as their subject.
 _VERBS = frozenset({"must", "may", "is", "has", "takes", "needs", "cannot"})
 
 
@@ -49,6 +54,5 @@ def _problem(item: Any) -> str:
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "missing":
         return f"{path} is required"
-    # What begins with a verb has the field as its subject.
-    mark = "" if message.partition(" ")[0] in _VERBS else ":"
-    return f"{path}{mark} {message} (got {shown(item['input'])})"
+    colon = "" if message.partition(" ")[0] in _VERBS else ":"
+    return f"{path}{colon} {message} (got {shown(item['input'])})"

@@ -1,4 +1,4 @@
-"""A moderated video may come as a tiny placeholder: it is warned of, or refused with min_bytes."""
+"""A moderated video may arrive as a tiny placeholder: there is a warning, or min_bytes refuses it."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def moderated(control: Control) -> Any:
 
 
 def download_of(job: Any, destination: Any, **changes: Any) -> Task:
-    told = {"task_id": "download", "job": job, "destination": destination, **changes}
-    return Task(lambda: VeniceDownloadOperator(**told))
+    arguments = {"task_id": "download", "job": job, "destination": destination, **changes}
+    return Task(lambda: VeniceDownloadOperator(**arguments))
 
 
 def refused(task: Task, cause: type[Exception]) -> str:
-    """Run a task that must refuse what came, for good; return what a person reads."""
+    """Run a task that must refuse the file permanently; return the message that a person reads."""
     with pytest.raises(AirflowFailException) as caught:
         task.run()
     assert isinstance(caught.value.__cause__, cause)
     said = str(caught.value)
-    assert f"fewer than the {LEAST} of min_bytes" in said
+    assert f"fewer than min_bytes ({LEAST})" in said
     assert "may be a placeholder" in said
     return said
 

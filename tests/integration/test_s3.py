@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,12 +21,16 @@ from airflow_provider_vidai.net.account import Account
 from tests.support.raw import Peer, Step, answer, head, serving
 
 ACCOUNT = Account(label="VIDIO", base_url="http://127.0.0.1:9", key_headers={"x-api-key": "key-4f9d1c"})
-#: Of three parts.
-MOVIE = b"\0\0\0\x18ftypisom" + os.urandom(2 * BLOCK + 4321)
+#: A video that S3 gets in three parts.
+VIDEO = b"\0\0\0\x18ftypisom" + os.urandom(2 * BLOCK + 4321)
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
+    """The URL of an S3 server.
+
+    All servers of one process share their buckets, and other modules leave theirs behind.
+    """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -34,20 +39,20 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def bucket(endpoint: str, connect: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An empty bucket, as Amazon's own client sees it."""
+def bucket(endpoint: str, connect: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An empty bucket, as Amazon's own client sees it; the only one."""
     import boto3
 
+    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")):
+        pass
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     connect(
         "s3", conn_type="aws", password=None, extra={"endpoint_url": endpoint, "region_name": "us-east-1"}
     )
-    found = boto3.resource("s3", endpoint_url=endpoint, region_name="us-east-1").Bucket("films")
+    found = boto3.resource("s3", endpoint_url=endpoint, region_name="us-east-1").Bucket("videos")
     found.create()
-    yield found
-    found.objects.delete()
-    found.delete()
+    return found
 
 
 def left(bucket: Any) -> tuple[dict[str, bytes], int]:
@@ -56,40 +61,40 @@ def left(bucket: Any) -> tuple[dict[str, bytes], int]:
     return objects, len(list(bucket.multipart_uploads.all()))
 
 
-def film(*, stop_at: int | None = None) -> Step:
+def video(*, stop_at: int | None = None) -> Step:
     def step(peer: Peer) -> None:
-        peer.send(head(length=len(MOVIE), content_type="video/mp4") + MOVIE[:stop_at])
+        peer.send(head(length=len(VIDEO), content_type="video/mp4") + VIDEO[:stop_at])
 
     return step
 
 
-def bring(step: Step, destination: str) -> dict[str, Any]:
+def download_video(step: Step, destination: str) -> dict[str, Any]:
     with serving(step) as server:
-        return download(ACCOUNT, lambda: Fetch(url=f"{server.url}/film", kind="video"), destination, "film")
+        return download(ACCOUNT, lambda: Fetch(url=f"{server.url}/video", kind="video"), destination, "video")
 
 
-def test_a_film_of_several_parts_is_landed_whole(bucket: Any) -> None:
-    landed = bring(film(), "s3://s3@films/out/a.mp4")
-    assert left(bucket) == ({"out/a.mp4": MOVIE}, 0)
-    assert landed["uri"] == "s3://films/out/a.mp4"
-    assert landed["sha256"] == hashlib.sha256(MOVIE).hexdigest()
+def test_a_video_of_several_parts_is_landed_whole(bucket: Any) -> None:
+    landed = download_video(video(), "s3://s3@videos/out/a.mp4")
+    assert left(bucket) == ({"out/a.mp4": VIDEO}, 0)
+    assert landed["uri"] == "s3://videos/out/a.mp4"
+    assert landed["sha256"] == hashlib.sha256(VIDEO).hexdigest()
 
 
-def test_a_film_that_does_not_come_whole_leaves_the_old_one_and_no_parts(bucket: Any, hurry: list) -> None:
+def test_a_video_that_does_not_come_whole_leaves_the_old_one_and_no_parts(bucket: Any, hurry: list) -> None:
     bucket.put_object(Key="a.mp4", Body=b"old")
     with pytest.raises(TransferError, match="Nothing was landed"):
-        bring(film(stop_at=2 * BLOCK + 99), "s3://s3@films/a.mp4")
+        download_video(video(stop_at=2 * BLOCK + 99), "s3://s3@videos/a.mp4")
     assert left(bucket) == ({"a.mp4": b"old"}, 0)
 
 
-def test_a_bucket_that_is_not_there_is_said_so(bucket: Any) -> None:
+def test_a_missing_bucket_is_reported(bucket: Any) -> None:
     with pytest.raises(TransferError, match=r"s3://.*nowhere/a.mp4: .*Nothing was left there") as caught:
-        bring(film(), "s3://s3@nowhere/a.mp4")
+        download_video(video(), "s3://s3@nowhere/a.mp4")
     assert "bucket does not exist" in str(caught.value)
     assert left(bucket) == ({}, 0)
 
 
-def test_a_store_whose_last_answer_is_lost_is_not_said_to_have_left_nothing(
+def test_nothing_is_claimed_about_a_store_whose_last_answer_is_lost(
     connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
@@ -109,24 +114,24 @@ def test_a_store_whose_last_answer_is_lost_is_not_said_to_have_left_nothing(
         once = {"retries": {"max_attempts": 0}}
         extra = {"endpoint_url": server.url, "region_name": "us-east-1", "config_kwargs": once}
         connect("failing", conn_type="aws", password=None, extra=extra)
-        with pytest.raises(TransferError, match=r"films/a.mp4: .*It is there whole, or not at all"):
-            bring(film(), "s3://failing@films/a.mp4")
+        with pytest.raises(TransferError, match=r"videos/a.mp4: .*It is there whole, or not at all"):
+            download_video(video(), "s3://failing@videos/a.mp4")
     assert completed
 
 
-def test_a_film_on_s3_is_uploaded_byte_for_byte(bucket: Any) -> None:
-    bucket.put_object(Key="a.mp4", Body=MOVIE)
+def test_a_video_on_s3_is_uploaded_byte_for_byte(bucket: Any) -> None:
+    bucket.put_object(Key="a.mp4", Body=VIDEO)
     with serving(answer()) as server:
-        upload(ACCOUNT, lambda: Put(server.url, "video/mp4"), source("s3://s3@films/a.mp4"))
-    assert server.requests[0].body == MOVIE
+        upload(ACCOUNT, lambda: Put(server.url, "video/mp4"), source("s3://s3@videos/a.mp4"))
+    assert server.requests[0].body == VIDEO
 
 
 def test_a_source_that_s3_does_not_have_is_named(bucket: Any) -> None:
-    with pytest.raises(InputError, match=r"films/b.mp4: there is no such file. Nothing was sent"):
-        source("s3://s3@films/b.mp4")
+    with pytest.raises(InputError, match=r"videos/b.mp4 does not exist. Nothing was sent"):
+        source("s3://s3@videos/b.mp4")
 
 
-def test_what_one_task_landed_the_next_reads_with_the_connections_credentials(
+def test_the_next_task_reads_a_landed_file_with_the_connections_credentials(
     endpoint: str, bucket: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -136,6 +141,9 @@ def test_what_one_task_landed_the_next_reads_with_the_connections_credentials(
         monkeypatch.setenv(name, os.devnull)
     extra = {"endpoint_url": endpoint, "region_name": "us-east-1"}
     connect("keys", conn_type="aws", login="testing", password="testing", extra=extra)
-    landed = bring(film(), "s3://keys@films/lake/")
-    assert (landed["uri"], landed["path"]) == ("s3://films/lake/film.mp4", "s3://keys@films/lake/film.mp4")
-    assert b"".join(source(landed["path"]).chunks()) == MOVIE
+    landed = download_video(video(), "s3://keys@videos/lake/")
+    assert (landed["uri"], landed["path"]) == (
+        "s3://videos/lake/video.mp4",
+        "s3://keys@videos/lake/video.mp4",
+    )
+    assert b"".join(source(landed["path"]).chunks()) == VIDEO

@@ -378,7 +378,7 @@ def test_a_job_that_is_not_rendered_cannot_be_downloaded(reel: dict, tmp_path: P
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda folder: folder / "none.mp4", ["there is no such file"]),
+        (lambda folder: folder / "none.mp4", ["none.mp4 does not exist"]),
         (lambda folder: folder, ["is a directory"]),
         (lambda folder: _write(folder / "a.mp4", b"this is no film" * 99), ["is plain text"]),
         (lambda folder: _write(folder / "a", b"x"), ["has no extension"]),

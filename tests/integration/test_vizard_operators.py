@@ -284,7 +284,7 @@ def test_a_storage_that_cannot_sign_is_named_and_nothing_is_bought(
     film = talk(tmp_path / "mine.mp4", 3)
     stopped(clips_of(video_url=str(film)), "mine.mp4", "can't sign", "S3, GCS, Azure", "Nothing was sent")
     stopped(clips_of(video_url=film.as_uri()), "can't sign")
-    stopped(clips_of(video_url=f"{tmp_path}/none.mp4"), "there is no such file")
+    stopped(clips_of(video_url=f"{tmp_path}/none.mp4"), "none.mp4 does not exist")
     assert bought(control) == 0
     assert control.calls("vizard", "create") == []
 

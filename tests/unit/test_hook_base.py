@@ -346,7 +346,7 @@ def test_a_connection_without_a_key_is_explained(connect: Any) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda folder: folder / "none.mp4", "there is no such file"),
+        (lambda folder: folder / "none.mp4", "none.mp4 does not exist"),
         (lambda folder: folder, "is a directory"),
         (lambda folder: _write(folder / "empty.mp4", b""), "is empty"),
         (lambda folder: _write(folder / "noextension", b"x"), "has no extension"),

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.files.inline import Inliner, seconds_of
-from airflow_provider_vidai.files.media_types import type_of
+from airflow_provider_vidai.jobs.media_types import type_of
 from tests.support.films import film, picture, sound
 from tests.support.shelf import shelf
 
@@ -38,7 +38,7 @@ def test_a_picture_is_what_its_bytes_say_whatever_its_name(tmp_path: Path, name:
         ("a.avi", "video/x-msvideo"),
     ],
 )
-def test_a_film_is_what_its_bytes_say(tmp_path: Path, name: str, kind: str) -> None:
+def test_a_video_is_what_its_bytes_say(tmp_path: Path, name: str, kind: str) -> None:
     data = film(tmp_path / name).read_bytes()
     assert type_of(data[:64]) == kind
     assert Inliner(ROOM)(data).startswith(f"data:{kind};base64,")
@@ -61,7 +61,7 @@ def test_a_film_is_what_its_bytes_say(tmp_path: Path, name: str, kind: str) -> N
         (b"", None),
     ],
 )
-def test_only_the_bytes_tell_what_a_file_is(head: bytes, kind: str | None) -> None:
+def test_the_type_of_a_file_is_read_from_its_bytes_only(head: bytes, kind: str | None) -> None:
     assert type_of(head) == kind
 
 
@@ -116,11 +116,11 @@ def test_a_file_that_its_field_cannot_take_is_refused_before_anything_is_sent(
         Inliner(ROOM)(str(case(name)), field)
 
 
-def test_the_same_kind_under_another_extension_is_taken_with_a_notice(
+def test_the_same_kind_under_another_extension_is_taken_with_a_warning(
     case: Callable[[str], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert Inliner(ROOM)(str(case("png_called.jpg")), "image_url").startswith("data:image/png;")
-    assert "is called image/jpeg, but is image/png" in caplog.text
+    assert "is named as image/jpeg, but its bytes are image/png" in caplog.text
 
 
 def test_a_data_uri_travels_under_the_type_of_its_bytes(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_what_cannot_be_inlined_is_an_input_error(value: str | bytes) -> None:
         Inliner(ROOM)(value)
 
 
-def test_a_file_tells_how_long_it_is_however_it_is_given(tmp_path: Path) -> None:
+def test_the_length_of_a_file_is_read_however_it_is_given(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", seconds=2)
     data = path.read_bytes()
     for value in (str(path), data, Inliner(ROOM)(data)):
@@ -171,7 +171,7 @@ def test_a_file_tells_how_long_it_is_however_it_is_given(tmp_path: Path) -> None
     assert seconds_of("https://example.com/a.mp4") is None
 
 
-@pytest.mark.parametrize("value", [b"no film", "data:video/mp4;base64,AAAA", "data:video/mp4;base64,A"])
-def test_what_does_not_tell_how_long_it_is_is_an_input_error(value: str | bytes) -> None:
+@pytest.mark.parametrize("value", [b"no video", "data:video/mp4;base64,AAAA", "data:video/mp4;base64,A"])
+def test_a_file_without_a_readable_length_is_an_input_error(value: str | bytes) -> None:
     with pytest.raises(InputError, match="Nothing was sent"):
         seconds_of(value)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_vidai.files.media_types import HEAD, looks_like, suffix_of
 from airflow_provider_vidai.files.probe import Media, probe
+from airflow_provider_vidai.jobs.media_types import HEAD, can_be, suffix_of
 from tests.support.films import film, picture, sound
 
 
@@ -22,7 +22,7 @@ def read(path: Path) -> Media:
         return probe(file)
 
 
-def test_a_real_film_tells_its_size_length_and_rate(media: Path) -> None:
+def test_size_length_and_rate_of_a_real_video_are_read(media: Path) -> None:
     found = read(media)
     assert (found.width, found.height) == (1280, 720)
     assert found.duration == pytest.approx(5.3, abs=0.1)
@@ -30,7 +30,7 @@ def test_a_real_film_tells_its_size_length_and_rate(media: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
-def test_films_of_every_container_are_read(tmp_path: Path, suffix: str) -> None:
+def test_videos_of_every_container_are_read(tmp_path: Path, suffix: str) -> None:
     found = read(film(tmp_path / f"a{suffix}", seconds=2, size=(64, 48), fps=10))
     assert (found.width, found.height) == (64, 48)
     assert found.duration == pytest.approx(2, abs=0.15)
@@ -38,7 +38,7 @@ def test_films_of_every_container_are_read(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".gif"])
-def test_pictures_tell_their_size(tmp_path: Path, suffix: str) -> None:
+def test_the_size_of_a_picture_is_read(tmp_path: Path, suffix: str) -> None:
     found = read(picture(tmp_path / f"a{suffix}", size=(40, 30)))
     assert (found.width, found.height) == (40, 30)
     assert found.fps is None
@@ -56,15 +56,15 @@ def test_sound_has_a_length_and_no_picture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"x", b"hello, this is no film\n" * 100, b"\0" * 10_000, b"<html></html>" * 50],
+    [b"", b"x", b"hello, this is no video\n" * 100, b"\0" * 10_000, b"<html></html>" * 50],
     ids=["empty", "one byte", "text", "zeros", "html"],
 )
-def test_what_is_no_media_is_a_value_error(content: bytes) -> None:
+def test_a_file_that_is_not_media_is_a_value_error(content: bytes) -> None:
     with pytest.raises(ValueError):
         probe(io.BytesIO(content))
 
 
-def test_a_film_cut_short_is_a_value_error(media: Path) -> None:
+def test_a_video_cut_short_is_a_value_error(media: Path) -> None:
     whole = media.read_bytes()
     index = whole.find(b"moov")
     cut = whole[: len(whole) // 2] if index > len(whole) // 2 else whole[: index + 20]
@@ -72,13 +72,13 @@ def test_a_film_cut_short_is_a_value_error(media: Path) -> None:
         probe(io.BytesIO(cut))
 
 
-def test_a_tag_in_another_encoding_does_not_hide_a_film(tmp_path: Path) -> None:
+def test_a_tag_in_another_encoding_does_not_hide_a_video(tmp_path: Path) -> None:
     content = film(tmp_path / "a.mp4", title="MARKED").read_bytes()
     assert b"MARKED" in content
     assert probe(io.BytesIO(content.replace(b"MARKED", b"\xff\xe9\xfe\xc3\x28\xfb"))).width == 64
 
 
-def test_a_playlist_posing_as_a_film_makes_no_connection() -> None:
+def test_a_playlist_posing_as_a_video_makes_no_connection() -> None:
     came = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(1.0)
@@ -101,33 +101,32 @@ def test_a_playlist_posing_as_a_film_makes_no_connection() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
-def test_films_look_like_films_and_get_a_films_extension(tmp_path: Path, suffix: str) -> None:
+def test_videos_are_recognized_and_get_the_extension_of_their_container(tmp_path: Path, suffix: str) -> None:
     head = film(tmp_path / f"a{suffix}").read_bytes()[:HEAD]
-    assert looks_like("video", head)
-    assert not looks_like("image", head)
-    expected = {".mkv": ".webm", ".avi": ".mp4"}.get(suffix, suffix)
-    assert suffix_of("video", head) == expected
+    assert can_be("video", head)
+    assert not can_be("image", head)
+    assert suffix_of("video", head) == suffix
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".gif"])
-def test_pictures_look_like_pictures(tmp_path: Path, suffix: str) -> None:
+def test_pictures_are_recognized(tmp_path: Path, suffix: str) -> None:
     head = picture(tmp_path / f"a{suffix}").read_bytes()[:HEAD]
-    assert looks_like("image", head)
-    assert not looks_like("video", head)
+    assert can_be("image", head)
+    assert not can_be("video", head)
     assert suffix_of("image", head) == suffix
 
 
 @pytest.mark.parametrize("brand", [b"avif", b"avis"])
-def test_a_picture_in_avif_is_not_called_a_film(brand: bytes) -> None:
+def test_a_picture_in_avif_is_not_called_a_video(brand: bytes) -> None:
     head = b"\0\0\0\x1cftyp" + brand + b"\0\0\0\0"
-    assert looks_like("image", head)
+    assert can_be("image", head)
     assert suffix_of("image", head) == ".avif"
 
 
-def test_sound_looks_like_sound(tmp_path: Path) -> None:
+def test_sound_is_recognized(tmp_path: Path) -> None:
     head = sound(tmp_path / "a.wav").read_bytes()[:HEAD]
-    assert looks_like("audio", head)
-    assert not looks_like("video", head)
+    assert can_be("audio", head)
+    assert not can_be("video", head)
     assert suffix_of("audio", head) == ".wav"
 
 
@@ -136,26 +135,26 @@ def test_sound_looks_like_sound(tmp_path: Path) -> None:
 )
 def test_sound_without_a_container_is_known_by_its_first_frame(begin: str, suffix: str) -> None:
     head = bytes.fromhex(begin) + b"\0" * HEAD
-    assert looks_like("audio", head)
-    assert not looks_like("video", head)
+    assert can_be("audio", head)
+    assert not can_be("video", head)
     assert suffix_of("audio", head) == suffix
 
 
 @pytest.mark.parametrize("box", [b"free", b"skip"])
-def test_a_film_may_begin_with_room(box: bytes) -> None:
-    assert looks_like("video", b"\0\0\0\x08" + box + b"\0\0\0\x18ftypisom")
+def test_a_video_may_begin_with_room(box: bytes) -> None:
+    assert can_be("video", b"\0\0\0\x08" + box + b"\0\0\0\x18ftypisom")
 
 
 @pytest.mark.parametrize(
     "head", [b"<!DOCTYPE html><", b'<?xml version="1', b'{"error": "expi', b"\x1f\x8b" + b"\0" * 14]
 )
 @pytest.mark.parametrize("kind", ["video", "image", "audio"])
-def test_an_error_page_never_looks_like_media(kind: str, head: bytes) -> None:
-    assert not looks_like(kind, head)  # type: ignore[arg-type]
+def test_an_error_page_is_never_taken_for_media(kind: str, head: bytes) -> None:
+    assert not can_be(kind, head)  # type: ignore[arg-type]
 
 
-def test_text_can_begin_with_anything() -> None:
-    assert looks_like("text", b"anything at all!")
+def test_a_text_can_begin_with_anything() -> None:
+    assert can_be("text", b"anything at all!")
     assert suffix_of("text", b"anything at all!") == ".txt"
 
 

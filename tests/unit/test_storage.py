@@ -18,8 +18,8 @@ from airflow_provider_vidai.files.storage import (
     CHUNK,
     WRITE_BACK,
     destination_path,
-    landed_at,
-    landing,
+    location,
+    pending_file,
     public_uri,
     source,
     storage_path,
@@ -33,9 +33,9 @@ class Boom(Exception):
     pass
 
 
-def land(uri: str, *pieces: bytes, trouble: BaseException | None = None) -> None:
-    """Land a file of ``pieces``, or run into ``trouble`` before the commit."""
-    with landing(storage_path(uri)) as target:
+def write_file(uri: str, *pieces: bytes, trouble: BaseException | None = None) -> None:
+    """Write a file of ``pieces``, or run into ``trouble`` before the commit."""
+    with pending_file(storage_path(uri)) as target:
         for piece in pieces:
             target.write(piece)
         if trouble:
@@ -67,7 +67,7 @@ def test_a_source_is_read_in_pieces_and_knows_its_size(folder: tuple, tmp_path: 
     uri, _ = folder
     content = os.urandom(2 * CHUNK + 17)
     path = storage_path(f"{uri}/my clip #1 é.mp4")
-    with landing(path) as target:
+    with pending_file(path) as target:
         target.write(content)
         target.commit()
     file = source(f"{uri}/my clip #1 é.mp4")
@@ -79,16 +79,16 @@ def test_a_source_is_read_in_pieces_and_knows_its_size(folder: tuple, tmp_path: 
 
 
 def test_a_missing_source_is_named(folder: tuple) -> None:
-    with pytest.raises(InputError, match=r"no\.mp4: there is no such file\. Nothing was sent"):
+    with pytest.raises(InputError, match=r"no\.mp4 does not exist\. Nothing was sent"):
         source(f"{folder[0]}/no.mp4")
 
 
-def test_a_directory_is_no_source(tmp_path: Path) -> None:
+def test_a_directory_is_not_a_source(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a directory"):
         source(str(tmp_path))
 
 
-def test_a_folder_of_an_object_store_is_no_source(store: tuple[Shelf, str]) -> None:
+def test_a_folder_of_an_object_store_is_not_a_source(store: tuple[Shelf, str]) -> None:
     store[0].files["bucket/in/a.mp4"] = b"x"
     with pytest.raises(InputError, match="is a directory"):
         source(f"{store[1]}/in")
@@ -107,7 +107,7 @@ def test_a_source_that_may_not_be_read_is_named(store: tuple[Shelf, str]) -> Non
 
 
 @pytest.mark.parametrize("uri", ["gs://bucket/a.mp4", "abfs://box/a.mp4", "https://host/a.mp4", "nosuch://a"])
-def test_a_storage_that_is_not_installed_is_said_so(uri: str) -> None:
+def test_a_storage_that_is_not_installed_is_reported(uri: str) -> None:
     with pytest.raises(InputError, match="Install the Airflow provider of this storage"):
         source(uri)
 
@@ -125,7 +125,7 @@ def test_a_source_that_is_a_signed_url_or_a_file_is_refused_and_not_shown(uri: s
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_a_source_that_is_none_is_said_so() -> None:
+def test_none_is_not_a_source() -> None:
     with pytest.raises(InputError):
         source(None)  # type: ignore[arg-type]
 
@@ -172,7 +172,7 @@ def test_a_title_keeps_the_marks_of_its_script(title: str) -> None:
         ("a\ud800b", "a_b"),
     ],
 )
-def test_what_steers_or_piles_up_is_left_out_of_a_title(title: str, name: str) -> None:
+def test_control_characters_and_piled_up_marks_are_left_out_of_a_title(title: str, name: str) -> None:
     assert file_name(title) == name
 
 
@@ -224,13 +224,13 @@ def test_a_very_long_title_is_cut() -> None:
 def test_a_long_title_in_any_script_fits_a_file_name(tmp_path: Path) -> None:
     path = destination_path(f"{tmp_path}/", "漢" * 300, ".mp4")
     assert len(path.name.encode()) <= 255
-    with landing(path) as target:
+    with pending_file(path) as target:
         target.write(b"x")
         target.commit()
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "漢", "𠜎"])
-def test_a_long_title_keeps_what_tells_its_files_apart(letter: str) -> None:
+def test_a_long_title_keeps_what_distinguishes_its_files(letter: str) -> None:
     names = [file_name(f"{letter * 300}-XXXXXXXX-{index}") for index in (0, 1)]
     assert [name[-11:] for name in names] == ["-XXXXXXXX-0", "-XXXXXXXX-1"]
     assert all(name.startswith(letter * 30) and len(name.encode()) <= 200 for name in names)
@@ -249,7 +249,7 @@ def test_a_title_never_leads_out_of_its_folder(tmp_path: Path, stem: str) -> Non
     assert Path(path.path).resolve().parent == tmp_path.resolve()
 
 
-def test_a_public_uri_is_absolute_and_tells_no_connection(
+def test_a_public_uri_is_absolute_and_names_no_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: tuple[Shelf, str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -263,7 +263,7 @@ def test_a_public_uri_leads_back_to_the_file(tmp_path: Path) -> None:
     assert source(public_uri(storage_path(str(tmp_path / "my clip é.mp4")))).size == 1
 
 
-def test_what_one_task_landed_the_next_reads_over_the_same_connection(store: tuple[Shelf, str]) -> None:
+def test_the_next_task_reads_a_file_over_the_same_connection(store: tuple[Shelf, str]) -> None:
     uri = store[1]
     landed = write_text("la la", f"{uri}/out/", "song #1")
     assert landed["uri"] == "s3://bucket/out/song _1.txt"
@@ -281,16 +281,16 @@ def test_a_local_files_path_is_its_uri(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_path_holds_no_password(tmp_path: Path) -> None:
     pytest.importorskip("s3fs")
     path = storage_path("s3://AKIA:s3cr3t@bucket/a.mp4")
-    assert landed_at(path) == {"uri": "s3://bucket/a.mp4", "path": "s3://bucket/a.mp4"}
+    assert location(path) == {"uri": "s3://bucket/a.mp4", "path": "s3://bucket/a.mp4"}
 
 
-# --- landing ----------------------------------------------------------------------------------
+# --- writing ----------------------------------------------------------------------------------
 
 
 def test_nothing_is_there_before_the_commit_and_the_whole_file_after_it(folder: tuple) -> None:
     uri, names = folder
     path = storage_path(f"{uri}/a.mp4")
-    with landing(path) as target:
+    with pending_file(path) as target:
         target.write(b"one")
         target.write(b"two")
         assert not path.exists()
@@ -302,7 +302,7 @@ def test_nothing_is_there_before_the_commit_and_the_whole_file_after_it(folder: 
 def test_a_failure_leaves_nothing_behind(folder: tuple) -> None:
     uri, names = folder
     with pytest.raises(Boom):
-        land(f"{uri}/a.mp4", b"half", trouble=Boom())
+        write_file(f"{uri}/a.mp4", b"half", trouble=Boom())
     assert names() == []
 
 
@@ -310,13 +310,13 @@ def test_a_failure_leaves_nothing_behind(folder: tuple) -> None:
 def test_being_killed_leaves_nothing_behind(folder: tuple, way: type[BaseException]) -> None:
     uri, names = folder
     with pytest.raises(way):
-        land(f"{uri}/a.mp4", b"half", trouble=way())
+        write_file(f"{uri}/a.mp4", b"half", trouble=way())
     assert names() == []
 
 
 def test_leaving_without_a_commit_leaves_nothing_behind(folder: tuple) -> None:
     uri, names = folder
-    with landing(storage_path(f"{uri}/a.mp4")) as target:
+    with pending_file(storage_path(f"{uri}/a.mp4")) as target:
         target.write(b"half")
     assert names() == []
 
@@ -326,7 +326,7 @@ def test_an_abandoned_file_does_not_commit_itself_when_it_is_collected(folder: t
 
     uri, names = folder
     with pytest.raises(Boom):
-        land(f"{uri}/a.mp4", b"half", trouble=Boom())
+        write_file(f"{uri}/a.mp4", b"half", trouble=Boom())
     gc.collect()
     assert names() == []
 
@@ -335,14 +335,14 @@ def test_an_existing_file_is_replaced_only_by_the_commit(folder: tuple) -> None:
     uri, names = folder
     path = storage_path(f"{uri}/a.mp4")
     for content in (b"old", b"new"):
-        with landing(path) as target:
+        with pending_file(path) as target:
             target.write(content)
             if content == b"new":
                 assert path.read_bytes() == b"old"
             target.commit()
     assert path.read_bytes() == b"new"
     with pytest.raises(Boom):
-        land(f"{uri}/a.mp4", b"newest", trouble=Boom())
+        write_file(f"{uri}/a.mp4", b"newest", trouble=Boom())
     assert path.read_bytes() == b"new"
     assert names() == ["a.mp4"]
 
@@ -350,7 +350,7 @@ def test_an_existing_file_is_replaced_only_by_the_commit(folder: tuple) -> None:
 def test_beginning_again_forgets_what_was_written(folder: tuple) -> None:
     uri, names = folder
     path = storage_path(f"{uri}/a.mp4")
-    with landing(path) as target:
+    with pending_file(path) as target:
         target.write(b"first try")
         target.open()
         target.write(b"second")
@@ -359,10 +359,10 @@ def test_beginning_again_forgets_what_was_written(folder: tuple) -> None:
     assert names() == ["a.mp4"]
 
 
-def test_two_landings_of_one_file_do_not_mix(folder: tuple) -> None:
+def test_two_writers_of_one_file_do_not_mix(folder: tuple) -> None:
     uri, names = folder
     path = storage_path(f"{uri}/a.mp4")
-    with landing(path) as one, landing(path) as other:
+    with pending_file(path) as one, pending_file(path) as other:
         one.write(b"1" * 10)
         other.write(b"2" * 20)
         one.commit()
@@ -372,7 +372,7 @@ def test_two_landings_of_one_file_do_not_mix(folder: tuple) -> None:
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:
-    with landing(storage_path(f"{tmp_path}/a/b/c.mp4")) as target:
+    with pending_file(storage_path(f"{tmp_path}/a/b/c.mp4")) as target:
         target.write(b"x")
         target.commit()
     assert (tmp_path / "a" / "b" / "c.mp4").read_bytes() == b"x"
@@ -380,22 +380,22 @@ def test_missing_folders_are_made(tmp_path: Path) -> None:
 
 def test_a_name_as_long_as_the_disk_allows_can_be_landed(tmp_path: Path) -> None:
     name = "x" * 251 + ".mp4"
-    with landing(storage_path(str(tmp_path / name))) as target:
+    with pending_file(storage_path(str(tmp_path / name))) as target:
         target.write(b"x")
         target.commit()
     assert os.listdir(tmp_path) == [name]  # noqa: PTH208
 
 
-def test_words_are_landed_as_text_under_their_title(folder: tuple) -> None:
+def test_a_text_is_written_as_a_file_under_its_title(folder: tuple) -> None:
     uri, names = folder
-    words = "[Verse]\nIch höre den Regen"
-    landed = write_text(words, f"{uri}/", "Rain / June-0")
+    text = "[Verse]\nIch höre den Regen"
+    landed = write_text(text, f"{uri}/", "Rain / June-0")
     assert names() == ["Rain _ June-0.txt"]
     with source(f"{uri}/Rain _ June-0.txt").open() as file:
         data = file.read()
-    assert data.decode() == words
+    assert data.decode() == text
     assert landed == {
-        **landed_at(storage_path(f"{uri}/Rain _ June-0.txt")),
+        **location(storage_path(f"{uri}/Rain _ June-0.txt")),
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
         "complete": True,
@@ -403,7 +403,7 @@ def test_words_are_landed_as_text_under_their_title(folder: tuple) -> None:
     }
 
 
-def test_words_that_do_not_fit_leave_nothing(store: tuple[Shelf, str]) -> None:
+def test_a_text_that_does_not_fit_leaves_nothing(store: tuple[Shelf, str]) -> None:
     files, uri = store
     files.room = 3
     with pytest.raises(TransferError, match="no space left"):
@@ -411,10 +411,10 @@ def test_words_that_do_not_fit_leave_nothing(store: tuple[Shelf, str]) -> None:
     assert (files.files, files.pending) == ({}, [])
 
 
-def test_a_full_object_store_is_said_so_and_nothing_is_left(store: tuple[Shelf, str]) -> None:
+def test_a_full_object_store_is_reported_and_nothing_is_left(store: tuple[Shelf, str]) -> None:
     store[0].room = 10
     with pytest.raises(TransferError, match="no space left on the destination") as caught:
-        land(f"{store[1]}/a.mp4", b"x" * 8, b"x" * 8)
+        write_file(f"{store[1]}/a.mp4", b"x" * 8, b"x" * 8)
     assert caught.value.retryable
     assert (store[0].files, store[0].pending) == ({}, [])
 
@@ -422,23 +422,23 @@ def test_a_full_object_store_is_said_so_and_nothing_is_left(store: tuple[Shelf, 
 def test_a_commit_that_fails_leaves_nothing_and_the_old_file_in_place(store: tuple[Shelf, str]) -> None:
     store[0].files["bucket/a.mp4"] = b"old"
     store[0].commit_trouble = OSError(errno.EIO, "Input/output error")
-    with pytest.raises(TransferError, match="writing failed") as caught:
-        land(f"{store[1]}/a.mp4", b"new")
+    with pytest.raises(TransferError, match=r"Writing .* failed") as caught:
+        write_file(f"{store[1]}/a.mp4", b"new")
     assert caught.value.retryable
     assert (store[0].files, store[0].pending) == ({"bucket/a.mp4": b"old"}, [])
 
 
-def test_a_bucket_that_may_not_be_written_fails_for_good(store: tuple[Shelf, str]) -> None:
+def test_a_bucket_that_may_not_be_written_fails_permanently(store: tuple[Shelf, str]) -> None:
     store[0].room, store[0].trouble = 0, PermissionError("Access Denied")
     with pytest.raises(TransferError, match="cannot be written: Access Denied") as caught:
-        land(f"{store[1]}/a.mp4", b"x")
+        write_file(f"{store[1]}/a.mp4", b"x")
     assert not caught.value.retryable
 
 
 def test_a_file_that_is_written_back_while_it_arrives_is_whole(tmp_path: Path) -> None:
     pieces = [bytes([number]) * (3 << 20) for number in range(25)]
     assert sum(map(len, pieces)) > 2 * WRITE_BACK
-    land(str(tmp_path / "a.mp4"), *pieces)
+    write_file(str(tmp_path / "a.mp4"), *pieces)
     assert (tmp_path / "a.mp4").read_bytes() == b"".join(pieces)
 
 
@@ -455,31 +455,31 @@ def small_files() -> Iterator[None]:
 
 def test_a_disk_that_fails_midway_keeps_the_old_file_and_no_part(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"old")
-    with pytest.raises(TransferError, match="writing failed"), small_files():
-        land(str(tmp_path / "a.mp4"), *[b"x" * (5 << 20)] * 2)
+    with pytest.raises(TransferError, match=r"Writing .* failed"), small_files():
+        write_file(str(tmp_path / "a.mp4"), *[b"x" * (5 << 20)] * 2)
     assert os.listdir(tmp_path) == ["a.mp4"]  # noqa: PTH208
     assert (tmp_path / "a.mp4").read_bytes() == b"old"
 
 
-def test_a_directory_cannot_be_landed_on(tmp_path: Path) -> None:
+def test_a_directory_cannot_be_replaced_by_a_file(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(TransferError, match="end it with '/' to land files in it") as caught:
-        land(str(tmp_path / "out"), b"x")
+    with pytest.raises(TransferError, match="end it with '/' to write files into it") as caught:
+        write_file(str(tmp_path / "out"), b"x")
     assert not caught.value.retryable
     assert os.listdir(tmp_path / "out") == []  # noqa: PTH208
 
 
-def test_a_folder_that_is_a_file_cannot_be_landed_in(tmp_path: Path) -> None:
+def test_no_file_can_be_written_into_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"a file")
     with pytest.raises(TransferError) as caught:
-        land(str(tmp_path / "out" / "a.mp4"), b"x")
+        write_file(str(tmp_path / "out" / "a.mp4"), b"x")
     assert "Nothing was left there" in str(caught.value)
     assert (tmp_path / "out").read_bytes() == b"a file"
 
 
 @pytest.mark.skipif(not Path("/sys").is_dir(), reason="needs a folder that refuses even root")
-def test_a_folder_that_may_not_be_written_fails_for_good() -> None:
+def test_a_folder_that_may_not_be_written_fails_permanently() -> None:
     # /sys refuses even root.
     with pytest.raises(TransferError, match=r"cannot be written: .* Nothing was left there") as caught:
-        land("/sys/vidai/a.mp4", b"x")
+        write_file("/sys/vidai/a.mp4", b"x")
     assert not caught.value.retryable

@@ -479,6 +479,8 @@ def test_a_running_job_has_its_progress_and_an_expected_duration(average, so_far
         filmed(content_type="application/octet-stream"),
         filmed(content_type=""),
         filmed(b"\0\0\0\x14ftypqt  " + bytes(50)),
+        filmed(b"\x1aE\xdf\xa3\x93B\x82\x88matroska" + bytes(46)),
+        filmed(b"RIFF\0\0\0\0AVI LIST" + bytes(46)),
     ],
 )
 def test_the_video_itself_as_the_answer_is_a_finished_job(answer):

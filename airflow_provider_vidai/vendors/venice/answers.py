@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import Charged
+from airflow_provider_vidai.jobs.media_types import recognized
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.redaction import redacted
@@ -51,9 +52,6 @@ LONGEST_TEXT: Final = 600
 ERROR_BLOCK: Final = 30.0
 
 _MEDIA = ("video/", "application/octet-stream")
-# The first box of an MP4 or MOV file, and the beginning of WebM and Matroska. "Not JSON" is no proof of a
-# video: clients that relied on it have stored HTML error pages as MP4.
-_SIGNATURES = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (0, b"\x1aE\xdf\xa3"))
 _LOOKUP_FAILED = re.compile(r"request id is invalid|media could not be found", re.IGNORECASE)
 # How often in a row an answer must report that the job itself failed: a gateway sends 400 and 500, too.
 _BELIEVED: Final = {400: 2, 422: 1, 500: SERVER_ERRORS_BELIEVED}
@@ -92,7 +90,8 @@ def is_video(answer: Answer) -> bool:
     """Whether a success is the finished video itself, by its content type and by its first bytes."""
     if answer.content_type and not answer.content_type.startswith(_MEDIA):
         return False
-    return any(answer.body[at : at + len(mark)] == mark for at, mark in _SIGNATURES)
+    found = recognized(answer.body)
+    return found is not None and found.kind != "document"
 
 
 def inline_video() -> JobStatus:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from airflow_provider_vidai.answers import Answer, parsed
+from airflow_provider_vidai.jobs.media_types import kind_of_name
 from airflow_provider_vidai.jobs.output import Output, OutputKind
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.redaction import redacted
@@ -43,10 +43,6 @@ _OF_FIELD: Final[Mapping[str, OutputKind]] = {
     "wav_url": "audio",
     "video_url": "video",
     "image_url": "image",
-}
-_OF_SUFFIX: Final[Mapping[str, OutputKind]] = {
-    **dict.fromkeys((".jpg", ".jpeg", ".png", ".webp", ".gif"), "image"),
-    **dict.fromkeys((".mp3", ".wav", ".m4a", ".flac", ".ogg"), "audio"),
 }
 #: Results that are text, and their titles where the vendor gives none.
 _TEXTS: Final = {
@@ -311,8 +307,11 @@ def _kind_of_file(name: str, url: str, one: Mapping[str, Any]) -> OutputKind:
         return called  # type: ignore[return-value]
     if name in _OF_FIELD:
         return _OF_FIELD[name]
-    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
-    return _OF_SUFFIX.get(suffix, "video" if name == "file_url" else "audio")
+    promised = kind_of_name(urlsplit(url).path)
+    # Music comes in MP4 too, so a name that promises a video says less than the field does.
+    if promised in ("image", "audio"):
+        return promised  # type: ignore[return-value]
+    return "video" if name == "file_url" else "audio"
 
 
 def _message_in(value: Any) -> Any:

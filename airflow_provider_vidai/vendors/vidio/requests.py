@@ -5,11 +5,12 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import KeysView, Mapping, Set
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.jobs.media_types import kind_of_name
 from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.vendors.fields import Number, Request, Seconds, Text, Whole
 
@@ -29,11 +30,8 @@ MusicCategory = Literal[
 ]
 MediaType = Literal["video", "image"]
 
-#: The media type of each extension, as the vendor's client has it.
-MEDIA_TYPES: Mapping[str, MediaType] = {
-    **dict.fromkeys(("mp4", "mov", "m4v", "avi", "mkv", "webm"), "video"),
-    **dict.fromkeys(("jpg", "jpeg", "png", "webp", "gif"), "image"),
-}
+#: The extensions that the vendor's client knows.
+EXTENSIONS: Final = ("mp4", "mov", "m4v", "avi", "mkv", "webm", "jpg", "jpeg", "png", "webp", "gif")
 
 
 def input_key_list(value: Any) -> list[Any]:
@@ -145,10 +143,9 @@ def media_type_of(file_name: str) -> MediaType:
 
     :raises ValueError: when the extension is missing or unknown; it names the known ones.
     """
-    known = MEDIA_TYPES.get(extension(file_name))
-    if known is None:
+    if extension(file_name) not in EXTENSIONS:
         raise ValueError(
             f"cannot tell from {file_name!r} whether it is a video or an image: known extensions are "
-            f"{', '.join(MEDIA_TYPES)}; or set media_type"
+            f"{', '.join(EXTENSIONS)}; or set media_type"
         )
-    return known
+    return "image" if kind_of_name(file_name) == "image" else "video"
