@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_vidai.files.media_types import HEAD, looks_like, suffix_of
 from airflow_provider_vidai.files.probe import Media, probe
-from tests.support.films import film, picture, sound
+from tests.support.videos import picture, sound, video
 
 
 def read(path: Path) -> Media:
@@ -31,7 +31,7 @@ def test_a_real_film_tells_its_size_length_and_rate(media: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
 def test_films_of_every_container_are_read(tmp_path: Path, suffix: str) -> None:
-    found = read(film(tmp_path / f"a{suffix}", seconds=2, size=(64, 48), fps=10))
+    found = read(video(tmp_path / f"a{suffix}", seconds=2, size=(64, 48), fps=10))
     assert (found.width, found.height) == (64, 48)
     assert found.duration == pytest.approx(2, abs=0.15)
     assert found.fps == pytest.approx(10)
@@ -73,7 +73,7 @@ def test_a_film_cut_short_is_a_value_error(media: Path) -> None:
 
 
 def test_a_tag_in_another_encoding_does_not_hide_a_film(tmp_path: Path) -> None:
-    content = film(tmp_path / "a.mp4", title="MARKED").read_bytes()
+    content = video(tmp_path / "a.mp4", title="MARKED").read_bytes()
     assert b"MARKED" in content
     assert probe(io.BytesIO(content.replace(b"MARKED", b"\xff\xe9\xfe\xc3\x28\xfb"))).width == 64
 
@@ -102,7 +102,7 @@ def test_a_playlist_posing_as_a_film_makes_no_connection() -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
 def test_films_look_like_films_and_get_a_films_extension(tmp_path: Path, suffix: str) -> None:
-    head = film(tmp_path / f"a{suffix}").read_bytes()[:HEAD]
+    head = video(tmp_path / f"a{suffix}").read_bytes()[:HEAD]
     assert looks_like("video", head)
     assert not looks_like("image", head)
     expected = {".mkv": ".webm", ".avi": ".mp4"}.get(suffix, suffix)

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from footage import film, moving_between, sine
+from footage import moving_between, sine, video
 
 from airflow_provider_vidai.sandbox.server import Sandbox, serve
 
@@ -23,31 +23,31 @@ def running_sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-class Complaints(logging.Handler):
+class LoggedErrors(logging.Handler):
     """What the HTTP server reports as errors of the sandbox."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.heard: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(self.format(record))
+        self.messages.append(self.format(record))
 
 
 @pytest.fixture
 def sandbox(running_sandbox: Sandbox) -> Iterator[Sandbox]:
     running_sandbox.control.reset()
-    complaints = Complaints()
-    logging.getLogger("uvicorn.error").addHandler(complaints)
+    errors = LoggedErrors()
+    logging.getLogger("uvicorn.error").addHandler(errors)
     yield running_sandbox
-    logging.getLogger("uvicorn.error").removeHandler(complaints)
-    assert not complaints.heard
+    logging.getLogger("uvicorn.error").removeHandler(errors)
+    assert not errors.messages
 
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three seconds of film, with the last two moving."""
-    return film(
+    """Three seconds of video, with the last two moving."""
+    return video(
         tmp_path_factory.mktemp("clip") / "clip.mp4", 3, moving_between(1, 3, SIZE), sine(0.3), size=SIZE
     )
 
@@ -178,7 +178,7 @@ class Venice:
     def complete(self, job: dict[str, Any]) -> httpx.Response:
         return self.http.post("/video/complete", json={"model": job["model"], "queue_id": job["queue_id"]})
 
-    def settled(self, job: dict[str, Any], seconds: float = 30) -> httpx.Response:
+    def settled(self, job: dict[str, Any], seconds: float = 60) -> httpx.Response:
         """Return the first answer that does not say PROCESSING."""
         deadline = time.monotonic() + seconds
         while True:
@@ -188,8 +188,8 @@ class Venice:
             assert time.monotonic() < deadline, answer.text
             time.sleep(0.01)
 
-    def filmed(self, path: Path, **changes: Any) -> Path:
-        """Buy a film, wait for it, and keep it."""
+    def made(self, path: Path, **changes: Any) -> Path:
+        """Buy a video, wait for it, and keep it."""
         answer = self.settled(self.bought(**changes))
         assert answer.headers["content-type"] == "video/mp4", answer.text
         path.write_bytes(answer.content)
@@ -198,7 +198,7 @@ class Venice:
 
 @pytest.fixture
 def venice(sandbox: Sandbox) -> Iterator[Venice]:
-    """Venice with small films, and without limits to how often it may be asked."""
+    """Venice with small videos, and without limits to how often it may be asked."""
     sandbox.control.settings(venice={"short_side": 90, "retrieve_per_minute": 0, "queue_per_minute": 0})
     venice = Venice(sandbox.url)
     yield venice
@@ -236,7 +236,7 @@ class Vidgo:
             return self.http.get(f"/generate/status/{task_id}")
         return self.http.get("/generate/detail/music", params={"task_id": task_id})
 
-    def ended(self, task_id: str, seconds: float = 30) -> dict[str, Any]:
+    def ended(self, task_id: str, seconds: float = 60) -> dict[str, Any]:
         """Wait for a task; return how it ended."""
         deadline = time.monotonic() + seconds
         while True:

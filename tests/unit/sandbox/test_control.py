@@ -195,9 +195,9 @@ def test_files_stay_in_a_folder_that_was_given_and_go_from_one_that_was_not(tmp_
             },
             headers={"x-api-key": "k"},
         ).json()["url"]
-        httpx.put(url, content=b"film", headers={"content-type": "video/mp4"})
+        httpx.put(url, content=b"video", headers={"content-type": "video/mp4"})
     (kept,) = tmp_path.glob("*/uploads/u/a.mp4")
-    assert kept.read_bytes() == b"film"
+    assert kept.read_bytes() == b"video"
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -213,8 +213,8 @@ def test_the_command_tells_its_address_and_stops_cleanly(tmp_path, stop):
         assert Control(url.group()).settings()["speed"] == 7
         assert len(list(tmp_path.iterdir())) == 1
         running.send_signal(stop)
-        _, complaints = running.communicate(timeout=20)
-    assert complaints == ""
+        _, errors = running.communicate(timeout=20)
+    assert errors == ""
     assert list(tmp_path.iterdir()) == []
 
 

@@ -43,11 +43,11 @@ def test_the_reference_exchange_of_the_fact_sheet(sandbox, venice):
         "execution_duration": 53200,
     }
     sandbox.control.advance(100)
-    films = [venice.settled(job), venice.retrieve(job)]
-    for film in films:
-        assert (film.status_code, film.headers["content-type"]) == (200, "video/mp4")
-        assert film.content[4:8] == b"ftyp"
-    assert films[0].content == films[1].content
+    videos = [venice.settled(job), venice.retrieve(job)]
+    for video in videos:
+        assert (video.status_code, video.headers["content-type"]) == (200, "video/mp4")
+        assert video.content[4:8] == b"ftyp"
+    assert videos[0].content == videos[1].content
     assert money(sandbox) == [("generate", 0.55, False)]
 
 
@@ -60,9 +60,13 @@ def test_a_link_model_tells_its_link_once_and_delivers_there(sandbox, venice):
     assert venice.retrieve(job).json()["status"] == "PROCESSING"
     sandbox.control.advance(60)
     assert venice.settled(job).json() == {"status": "COMPLETED"}
-    film = httpx.get(link)
-    assert (film.status_code, film.headers["content-type"], film.content[4:8]) == (200, "video/mp4", b"ftyp")
-    assert "accept-ranges" not in film.headers
+    video = httpx.get(link)
+    assert (video.status_code, video.headers["content-type"], video.content[4:8]) == (
+        200,
+        "video/mp4",
+        b"ftyp",
+    )
+    assert "accept-ranges" not in video.headers
 
 
 # --- keys
@@ -152,11 +156,11 @@ def test_a_body_must_not_be_too_large(sandbox, venice):
 # --- the catalogue
 
 
-def test_the_catalogue_lists_text_models_unless_asked_for_films(venice):
+def test_the_catalogue_lists_text_models_unless_asked_for_videos(venice):
     assert {row["type"] for row in venice.http.get("/models").json()["data"]} == {"text"}
-    films = venice.http.get("/models", params={"type": "video"}).json()
-    assert films["type"] == "video"
-    assert {row["type"] for row in films["data"]} == {"video"}
+    videos = venice.http.get("/models", params={"type": "video"}).json()
+    assert videos["type"] == "video"
+    assert {row["type"] for row in videos["data"]} == {"video"}
     everything = venice.http.get("/models", params={"type": "all"}).json()["data"]
     assert {row["type"] for row in everything} == {"text", "video"}
     assert venice.http.get("/models", params={"type": "music"}).json()["data"] == []
@@ -338,7 +342,7 @@ def test_faces_need_consent(sandbox, venice):
 # --- retrieving
 
 
-def test_a_poll_that_deletes_does_so_only_with_the_film(sandbox, venice):
+def test_a_poll_that_deletes_does_so_only_with_the_video(sandbox, venice):
     sandbox.control.settings(speed=0)
     job = venice.bought()
     assert venice.retrieve(job, delete_media_on_completion=True).json()["status"] == "PROCESSING"
@@ -407,28 +411,28 @@ def test_any_delivery_can_be_had_of_any_model(sandbox, venice, model):
         job = venice.bought(model=name)
         assert ("download_url" in job) == (model == "link")
         answer = venice.settled(job)
-        film = answer
+        video = answer
         if model == "link":
             assert answer.json() == {"status": "COMPLETED"}
-            film = httpx.get(job["download_url"])
+            video = httpx.get(job["download_url"])
         if model == "url":
             assert set(answer.json()) == {"status", "url", "expires_at"}
-            film = httpx.get(answer.json()["url"])
-        assert (film.headers["content-type"], film.content[4:8]) == ("video/mp4", b"ftyp")
+            video = httpx.get(answer.json()["url"])
+        assert (video.headers["content-type"], video.content[4:8]) == ("video/mp4", b"ftyp")
 
 
-def test_a_film_may_come_without_its_length_being_told(sandbox, venice):
+def test_a_video_may_come_without_its_length_being_told(sandbox, venice):
     sandbox.control.settings(venice={"content_length": False})
-    film = venice.settled(venice.bought())
-    assert "content-length" not in film.headers
-    assert film.content[4:8] == b"ftyp"
+    video = venice.settled(venice.bought())
+    assert "content-length" not in video.headers
+    assert video.content[4:8] == b"ftyp"
 
 
-def test_a_film_can_be_filled_up_to_any_size_and_still_plays(sandbox, venice, tmp_path):
+def test_a_video_can_be_filled_up_to_any_size_and_still_plays(sandbox, venice, tmp_path):
     sandbox.control.settings(venice={"media_bytes": 3_000_000})
-    film = venice.filmed(tmp_path / "film.mp4")
-    assert film.stat().st_size == 3_000_000
-    assert len(pictures(film)) == 120
+    video = venice.made(tmp_path / "video.mp4")
+    assert video.stat().st_size == 3_000_000
+    assert len(pictures(video)) == 120
 
 
 # --- cleaning up
@@ -546,7 +550,7 @@ def test_limits_are_told_in_either_unit(sandbox, venice, unit, factor):
     assert int(headers["x-ratelimit-reset-requests"]) / factor == pytest.approx(time.time() + 60, abs=2)
 
 
-def test_who_hangs_up_once_the_film_has_begun_is_sent_little_of_it(sandbox, venice):
+def test_who_hangs_up_once_the_video_has_begun_is_sent_little_of_it(sandbox, venice):
     sandbox.control.settings(venice={"media_bytes": 50_000_000})
     job = venice.bought()
     deadline = time.monotonic() + 20

@@ -269,7 +269,7 @@ def test_a_delivery_can_be_cut(sandbox, venice, told):
     assert venice.retrieve(job).content[4:8] == b"ftyp"
 
 
-def test_a_film_that_is_deleted_as_it_breaks_is_lost(sandbox, venice):
+def test_a_video_that_is_deleted_as_it_breaks_is_lost(sandbox, venice):
     job = venice.bought()
     venice.settled(job)
     sandbox.control.fault("venice", "retrieve", "spoil_media", how="cut")

@@ -1,4 +1,4 @@
-"""What Vidgo's sandbox makes: pictures that open, films and songs that play, as long and large as asked."""
+"""What Vidgo's sandbox makes: pictures that open, videos and songs that play, as long and large as asked."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def loudness(samples: np.ndarray) -> float:
 
 
 def seen(path: Path) -> tuple[float, tuple[int, int], int, int]:
-    """Return a film's length, size, pictures and sounds."""
+    """Return a video's length, size, pictures and sounds."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         pictures = sum(1 for _ in container.decode(video=0))
@@ -38,7 +38,7 @@ def seen(path: Path) -> tuple[float, tuple[int, int], int, int]:
 
 @pytest.fixture
 def large(sandbox, vidgo):
-    """Pictures and films as large as asked for."""
+    """Pictures and videos as large as asked for."""
     sandbox.control.settings(vidgo={"short_side": 0})
     return vidgo
 
@@ -92,29 +92,29 @@ def test_an_edit_is_made_of_the_picture_that_was_given(vidgo, tmp_path):
         ("minimax/h3/text-to-video", {"duration": 6, "aspect_ratio": "4:3"}, 6, (120, 90), 1),
     ],
 )
-def test_a_film_has_the_length_and_the_shape_that_were_asked_for(
+def test_a_video_has_the_length_and_the_shape_that_were_asked_for(
     vidgo, tmp_path, model, wish, seconds, size, sounds
 ):
     (file,) = vidgo.made(model, prompt="a lake", **wish)
-    length, shape, pictures, tracks = seen(vidgo.kept(file["file_url"], tmp_path / "film.mp4"))
+    length, shape, pictures, tracks = seen(vidgo.kept(file["file_url"], tmp_path / "video.mp4"))
     assert length == pytest.approx(seconds, abs=0.2)
     assert (shape, pictures, tracks) == (size, seconds * 24, sounds)
 
 
 @pytest.mark.parametrize(("resolution", "size"), [("480p", (854, 480)), ("768P", (1366, 768))])
-def test_a_film_is_as_large_as_asked_for(large, tmp_path, resolution, size):
+def test_a_video_is_as_large_as_asked_for(large, tmp_path, resolution, size):
     (file,) = large.made("hailuo-02", prompt="a lake", duration=1, resolution=resolution)
-    assert seen(large.kept(file["file_url"], tmp_path / "film.mp4"))[1] == size
+    assert seen(large.kept(file["file_url"], tmp_path / "video.mp4"))[1] == size
 
 
-def test_a_film_of_a_picture_begins_with_it_and_its_last_frame_comes_too(vidgo, tmp_path):
+def test_a_video_of_a_picture_begins_with_it_and_its_last_frame_comes_too(vidgo, tmp_path):
     (picture,) = vidgo.made(prompt="a lake", size="3:2")
     wish = {"duration": 4, "resolution": "480p", "image_urls": [picture["file_url"]]}
     files = vidgo.made("seedance-2.0/image-to-video", prompt="waves", return_last_frame=True, **wish)
     assert sorted(file["file_type"] for file in files) == ["image", "video"]
     urls = {file["file_type"]: file["file_url"] for file in files}
-    film = vidgo.kept(urls["video"], tmp_path / "film.mp4")
-    with av.open(str(film)) as container:
+    video = vidgo.kept(urls["video"], tmp_path / "video.mp4")
+    with av.open(str(video)) as container:
         frames = [frame.to_ndarray(format="gray").astype(float) for frame in container.decode(video=0)]
     source = Image.open(vidgo.kept(picture["file_url"], tmp_path / "a.png")).convert("L")
     given = np.asarray(source.resize(frames[0].shape[::-1]), dtype=float)
@@ -124,16 +124,16 @@ def test_a_film_of_a_picture_begins_with_it_and_its_last_frame_comes_too(vidgo, 
     assert np.abs(frames[0] - last).mean() > np.abs(frames[-1] - last).mean()
 
 
-def test_films_are_made_of_films_and_of_sounds(vidgo, tmp_path):
-    (film,) = vidgo.made("sora-2", prompt="a lake")
-    (again,) = vidgo.made("wan2.6-video-to-video", prompt="x", duration=5, video_urls=[film["file_url"]])
+def test_videos_are_made_of_videos_and_of_sounds(vidgo, tmp_path):
+    (video,) = vidgo.made("sora-2", prompt="a lake")
+    (again,) = vidgo.made("wan2.6-video-to-video", prompt="x", duration=5, video_urls=[video["file_url"]])
     song = vidgo.made("generate-music", prompt="la", **SONG)[0]
     (scored,) = vidgo.made(
         "seedance-2.0/reference-to-video",
         prompt="x",
         duration=4,
         resolution="480p",
-        reference_video_urls=[film["file_url"]],
+        reference_video_urls=[video["file_url"]],
         reference_audio_urls=[song["audio_url"]],
     )
     assert seen(vidgo.kept(again["file_url"], tmp_path / "a.mp4"))[0] == pytest.approx(5, abs=0.2)
@@ -238,11 +238,11 @@ def test_an_uploaded_song_is_taken_apart(vidgo, song, wanted, count):
 
 def test_a_music_video_shows_the_cover_and_plays_the_song(vidgo, song, tmp_path):
     (file,) = vidgo.made("create-music-video", CALLBACK, **about(song))
-    film = vidgo.kept(file["video_url"], tmp_path / "film.mp4")
-    length, shape, _, tracks = seen(film)
+    video = vidgo.kept(file["video_url"], tmp_path / "video.mp4")
+    length, shape, _, tracks = seen(video)
     assert length == pytest.approx(4.0, abs=0.2)
     assert (shape, tracks) == ((160, 90), 1)
-    assert loudness(heard(film)[0]) > 0.02
+    assert loudness(heard(video)[0]) > 0.02
 
 
 def test_covers_come_as_a_list_in_a_string(vidgo, song, tmp_path):

@@ -17,8 +17,8 @@ import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sandbox.server import Sandbox
-from tests.support.films import talk
 from tests.support.raw import RawServer, answer
+from tests.support.videos import talk
 from tests.support.web import web
 
 
@@ -46,7 +46,7 @@ class Vizard:
         """Buy a project, and wait for its end."""
         created = self.create(url, **changes)
         assert created["code"] == 2000, created
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while (found := self.query(created["projectId"]))["code"] == 1000:
             assert found["videos"] == []
             assert time.monotonic() < deadline
@@ -343,7 +343,7 @@ def test_an_account_without_credits_buys_nothing(vizard: Vizard, site: str, cont
 # --- the webhook ----------------------------------------------------------------------------------
 
 
-def _heard(server: RawServer, count: int = 1) -> list[dict[str, Any]]:
+def _received(server: RawServer, count: int = 1) -> list[dict[str, Any]]:
     deadline = time.monotonic() + 20
     while len(server.requests) < count:
         assert time.monotonic() < deadline
@@ -359,7 +359,7 @@ def test_a_webhook_is_told_once_unsigned_what_a_query_tells(
     if word:
         control.fault("vizard", "create", "fail_job", word=word)
     done = vizard.done(f"{site}/short.mp4", webhookUrl=f"{server.url}/hook", maxClipNumber=1)
-    (told,) = _heard(server)
+    (told,) = _received(server)
     time.sleep(0.3)
     server.close()
     assert len(server.requests) == 1, "a failed delivery is not repeated"
@@ -377,7 +377,7 @@ def test_a_workspaces_webhook_hears_of_every_project(vizard: Vizard, site: str, 
     server = RawServer(answer(200, keep=False))
     control.settings(vizard={"webhook_url": server.url})
     ids = {vizard.done(f"{site}/short.mp4", maxClipNumber=1)["projectId"] for _ in range(2)}
-    assert {one["projectId"] for one in _heard(server, 2)} == ids
+    assert {one["projectId"] for one in _received(server, 2)} == ids
     server.close()
 
 
