@@ -120,30 +120,30 @@ class Faults:
         self._faults: dict[str, Fault] = {}
         self._ordered = 0
 
-    def order(self, wish: dict[str, Any]) -> Fault:
+    def order(self, given: dict[str, Any]) -> Fault:
         """Order a fault.
 
-        :param wish: ``{"vendor", "call", "fault", "when"?, "times"?, "skip"?, …options of the kind}``.
+        :param given: ``{"vendor", "call", "fault", "when"?, "times"?, "skip"?, …options of the kind}``.
         :raises ValueError: if the order is invalid; the message says why.
         """
-        wish = dict(wish)
-        kind = wish.pop("fault", None)
+        given = dict(given)
+        kind = given.pop("fault", None)
         if kind not in KINDS:
             raise ValueError(f"unknown fault {kind!r}; there are: {', '.join(KINDS)}")
-        late = kind == "slow" or kind in ANSWER_ONLY or wish.get("after_bytes") is not None
-        when = wish.pop("when", "after" if late else "before")
+        late = kind == "slow" or kind in ANSWER_ONLY or given.get("after_bytes") is not None
+        when = given.pop("when", "after" if late else "before")
         if when not in ("before", "after") or (when == "before" and late and kind != "slow"):
             raise ValueError(f"{kind}: when must be {'after' if late else 'before or after'}")
         self._ordered += 1
         fault = Fault(
             id=str(self._ordered),
-            vendor=str(wish.pop("vendor", "*")),
-            call=str(wish.pop("call", "*")),
+            vendor=str(given.pop("vendor", "*")),
+            call=str(given.pop("call", "*")),
             kind=kind,
             when=when,
-            times=_count("times", wish.pop("times", 1)),
-            skip=_count("skip", wish.pop("skip", 0)) or 0,
-            options=_options(kind, wish),
+            times=_count("times", given.pop("times", 1)),
+            skip=_count("skip", given.pop("skip", 0)) or 0,
+            options=_options(kind, given),
         )
         self._faults[fault.id] = fault
         return fault

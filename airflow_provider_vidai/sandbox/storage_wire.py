@@ -91,8 +91,8 @@ def asked_range(request: Request, etag: str, size: int) -> tuple[int, int] | Non
     """Return the start and end of the requested range: empty if impossible, None for the whole file."""
     if request.headers.get("if-range", etag) != etag:
         return None
-    unit, _, wish = request.headers.get("range", "").partition("=")
-    first, dash, last = wish.strip().partition("-")
+    unit, _, value = request.headers.get("range", "").partition("=")
+    first, dash, last = value.strip().partition("-")
     if unit != "bytes" or not dash or not (first + last).isdecimal():
         return None
     if not first:

@@ -85,8 +85,8 @@ class Endpoint:
     """One call of one vendor, as an ASGI application.
 
     :param vendor: its name, or a function that finds it from the request.
-    :param reads: whether to read the request's body first. A held request is then processed even if its client
-        has hung up meanwhile, as it would be at the vendor.
+    :param reads: whether to read the request's body first. A held request is then processed even if its
+        client has hung up meanwhile, as it would be at the vendor.
     """
 
     def __init__(

@@ -85,11 +85,11 @@ def test_the_client_gets_from_text_to_a_video_that_plays_however_it_is_delivered
     assert seen
     assert all(status.average_execution_time for status in seen)
     assert [one["amount"] for one in sandbox.control.purchases()] == [0.55]
-    told = {call["call"]: (call["status"], call["key"]) for call in sandbox.control.calls()}
-    assert told["complete"] == (400, True)
+    reported = {call["call"]: (call["status"], call["key"]) for call in sandbox.control.calls()}
+    assert reported["complete"] == (400, True)
     if delivery == "link":
-        assert told["share"] == (200, False)
-        assert told["revoke"] == (204, False)
+        assert reported["share"] == (200, False)
+        assert reported["revoke"] == (204, False)
 
 
 def test_leaving_the_context_releases_an_inline_video_only_where_that_still_works(sandbox):
@@ -124,11 +124,11 @@ def test_cancelling_any_other_job_is_a_400_today(sandbox):
 
 def test_an_upscale_is_quoted_queued_and_really_larger(sandbox, tmp_path):
     clip = "data:video/mp4;base64," + base64.b64encode(CLIP.read_bytes()).decode()
-    wish = {"model": "topaz-video-upscale", "video_url": clip, "upscale_factor": 1}
+    fields = {"model": "topaz-video-upscale", "video_url": clip, "upscale_factor": 1}
 
     async def talk(client):
-        quote = await client.video.quote(**wish)
-        job = await client.video.run(**wish)
+        quote = await client.video.quote(**fields)
+        job = await client.video.run(**fields)
         status = await job.wait(poll_interval=0.1)
         await job.download(tmp_path / "video.mp4", status)
         return quote.quote

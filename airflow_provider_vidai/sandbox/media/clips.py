@@ -119,5 +119,5 @@ def _best(video: Video, taken: npt.NDArray[np.bool_], length: float) -> Stretch:
     if worth[at] < 0:
         return nothing
     start = min(at * STEP, max(0.0, video.duration - length))
-    heard = bool(video.sound[at : at + width].any())
-    return Stretch(start, length, float(min(1.0, worth[at])), heard)
+    has_sound = bool(video.sound[at : at + width].any())
+    return Stretch(start, length, float(min(1.0, worth[at])), has_sound)

@@ -96,7 +96,7 @@ def _steady(fps: Fraction) -> Fraction:
 
 
 def pictures(source: Source, start: float, stop: Event) -> Iterator[tuple[float, VideoFrame]]:
-    """Yield the decoded pictures from ``start`` on (and a few earlier ones), each with its time in seconds."""
+    """Yield the decoded pictures from ``start`` on (and a few earlier ones), with times in seconds."""
     with opened(source.path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"

@@ -197,7 +197,7 @@ def _short_side(resolution: str) -> int:
 
 
 def _stills(request: Mapping[str, Any], seconds: float) -> Iterator[tuple[str, float]]:
-    """Yield the pictures that the film shows, and when: those of a time, or else the references in turn."""
+    """Yield the video's pictures with their times, 0 to 1: the timed ones, or else the references in turn."""
     timed = [(request["image_url"], 0.0)] if request.get("image_url") else []
     if request.get("end_image_url"):
         timed.append((request["end_image_url"], 1.0))

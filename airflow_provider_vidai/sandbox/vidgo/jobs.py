@@ -40,7 +40,7 @@ Files = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Packed:
+class JsonText:
     """A value that the vendor sends as JSON inside a string."""
 
     value: Any
@@ -50,14 +50,14 @@ class Packed:
 class Task:
     """A task that was bought.
 
-    :param wish: the ``input`` of the purchase.
+    :param inputs: the ``input`` of the purchase.
     :param error: why it failed, if a fault orders that.
     """
 
     id: str
     account: str
     model: Model
-    wish: Mapping[str, Any]
+    inputs: Mapping[str, Any]
     callback_url: str | None
     timeline: Timeline
     seconds: float
@@ -102,7 +102,7 @@ def as_wire(value: Any, base_url: str) -> Any:
     """Return files as the vendor sends them: with URLs for places, and JSON text for packed values."""
     if isinstance(value, Blob):
         return f"{base_url}storage/{quote(value.key)}"
-    if isinstance(value, Packed):
+    if isinstance(value, JsonText):
         return json.dumps(as_wire(value.value, base_url))
     if isinstance(value, dict):
         return {name: as_wire(one, base_url) for name, one in value.items()}
@@ -153,7 +153,7 @@ def start(
     world: World,
     account: str,
     model: Model,
-    wish: Mapping[str, Any],
+    inputs: Mapping[str, Any],
     callback_url: str | None,
     maker: Maker,
     failing: Fault | None,
@@ -166,15 +166,15 @@ def start(
         timeline = Timeline(world.clock, steps, end="failed")
     else:
         workspace = Workspace(world, account, task_id, began + world.settings.vidgo.file_ttl)
-        work = world.studio.submit(lambda stop: _made(workspace, model, wish, maker, stop))
+        work = world.studio.submit(lambda stop: _made(workspace, model, inputs, maker, stop))
         timeline = Timeline(world.clock, steps, end="finished", work=work)
     error = (failing.options["message"] or POLICY) if failing else None
-    return Task(task_id, account, model, wish, callback_url, timeline, model.seconds, began, work, error)
+    return Task(task_id, account, model, inputs, callback_url, timeline, model.seconds, began, work, error)
 
 
-def _made(workspace: Workspace, model: Model, wish: Mapping[str, Any], maker: Maker, stop: Event) -> Files:
+def _made(workspace: Workspace, model: Model, inputs: Mapping[str, Any], maker: Maker, stop: Event) -> Files:
     try:
-        return maker(workspace, model, wish, stop)
+        return maker(workspace, model, inputs, stop)
     finally:
         workspace.clear()
 
@@ -190,16 +190,16 @@ def new_id(model: Model) -> str:
 # --- pictures
 
 
-def images(workspace: Workspace, model: Model, wish: Mapping[str, Any], stop: Event) -> Files:
+def images(workspace: Workspace, model: Model, inputs: Mapping[str, Any], stop: Event) -> Files:
     """Make the requested number of pictures, each different."""
-    urls = [*(wish.get("image_urls") or ())]
+    urls = [*(inputs.get("image_urls") or ())]
     source = workspace.download(urls[0]) if urls else None
-    size = _picture_size(wish, source, workspace.settings.short_side)
-    png = str(wish.get("output_format", "png" if "gpt" in model.id else "jpg")) == "png"
+    size = _picture_size(inputs, source, workspace.settings.short_side)
+    png = str(inputs.get("output_format", "png" if "gpt" in model.id else "jpg")) == "png"
     files: Files = []
-    count = int(wish.get("n", 1))
+    count = int(inputs.get("n", 1))
     for number in range(count):
-        text = str(wish["prompt"]) if count == 1 else f"{wish['prompt']} - {number + 1}"
+        text = str(inputs["prompt"]) if count == 1 else f"{inputs['prompt']} - {number + 1}"
         frame = generate.painting(text, size, source, stop)
         blob = workspace.place("image.png" if png else "image.jpg", "image/png" if png else "image/jpeg")
         blob.fill(picture.png(frame) if png else picture.jpeg(frame))
@@ -207,15 +207,15 @@ def images(workspace: Workspace, model: Model, wish: Mapping[str, Any], stop: Ev
     return files
 
 
-def _picture_size(wish: Mapping[str, Any], source: Path | None, most: int) -> tuple[int, int]:
+def _picture_size(inputs: Mapping[str, Any], source: Path | None, most: int) -> tuple[int, int]:
     """Return width and height: as requested in pixels, or from the ratio and the resolution."""
-    size = wish.get("size", "")
+    size = inputs.get("size", "")
     wanted = f"{size.get('width')}x{size.get('height')}" if isinstance(size, dict) else str(size)
     found = _PIXELS.fullmatch(wanted)
     if found:
         width, height = float(found[1]), float(found[2])
     else:
-        scale = {"2K": 2.0, "3K": 3.0, "4K": 4.0}.get(str(wish.get("resolution", wanted)), 1.0)
+        scale = {"2K": 2.0, "3K": 3.0, "4K": 4.0}.get(str(inputs.get("resolution", wanted)), 1.0)
         aspect = _aspect(wanted, source)
         width, height = scale * SIDE * math.sqrt(aspect), scale * SIDE / math.sqrt(aspect)
         width, height = round(width / 16) * 16.0, round(height / 16) * 16.0
@@ -236,14 +236,14 @@ def _aspect(wanted: str, source: Path | None) -> float:
 # --- videos
 
 
-def video(workspace: Workspace, model: Model, wish: Mapping[str, Any], stop: Event) -> Files:
+def video(workspace: Workspace, model: Model, inputs: Mapping[str, Any], stop: Event) -> Files:
     """Make a video of the requested length and size, and its last frame if requested."""
-    clip = _clip(workspace, model, wish)
+    clip = _clip(workspace, model, inputs)
     blob = workspace.place("video.mp4", "video/mp4")
     generate.generate(clip, blob.path, stop)
     blob.mark_complete()
     files: Files = [{"file_url": blob, "file_type": "video"}]
-    if wish.get("return_last_frame"):
+    if inputs.get("return_last_frame"):
         frame = picture.last(probe(blob.path), max(0.0, clip.seconds - 0.5), stop)
         shown = workspace.place("last-frame.jpg", "image/jpeg")
         shown.fill(picture.jpeg(frame))
@@ -252,52 +252,52 @@ def video(workspace: Workspace, model: Model, wish: Mapping[str, Any], stop: Eve
     return files
 
 
-def _clip(workspace: Workspace, model: Model, wish: Mapping[str, Any]) -> generate.Clip:
-    pictures = [workspace.download(url) for url in _pictures(wish)]
-    last = workspace.download(wish["end_image_url"]) if wish.get("end_image_url") else None
+def _clip(workspace: Workspace, model: Model, inputs: Mapping[str, Any]) -> generate.Clip:
+    pictures = [workspace.download(url) for url in _pictures(inputs)]
+    last = workspace.download(inputs["end_image_url"]) if inputs.get("end_image_url") else None
     stills = [generate.Still(path, number / len(pictures)) for number, path in enumerate(pictures)]
     stills += [generate.Still(last, 1.0)] if last else []
-    videos = [workspace.download(url) for url in _video_urls(wish)]
-    heard = next(iter(wish.get("reference_audio_urls") or ()), None)
-    length = float(wish.get("duration") or next((SECONDS[o] for o in SECONDS if model.id.startswith(o)), 5))
-    if videos and not wish.get("duration"):
+    videos = [workspace.download(url) for url in _video_urls(inputs)]
+    soundtrack = next(iter(inputs.get("reference_audio_urls") or ()), None)
+    length = float(inputs.get("duration") or next((SECONDS[o] for o in SECONDS if model.id.startswith(o)), 5))
+    if videos and not inputs.get("duration"):
         length = sum(generate.seconds(one) for one in videos)
-    ratio = str(wish.get("aspect_ratio", ""))
+    ratio = str(inputs.get("aspect_ratio", ""))
     return generate.Clip(
         seconds=length,
-        text=str(wish.get("prompt") or model.id),
-        short_side=_short_side(wish, workspace.settings.short_side),
-        size=_video_size(ratio, wish, workspace.settings.short_side, bool(stills or videos)),
-        audio=bool(wish.get("sound", wish.get("generate_audio", True))),
+        text=str(inputs.get("prompt") or model.id),
+        short_side=_short_side(inputs, workspace.settings.short_side),
+        size=_video_size(ratio, inputs, workspace.settings.short_side, bool(stills or videos)),
+        audio=bool(inputs.get("sound", inputs.get("generate_audio", True))),
         stills=stills,
         videos=videos,
-        soundtrack=workspace.download(heard) if heard else None,
+        soundtrack=workspace.download(soundtrack) if soundtrack else None,
     )
 
 
-def _pictures(wish: Mapping[str, Any]) -> list[str]:
-    first = [wish["start_image_url"]] if wish.get("start_image_url") else []
-    return [*first, *(wish.get("image_urls") or ()), *(wish.get("reference_image_urls") or ())]
+def _pictures(inputs: Mapping[str, Any]) -> list[str]:
+    first = [inputs["start_image_url"]] if inputs.get("start_image_url") else []
+    return [*first, *(inputs.get("image_urls") or ()), *(inputs.get("reference_image_urls") or ())]
 
 
-def _video_urls(wish: Mapping[str, Any]) -> list[str]:
-    one = [wish["video_url"]] if wish.get("video_url") else []
-    return [*one, *(wish.get("video_urls") or ()), *(wish.get("reference_video_urls") or ())]
+def _video_urls(inputs: Mapping[str, Any]) -> list[str]:
+    one = [inputs["video_url"]] if inputs.get("video_url") else []
+    return [*one, *(inputs.get("video_urls") or ()), *(inputs.get("reference_video_urls") or ())]
 
 
-def _short_side(wish: Mapping[str, Any], most: int) -> int:
-    resolution = str(wish.get("resolution") or wish.get("mode") or "720p").lower()
+def _short_side(inputs: Mapping[str, Any], most: int) -> int:
+    resolution = str(inputs.get("resolution") or inputs.get("mode") or "720p").lower()
     digits = "".join(character for character in resolution if character.isdigit())
     short = SHORT_SIDES.get(resolution) or (int(digits) if len(digits) > 2 else 720)
     return min(short, most) if most else short
 
 
-def _video_size(ratio: str, wish: Mapping[str, Any], most: int, shown: bool) -> tuple[int, int] | None:
+def _video_size(ratio: str, inputs: Mapping[str, Any], most: int, shown: bool) -> tuple[int, int] | None:
     """Return width and height; None keeps the aspect of the sources."""
     pixels, found = _PIXELS.fullmatch(ratio), _RATIO.fullmatch(ratio)
     if pixels:
         width, height = int(pixels[1]), int(pixels[2])
         return generate.sized(min(most or width, width, height), width / height)
     if found:
-        return generate.sized(_short_side(wish, most), int(found[1]) / int(found[2]))
-    return None if shown else generate.sized(_short_side(wish, most), 16 / 9)
+        return generate.sized(_short_side(inputs, most), int(found[1]) / int(found[2]))
+    return None if shown else generate.sized(_short_side(inputs, most), 16 / 9)

@@ -119,10 +119,10 @@ def find(name: Any) -> Model:
     if name in MUSIC:
         slow = name in SONGS or name in DERIVED
         return Model(name, "music", 120.0 if slow else 15.0, 12.0 if name in SONGS else 2.0)
-    begins = max((one for one in FAMILIES if name.startswith(one)), key=len, default=None)
-    if begins is None:
+    prefix = max((one for one in FAMILIES if name.startswith(one)), key=len, default=None)
+    if prefix is None:
         raise Refused(400, f"Unsupported model: {name}")
-    return Model(name, *FAMILIES[begins])
+    return Model(name, *FAMILIES[prefix])
 
 
 def examine(model: Model, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,31 +130,31 @@ def examine(model: Model, body: Mapping[str, Any]) -> dict[str, Any]:
 
     :raises Refused: if it is invalid; the message names the field.
     """
-    wish = body.get("input")
-    if not isinstance(wish, dict):
+    inputs = body.get("input")
+    if not isinstance(inputs, dict):
         raise Refused(400, "input is required")
     callback = body.get("callback_url")
     if callback is not None and not _is_callback(callback):
         raise Refused(400, "callback_url must be a valid HTTP(S) URL of at most 2048 characters")
     if model.id in NEEDS_CALLBACK and not callback:
         raise Refused(400, "callback_url is required")
-    for complaint in _complaints(model, wish):
+    for complaint in _complaints(model, inputs):
         raise Refused(400, complaint)
-    if model.id == "generate-lyrics" and len(str(wish["prompt"]).split()) > LYRICS_WORDS:
+    if model.id == "generate-lyrics" and len(str(inputs["prompt"]).split()) > LYRICS_WORDS:
         raise Refused(413, f"prompt must not exceed {LYRICS_WORDS} words")
-    return wish
+    return inputs
 
 
-def price(model: Model, wish: Mapping[str, Any]) -> float:
+def price(model: Model, inputs: Mapping[str, Any]) -> float:
     """Return the price of a purchase, in credits."""
     if model.id.startswith("gpt-image-2"):
-        quality = {"low": 2, "medium": 3, "high": 12}.get(wish.get("quality", "low"), 2)
-        return float(quality * {"1K": 1, "2K": 2, "4K": 4}.get(wish.get("resolution", "1K"), 1))
+        quality = {"low": 2, "medium": 3, "high": 12}.get(inputs.get("quality", "low"), 2)
+        return float(quality * {"1K": 1, "2K": 2, "4K": 4}.get(inputs.get("resolution", "1K"), 1))
     if model.makes == "image":
-        return model.price * int(wish.get("n", 1))
+        return model.price * int(inputs.get("n", 1))
     if model.id.endswith("-official") and model.id.startswith("veo"):
-        second = 15 if wish.get("sound", True) else 10
-        return float(second + 20 * (wish.get("resolution") == "4k")) * int(wish.get("duration", 8))
+        second = 15 if inputs.get("sound", True) else 10
+        return float(second + 20 * (inputs.get("resolution") == "4k")) * int(inputs.get("duration", 8))
     return model.price
 
 
@@ -162,16 +162,16 @@ def _is_callback(url: Any) -> bool:
     return isinstance(url, str) and len(url) <= 2048 and url.startswith(("http://", "https://"))
 
 
-def _complaints(model: Model, wish: Mapping[str, Any]) -> Iterator[str]:
+def _complaints(model: Model, inputs: Mapping[str, Any]) -> Iterator[str]:
     needs = MUSIC.get(model.id) or tuple(_visual_needs(model))
     for name in needs:
-        if wish.get(name) is None or wish[name] == [] or (wish[name] == "" and model.makes != "music"):
+        if inputs.get(name) is None or inputs[name] == [] or (inputs[name] == "" and model.makes != "music"):
             yield f"{name} is required"
-    for name, value in wish.items():
+    for name, value in inputs.items():
         if name.endswith(("_url", "_urls")):
             yield from _not_web(name, value)
     if model.makes != "music":
-        yield from _visual(model, wish)
+        yield from _visual(model, inputs)
 
 
 def _visual_needs(model: Model) -> Iterator[str]:
@@ -189,23 +189,23 @@ def _not_web(name: str, value: Any) -> Iterator[str]:
         yield f"{name} must be an array"
 
 
-def _visual(model: Model, wish: Mapping[str, Any]) -> Iterator[str]:
-    if model.id == "gpt-image-2" and wish.get("image_urls"):
+def _visual(model: Model, inputs: Mapping[str, Any]) -> Iterator[str]:
+    if model.id == "gpt-image-2" and inputs.get("image_urls"):
         yield "image_urls is not supported by gpt-image-2, use gpt-image-2-edit"
-    if "n" in wish and _SINGLE_IMAGE.search(model.id):
+    if "n" in inputs and _SINGLE_IMAGE.search(model.id):
         yield f"n is not supported by {model.id}"
     most = 15 if model.id.startswith("seedream") else 4
-    if not _is_whole(wish.get("n", 1)) or not 1 <= wish.get("n", 1) <= most:
+    if not _is_whole(inputs.get("n", 1)) or not 1 <= inputs.get("n", 1) <= most:
         yield f"n must be between 1 and {most}"
-    if len(wish.get("image_urls") or ()) != IMAGE_COUNTS.get(model.id, len(wish.get("image_urls") or ())):
+    if len(inputs.get("image_urls") or ()) != IMAGE_COUNTS.get(model.id, len(inputs.get("image_urls") or ())):
         yield f"image_urls must contain exactly {IMAGE_COUNTS[model.id]} images"
-    references = [name for name in wish if name.startswith("reference_") and wish[name]]
-    if model.id.startswith("seedance-2") and references and wish.get("image_urls"):
+    references = [name for name in inputs if name.startswith("reference_") and inputs[name]]
+    if model.id.startswith("seedance-2") and references and inputs.get("image_urls"):
         yield f"image_urls cannot be combined with {references[0]}"
     if model.id.endswith("reference-to-video") and not references and model.id not in IMAGE_COUNTS:
         yield "reference_image_urls or reference_video_urls is required"
     allowed = next((DURATIONS[one] for one in DURATIONS if model.id.startswith(one)), None)
-    length = wish.get("duration")
+    length = inputs.get("duration")
     if length is not None and (not _is_whole(length) or (allowed and length not in allowed)):
         yield f"duration must be one of {', '.join(map(str, allowed or (5, 10)))}"
 

@@ -23,14 +23,14 @@ async def submit(context: Context) -> Response:
     """Sell a task."""
     world, body = context.exchange.world, await context.json()
     model = find(body.get("model"))
-    wish = examine(model, body)
-    maker = _making(context, model, wish)
-    _refuse_duplicate(context, model, wish)
-    amount = price(model, wish)
+    inputs = examine(model, body)
+    maker = _maker_for(context, model, inputs)
+    _refuse_duplicate(context, model, inputs)
+    amount = price(model, inputs)
     if world.balance(VENDOR, context.account) < amount:
         raise Refused(402, "Insufficient credits to complete this request")
     failing = context.exchange.fault("fail_job")
-    task = start(world, context.account, model, wish, body.get("callback_url"), maker, failing)
+    task = start(world, context.account, model, inputs, body.get("callback_url"), maker, failing)
     world.jobs[VENDOR][task.id] = task
     world.book.purchase(
         vendor=VENDOR,
@@ -39,7 +39,7 @@ async def submit(context: Context) -> Response:
         job_id=task.id,
         amount=amount,
         currency="credits",
-        request={"model": model.id, "input": _brief(wish)},
+        request={"model": model.id, "input": _brief(inputs)},
         timeline=task.timeline,
         refundable=context.settings.refund_failed,
     )
@@ -49,15 +49,15 @@ async def submit(context: Context) -> Response:
     )
 
 
-def _making(context: Context, model: Model, wish: dict[str, Any]) -> Maker:
+def _maker_for(context: Context, model: Model, inputs: dict[str, Any]) -> Maker:
     if model.makes == "image":
         return images
     if model.makes == "video":
         return video
-    return vidgo_songs.maker(_source(context, model, wish))
+    return vidgo_songs.maker(_source(context, model, inputs))
 
 
-def _source(context: Context, model: Model, wish: dict[str, Any]) -> Task | None:
+def _source(context: Context, model: Model, inputs: dict[str, Any]) -> Task | None:
     """Return the task whose song the purchase uses.
 
     :raises Refused: if there is no such song.
@@ -65,21 +65,21 @@ def _source(context: Context, model: Model, wish: dict[str, Any]) -> Task | None
     jobs: dict[str, Task] = context.exchange.world.jobs[VENDOR]
     mine = {key: one for key, one in jobs.items() if one.account == context.account}
     if model.id == "extend-music":
-        found = next((one for one in mine.values() if vidgo_songs.track(one, wish["audio_id"])), None)
+        found = next((one for one in mine.values() if vidgo_songs.track(one, inputs["audio_id"])), None)
         if found is None:
             raise Refused(404, "Audio not found")
         return found
-    if "task_id" not in wish:
+    if "task_id" not in inputs:
         return None
-    found = mine.get(wish["task_id"])
+    found = mine.get(inputs["task_id"])
     if found is None or not found.files():
         raise Refused(404, "Task not found")
-    if vidgo_songs.track(found, wish.get("audio_id")) is None:
+    if vidgo_songs.track(found, inputs.get("audio_id")) is None:
         raise Refused(404, "Audio not found")
     return found
 
 
-def _refuse_duplicate(context: Context, model: Model, wish: dict[str, Any]) -> None:
+def _refuse_duplicate(context: Context, model: Model, inputs: dict[str, Any]) -> None:
     """Refuse to make again what was already made of a song, unless that failed."""
     if model.id not in DERIVED:
         return
@@ -88,8 +88,8 @@ def _refuse_duplicate(context: Context, model: Model, wish: dict[str, Any]) -> N
         return one.get("task_id"), one.get("audio_id"), one.get("audio_url")
 
     for task in context.exchange.world.jobs[VENDOR].values():
-        same = (task.account, task.model.id) == (context.account, model.id) and about(task.wish) == about(
-            wish
+        same = (task.account, task.model.id) == (context.account, model.id) and about(task.inputs) == about(
+            inputs
         )
         if same and not task.timeline.failed:
             what = ALREADY_EXISTS.get(model.id, "Separation")

@@ -23,8 +23,8 @@ class VidgoSettings:
     :param callback_pause: virtual seconds before the second attempt; each further pause is twice as long, up
         to ten minutes.
     :param song_seconds: the length of the first of the two songs, in seconds.
-    :param short_side: the maximum short side of pictures and videos in pixels, whatever the request says; 0 is
-        no maximum.
+    :param short_side: the maximum short side of pictures and videos in pixels, whatever the request says;
+        0 is no maximum.
     """
 
     balance: float = 10_000.0

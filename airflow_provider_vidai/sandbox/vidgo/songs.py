@@ -11,7 +11,7 @@ from airflow_provider_vidai.sandbox.media import generate, picture, song
 from airflow_provider_vidai.sandbox.media.music import RATE, Samples
 from airflow_provider_vidai.sandbox.media.source import MediaError
 from airflow_provider_vidai.sandbox.storage import Blob
-from airflow_provider_vidai.sandbox.vidgo.jobs import Files, Packed, Task, Workspace
+from airflow_provider_vidai.sandbox.vidgo.jobs import Files, JsonText, Task, Workspace
 from airflow_provider_vidai.sandbox.vidgo.models import SONGS, Model
 
 #: The length of the second of two songs, relative to the first.
@@ -28,8 +28,8 @@ LINE = 4.0
 def maker(source: "Task | None") -> Callable[[Workspace, Model, Mapping[str, Any], Event], Files]:
     """Return the function that makes music; ``source`` is the task whose song it uses, if any."""
 
-    def make(workspace: Workspace, model: Model, wish: Mapping[str, Any], stop: Event) -> Files:
-        work = _Work(workspace, model, wish, stop, source)
+    def make(workspace: Workspace, model: Model, inputs: Mapping[str, Any], stop: Event) -> Files:
+        work = _Work(workspace, model, inputs, stop, source)
         return work.songs() if model.id in SONGS else MAKERS[model.id](work)
 
     return make
@@ -45,29 +45,34 @@ class _Work:
     """The work on one music task."""
 
     def __init__(
-        self, workspace: Workspace, model: Model, wish: Mapping[str, Any], stop: Event, source: "Task | None"
+        self,
+        workspace: Workspace,
+        model: Model,
+        inputs: Mapping[str, Any],
+        stop: Event,
+        source: "Task | None",
     ) -> None:
-        self._workspace, self.model, self.wish, self._stop = workspace, model, wish, stop
+        self._workspace, self.model, self.inputs, self._stop = workspace, model, inputs, stop
         self._source = source
 
     @property
     def track(self) -> dict[str, Any]:
         """The song of the source task that this task uses."""
-        found = track(self._source, self.wish.get("audio_id")) if self._source else None
+        found = track(self._source, self.inputs.get("audio_id")) if self._source else None
         assert found is not None, "submit accepts a task only if its source song exists"
         return found
 
     def source_sound(self) -> Samples:
         """Return the sound of the source song, or of the uploaded one."""
-        url = self.wish.get("upload_url") or self.wish.get("audio_url")
+        url = self.inputs.get("upload_url") or self.inputs.get("audio_url")
         path = self._workspace.download(url) if url else self.track["audio_url"].path
         return song.read(path, self._stop)
 
     def songs(self) -> Files:
         """Make two songs."""
-        title = str(self.wish.get("title") or self._given("title") or "Untitled")
-        tags = str(self.wish.get("style") or self.wish.get("tags") or self._given("tags") or "")
-        text = str(self.wish.get("prompt") or "")
+        title = str(self.inputs.get("title") or self._given("title") or "Untitled")
+        tags = str(self.inputs.get("style") or self.inputs.get("tags") or self._given("tags") or "")
+        text = str(self.inputs.get("prompt") or "")
         files: Files = []
         for variant in range(2):
             made = self._song(f"{title} {tags} {text} {variant}", 1.0 if not variant else SECOND)
@@ -89,7 +94,7 @@ class _Work:
         return self.track.get(name) if self._source else None
 
     def _song(self, text: str, share: float) -> Samples:
-        voice = not self.wish.get("instrumental") and self.model.id != "add-instrumental"
+        voice = not self.inputs.get("instrumental") and self.model.id != "add-instrumental"
         new = song.composed(text, self._workspace.settings.song_seconds * share, voice)
         if self.model.id == "generate-music":
             return new
@@ -99,12 +104,12 @@ class _Work:
         if self.model.id == "upload-and-cover-audio":
             return song.composed(text, song.seconds(old) * share, voice)
         if self.model.id == "replace-section":
-            begin, end = (round(float(self.wish[f"infill_{at}_s"]) * RATE) for at in ("start", "end"))
+            begin, end = (round(float(self.inputs[f"infill_{at}_s"]) * RATE) for at in ("start", "end"))
             begin, end = min(begin, old.shape[1]), min(end, old.shape[1])
             if begin >= end:
                 raise MediaError("infill_start_s must be before infill_end_s, within the song")
             return song.joined(old[:, :begin], song.composed(text, (end - begin) / RATE, voice), old[:, end:])
-        keep = float(self.wish.get("continue_at") or song.seconds(old))
+        keep = float(self.inputs.get("continue_at") or song.seconds(old))
         return song.joined(old[:, : round(keep * RATE)], new)
 
     def kept(self, made: Samples, name: str) -> Blob:
@@ -127,13 +132,13 @@ class _Work:
         text = str((title or {}).get("title") or "Cover")
         made = [self._cover(f"{text} - {number}", f"cover_{number}.png", png=True) for number in (1, 2)]
         files = [{"file_url": blob, "file_type": "image"} for blob in made]
-        return [{"generate_cover": Packed(files)}]
+        return [{"generate_cover": JsonText(files)}]
 
     def vocals(self) -> Files:
         """Separate the voice from a song."""
         voice, rest = song.voice_apart(self.source_sound())
         found = {"vocal_url": self.kept(voice, "vocals.mp3"), "instrumental_url": self.kept(rest, "rest.mp3")}
-        return [{"separate_vocals": Packed(found)}]
+        return [{"separate_vocals": JsonText(found)}]
 
     def stems(self) -> Files:
         """Separate a song into its instruments; a silent part has no URL."""
@@ -141,16 +146,16 @@ class _Work:
             name: "" if song.is_silent(one) else self.kept(one, f"{name.removesuffix('_url')}.mp3")
             for name, one in zip(STEMS, song.parts(self.source_sound(), len(STEMS)), strict=True)
         }
-        return [{"stem_split": Packed(dict(sorted(found.items())))}]
+        return [{"stem_split": JsonText(dict(sorted(found.items())))}]
 
     def uploaded_stems(self) -> Files:
         """Separate an uploaded song into its parts, or extract one part."""
-        wanted = self.wish.get("output_type", "general")
+        wanted = self.inputs.get("output_type", "general")
         found = {
             name: self.kept(one, f"{name}.mp3") if wanted in ("general", name) else ""
             for name, one in zip(PARTS, song.parts(self.source_sound(), len(PARTS)), strict=True)
         }
-        return [{"vocal_removal": Packed(found)}]
+        return [{"vocal_removal": JsonText(found)}]
 
     def wav(self) -> Files:
         """Write a song as WAV."""
@@ -172,11 +177,11 @@ class _Work:
 
     def persona(self) -> Files:
         """Make a persona of a song's voice."""
-        return [{"persona_id": f"persona_{_short(str(self.track['audio_id']) + str(self.wish['name']))}"}]
+        return [{"persona_id": f"persona_{_short(str(self.track['audio_id']) + str(self.inputs['name']))}"}]
 
     def lyrics(self) -> Files:
         """Write lyrics about the prompt."""
-        about = " ".join(str(self.wish["prompt"]).split())
+        about = " ".join(str(self.inputs["prompt"]).split())
         lines = [f"{word} about {about}" for word in ("I sing", "We dream", "You know", "They dance")]
         text = "\n".join(["[Verse]", *lines, "", "[Chorus]", f"Oh {about}", f"Oh {about}, again"])
         return [{"title": about[:80].title(), "text": text}]
@@ -190,7 +195,7 @@ class _Work:
 
     def style(self) -> Files:
         """Extend the description of a style."""
-        return [{"style": f"{self.wish['content']}, warm, dynamic, with a driving rhythm and wide stereo"}]
+        return [{"style": f"{self.inputs['content']}, warm, dynamic, with a driving rhythm and wide stereo"}]
 
 
 MAKERS: dict[str, Callable[[_Work], Files]] = {

@@ -77,7 +77,7 @@ def start_reel(
 ) -> Reel:
     """Start a reel: its work starts at once, and its timeline with it."""
     job_id = str(uuid.uuid4())
-    wish = reel.ReelRequest(
+    wanted = reel.ReelRequest(
         length=float(request["output_length"]),
         shape=request["aspect_ratio"],
         weights=CATEGORIES[request["video_category"]],
@@ -87,7 +87,7 @@ def start_reel(
     storage = world.storage
 
     def work(stop: Event) -> reel.Plan:
-        plan = reel.plan([blob.path for blob in footage], wish, stop)
+        plan = reel.plan([blob.path for blob in footage], wanted, stop)
         for index in range(len(plan.candidates)):
             blob = storage.place(f"out/{job_id}-{index}.jpg", VENDOR, account, "image/jpeg", public=True)
             blob.fill(reel.thumbnail(plan, index, stop))

@@ -135,8 +135,8 @@ def start_project(world: World, account: str, request: dict[str, Any], failing: 
     return Project(project_id, account, request, name, timeline, made, until, code)
 
 
-def _is_number(word: str) -> bool:
-    return word.lstrip("-").isdigit()
+def _is_number(text: str) -> bool:
+    return text.lstrip("-").isdigit()
 
 
 def _named_by(url: str) -> str:
@@ -257,7 +257,7 @@ def _transcript(name: str, stretch: clips.Stretch) -> str:
 
 
 def _topics(name: str) -> list[str]:
-    return sorted({word.lower() for word in re.findall(r"[^\W\d_]{4,}", name)})
+    return sorted({text.lower() for text in re.findall(r"[^\W\d_]{4,}", name)})
 
 
 def project_answer(exchange: Exchange, project: Project, code: int, message: str) -> dict[str, Any]:

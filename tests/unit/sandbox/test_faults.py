@@ -202,7 +202,7 @@ def test_a_purchase_can_be_answered_with_nonsense(sandbox, vidio, key, fault, wh
     assert purchases(sandbox) == (["reel"] if when == "after" else [])
 
 
-def test_a_redirect_goes_where_it_was_told(sandbox, vidio):
+def test_a_redirect_goes_where_it_was_ordered(sandbox, vidio):
     sandbox.control.fault("vidio", "status", "redirect", to="http://127.0.0.1:1/elsewhere", status=307)
     answer = vidio.status("x")
     assert (answer.status_code, answer.headers["location"]) == (307, "http://127.0.0.1:1/elsewhere")
@@ -237,7 +237,7 @@ def read(url: str) -> tuple[int, int, str]:
     return promised, got, "end"
 
 
-def test_a_truncated_download_ends_early_though_its_length_was_told(sandbox, video):
+def test_a_truncated_download_ends_early_although_its_length_was_stated(sandbox, video):
     sandbox.control.fault("vidio", "file", "truncate", fraction=0.25)
     promised, got, ended = read(video)
     assert (got, ended) == (promised // 4, "RemoteProtocolError")
@@ -308,7 +308,7 @@ def test_ranges_can_be_refused_once(sandbox, video):
     assert [httpx.get(video, headers=asked).status_code for _ in range(2)] == [200, 206]
 
 
-def test_a_status_can_be_a_word_nobody_knows(sandbox, vidio, key):
+def test_a_status_can_be_unknown(sandbox, vidio, key):
     job_id = vidio.create(key).json()["job_id"]
     sandbox.control.fault("vidio", "status", "vendor_status", word="gpu_work_pending")
     assert vidio.status(job_id).json()["status"] == "gpu_work_pending"

@@ -47,7 +47,7 @@ def test_a_single_flash_does_not_beat_steady_action(tmp_path):
     assert share(plan(path, length=2), 0, 7.5, 10.5) > 0.9
 
 
-def test_all_footage_is_looked_at_not_only_the_first(tmp_path):
+def test_all_footage_is_measured_not_only_the_first(tmp_path):
     dull = [video(tmp_path / f"{name}.mp4", 5) for name in "ab"]
     lively = video(tmp_path / "c.mp4", 5, moving_between(2, 5))
     assert share(plan(*dull, lively, length=2.5), 2, 1.8, 5) > 0.95
@@ -145,7 +145,7 @@ def test_a_video_without_a_picture_is_an_error(tmp_path):
         plan(cut, length=3)
 
 
-def test_work_stops_when_told_to(tmp_path):
+def test_work_stops_when_asked_to(tmp_path):
     path = video(tmp_path / "a.mp4", 4, size=(64, 36))
     stop = Event()
     stop.set()

@@ -1,4 +1,4 @@
-"""What a rendered reel looks and sounds like."""
+"""The pictures and the sound of a rendered reel."""
 
 import struct
 from fractions import Fraction
@@ -105,7 +105,7 @@ def turn(path: Path, quarter_turns: int) -> None:
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001)])
 @pytest.mark.parametrize("preset", ["ultrafast", "fast"])  # without and with frames that refer to later ones
 def test_the_cut_is_exact_to_the_frame(tmp_path, fps, preset):
-    """Every frame carries its number, so that each one in the reel can be told."""
+    """Every frame carries its number, so that each one in the reel can be identified."""
     path = video(
         tmp_path / "a.mp4", 8, lambda time: numbered(round(time * fps)), size=(64, 36), fps=fps, preset=preset
     )
@@ -169,19 +169,19 @@ def test_different_footage_mixes_in_one_reel(tmp_path):
     for segment in plan.candidates[0]:
         assert roundness(shown[begin + segment.frames // 2]) == pytest.approx(1, abs=0.06)
         begin += segment.frames
-    heard = sound(out)
-    loud = [loudness(heard[:, round(t * 48_000) : round((t + 0.5) * 48_000)]) for t in (0.3, 1.5, 3, 5.8)]
+    recorded = sound(out)
+    loud = [loudness(recorded[:, round(t * 48_000) : round((t + 0.5) * 48_000)]) for t in (0.3, 1.5, 3, 5.8)]
     assert [level > 0.1 for level in loud] == [True, False, False, True]
 
 
 def test_volumes_are_what_was_asked_for(tmp_path):
     path = video(tmp_path / "a.mp4", 3, moving_between(0, 3), sine(0.4))
-    heard = {
+    recorded = {
         volume: loudness(sound(make(path, mix=reel.Mix(original=volume))[1])) for volume in (1.0, 0.5, 0.0)
     }
-    assert heard[1.0] == pytest.approx(0.4 / 2**0.5, rel=0.05)
-    assert heard[0.5] == pytest.approx(heard[1.0] / 2, rel=0.05)
-    assert heard[0.0] < 0.001
+    assert recorded[1.0] == pytest.approx(0.4 / 2**0.5, rel=0.05)
+    assert recorded[0.5] == pytest.approx(recorded[1.0] / 2, rel=0.05)
+    assert recorded[0.0] < 0.001
     bed = loudness(music.bed("corporate"))
     music_only = {
         volume: loudness(sound(make(path, mix=reel.Mix(0, volume, "corporate"))[1])) for volume in (1.0, 0.25)
@@ -210,8 +210,8 @@ def test_sound_and_picture_stay_together(tmp_path):
     )
     _, out = make(path, length=3)
     bright = np.array([picture.std() > 20 for picture in pictures(out)])
-    heard = sound(out)[0]
-    loud = np.array([loudness(heard[at : at + 1920]) > 0.2 for at in range(0, len(heard) - 1920, 1920)])
+    recorded = sound(out)[0]
+    loud = np.array([loudness(recorded[at : at + 1920]) > 0.2 for at in range(0, len(recorded) - 1920, 1920)])
     assert bright.sum() == pytest.approx(25, abs=1)
     assert abs(int(np.argmax(bright)) - int(np.argmax(loud))) <= 1
 
@@ -226,14 +226,16 @@ def test_every_music_bed_is_audible_and_loops_without_a_click(category):
 
 
 def test_every_music_category_sounds_different():
-    heard = {category: np.abs(np.fft.rfft(music.bed(category)[0, : 48_000 * 4])) for category in music.STYLES}
-    for one in heard:
-        for other in heard:
+    recorded = {
+        category: np.abs(np.fft.rfft(music.bed(category)[0, : 48_000 * 4])) for category in music.STYLES
+    }
+    for one in recorded:
+        for other in recorded:
             if one < other:
                 alike = (
-                    np.dot(heard[one], heard[other])
-                    / np.linalg.norm(heard[one])
-                    / np.linalg.norm(heard[other])
+                    np.dot(recorded[one], recorded[other])
+                    / np.linalg.norm(recorded[one])
+                    / np.linalg.norm(recorded[other])
                 )
                 assert alike < 0.7, (one, other)
 

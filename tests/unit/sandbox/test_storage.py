@@ -138,7 +138,7 @@ def test_a_download_is_whole_and_says_what_it_is(video):
 
 
 @pytest.mark.parametrize(
-    ("wish", "first", "end"),
+    ("fields", "first", "end"),
     [
         ("bytes=0-99", 0, 100),
         ("bytes=100-", 100, None),
@@ -146,9 +146,9 @@ def test_a_download_is_whole_and_says_what_it_is(video):
         ("bytes=100-99999999", 100, None),
     ],
 )
-def test_a_range_is_served(video, wish, first, end):
+def test_a_range_is_served(video, fields, first, end):
     whole = httpx.get(video).content
-    part = httpx.get(video, headers={"range": wish})
+    part = httpx.get(video, headers={"range": fields})
     assert part.status_code == 206
     assert part.content == whole[first:end]
     begin = first % len(whole)
@@ -161,9 +161,9 @@ def test_a_range_beyond_the_end_cannot_be_served(video):
     assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}")
 
 
-@pytest.mark.parametrize("wish", ["bytes=0-1,5-6", "pages=1-2", "bytes=", "bytes=x-y", "bytes"])
-def test_a_range_that_is_not_understood_is_ignored(video, wish):
-    assert httpx.get(video, headers={"range": wish}).status_code == 200
+@pytest.mark.parametrize("fields", ["bytes=0-1,5-6", "pages=1-2", "bytes=", "bytes=x-y", "bytes"])
+def test_a_range_that_is_not_understood_is_ignored(video, fields):
+    assert httpx.get(video, headers={"range": fields}).status_code == 200
 
 
 def test_a_range_is_only_served_of_the_same_file(video):

@@ -26,10 +26,10 @@ def money(sandbox) -> list[tuple[str, float, bool]]:
 
 def test_the_reference_exchange_of_the_fact_sheet(sandbox, venice):
     sandbox.control.settings(speed=0)
-    wish = {"model": venice.MODEL, "duration": "5s", "resolution": "720p", "aspect_ratio": "16:9"}
-    quoted = venice.http.post("/video/quote", json=wish)
+    fields = {"model": venice.MODEL, "duration": "5s", "resolution": "720p", "aspect_ratio": "16:9"}
+    quoted = venice.http.post("/video/quote", json=fields)
     assert (quoted.status_code, quoted.json()) == (200, {"quote": 0.55})
-    queued = venice.http.post("/video/queue", json={**wish, "prompt": "…", "audio": True})
+    queued = venice.http.post("/video/queue", json={**fields, "prompt": "…", "audio": True})
     job = queued.json()
     assert queued.status_code == 200
     assert job == {"model": venice.MODEL, "queue_id": job["queue_id"]}
@@ -51,7 +51,7 @@ def test_the_reference_exchange_of_the_fact_sheet(sandbox, venice):
     assert money(sandbox) == [("generate", 0.55, False)]
 
 
-def test_a_link_model_tells_its_link_once_and_delivers_there(sandbox, venice):
+def test_a_link_model_returns_its_link_once_and_delivers_there(sandbox, venice):
     sandbox.control.settings(speed=0)
     job = venice.bought(model=venice.LINKED)
     link = job["download_url"]
@@ -98,9 +98,9 @@ def test_models_and_quotes_need_no_key(sandbox, venice, headers):
 
 
 def test_a_quote_for_an_upscale_does_need_a_key(sandbox, venice, clip):
-    wish = {"model": "topaz-video-upscale", "video_url": data_uri(clip)}
-    assert httpx.post(sandbox.url + "/venice/api/v1/video/quote", json=wish).status_code == 403
-    assert venice.http.post("/video/quote", json=wish).json() == {"quote": 0.04}
+    fields = {"model": "topaz-video-upscale", "video_url": data_uri(clip)}
+    assert httpx.post(sandbox.url + "/venice/api/v1/video/quote", json=fields).status_code == 403
+    assert venice.http.post("/video/quote", json=fields).json() == {"quote": 0.04}
 
 
 def data_uri(path, kind="video/mp4") -> str:
@@ -167,7 +167,7 @@ def test_the_catalogue_lists_text_models_unless_asked_for_videos(venice):
     assert venice.http.get("/models", params={"type": "film"}).status_code == 400
 
 
-def test_a_row_tells_what_the_model_takes(venice):
+def test_a_row_says_what_the_model_takes(venice):
     rows = venice.http.get("/models", params={"type": "video"}).json()["data"]
     spec = next(row["model_spec"] for row in rows if row["id"] == venice.MODEL)
     assert "pricing" not in spec
@@ -205,7 +205,7 @@ def test_every_listed_model_can_be_bought_as_the_catalogue_says(sandbox, venice,
 
 
 @pytest.mark.parametrize(
-    ("wish", "usd"),
+    ("fields", "usd"),
     [
         ({}, 0.55),
         ({"duration": "10s"}, 1.10),
@@ -223,18 +223,18 @@ def test_every_listed_model_can_be_bought_as_the_catalogue_says(sandbox, venice,
         ({"model": "kling-2.6-pro-image-to-video", "audio": False, "image_url": "data:,"}, 0.35),
     ],
 )
-def test_prices_are_the_published_ones_and_a_quote_drops_what_it_does_not_use(venice, wish, usd):
-    assert venice.quote(**wish).json() == {"quote": usd}
+def test_prices_are_the_published_ones_and_a_quote_drops_what_it_does_not_use(venice, fields, usd):
+    assert venice.quote(**fields).json() == {"quote": usd}
 
 
 def test_what_a_quote_says_is_charged(sandbox, venice):
-    for wish in ({}, {"duration": "10s"}, {"model": "kling-2.6-pro-text-to-video", "resolution": ...}):
-        quoted = venice.quote(**wish).json()["quote"]
-        venice.bought(**wish)
+    for fields in ({}, {"duration": "10s"}, {"model": "kling-2.6-pro-text-to-video", "resolution": ...}):
+        quoted = venice.quote(**fields).json()["quote"]
+        venice.bought(**fields)
         assert money(sandbox)[-1] == ("generate", quoted, False)
 
 
-def test_a_quote_tells_what_durations_there_are(venice):
+def test_a_quote_lists_the_durations(venice):
     wrong = venice.quote(duration="7s")
     assert wrong.status_code == 400
     assert wrong.json()["issues"][0]["options"] == ["5s", "10s", "15s"]
@@ -243,16 +243,16 @@ def test_a_quote_tells_what_durations_there_are(venice):
 
 
 def test_reference_videos_cost_more_than_a_quote_without_their_length_says(sandbox, venice, clip):
-    wish = {
+    fields = {
         "model": "seedance-2-5-reference-to-video-basic",
         "duration": "auto",
         "reference_video_urls": [data_uri(clip)],
         "audio": False,
     }
-    low = venice.quote(**wish).json()["quote"]
-    true = venice.quote(**wish, reference_video_total_duration=3).json()["quote"]
+    low = venice.quote(**fields).json()["quote"]
+    true = venice.quote(**fields, reference_video_total_duration=3).json()["quote"]
     assert low < true
-    venice.bought(**wish)
+    venice.bought(**fields)
     assert money(sandbox) == [("generate", true, False)]
 
 
@@ -290,9 +290,9 @@ def test_the_book_keeps_neither_media_nor_signatures(sandbox, venice):
 def test_links_are_not_in_the_log(sandbox, venice):
     link = venice.bought(model=venice.LINKED)["download_url"]
     httpx.get(link)
-    told = httpx.get(sandbox.url + "/sandbox/calls").text + httpx.get(sandbox.url + "/sandbox/book").text
-    assert "share/read" in told
-    assert link.rsplit("/", 1)[1] not in told
+    reported = httpx.get(sandbox.url + "/sandbox/calls").text + httpx.get(sandbox.url + "/sandbox/book").text
+    assert "share/read" in reported
+    assert link.rsplit("/", 1)[1] not in reported
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_a_poll_that_deletes_does_so_only_with_the_video(sandbox, venice):
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "fields",
     [
         {},
         {"queue_id": 5},
@@ -363,8 +363,8 @@ def test_a_poll_that_deletes_does_so_only_with_the_video(sandbox, venice):
         {"queue_id": "x", "delete_media_on_completion": "yes"},
     ],
 )
-def test_retrieve_takes_exactly_its_fields(venice, wish):
-    answer = venice.http.post("/video/retrieve", json={"model": venice.MODEL, **wish})
+def test_retrieve_takes_exactly_its_fields(venice, fields):
+    answer = venice.http.post("/video/retrieve", json={"model": venice.MODEL, **fields})
     assert answer.status_code == 400
     assert answer.json()["error"] == "Invalid request parameters"
 
@@ -398,7 +398,7 @@ def test_completed_may_come_with_times(sandbox, venice):
     assert set(answer) == {"status", "average_execution_time", "execution_duration"}
 
 
-def test_times_are_told_as_a_client_lives_them(sandbox, venice):
+def test_times_are_real_milliseconds(sandbox, venice):
     sandbox.control.settings(speed=10)
     job = venice.bought()
     assert venice.retrieve(job).json()["average_execution_time"] == 14500
@@ -421,7 +421,7 @@ def test_any_delivery_can_be_had_of_any_model(sandbox, venice, model):
         assert (video.headers["content-type"], video.content[4:8]) == ("video/mp4", b"ftyp")
 
 
-def test_a_video_may_come_without_its_length_being_told(sandbox, venice):
+def test_a_video_may_come_without_a_content_length(sandbox, venice):
     sandbox.control.settings(venice={"content_length": False})
     video = venice.settled(venice.bought())
     assert "content-length" not in video.headers
@@ -510,7 +510,7 @@ def test_a_link_asked_for_too_often_says_so(sandbox, venice):
     assert httpx.get(job["download_url"]).status_code == 200
 
 
-def test_a_link_serves_ranges_only_if_told(sandbox, venice):
+def test_a_link_serves_ranges_only_if_configured(sandbox, venice):
     job = venice.bought(model=venice.LINKED)
     venice.settled(job)
     part = {"range": "bytes=4-7"}
@@ -520,7 +520,7 @@ def test_a_link_serves_ranges_only_if_told(sandbox, venice):
     assert (answer.status_code, answer.content) == (206, b"ftyp")
 
 
-def test_a_url_can_be_expired_as_it_is_told(sandbox, venice):
+def test_a_url_can_be_expired_from_the_start(sandbox, venice):
     sandbox.control.settings(venice={"delivery": "url"})
     job = venice.bought()
     venice.settled(job)
@@ -529,20 +529,20 @@ def test_a_url_can_be_expired_as_it_is_told(sandbox, venice):
     assert [httpx.get(url).status_code for url in urls] == [403, 200]
 
 
-# --- what every answer tells
+# --- the headers of every answer
 
 
-def test_every_answer_tells_version_and_ray(venice):
+def test_every_answer_has_version_and_ray(venice):
     for answer in (venice.http.get("/models"), venice.queue(), venice.queue(model="x")):
         assert {"x-venice-version", "cf-ray"} <= set(answer.headers)
 
 
-def test_without_a_limit_no_header_tells_of_one(venice):
+def test_without_a_limit_no_header_mentions_one(venice):
     assert not [name for name in venice.queue().headers if name.startswith("x-ratelimit")]
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("ms", 1000), ("s", 1)])
-def test_limits_are_told_in_either_unit(sandbox, venice, unit, factor):
+def test_limits_are_stated_in_either_unit(sandbox, venice, unit, factor):
     sandbox.control.settings(venice={"reset_unit": unit, "queue_per_minute": 40})
     headers = venice.queue().headers
     assert headers["x-ratelimit-limit-requests"] == "40"

@@ -1,4 +1,4 @@
-"""Venice's words about videos."""
+"""Venice's text about videos: chats and transcriptions."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ def video(clip) -> str:
     return "data:video/mp4;base64," + base64.b64encode(clip.read_bytes()).decode()
 
 
-def test_a_chat_about_a_video_answers_what_is_heard_and_costs_something(sandbox, venice, video):
+def test_a_chat_about_a_video_answers_its_transcript_and_costs_something(sandbox, venice, video):
     answer = chat(venice, video).json()
     assert answer["object"] == "chat.completion"
     (choice,) = answer["choices"]
@@ -37,7 +37,7 @@ def test_a_chat_can_answer_in_json(venice, video):
     assert set(json.loads(content)) == {"transcript", "lang"}
 
 
-def test_a_page_with_a_video_in_it_is_heard_too(venice):
+def test_a_page_with_a_video_in_it_is_transcribed_too(venice):
     assert chat(venice, "http://127.0.0.1:1/watch").json()["choices"][0]["message"]["content"]
 
 
@@ -66,7 +66,7 @@ def test_a_chat_needs_money(sandbox, venice, video):
     assert chat(venice, video).status_code == 402
 
 
-def test_the_catalogue_tells_which_chat_model_watches_videos(venice):
+def test_the_catalogue_says_which_chat_model_accepts_video(venice):
     rows = venice.http.get("/models").json()["data"]
     watching = [row["id"] for row in rows if row["model_spec"]["capabilities"]["supportsVideoInput"]]
     assert watching == [WATCHES]

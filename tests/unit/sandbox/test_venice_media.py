@@ -37,7 +37,7 @@ def halves(size: tuple[int, int], left: int, right: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("wish", "size", "seconds"),
+    ("fields", "size", "seconds"),
     [
         ({}, (1280, 720), 5),
         ({"aspect_ratio": "9:16"}, (720, 1280), 5),
@@ -50,9 +50,9 @@ def halves(size: tuple[int, int], left: int, right: int) -> np.ndarray:
         ({"model": "minimax-h3-text-to-video", "duration": "6s", "resolution": "768P"}, (1366, 768), 6),
     ],
 )
-def test_a_video_is_as_large_and_as_long_as_asked_for(sandbox, venice, tmp_path, wish, size, seconds):
+def test_a_video_is_as_large_and_as_long_as_requested(sandbox, venice, tmp_path, fields, size, seconds):
     sandbox.control.settings(venice={"short_side": 0, "delivery": "inline"})
-    path = venice.made(tmp_path / "video.mp4", **wish)
+    path = venice.made(tmp_path / "video.mp4", **fields)
     assert facts(path)[:3] == (*size, seconds)
 
 
@@ -71,13 +71,13 @@ def test_sound_is_there_or_not_as_asked_for(venice, tmp_path, audio):
 
 
 def test_a_model_without_sound_is_silent_but_for_what_it_is_given(venice, tmp_path):
-    wish = {"model": "wan-2-7-text-to-video"}
-    assert facts(venice.made(tmp_path / "silent.mp4", **wish))[3] is False
+    fields = {"model": "wan-2-7-text-to-video"}
+    assert facts(venice.made(tmp_path / "silent.mp4", **fields))[3] is False
     tone = video(tmp_path / "tone.mp4", 4, tone=sine(0.5, last=2))
-    path = venice.made(tmp_path / "heard.mp4", **wish, audio_url=data_uri(tone, "video/mp4"))
-    heard = sound(path)
-    assert loudness(heard[:, 5_000:90_000]) == pytest.approx(0.35, abs=0.03)
-    assert loudness(heard[:, 110_000:]) < 0.01
+    path = venice.made(tmp_path / "recorded.mp4", **fields, audio_url=data_uri(tone, "video/mp4"))
+    recorded = sound(path)
+    assert loudness(recorded[:, 5_000:90_000]) == pytest.approx(0.35, abs=0.03)
+    assert loudness(recorded[:, 110_000:]) < 0.01
 
 
 # --- what it shows
@@ -92,7 +92,7 @@ def test_text_is_drawn_on_moving_colours(venice, tmp_path):
 
 def test_another_text_looks_different(venice, tmp_path):
     one, two = (
-        pictures(venice.made(tmp_path / "video.mp4", prompt=words))[0] for words in ("A cat", "A dog")
+        pictures(venice.made(tmp_path / "video.mp4", prompt=prompt))[0] for prompt in ("A cat", "A dog")
     )
     assert np.abs(one.astype(int) - two).mean() > 5
 

@@ -18,7 +18,7 @@ def test_without_a_key_nothing_is_answered(sandbox, headers):
     assert (answer.status_code, answer.json()) == (401, {"error": "Invalid API key"})
 
 
-def test_only_listed_keys_are_good_if_told_so(sandbox, vidio, other):
+def test_only_listed_keys_are_valid_if_configured_so(sandbox, vidio, other):
     sandbox.control.accept_only("vidio", ["another-key"])
     assert vidio.status("x").status_code == 401
     assert other.status("x").status_code == 404
@@ -156,7 +156,7 @@ def test_pictures_wait_in_a_queue_of_their_own(sandbox, vidio, tmp_path):
 
 
 def test_footage_that_cannot_be_read_fails_the_job(sandbox, vidio):
-    job_id = vidio.create(vidio.upload(b"this is no film" * 1000)).json()["job_id"]
+    job_id = vidio.create(vidio.upload(b"this is no video" * 1000)).json()["job_id"]
     assert vidio.wait(job_id, "failed") == {"job_id": job_id, "status": "failed"}
     assert vidio.render(job_id).status_code == 409
     (entry,) = sandbox.control.purchases()
@@ -273,7 +273,7 @@ def test_an_unknown_job_is_not_found(vidio):
     assert vidio.render("none").status_code == 404
 
 
-def test_the_volumes_asked_for_are_heard(vidio, key, tmp_path):
+def test_the_requested_volumes_are_used(vidio, key, tmp_path):
     def video(**volumes) -> float:
         path = tmp_path / "video.mp4"
         answer = vidio.rendered(vidio.processed(key, **volumes))
