@@ -11,7 +11,7 @@ from airflow_provider_vidai.sandbox.world import World
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_vidai.sandbox",
         description="A local stand-in for the vendors' APIs: no key, no cost, real media.",
@@ -22,13 +22,15 @@ def main() -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="another name by which it is reached; may be given several times, and * is any name",
+        help="another host name to answer to; may be given several times, and * allows any name",
     )
-    parser.add_argument("--port", type=int, default=8765, help="0 picks a free one (default: %(default)s)")
     parser.add_argument(
-        "--speed", type=float, default=1.0, help="how many times faster than life (default: 1)"
+        "--port", type=int, default=8765, help="port to listen on; 0 picks a free one (default: %(default)s)"
     )
-    parser.add_argument("--data", type=Path, help="folder to keep files in (default: a temporary one)")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="how many times faster than real time jobs run (default: 1)"
+    )
+    parser.add_argument("--data", type=Path, help="folder in which files are kept (default: a temporary one)")
     options = parser.parse_args()
     if options.data:
         options.data.mkdir(parents=True, exist_ok=True)
@@ -39,7 +41,7 @@ def main() -> None:
         parser.error(str(error))
     sys.stdout.write(f"Sandbox at {url} (see {url}/sandbox)\n")
     sys.stdout.flush()
-    with contextlib.suppress(KeyboardInterrupt):  # raised anew once all is shut down
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after the shutdown
         make_server(world, Doors(options.host, options.allow_host)).run(sockets=[listener])
 
 

@@ -1,4 +1,4 @@
-"""Which API keys are good; keys themselves are never kept, only their hashes."""
+"""Which API keys are valid. Only hashes of keys are kept, never the keys."""
 
 import hashlib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a vendor answers every call of an account with."""
+    """The answer to every call of a closed account."""
 
     status: int
     body: Any
@@ -20,21 +20,21 @@ def account_of(key: str) -> str:
 
 
 class Accounts:
-    """Any non-empty key is good, unless told otherwise."""
+    """Any non-empty key is valid unless configured otherwise."""
 
     def __init__(self) -> None:
         self._refusals: dict[tuple[str, str], Refusal] = {}
         self._only: dict[str, frozenset[str]] = {}
 
     def refuse(self, vendor: str, key: str, refusal: Refusal | None) -> None:
-        """Answer this account with ``refusal`` from now on; None makes it good again."""
+        """Answer this account with ``refusal`` from now on; None opens it again."""
         if refusal is None:
             self._refusals.pop((vendor, account_of(key)), None)
         else:
             self._refusals[vendor, account_of(key)] = refusal
 
     def accept_only(self, vendor: str, keys: Iterable[str] | None) -> None:
-        """Know no other keys of this vendor than these; None makes any key good again."""
+        """Accept only these keys of the vendor; None accepts any key again."""
         if keys is None:
             self._only.pop(vendor, None)
         else:
@@ -45,5 +45,5 @@ class Accounts:
         return vendor not in self._only or account in self._only[vendor]
 
     def refusal(self, vendor: str, account: str) -> Refusal | None:
-        """Return what the account is to be answered with, if it is closed."""
+        """Return the answer to the account's calls if it is closed, else None."""
         return self._refusals.get((vendor, account))

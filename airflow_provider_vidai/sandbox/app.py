@@ -20,15 +20,15 @@ from airflow_provider_vidai.sandbox.wire import JSON, Calls, Endpoint, Exchange
 from airflow_provider_vidai.sandbox.world import World
 
 VENDORS = {"vidio": vidio.CALLS, "venice": venice.CALLS, "vizard": vizard.CALLS, "vidgo": vidgo.CALLS}
-#: Calls on hosts that are not the vendor's API.
+#: Calls that a vendor serves outside of its API's prefix.
 ELSEWHERE: dict[str, Calls] = {"venice": SHARE_CALLS}
-#: The calls that every vendor's storage answers.
+#: Calls that every vendor's storage serves.
 STORAGE_CALLS = {"put": storage_wire.put, "file": storage_wire.get}
 UNKNOWN = "unknown"
 
 
 def make_app(world: World, doors: Doors) -> Starlette:
-    """Return the application that serves ``world`` to those whom ``doors`` lets in."""
+    """Return the application that serves ``world`` to the clients that ``doors`` admits."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

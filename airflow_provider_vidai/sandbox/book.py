@@ -1,20 +1,20 @@
-"""The account book: every purchase, so that a test can prove what was bought, and how often."""
+"""The account book: every purchase, so that a test can prove what was bought and how often."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_provider_vidai.sandbox.clock import Walk
+from airflow_provider_vidai.sandbox.clock import Timeline
 
 
 @dataclass
 class Entry:
     """One purchase.
 
-    :param account: a hash of the key that bought.
-    :param amount: what it cost, in the vendor's own ``currency``; some know it only once the job has begun.
-    :param refundable: whether the vendor gives the amount back if the job fails.
+    :param account: hash of the key that paid.
+    :param amount: price in the vendor's ``currency``; Vizard's is known only once the source is measured.
+    :param refundable: whether the vendor refunds the amount if the job fails.
     """
 
     id: int
@@ -25,14 +25,14 @@ class Entry:
     amount: float
     currency: str
     request: Mapping[str, Any]
-    walk: Walk
+    timeline: Timeline
     refundable: bool
     at: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="milliseconds"))
 
     @property
     def refunded(self) -> bool:
-        """Whether the amount was given back."""
-        return self.refundable and self.walk.failed
+        """Whether the amount was refunded."""
+        return self.refundable and self.timeline.failed
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry as the control side shows it."""
@@ -47,7 +47,7 @@ class Entry:
             "currency": self.currency,
             "charged": True,
             "refunded": self.refunded,
-            "state": self.walk.word,
+            "state": self.timeline.status,
             "request": dict(self.request),
         }
 
@@ -59,13 +59,13 @@ class Book:
         self._entries: list[Entry] = []
 
     def purchase(self, **facts: Any) -> Entry:
-        """Write down a purchase; ``facts`` are the fields of :class:`Entry`."""
+        """Record a purchase; ``facts`` are the fields of :class:`Entry`."""
         entry = Entry(id=len(self._entries) + 1, **facts)
         self._entries.append(entry)
         return entry
 
     def spent(self, vendor: str, account: str) -> float:
-        """Return what an account has spent at a vendor, without what it got back."""
+        """Return what an account has spent at a vendor, refunds deducted."""
         mine = (one for one in self._entries if (one.vendor, one.account) == (vendor, account))
         return sum(one.amount for one in mine if not one.refunded)
 

@@ -1,18 +1,19 @@
-"""The log of calls: who asked for what, without keys and without signed queries."""
+"""The log of calls, without API keys and without signed queries."""
 
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+#: Older calls are dropped, so that a sandbox that runs for weeks does not fill the memory.
 KEPT = 10_000
 
 
 @dataclass
 class Line:
-    """One call. ``status`` is None while no answer has begun; ``bytes`` counts the answer's body.
+    """One call. ``status`` is None until the answer starts; ``bytes`` counts the answer's body.
 
-    ``key`` tells whether a header that carries an API key was there.
+    ``key`` says whether a header that carries an API key was present.
     """
 
     vendor: str
@@ -27,13 +28,13 @@ class Line:
 
 
 class Calls:
-    """The last calls, oldest first."""
+    """The most recent calls, oldest first."""
 
     def __init__(self) -> None:
         self._lines: deque[Line] = deque(maxlen=KEPT)
 
     def add(self, line: Line) -> None:
-        """Write down a call as it comes in; its answer is filled in later."""
+        """Record a call as it arrives; its answer is filled in later."""
         self._lines.append(line)
 
     def as_json(self) -> list[dict[str, Any]]:

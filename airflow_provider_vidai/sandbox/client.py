@@ -1,4 +1,4 @@
-"""A client of the control side, for tests; it works in any process that reaches the sandbox."""
+"""A client of the control side, for tests in any process that can reach the sandbox."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class ControlError(Exception):
-    """The control side refused."""
+    """The control side refused the request."""
 
 
 class Control:
@@ -25,7 +25,7 @@ class Control:
         return book
 
     def purchases(self, vendor: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
-        """Return the book's entries, of one vendor or kind if given."""
+        """Return the book's entries, optionally of one vendor or kind only."""
         entries = self.book()["entries"]
         return [one for one in entries if vendor in (None, one["vendor"]) and kind in (None, one["kind"])]
 
@@ -35,21 +35,21 @@ class Control:
         return [line for line in calls if vendor in (None, line["vendor"]) and call in (None, line["call"])]
 
     def settings(self, **changes: Any) -> dict[str, Any]:
-        """Change settings (a vendor's own: ``venice={…}``), and return them all."""
+        """Change settings (a vendor's own as ``venice={…}``) and return all of them."""
         settings: dict[str, Any] = self._ask("PATCH", "/settings", changes)
         return settings
 
     def advance(self, seconds: float) -> None:
-        """Let virtual time jump ahead."""
+        """Move virtual time ahead."""
         self._ask("POST", "/clock", {"advance": seconds})
 
     def fault(self, vendor: str, call: str, fault: str, **options: Any) -> str:
-        """Order a fault (``when``, ``times``, ``skip`` and the kind's own options); return its id."""
+        """Order a fault, with ``when``, ``times``, ``skip`` and the kind's own options; return its id."""
         order = {"vendor": vendor, "call": call, "fault": fault, **options}
         return str(self._ask("POST", "/faults", order)["id"])
 
     def faults(self) -> list[dict[str, Any]]:
-        """Return all faults on order, with their ``hits`` and how many requests they are ``holding``."""
+        """Return all ordered faults, with their ``hits`` and the number of requests they are ``holding``."""
         faults: list[dict[str, Any]] = self._ask("GET", "/faults")["faults"]
         return faults
 
@@ -59,40 +59,40 @@ class Control:
         return fault
 
     def remove_fault(self, fault_id: str) -> None:
-        """Take one fault back; what it holds goes on."""
+        """Cancel one fault; the requests that it holds continue."""
         self._ask("DELETE", f"/faults/{fault_id}")
 
     def clear_faults(self) -> None:
-        """Take all faults back; what they hold goes on."""
+        """Cancel all faults; the requests that they hold continue."""
         self._ask("DELETE", "/faults")
 
     def wait_held(self, fault_id: str, count: int = 1, timeout: float = 10.0) -> None:
         """Wait until a ``hold`` fault is holding ``count`` requests.
 
-        :raises TimeoutError: if it does not within ``timeout`` seconds.
+        :raises TimeoutError: if that takes longer than ``timeout`` seconds.
         """
         deadline = time.monotonic() + timeout
         while self.get_fault(fault_id)["holding"] < count:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no {count} requests held within {timeout} s")
+                raise TimeoutError(f"fewer than {count} requests were held within {timeout} s")
             time.sleep(0.01)
 
     def release(self, fault_id: str, drop: bool = False) -> None:
-        """Let held requests go on, or with ``drop`` cut their connections instead."""
+        """Let held requests continue; with ``drop``, cut their connections instead."""
         self._ask("POST", f"/faults/{fault_id}/release", {"drop": drop})
 
     def close_account(self, vendor: str, key: str, status: int, body: Any) -> None:
-        """Answer every call with this key with an error."""
+        """Answer every call that uses this key with an error."""
         self._ask(
             "POST", "/accounts", {"vendor": vendor, "key": key, "answer": {"status": status, "body": body}}
         )
 
     def open_account(self, vendor: str, key: str) -> None:
-        """Make a closed account good again."""
+        """Open a closed account again."""
         self._ask("POST", "/accounts", {"vendor": vendor, "key": key, "answer": None})
 
     def accept_only(self, vendor: str, keys: list[str] | None) -> None:
-        """Know no other keys than these; None makes any key good again."""
+        """Accept only these keys; None accepts any key again."""
         self._ask("POST", "/accounts", {"vendor": vendor, "only": keys})
 
     def balance(self, vendor: str, key: str, amount: float | None = None) -> float:
@@ -102,7 +102,7 @@ class Control:
         )
 
     def reset(self) -> None:
-        """Begin anew, as freshly started."""
+        """Start over, as if freshly started."""
         self._ask("POST", "/reset")
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:

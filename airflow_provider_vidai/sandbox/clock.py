@@ -1,4 +1,4 @@
-"""Virtual time, and jobs that walk through their statuses on it."""
+"""Virtual time, and the jobs' way through their statuses on it."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Clock:
-    """Seconds since the sandbox began, running ``speed`` times as fast as real ones; 0 stands still."""
+    """Virtual seconds since the start, ``speed`` times as fast as real ones; 0 stops the clock."""
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
@@ -17,22 +17,22 @@ class Clock:
         self._read_at = time.monotonic()
 
     def now(self) -> float:
-        """Virtual seconds so far."""
+        """Return the virtual seconds that have passed."""
         real = time.monotonic()
         self._seconds += (real - self._read_at) * self._speed
         self._read_at = real
         return self._seconds
 
     def wall(self) -> float:
-        """Return the time of day in seconds, as it would be had no jump been needed: speed does not count."""
+        """Return the time of day in seconds plus all jumps; the speed does not matter. Rate limits use it."""
         return time.time() + self._jumped
 
     def lasting(self, seconds: float) -> float:
-        """Return how long virtual seconds last for a client; those of a standing clock last as if it ran."""
+        """Return the real duration of virtual seconds; for a stopped clock, the duration at speed 1."""
         return seconds / (self._speed or 1.0)
 
     def run_at(self, speed: float) -> None:
-        """Change the speed from now on."""
+        """Run at this speed from now on."""
         self.now()
         self._speed = speed
 
@@ -44,18 +44,18 @@ class Clock:
 
 @dataclass(frozen=True)
 class Step:
-    """A vendor's status word, and how many virtual seconds it lasts."""
+    """A vendor's status, and how many virtual seconds it lasts."""
 
-    word: str
+    status: str
     seconds: float
 
 
-class Walk:
-    """A job's way through its steps to its end.
+class Timeline:
+    """The statuses that a job reports over time.
 
-    :param end: the vendor's word once all steps are through.
-    :param failed: its word if ``work`` raised.
-    :param work: what really makes the result; the last step lasts until it is done.
+    :param end: the vendor's status after the last step.
+    :param failed: its status if ``work`` raised.
+    :param work: what makes the result; the last step lasts until it is done.
     """
 
     def __init__(
@@ -74,20 +74,20 @@ class Walk:
         self._began = clock.now()
 
     @property
-    def word(self) -> str:
-        """The vendor's word for where the job is now."""
+    def status(self) -> str:
+        """The vendor's current status of the job."""
         if self.ended:
             return self._failed if self.failed else self._end
         elapsed = self._clock.now() - self._began
         for step in self._steps:
             if elapsed < step.seconds:
-                return step.word
+                return step.status
             elapsed -= step.seconds
-        return self._steps[-1].word
+        return self._steps[-1].status
 
     @property
     def ended(self) -> bool:
-        """Whether all steps are through and the work is done."""
+        """Whether all steps have passed and the work is done."""
         elapsed = self._clock.now() - self._began
         return elapsed >= sum(step.seconds for step in self._steps) and (not self._work or self._work.done())
 

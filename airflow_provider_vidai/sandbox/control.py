@@ -1,4 +1,4 @@
-"""The control side: the book, the faults, the settings, the log; for tests and for people."""
+"""The control side: account book, faults, settings and log, for tests and for people."""
 
 import html
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -14,7 +14,7 @@ from airflow_provider_vidai.sandbox.wire import JSON
 from airflow_provider_vidai.sandbox.world import World
 
 SHOWN_CALLS = 20
-#: What a connection's host is below the sandbox's, where it is more than the vendor's name.
+#: The path of a connection's host below the sandbox's URL, where it is not just the vendor's name.
 HOSTS = {"venice": "venice/api/v1", "vizard": "vizard/hvizard-server-front/open-api/v1"}
 PAGE = """<!DOCTYPE html>
 <html><head><title>Sandbox</title><style>
@@ -27,8 +27,8 @@ code {{ background: #eee; }}
 <h2>Use it</h2>
 <p>Give a connection the host below and any password.</p>
 <table>{hosts}</table>
-<p>The account book is at <a href="/sandbox/book"><code>/sandbox/book</code></a>, the log at
-<a href="/sandbox/calls"><code>/sandbox/calls</code></a>, faults on order at
+<p>The account book is at <a href="/sandbox/book"><code>/sandbox/book</code></a>, the log of calls at
+<a href="/sandbox/calls"><code>/sandbox/calls</code></a>, ordered faults at
 <a href="/sandbox/faults"><code>/sandbox/faults</code></a>, settings at
 <a href="/sandbox/settings"><code>/sandbox/settings</code></a>. Make the next status call fail:</p>
 <pre>curl -X POST {base}sandbox/faults \\
@@ -44,7 +44,7 @@ Action = Callable[[Request, dict[str, Any]], Awaitable[Any]]
 def routes(world: World, vendors: Mapping[str, Collection[str]]) -> list[BaseRoute]:
     """Return the control side of ``world``.
 
-    :param vendors: the names of each vendor's calls.
+    :param vendors: the names of the calls of each vendor.
     """
     side = _Control(world, vendors)
     table: list[tuple[str, str, Action]] = [
@@ -71,7 +71,7 @@ def routes(world: World, vendors: Mapping[str, Collection[str]]) -> list[BaseRou
 
 
 def _answering(action: Action) -> Callable[[Request], Awaitable[Response]]:
-    """Read the JSON body whatever its type says, and answer with JSON, also when the action is impossible."""
+    """Read the JSON body whatever its content type, and answer with JSON, also on an error."""
 
     async def answer(request: Request) -> Response:
         try:

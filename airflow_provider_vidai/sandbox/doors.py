@@ -1,8 +1,8 @@
-"""Who may talk to the sandbox: clients that are no web pages, and its own pages.
+"""Who may talk to the sandbox: clients other than web pages, and its own pages.
 
-A web page that somebody opens in a browser can send requests to this machine. Two headers tell them apart,
-and no page can change either: ``Origin`` names the page that sends a request, and ``Host`` is the name that
-the browser looked up, also where a hostile name server had it point at this machine (DNS rebinding).
+Any web page that somebody opens in a browser can send requests to this machine. Two headers identify such
+requests, and no page can change either: ``Origin`` names the page that sends the request, and ``Host`` is the
+name that the browser resolved, even if a hostile name server made it point to this machine (DNS rebinding).
 """
 
 import ipaddress
@@ -15,20 +15,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_vidai.sandbox.wire import JSON
 
-#: Methods that change nothing here: a page may link to the sandbox, and show its media.
+#: Methods that change nothing here: a page may link to the sandbox and show its media.
 HARMLESS = frozenset({"GET", "HEAD"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Doors:
-    """The names that the sandbox answers to.
+    """The host names that the sandbox answers to.
 
-    Those are addresses, ``localhost``, this machine's own name, and the names given here. A sandbox that
-    listens beyond this machine also answers to names without a dot, such as a container's: no name server
-    outside the local network can have one.
+    It answers to IP addresses, ``localhost``, this machine's own name, and the names given here. A sandbox
+    that listens beyond this machine also answers to names without a dot, for example a container's: no name
+    server outside the local network can serve one.
 
-    :param host: the address or name that it listens on.
-    :param names: other names by which it is reached; ``*`` is any.
+    :param host: the address or name on which it listens.
+    :param names: other names by which it is reached; ``*`` allows any.
     """
 
     def __init__(self, host: str = "127.0.0.1", names: Iterable[str] = ()) -> None:
@@ -52,14 +52,14 @@ class Doors:
 
 
 class Guard:
-    """ASGI middleware that lets in what may talk to the sandbox."""
+    """ASGI middleware that admits only requests from allowed clients."""
 
     def __init__(self, app: ASGIApp, doors: Doors) -> None:
         self._app = app
         self._doors = doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it and say why."""
+        """Pass a request on, or refuse it with the reason."""
         why = self._refusal(scope) if scope["type"] == "http" else None
         if why is None:
             await self._app(scope, receive, send)
@@ -80,8 +80,8 @@ class Guard:
             origin = None if site in ("none", "same-origin") else f"another site ({site})"
         if origin is not None and not _same(origin, host or ""):
             return (
-                f"The sandbox takes no requests from the web page {origin!r}: only from its own pages, and "
-                "from clients that are no web pages and send no Origin."
+                f"The sandbox takes no requests from the web page {origin!r}, only from its own pages and "
+                "from clients that are not web pages and send no Origin."
             )
         return None
 
@@ -101,7 +101,7 @@ def _same(origin: str, host: str) -> bool:
 def _split(host: str) -> SplitResult:
     try:
         return urlsplit(f"//{host}")
-    except ValueError:  # such as half of an IPv6 address
+    except ValueError:  # for example half of an IPv6 address
         return urlsplit("//")
 
 

@@ -1,17 +1,17 @@
-"""Faults on order: what goes wrong, at which call, when, and how often."""
+"""Ordered faults: what goes wrong, at which call, when, and how often."""
 
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Every kind of fault with its options and their defaults; ``...`` must be given.
+#: Every kind of fault with its options and their defaults; ``...`` marks a required option.
 KINDS: dict[str, dict[str, Any]] = {
     # the connection
     "reset": {"after_bytes": None},  # TCP RST before a byte of the answer, or after some of its body
-    "hold": {"seconds": None},  # no answer until released, or until seconds have passed
-    "slow": {"bytes_per_second": 65_536},  # before: the request's body, after: the answer's
-    "truncate": {"fraction": 0.5, "after_bytes": None},  # closed early, with Content-Length telling the whole
+    "hold": {"seconds": None},  # no answer until released or until the seconds have passed
+    "slow": {"bytes_per_second": 65_536},  # before: the request's body; after: the answer's
+    "truncate": {"fraction": 0.5, "after_bytes": None},  # closed early; Content-Length states the full size
     # the answer
     "status": {"status": 500, "headers": {}, "body": None},
     "html": {"status": 200},
@@ -21,7 +21,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "redirect": {"to": ..., "status": 302},
     "wrong_type": {"content_type": "text/plain"},
     # the vendor
-    "expired_url": {"after_bytes": None},  # a signed URL expires at once, or after some bytes of download
+    "expired_url": {"after_bytes": None},  # a signed URL expires at once, or after some downloaded bytes
     "vendor_status": {"word": ...},
     "code": {"code": ..., "message": ""},  # a business code (Vizard), in an answer with HTTP 200
     "fail_job": {"word": "failed", "message": None},
@@ -32,28 +32,28 @@ KINDS: dict[str, dict[str, Any]] = {
     "missing_output_url": {},
     "no_range": {},
 }
-#: What some options may be.
+#: The values that some options allow.
 CHOICES = {
     "how": ("truncated", "cut", "empty", "html", "octet_stream", "bad_gateway", "placeholder"),
     "by": ("quota", "overloaded", "errors"),
 }
-#: Answers made up before the vendor hears of the call, unless told otherwise.
-MADE_UP = ("status", "html", "empty", "garbage", "redirect")
-#: Faults that can only happen to an answer that is there.
-ALWAYS_AFTER = ("truncate", "truncated_json", "wrong_type")
-#: What the frame does for every call; the other kinds are the vendors' and the storage's to do.
-FRAME = frozenset({"reset", "hold", "slow", *MADE_UP, *ALWAYS_AFTER})
+#: Faults that replace the vendor's answer; by default the vendor does not process the call.
+REPLACEMENTS = ("status", "html", "empty", "garbage", "redirect")
+#: Faults that alter an existing answer, so they cannot happen before one.
+ANSWER_ONLY = ("truncate", "truncated_json", "wrong_type")
+#: Kinds that :mod:`.wire` handles for every call; the vendors and the storage handle the others.
+COMMON_KINDS = frozenset({"reset", "hold", "slow", *REPLACEMENTS, *ANSWER_ONLY})
 
 
 @dataclass
 class Fault:
-    """One order.
+    """One ordered fault.
 
-    :param vendor: whose call, or ``*``.
-    :param call: which call, or ``*``.
+    :param vendor: the vendor whose calls are meant, or ``*``.
+    :param call: the name of the call, or ``*``.
     :param when: ``before`` or ``after`` the vendor has processed the request.
-    :param times: how many calls it happens to; None is every one.
-    :param skip: how many calls go well first.
+    :param times: how many calls it affects; None means all.
+    :param skip: how many calls succeed first.
     """
 
     id: str
@@ -69,8 +69,8 @@ class Fault:
     dropping: bool = False
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def meets(self, vendor: str, call: str) -> bool:
-        """Whether this call is meant; each one that is counts."""
+    def matches(self, vendor: str, call: str) -> bool:
+        """Return whether the fault affects this call; each matching call uses up one ``skip``."""
         if self.vendor not in ("*", vendor) or self.call not in ("*", call):
             return False
         if self.times is not None and self.hits >= self.times:
@@ -81,7 +81,7 @@ class Fault:
         return True
 
     async def hold(self) -> bool:
-        """Wait at the gate; return whether the request may go on."""
+        """Hold a request; return whether it may continue afterwards."""
         self.holding += 1
         try:
             await asyncio.wait_for(self.gate.wait(), self.options["seconds"])
@@ -92,7 +92,7 @@ class Fault:
         return not self.dropping
 
     def release(self, drop: bool = False) -> None:
-        """Open the gate for good; ``drop`` cuts the held connections instead of going on."""
+        """Hold no more requests; the held ones continue, or ``drop`` cuts their connections."""
         self.dropping = drop
         self.times = self.hits
         self.gate.set()
@@ -114,45 +114,45 @@ class Fault:
 
 
 class Faults:
-    """All orders, oldest first; of each kind at most one happens to a call."""
+    """All ordered faults, oldest first; at most one of each kind affects a call."""
 
     def __init__(self) -> None:
         self._faults: dict[str, Fault] = {}
         self._ordered = 0
 
-    def order(self, wish: dict[str, Any]) -> Fault:
-        """Take an order.
+    def order(self, given: dict[str, Any]) -> Fault:
+        """Order a fault.
 
-        :param wish: ``{"vendor", "call", "fault", "when"?, "times"?, "skip"?, …options of the kind}``.
-        :raises ValueError: saying what is wrong with the order.
+        :param given: ``{"vendor", "call", "fault", "when"?, "times"?, "skip"?, …options of the kind}``.
+        :raises ValueError: if the order is invalid; the message says why.
         """
-        wish = dict(wish)
-        kind = wish.pop("fault", None)
+        given = dict(given)
+        kind = given.pop("fault", None)
         if kind not in KINDS:
             raise ValueError(f"unknown fault {kind!r}; there are: {', '.join(KINDS)}")
-        late = kind == "slow" or kind in ALWAYS_AFTER or wish.get("after_bytes") is not None
-        when = wish.pop("when", "after" if late else "before")
+        late = kind == "slow" or kind in ANSWER_ONLY or given.get("after_bytes") is not None
+        when = given.pop("when", "after" if late else "before")
         if when not in ("before", "after") or (when == "before" and late and kind != "slow"):
             raise ValueError(f"{kind}: when must be {'after' if late else 'before or after'}")
         self._ordered += 1
         fault = Fault(
             id=str(self._ordered),
-            vendor=str(wish.pop("vendor", "*")),
-            call=str(wish.pop("call", "*")),
+            vendor=str(given.pop("vendor", "*")),
+            call=str(given.pop("call", "*")),
             kind=kind,
             when=when,
-            times=_count("times", wish.pop("times", 1)),
-            skip=_count("skip", wish.pop("skip", 0)) or 0,
-            options=_options(kind, wish),
+            times=_count("times", given.pop("times", 1)),
+            skip=_count("skip", given.pop("skip", 0)) or 0,
+            options=_options(kind, given),
         )
         self._faults[fault.id] = fault
         return fault
 
-    def draw(self, vendor: str, call: str, kinds: Iterable[str] = FRAME) -> dict[str, Fault]:
-        """Return by kind what shall happen to this call, and count it as happened."""
+    def take_due(self, vendor: str, call: str, kinds: Iterable[str] = COMMON_KINDS) -> dict[str, Fault]:
+        """Return the faults that affect this call, by kind, and count them as hits."""
         drawn: dict[str, Fault] = {}
         for fault in self._faults.values():
-            if fault.kind in kinds and fault.meets(vendor, call) and fault.kind not in drawn:
+            if fault.kind in kinds and fault.matches(vendor, call) and fault.kind not in drawn:
                 fault.hits += 1
                 drawn[fault.kind] = fault
         return drawn
@@ -161,16 +161,16 @@ class Faults:
         return self._faults[fault_id]
 
     def remove(self, fault_id: str, drop: bool = False) -> None:
-        """Take back an order; what it holds goes on, or is cut."""
+        """Cancel a fault; the requests that it holds continue, or are cut."""
         self._faults.pop(fault_id).release(drop)
 
     def clear(self, drop: bool = False) -> None:
-        """Take back all orders; what they hold goes on, or is cut."""
+        """Cancel all faults; the requests that they hold continue, or are cut."""
         for fault_id in list(self._faults):
             self.remove(fault_id, drop)
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return all orders as the control side shows them."""
+        """Return all faults as the control side shows them."""
         return [fault.as_json() for fault in self._faults.values()]
 
 
@@ -181,7 +181,7 @@ def _count(name: str, value: Any) -> int | None:
 
 
 def _options(kind: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Fill in the kind's defaults."""
+    """Validate the options, and fill in the kind's defaults."""
     known = KINDS[kind]
     for name in given:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Getting at media that a request points to: data URIs and web addresses."""
+"""Fetching the media that a request points to: data URIs and web addresses."""
 
 import base64
 import binascii
@@ -13,13 +13,13 @@ TIMEOUT = 20
 
 
 class Unreadable(Exception):
-    """There is nothing to be had at the address."""
+    """Nothing could be read from the address."""
 
 
 def fetch(url: str, path: Path) -> Path:
-    """Keep what the address points to at ``path``.
+    """Save the content of the address at ``path``.
 
-    :raises Unreadable: saying why there is nothing.
+    :raises Unreadable: if it cannot be read; the message says why.
     """
     if url.startswith("data:"):
         path.write_bytes(_inline(url))
@@ -31,7 +31,7 @@ def fetch(url: str, path: Path) -> Path:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, path.open("wb") as file:  # noqa: S310
             shutil.copyfileobj(answer, file)
     except (OSError, ValueError) as error:
-        raise Unreadable(f"{urlsplit(url).hostname} did not give it: {error}") from error
+        raise Unreadable(f"{urlsplit(url).hostname} did not deliver it: {error}") from error
     return path
 
 
@@ -44,11 +44,11 @@ def _inline(url: str) -> bytes:
     try:
         return base64.b64decode(content, validate=True)
     except binascii.Error as error:
-        raise Unreadable("the data URI is not base64") from error
+        raise Unreadable("the data URI is not valid base64") from error
 
 
 def is_private(url: str) -> bool:
-    """Whether a web address points into a private network."""
+    """Return whether a web address points into a private network."""
     host = urlsplit(url).hostname
     if url.startswith("data:") or not host:
         return False

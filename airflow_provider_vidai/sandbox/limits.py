@@ -1,4 +1,4 @@
-"""Counting calls in sliding windows: in the client's time, or in the jobs'."""
+"""Counting calls in sliding windows, in real or in virtual time."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -9,9 +9,9 @@ Name = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Quota:
-    """What a window says of one more call.
+    """The state of a window at one more call.
 
-    :param resets_in: seconds until the oldest call that counts does no more.
+    :param resets_in: seconds until the oldest counted call leaves the window.
     """
 
     allowed: bool
@@ -22,7 +22,7 @@ class Quota:
 class Windows:
     """Sliding windows and blocks, by name.
 
-    :param now: the time that they go by, in seconds.
+    :param now: returns the time to count by, in seconds.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -31,7 +31,7 @@ class Windows:
         self._blocked: dict[Name, float] = {}
 
     def take(self, name: Name, limit: int, seconds: float = 60.0) -> Quota:
-        """Count one call if there is room for it in the last ``seconds``; a limit of 0 has always room."""
+        """Count one call if the limit for the last ``seconds`` allows it; a limit of 0 allows all."""
         seen, now = self._recent(name, seconds), self._now()
         allowed = not limit or len(seen) < limit
         if allowed:
@@ -39,11 +39,11 @@ class Windows:
         return Quota(allowed, max(0, limit - len(seen)), seen[0] + seconds - now)
 
     def full(self, name: Name, limit: int, seconds: float) -> bool:
-        """Whether one more call would be too many, without counting it; a limit of 0 is none."""
+        """Return whether one more call would exceed the limit, without counting it; 0 is no limit."""
         return bool(limit) and len(self._recent(name, seconds)) >= limit
 
     def note(self, name: Name, seconds: float) -> int:
-        """Count something that happened; return how often it did in the last ``seconds``."""
+        """Count an event; return how many there were in the last ``seconds``."""
         seen = self._recent(name, seconds)
         seen.append(self._now())
         return len(seen)
@@ -55,10 +55,10 @@ class Windows:
         return seen
 
     def block(self, name: Name, seconds: float) -> None:
-        """Close ``name`` for a while."""
+        """Block ``name`` for some seconds."""
         self._blocked[name] = self._now() + seconds
         self._seen.pop(name, None)
 
     def blocked(self, name: Name) -> float:
-        """Return for how many more seconds ``name`` is closed; 0 if it is not."""
+        """Return for how many more seconds ``name`` is blocked; 0 if it is not."""
         return max(0.0, self._blocked.get(name, 0.0) - self._now())

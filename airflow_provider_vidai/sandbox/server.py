@@ -40,14 +40,14 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
 
 
 class Server(uvicorn.Server):
-    """The HTTP server of a world; it does not wait for what a fault holds when it stops."""
+    """The HTTP server of a world; on shutdown it does not wait for requests that a fault holds."""
 
     def __init__(self, world: World, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._world = world
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Cut what is held, then stop."""
+        """Cut the held requests, then stop."""
         self._world.faults.clear(drop=True)
         await super().shutdown(sockets)
 
@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
 def make_server(world: World, doors: Doors) -> Server:
     """Return the server of ``world``, not yet running.
 
-    :param doors: the names that it answers to.
+    :param doors: the host names that it answers to.
     """
     config = uvicorn.Config(
         make_app(world, doors),

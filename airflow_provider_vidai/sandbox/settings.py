@@ -1,4 +1,4 @@
-"""What can be tuned while the sandbox runs."""
+"""The settings that can be changed while the sandbox runs."""
 
 import math
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from airflow_provider_vidai.sandbox.vizard.settings import VizardSettings
 class Settings:
     """The sandbox's settings.
 
-    :param speed: how many times faster than life jobs go; 0 stops them.
-    :param url_ttl: seconds that a signed URL is good for.
-    :param ranges: whether files are served in ranges.
+    :param speed: how many times faster than real time jobs run; 0 stops them.
+    :param url_ttl: seconds for which a signed URL is valid.
+    :param ranges: whether downloads support ``Range`` requests.
     :param refund_failed: whether jobs bought from now on are refunded if they fail (Venice has its own).
-    :param media_fps: how many times per second of footage motion and sound are measured.
-    :param venice: settings of one vendor; likewise ``vizard`` and ``vidgo``.
+    :param media_fps: how many times per second of footage motion and sound are measured for a reel.
+    :param venice: settings of one vendor; ``vizard`` and ``vidgo`` have their own too.
     """
 
     speed: float = 1.0
@@ -32,16 +32,16 @@ class Settings:
     vidgo: VidgoSettings = field(default_factory=VidgoSettings)
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Take over ``changes``; a vendor's own are an object in them.
+        """Apply ``changes``; a vendor's own settings are a nested object.
 
-        :raises ValueError: naming an unknown setting or a value of the wrong kind; nothing is changed then.
+        :raises ValueError: if a setting is unknown or a value invalid; nothing is changed then.
         """
         for part, name, value in list(_checked(self, changes)):
             setattr(part, name, value)
 
 
 def _checked(part: Any, changes: Any) -> Iterator[tuple[Any, str, Any]]:
-    """Yield what is to be set where."""
+    """Validate the changes; yield the object, attribute and value of each."""
     if not isinstance(changes, dict):
         raise ValueError("settings must be an object")
     kinds = get_type_hints(type(part))
@@ -59,7 +59,7 @@ def _checked(part: Any, changes: Any) -> Iterator[tuple[Any, str, Any]]:
 
 
 def _problem(name: str, kind: Any, value: Any) -> str | None:
-    """Return what the value must be, if it is not."""
+    """Return what the value must be, or None if it is valid."""
     if get_args(kind):
         return None if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
     if kind is bool:
@@ -68,9 +68,9 @@ def _problem(name: str, kind: Any, value: Any) -> str | None:
         return None if isinstance(value, str) else "text"
     if kind is int:
         good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        return None if good else "a whole number, and not negative"
+        return None if good else "a whole number, not negative"
     good = _is_measure(value, zero=name != "media_fps")
-    return None if good else "a number, and not negative or (media_fps) zero"
+    return None if good else "a number, not negative, and for media_fps more than 0"
 
 
 def _is_measure(value: Any, zero: bool) -> bool:

@@ -1,4 +1,4 @@
-"""The vendors' object store: what is kept where, and signed, expiring URLs to it."""
+"""The vendors' object store: its files, and signed URLs to them that expire."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 NAME_BYTES = 255
-#: Of this sandbox's URLs in CloudFront's form.
+#: The key pair id in URLs of CloudFront's form.
 KEY_PAIR = "KSANDBOX0KEY0PAIR"
 _CLOUDFRONT_LETTERS = str.maketrans("+=/", "-_~")
 _PLAIN_LETTERS = str.maketrans("-_~", "+=/")
@@ -23,12 +23,12 @@ _PLAIN_LETTERS = str.maketrans("-_~", "+=/")
 
 @dataclass
 class Blob:
-    """A place in the store, empty until something was put there.
+    """A place in the store, empty until a file is put there.
 
-    :param account: who owns it; None if it is the vendor's own.
-    :param types: the content types that an upload may have.
-    :param public: whether it can be had without a signature.
-    :param until: the virtual second from which on it is gone, if it ever is.
+    :param account: the account that owns it; None for the vendor's own files.
+    :param types: the content types allowed for an upload.
+    :param public: whether it can be downloaded without a signature.
+    :param until: the virtual second at which it is deleted.
     """
 
     key: str
@@ -41,12 +41,12 @@ class Blob:
     until: float = math.inf
 
     def fill(self, content: bytes) -> None:
-        """Keep ``content`` here."""
+        """Store ``content`` here."""
         self.path.write_bytes(content)
-        self.landed()
+        self.mark_complete()
 
-    def landed(self) -> None:
-        """Tell that the file at ``path`` is whole."""
+    def mark_complete(self) -> None:
+        """Mark the file at ``path`` as complete, which makes it downloadable."""
         stat = self.path.stat()
         self.etag = (
             '"'
@@ -56,7 +56,7 @@ class Blob:
 
 
 class Storage:
-    """What is kept where, and who may touch it."""
+    """The files by key, and who may access them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -66,9 +66,9 @@ class Storage:
         self._ends: dict[str, float] = {}
 
     def place(self, key: str, vendor: str, account: str | None, *types: str, public: bool = False) -> Blob:
-        """Make a place for ``key``.
+        """Return the place of ``key``, made if needed.
 
-        :raises ValueError: if the key cannot be a path below the data folder, or belongs to another account.
+        :raises ValueError: if the key is not a path below the data folder, or belongs to another account.
         """
         parts = PurePosixPath(key).parts
         if key != "/".join(parts) or any(part in ("..", "/") or _too_long(part) for part in parts):
@@ -88,19 +88,19 @@ class Storage:
         return blob
 
     def get(self, key: str) -> Blob | None:
-        """Return the place of ``key``, empty or not."""
+        """Return the place of ``key``, empty or not, or None."""
         return self._blobs.get(key)
 
     def drop(self, key: str) -> None:
-        """Delete what is kept there."""
+        """Delete the file and its place."""
         blob = self._blobs.pop(key, None)
         if blob:
             blob.path.unlink(missing_ok=True)
 
     def sign(self, method: str, key: str, ttl: float, after_bytes: int | None = None) -> str:
-        """Return a signed path, good for ``ttl`` seconds.
+        """Return a signed path that is valid for ``ttl`` seconds.
 
-        :param after_bytes: how much may be downloaded with it before it expires, if that is limited.
+        :param after_bytes: how many bytes may be downloaded before it expires; None is no limit.
         """
         expires, nonce = str(time.time() + ttl), secrets.token_hex(8)
         signature = self._signature(method, key, expires, nonce)
@@ -114,7 +114,7 @@ class Storage:
         expires, nonce = str(math.ceil(until)), secrets.token_bytes(8)
         signed = nonce + bytes.fromhex(self._signature(method, key, expires, nonce.hex()))
         signature = base64.b64encode(signed).decode().translate(_CLOUDFRONT_LETTERS)
-        # Whole seconds are told, and parts of one are kept: tests don't wait for long.
+        # The URL carries whole seconds, as CloudFront's do; fractions are honoured, so that tests wait less.
         self._ends[signature] = until
         if after_bytes is not None:
             self._allowance[signature] = after_bytes
@@ -125,7 +125,7 @@ class Storage:
         return hmac.new(self._secret, "\n".join((method, key, expires, nonce)).encode(), "sha256").hexdigest()
 
     def refusal(self, request: Request, blob: Blob | None) -> Response | None:
-        """Return why the URL's signature does not allow the request, if it does not."""
+        """Return the error for a request that the URL's signature does not allow, or None."""
         if blob and blob.public and request.method == "GET":
             return None
         query, key = request.query_params, request.path_params["key"]
@@ -139,16 +139,16 @@ class Storage:
         return None
 
     def allowance(self, request: Request) -> int | None:
-        """Return how many bytes may still be downloaded with the request's URL, if that is limited."""
+        """Return how many bytes may still be downloaded with the request's URL; None is no limit."""
         return self._allowance.get(_signed_with(request.query_params)[3])
 
     def spend(self, request: Request, count: int) -> None:
-        """Take ``count`` bytes from the URL's allowance."""
+        """Subtract ``count`` bytes from the URL's allowance."""
         self._allowance[_signed_with(request.query_params)[3]] -= count
 
 
 def _signed_with(query: Mapping[str, str]) -> tuple[str, str, str, str]:
-    """Return a URL's expiry, nonce and signature, in whichever form, and the signature as it is written."""
+    """Return a URL's expiry, nonce and signature (either form), and the signature as written."""
     written = query.get("Signature")
     if written is None:
         signature = query.get("signature", "")
@@ -165,6 +165,6 @@ def _too_long(part: str) -> bool:
 
 
 def complaint(status: int, code: str, message: str) -> Response:
-    """Return an error as object stores word it."""
+    """Return an error in the XML form of object stores."""
     error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     return Response(f'<?xml version="1.0" encoding="UTF-8"?>\n{error}', status, media_type="application/xml")

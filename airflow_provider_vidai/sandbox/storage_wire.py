@@ -1,4 +1,4 @@
-"""What the object store answers: uploads and downloads, streamed from and to disk."""
+"""The object store's calls: uploads and downloads, streamed to and from disk."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ async def put(exchange: Exchange) -> Response:
     blob = exchange.world.storage.get(request.path_params["key"])
     refusal = exchange.world.storage.refusal(request, blob) or _put_refusal(request, blob)
     if refusal or blob is None:
-        async for _ in request.stream():  # a client that is still sending would not see the answer
+        async for _ in request.stream():  # a client that is still sending would not read the answer
             pass
         return refusal or complaint(404, "NoSuchKey", "The specified key does not exist.")
     incoming = blob.path.with_name(secrets.token_hex(8) + ".part")
@@ -32,7 +32,7 @@ async def put(exchange: Exchange) -> Response:
         incoming.unlink(missing_ok=True)
         raise
     incoming.replace(blob.path)
-    blob.landed()
+    blob.mark_complete()
     return Response(headers={"etag": f'"{digest}"'})
 
 
@@ -88,11 +88,11 @@ async def get(exchange: Exchange) -> Response:
 
 
 def asked_range(request: Request, etag: str, size: int) -> tuple[int, int] | None:
-    """Return first byte and end of the single range asked for; empty if it cannot be; None for the whole."""
+    """Return the start and end of the requested range: empty if impossible, None for the whole file."""
     if request.headers.get("if-range", etag) != etag:
         return None
-    unit, _, wish = request.headers.get("range", "").partition("=")
-    first, dash, last = wish.strip().partition("-")
+    unit, _, value = request.headers.get("range", "").partition("=")
+    first, dash, last = value.strip().partition("-")
     if unit != "bytes" or not dash or not (first + last).isdecimal():
         return None
     if not first:
@@ -101,7 +101,7 @@ def asked_range(request: Request, etag: str, size: int) -> tuple[int, int] | Non
 
 
 class Stream(StreamingResponse):
-    """A streamed answer whose source is closed even when the connection is cut."""
+    """A streamed answer whose source is closed even if the connection is cut."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer."""

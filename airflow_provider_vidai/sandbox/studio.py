@@ -1,4 +1,4 @@
-"""Where media work is done: beside the event loop, a few jobs at a time, stoppable."""
+"""Media work: outside of the event loop, a few jobs at a time, stoppable."""
 
 import logging
 import threading
@@ -14,26 +14,26 @@ logger = logging.getLogger(__name__)
 
 
 class Studio:
-    """Runs media work. PyAV releases the interpreter's lock while it works, so threads do."""
+    """Runs media work in threads, which is enough because PyAV releases the interpreter's lock."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="sandbox-media")
         self._closing = threading.Event()
 
     def submit(self, work: Callable[[threading.Event], T]) -> "Future[T]":
-        """Queue ``work``; it gets an event that tells it to stop."""
+        """Queue ``work``, which gets an event that is set when it must stop."""
         future = self._pool.submit(work, self._closing)
-        future.add_done_callback(_tell)
+        future.add_done_callback(_log_failure)
         return future
 
     def close(self) -> None:
-        """Stop what runs, and forget what waits."""
+        """Stop running work, and drop waiting work."""
         self._closing.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _tell(future: "Future[Any]") -> None:
-    """Log why a job failed: the vendor's answer does not say, but whoever develops wants to know."""
+def _log_failure(future: "Future[Any]") -> None:
+    """Log why a job failed: the vendor's answer does not say so, but a developer needs to know."""
     error = None if future.cancelled() else future.exception()
     if isinstance(error, MediaError):
         logger.warning("A job failed: %s", error)

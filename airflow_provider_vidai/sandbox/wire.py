@@ -1,4 +1,4 @@
-"""The frame around every vendor call: the log, the faults, and then the vendor's own handler."""
+"""What surrounds the handler of every vendor call: the log and the ordered faults."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from airflow_provider_vidai.sandbox.calls import Line
-from airflow_provider_vidai.sandbox.faults import MADE_UP, Fault
+from airflow_provider_vidai.sandbox.faults import REPLACEMENTS, Fault
 
 if TYPE_CHECKING:
     from airflow_provider_vidai.sandbox.world import World
@@ -26,22 +26,23 @@ HTML_PAGE = "<!DOCTYPE html><html><body><h1>We will be right back</h1></body></h
 
 
 class Connection(H11Protocol):
-    """An HTTP connection that lets its requests get at the TCP transport, to be able to cut it."""
+    """An HTTP connection that gives its requests access to the TCP transport, so that they can cut it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Hand the transport on in each request's ``state``."""
+        """Pass the transport on in each request's ``state``."""
         super().connection_made(transport)
-        # asyncio leaves this out on sockets that were not opened for TCP by name: answers would take 40 ms.
+        # asyncio sets TCP_NODELAY only on sockets opened with an explicit TCP protocol. Without it,
+        # each answer takes 40 ms.
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Local connections buffer megabytes: what the log counts as sent would have nothing to do with what
-        # a client took that hung up after the first bytes.
+        # Local connections buffer megabytes. The log would count bytes as sent that a client never read if it
+        # hung up early.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self.app_state = {**self.app_state, "transport": transport}
 
 
 class Cut(Exception):
-    """The connection was cut on purpose: nothing more can be said on it."""
+    """The connection was cut on purpose; nothing more can be sent on it."""
 
 
 class JSON(Response):
@@ -55,7 +56,7 @@ class JSON(Response):
 
 
 class Exchange:
-    """One request, and what a handler needs to answer it."""
+    """One request, with what a handler needs."""
 
     def __init__(self, world: "World", vendor: str, call: str, request: Request) -> None:
         self.world = world
@@ -64,11 +65,11 @@ class Exchange:
         self.request = request
 
     def fault(self, kind: str) -> Fault | None:
-        """Return the fault of this kind that is to happen now, if any, and count it."""
-        return self.world.faults.draw(self.vendor, self.call, (kind,)).get(kind)
+        """Return the fault of this kind that affects this call, if any, and count it."""
+        return self.world.faults.take_due(self.vendor, self.call, (kind,)).get(kind)
 
     def sign(self, method: str, key: str, ttl: float | None = None, after_bytes: int | None = None) -> str:
-        """Return a signed URL, on the host that was asked, for something in storage."""
+        """Return a signed URL of a stored file, on the host that the request named."""
         ttl = self.world.settings.url_ttl if ttl is None else ttl
         return (
             str(self.request.base_url) + "storage/" + self.world.storage.sign(method, key, ttl, after_bytes)
@@ -76,16 +77,16 @@ class Exchange:
 
 
 Handler = Callable[[Exchange], Awaitable[Response]]
-#: A vendor's calls: method, path below the vendor's prefix, and who answers, by the call's name.
+#: A vendor's calls by name: method, path below the vendor's prefix, and handler.
 Calls = Mapping[str, tuple[str, str, Handler]]
 
 
 class Endpoint:
     """One call of one vendor, as an ASGI application.
 
-    :param vendor: its name, or how to find it from the request.
-    :param reads: whether the request's body is read before anything happens. A request that is held is then
-        processed even if its client is long gone, as it would be at the vendor's.
+    :param vendor: its name, or a function that finds it from the request.
+    :param reads: whether to read the request's body first. A held request is then processed even if its
+        client has hung up meanwhile, as it would be at the vendor.
     """
 
     def __init__(
@@ -103,13 +104,13 @@ class Endpoint:
         self._reads = reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or fail to as ordered."""
+        """Answer the request, or fail as ordered."""
         request = Request(scope, receive)
         vendor = self._vendor if isinstance(self._vendor, str) else self._vendor(request)
         call = self._call if isinstance(self._call, str) else self._call(request)
         line = _line(vendor, call, request)
         self._world.calls.add(line)
-        faults = self._world.faults.draw(vendor, call)
+        faults = self._world.faults.take_due(vendor, call)
         slow = faults.get("slow")
         if slow and slow.when == "before":
             request = Request(scope, _slow_receive(receive, slow.options["bytes_per_second"]))
@@ -121,29 +122,29 @@ class Endpoint:
         except Cut:
             await _gone(receive)
         except ClientDisconnect:
-            pass  # it hung up before the request was whole: nobody is there to answer
+            pass  # the client hung up before its request was complete: nobody is left to answer
 
     async def _answer(self, exchange: Exchange, faults: dict[str, Fault]) -> Response:
-        """Return the vendor's answer, or the one that was ordered instead."""
-        await _upset(exchange.request.scope, faults, "before")
-        made_up = _made_up(faults, "before")
-        if made_up:
-            return made_up
+        """Return the vendor's answer, or the one that a fault orders instead."""
+        await _interrupt(exchange.request.scope, faults, "before")
+        replacement = _replacement(faults, "before")
+        if replacement:
+            return replacement
         response = await self._handler(exchange)
-        await _upset(exchange.request.scope, faults, "after")
-        return _made_up(faults, "after") or _spoiled(response, faults)
+        await _interrupt(exchange.request.scope, faults, "after")
+        return _replacement(faults, "after") or _altered(response, faults)
 
 
 def _line(vendor: str, call: str, request: Request) -> Line:
     names = sorted(request.headers.keys())
     path = request.url.path
-    if "token" in request.path_params:  # whoever knows it may download
+    if "token" in request.path_params:  # the token alone allows the download
         path = path.replace(request.path_params["token"], "…")
     return Line(vendor, call, request.method, path, names, bool(KEY_HEADERS.intersection(names)))
 
 
-async def _upset(scope: Scope, faults: dict[str, Fault], when: str) -> None:
-    """Hold the request, or cut it before a byte of the answer."""
+async def _interrupt(scope: Scope, faults: dict[str, Fault], when: str) -> None:
+    """Hold the request, or cut the connection before the first byte of the answer."""
     hold = faults.get("hold")
     if hold and hold.when == when and not await hold.hold():
         cut(scope)
@@ -152,9 +153,11 @@ async def _upset(scope: Scope, faults: dict[str, Fault], when: str) -> None:
         cut(scope)
 
 
-def _made_up(faults: dict[str, Fault], when: str) -> Response | None:
-    """Return an answer that the vendor never gave."""
-    fault = next((faults[kind] for kind in MADE_UP if kind in faults and faults[kind].when == when), None)
+def _replacement(faults: dict[str, Fault], when: str) -> Response | None:
+    """Return the answer that replaces the vendor's, if a fault orders one."""
+    fault = next(
+        (faults[kind] for kind in REPLACEMENTS if kind in faults and faults[kind].when == when), None
+    )
     if fault is None:
         return None
     options = fault.options
@@ -171,8 +174,8 @@ def _made_up(faults: dict[str, Fault], when: str) -> Response | None:
     return Response(content, options["status"], media_type="application/json")
 
 
-def _spoiled(response: Response, faults: dict[str, Fault]) -> Response:
-    """Return the vendor's answer, cut or mislabelled if ordered."""
+def _altered(response: Response, faults: dict[str, Fault]) -> Response:
+    """Return the vendor's answer, truncated or mislabelled if a fault orders it."""
     if "truncated_json" in faults and hasattr(response, "body"):
         body = bytes(response.body)
         response = Response(body[: len(body) // 2], response.status_code, media_type="application/json")
@@ -182,7 +185,7 @@ def _spoiled(response: Response, faults: dict[str, Fault]) -> Response:
 
 
 class _Sender:
-    """Sends an answer: counts it, and slows it down or cuts it as ordered."""
+    """Sends an answer, counts its bytes, and slows or cuts it if a fault orders it."""
 
     def __init__(self, scope: Scope, send: Send, line: Line, faults: dict[str, Fault]) -> None:
         self._scope = scope
@@ -193,23 +196,23 @@ class _Sender:
         self._truncate = faults.get("truncate")
         reset = faults.get("reset")
         self._reset_at = reset.options["after_bytes"] if reset else None
-        self._left: int | None = self._reset_at
+        self._bytes_left: int | None = self._reset_at
 
     async def send(self, message: Message) -> None:
         """Pass on one ASGI message."""
         if message["type"] == "http.response.start":
             self._line.status = message["status"]
             if self._truncate:
-                self._left = _cut_after(self._truncate, dict(message["headers"]))
+                self._bytes_left = _cut_after(self._truncate, dict(message["headers"]))
             await self._send(message)
             return
         body = message.get("body", b"")
-        if self._left is not None and len(body) >= self._left:
-            await self._send_body(body[: self._left], more=True)
+        if self._bytes_left is not None and len(body) >= self._bytes_left:
+            await self._send_body(body[: self._bytes_left], more=True)
             await self._end_early()
         await self._send_body(body, message.get("more_body", False))
-        if self._left is not None:
-            self._left -= len(body)
+        if self._bytes_left is not None:
+            self._bytes_left -= len(body)
 
     async def _send_body(self, body: bytes, more: bool) -> None:
         step = max(1, int(self._pace / SLICES_PER_SECOND)) if self._pace else max(1, len(body))
@@ -230,7 +233,7 @@ class _Sender:
 
 
 def _cut_after(truncate: Fault, headers: dict[bytes, bytes]) -> int:
-    """Return how many bytes of the body are sent."""
+    """Return after how many bytes of the body the answer ends."""
     after: int | None = truncate.options["after_bytes"]
     return (
         int(int(headers.get(b"content-length", 0)) * truncate.options["fraction"]) if after is None else after
@@ -240,22 +243,22 @@ def _cut_after(truncate: Fault, headers: dict[bytes, bytes]) -> int:
 def cut(scope: Scope) -> None:
     """Close the TCP connection with a reset.
 
-    :raises Cut: always, so that nothing more is said on it.
+    :raises Cut: always, so that nothing more is sent.
     """
     transport: asyncio.Transport = scope["state"]["transport"]
-    linger_not = struct.pack("ii", 1, 0)
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
+    no_linger = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
     transport.abort()
     raise Cut
 
 
 async def cut_after_delivery(scope: Scope) -> None:
-    """Close the TCP connection with a reset once what was sent so far has arrived.
+    """Close the TCP connection with a reset after everything sent so far has arrived.
 
     :raises Cut: always.
     """
     transport: asyncio.Transport = scope["state"]["transport"]
-    while transport.get_write_buffer_size() and not transport.is_closing():  # noqa: ASYNC110 - has no event
+    while transport.get_write_buffer_size() and not transport.is_closing():  # noqa: ASYNC110 - asyncio has no event for it
         await asyncio.sleep(0.005)
     await asyncio.sleep(0.05)
     cut(scope)

@@ -1,4 +1,4 @@
-"""All that the sandbox knows: shared by the vendors, the storage and the control side."""
+"""The sandbox's state, shared by the vendors, the storage and the control side."""
 
 import asyncio
 import shutil
@@ -22,17 +22,17 @@ from airflow_provider_vidai.sandbox.studio import Studio
 class World:
     """The sandbox's state.
 
-    :param speed: how many times faster than life jobs go.
-    :param data: below which folder files are kept; None is a temporary one that goes when the sandbox does.
-    :raises ValueError: if the speed is no such number.
+    :param speed: how many times faster than real time jobs run.
+    :param data: the folder in which files are kept; None is a temporary one, deleted when the sandbox stops.
+    :raises ValueError: if the speed is not a number, or is negative.
     """
 
     def __init__(self, speed: float = 1.0, data: Path | None = None) -> None:
         self._speed = speed
         self._data = data
-        self._begin()
+        self._start()
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="vidai-sandbox-", dir=self._data))
         self.settings = Settings()
         self.clock = Clock(self.settings.speed)
@@ -44,7 +44,7 @@ class World:
         self.storage = Storage(self.folder)
         self.studio = Studio()
         self.windows = Windows(self.clock.wall)
-        #: The same for limits that pass at the jobs' speed.
+        #: The same in virtual time, for limits that scale with the speed.
         self.fast_windows = Windows(self.clock.now)
         self._tasks: set[asyncio.Task[None]] = set()
         self._granted: dict[tuple[str, str], float] = {}
@@ -52,7 +52,7 @@ class World:
         self.jobs: defaultdict[str, dict[str, Any]] = defaultdict(dict)
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run ``work`` beside the calls, until it is done or the sandbox ends or begins anew."""
+        """Run ``work`` in the background until it is done, or the sandbox stops or is reset."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -60,7 +60,7 @@ class World:
     def change(self, settings: dict[str, Any]) -> None:
         """Change settings.
 
-        :raises ValueError: saying what is wrong with them.
+        :raises ValueError: if one is invalid; the message says why.
         """
         self.settings.change(settings)
         self.clock.run_at(self.settings.speed)
@@ -68,7 +68,7 @@ class World:
     def balance(self, vendor: str, account: str) -> float:
         """Return what an account has left to spend at a vendor.
 
-        :raises ValueError: if the vendor knows no balance.
+        :raises ValueError: if the vendor has no balance.
         """
         granted = self._granted.get((vendor, account))
         if granted is None:
@@ -78,25 +78,25 @@ class World:
         return round(granted - self.book.spent(vendor, account), 6)
 
     def set_balance(self, vendor: str, account: str, amount: float) -> None:
-        """Let an account have this much left to spend.
+        """Set what an account has left to spend.
 
-        :raises ValueError: if the vendor knows no balance.
+        :raises ValueError: if the vendor has no balance.
         """
         self.balance(vendor, account)
         self._granted[vendor, account] = amount + self.book.spent(vendor, account)
 
     async def reset(self) -> None:
-        """Begin anew, as freshly started; what is held is cut, and files go in any case."""
+        """Start over, as if freshly started: cut held requests, and delete all files."""
         self.faults.clear(drop=True)
         self._stop_tasks()
-        # Before the rest: work that still ran would put its files into the new folder.
+        # First, because work that is still running would write its files into the new folder.
         await asyncio.to_thread(self.studio.close)
         folder = self.folder
-        self._begin()
+        self._start()
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def close(self) -> None:
-        """Stop what runs, and delete a temporary folder."""
+        """Stop all work, and delete the folder if it is a temporary one."""
         self._stop_tasks()
         await asyncio.to_thread(self.studio.close)
         if self._data is None:

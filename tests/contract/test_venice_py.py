@@ -70,29 +70,29 @@ def test_the_client_chooses_models_by_itself(sandbox):
 
 
 @pytest.mark.parametrize("delivery", ["inline", "link", "url"])
-def test_the_client_gets_from_words_to_a_film_that_plays_however_it_is_delivered(sandbox, tmp_path, delivery):
+def test_the_client_gets_from_text_to_a_video_that_plays_however_it_is_delivered(sandbox, tmp_path, delivery):
     sandbox.control.settings(venice={"delivery": delivery})
     seen = []
 
     async def talk(client):
         async with await client.video.run(model=MODEL, **ORDER) as job:
             status = await job.wait(poll_interval=0.05, on_progress=seen.append)
-            return await job.download(tmp_path / "film.mp4", status)
+            return await job.download(tmp_path / "video.mp4", status)
 
-    with av.open(str(asked(sandbox, talk))) as film:
-        assert film.duration / av.time_base == pytest.approx(5, abs=0.1)
-        assert film.streams.video[0].height == 120
+    with av.open(str(asked(sandbox, talk))) as video:
+        assert video.duration / av.time_base == pytest.approx(5, abs=0.1)
+        assert video.streams.video[0].height == 120
     assert seen
     assert all(status.average_execution_time for status in seen)
     assert [one["amount"] for one in sandbox.control.purchases()] == [0.55]
-    told = {call["call"]: (call["status"], call["key"]) for call in sandbox.control.calls()}
-    assert told["complete"] == (400, True)
+    reported = {call["call"]: (call["status"], call["key"]) for call in sandbox.control.calls()}
+    assert reported["complete"] == (400, True)
     if delivery == "link":
-        assert told["share"] == (200, False)
-        assert told["revoke"] == (204, False)
+        assert reported["share"] == (200, False)
+        assert reported["revoke"] == (204, False)
 
 
-def test_leaving_the_context_releases_an_inline_film_only_where_that_still_works(sandbox):
+def test_leaving_the_context_releases_an_inline_video_only_where_that_still_works(sandbox):
     sandbox.control.settings(venice={"complete": "documented"})
 
     async def talk(client):
@@ -124,19 +124,19 @@ def test_cancelling_any_other_job_is_a_400_today(sandbox):
 
 def test_an_upscale_is_quoted_queued_and_really_larger(sandbox, tmp_path):
     clip = "data:video/mp4;base64," + base64.b64encode(CLIP.read_bytes()).decode()
-    wish = {"model": "topaz-video-upscale", "video_url": clip, "upscale_factor": 1}
+    fields = {"model": "topaz-video-upscale", "video_url": clip, "upscale_factor": 1}
 
     async def talk(client):
-        quote = await client.video.quote(**wish)
-        job = await client.video.run(**wish)
+        quote = await client.video.quote(**fields)
+        job = await client.video.run(**fields)
         status = await job.wait(poll_interval=0.1)
-        await job.download(tmp_path / "film.mp4", status)
+        await job.download(tmp_path / "video.mp4", status)
         return quote.quote
 
     quoted = asked(sandbox, talk)
     assert [one["amount"] for one in sandbox.control.purchases()] == [quoted]
-    with av.open(str(tmp_path / "film.mp4")) as film:
-        assert film.duration / av.time_base == pytest.approx(5.3, abs=0.2)
+    with av.open(str(tmp_path / "video.mp4")) as video:
+        assert video.duration / av.time_base == pytest.approx(5.3, abs=0.2)
 
 
 @pytest.mark.parametrize(
@@ -231,12 +231,12 @@ def test_transcribing_where_it_still_answers(sandbox):
     assert asked(sandbox, talk).lang == "en"
 
 
-def test_an_html_page_is_saved_as_a_film_as_in_life(sandbox, tmp_path):
+def test_an_html_page_is_saved_as_a_video_as_in_life(sandbox, tmp_path):
     sandbox.control.fault("venice", "retrieve", "spoil_media", how="html")
 
     async def talk(client):
         job = await client.video.run(model=MODEL, **ORDER)
         status = await job.wait(poll_interval=0.05)
-        return await job.download(tmp_path / "film.mp4", status)
+        return await job.download(tmp_path / "video.mp4", status)
 
     assert asked(sandbox, talk).read_bytes().startswith(b"<!DOCTYPE html>")

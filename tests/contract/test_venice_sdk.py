@@ -34,7 +34,7 @@ def running() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(running: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where it leaves its films
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where it leaves its videos
     running.control.reset()
     running.control.settings(venice={"short_side": 120, "retrieve_per_minute": 0})
     return running
@@ -53,37 +53,37 @@ def test_the_client_reads_the_catalogue(client):
 
 
 @pytest.mark.parametrize(("duration", "usd"), [(5, 0.55), ("10s", 1.10)])
-def test_the_client_prices_a_film(client, duration, usd):
+def test_the_client_prices_a_video(client, duration, usd):
     quote = client.video.quote(MODEL, duration=duration, resolution="720p", prompt="A cat", seed=5)
     assert (quote.estimated_cost, quote.currency) == (usd, "USD")
     assert quote.estimated_duration is None
     assert quote.pricing_breakdown is None
 
 
-def test_the_client_gets_from_words_to_a_film_that_plays(sandbox, client, tmp_path):
+def test_the_client_gets_from_text_to_a_video_that_plays(sandbox, client, tmp_path):
     job = client.video.queue(MODEL, **ORDER)
     assert job.is_processing()
     seen = []
     done = client.video.wait_for_completion(job.job_id, poll_interval=0.05, callback=seen.append, model=MODEL)
     assert done.is_completed()
     assert {one.status for one in seen} == {"PROCESSING", "completed"}
-    path = done.download(tmp_path / "film.mp4")
+    path = done.download(tmp_path / "video.mp4")
     assert done.get_video_data() == path.read_bytes()
-    with av.open(str(path)) as film:
-        assert film.duration / av.time_base == pytest.approx(5, abs=0.1)
+    with av.open(str(path)) as video:
+        assert video.duration / av.time_base == pytest.approx(5, abs=0.1)
     assert [one["amount"] for one in sandbox.control.purchases()] == [0.55]
 
 
 def test_the_client_animates_a_picture_that_it_mislabels(client, tmp_path):
-    with av.open(str(CLIP)) as film:
-        next(film.decode(video=0)).to_image().save(tmp_path / "picture.jpg")
+    with av.open(str(CLIP)) as video:
+        next(video.decode(video=0)).to_image().save(tmp_path / "picture.jpg")
     model = "wan-2.6-image-to-video"
     job = client.video.queue(model, prompt="Move", image=tmp_path / "picture.jpg", duration=5)
     done = client.video.wait_for_completion(job.job_id, poll_interval=0.05, model=model)
     assert done.get_video_data()[4:8] == b"ftyp"
 
 
-def test_the_client_waits_in_vain_for_a_film_behind_a_link(client):
+def test_the_client_waits_in_vain_for_a_video_behind_a_link(client):
     job = client.video.queue(LINKED, **{**ORDER, "resolution": "480p"})
     with pytest.raises(VideoGenerationError, match="Timeout"):
         client.video.wait_for_completion(job.job_id, poll_interval=0.2, max_wait_time=2, model=LINKED)

@@ -20,7 +20,7 @@ from airflow_provider_vidai.sandbox.server import Sandbox, serve
 
 QUICKSTART = Path(__file__).parent / "quickstart"
 API = "https://api.vidgo.ai"
-#: The quickstart waits two seconds between its looks.
+#: The quickstart waits two seconds between its polls.
 SPEED = 60.0
 EXAMPLE_TASK = "task-unified-1757165031-uyujaw3d"
 
@@ -97,8 +97,8 @@ def test_curl_buys_and_asks_as_well(sandbox: Sandbox) -> None:
     answer = json.loads(run("sh", "-c", written("image.sh", sandbox)))
     assert answer["code"] == 200
     task = answer["data"]["task_id"]
-    told = json.loads(run("sh", "-c", written("status.sh", sandbox, **{EXAMPLE_TASK: task})))
-    assert told["data"]["task_id"] == task
+    reported = json.loads(run("sh", "-c", written("status.sh", sandbox, **{EXAMPLE_TASK: task})))
+    assert reported["data"]["task_id"] == task
 
 
 def test_the_video_is_as_long_and_wide_as_asked_for(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -117,16 +117,23 @@ def test_the_music_is_bought_and_told_where_music_is(sandbox: Sandbox) -> None:
     assert (entry["job_id"], entry["request"]["model"]) == (task, "generate-music")
     sandbox.control.advance(200)
     until = time.monotonic() + 30
-    while (told := asked(sandbox, f"detail/music?task_id={task}"))["data"]["status"] != "finished":
-        assert time.monotonic() < until, told
+    while (reported := asked(sandbox, f"detail/music?task_id={task}"))["data"]["status"] != "finished":
+        assert time.monotonic() < until, reported
         time.sleep(0.05)
-    assert [file["title"] for file in told["data"]["files"]] == ["Peaceful Piano Meditation"] * 2
+    assert [file["title"] for file in reported["data"]["files"]] == ["Peaceful Piano Meditation"] * 2
 
 
 def test_the_answer_has_the_fields_of_the_documented_one(sandbox: Sandbox) -> None:
     task = bought(run(sys.executable, "-c", written("image.py.txt", sandbox)))
     followed(sandbox, task)
-    told = asked(sandbox, f"status/{task}")
-    assert set(told) == {"code", "data"}
-    assert set(told["data"]) == {"task_id", "status", "progress", "files", "created_time", "error_message"}
-    assert [set(file) for file in told["data"]["files"]] == [{"file_url", "file_type"}]
+    reported = asked(sandbox, f"status/{task}")
+    assert set(reported) == {"code", "data"}
+    assert set(reported["data"]) == {
+        "task_id",
+        "status",
+        "progress",
+        "files",
+        "created_time",
+        "error_message",
+    }
+    assert [set(file) for file in reported["data"]["files"]] == [{"file_url", "file_type"}]

@@ -20,10 +20,10 @@ CLIP = Path(__file__).parents[1] / "media" / "big_buck_bunny_5s.mp4"
 FFPROBE = """#!{python}
 import json, sys
 import av
-with av.open(sys.argv[-1]) as film:
-    stream = film.streams.video[0]
+with av.open(sys.argv[-1]) as video:
+    stream = video.streams.video[0]
     facts = {{"width": stream.width, "height": stream.height}}
-    print(json.dumps({{"streams": [facts], "format": {{"duration": str(film.duration / av.time_base)}}}}))
+    print(json.dumps({{"streams": [facts], "format": {{"duration": str(video.duration / av.time_base)}}}}))
 """
 
 
@@ -50,7 +50,7 @@ def client(sandbox: Sandbox) -> Iterator[VidioClient]:
 
 
 @pytest.mark.parametrize(("shape", "aspect"), [("landscape", 16 / 9), ("portrait", 9 / 16), ("square", 1)])
-def test_the_official_client_gets_from_footage_to_a_film_that_plays(sandbox, client, tmp_path, shape, aspect):
+def test_the_official_client_turns_footage_into_a_video_that_plays(sandbox, client, tmp_path, shape, aspect):
     named = tmp_path / "my clip #1 é.mp4"
     named.write_bytes(CLIP.read_bytes())
     upload = client.upload(str(named))
@@ -71,9 +71,9 @@ def test_the_official_client_gets_from_footage_to_a_film_that_plays(sandbox, cli
     assert client.render(job.job_id, output_index=1).status == "rendering"
     done = client.wait_for_render(job.job_id, poll_interval=0.05)
     assert done.status == "rendered"
-    film = tmp_path / "film.mp4"
-    film.write_bytes(httpx.get(done.output_url).raise_for_status().content)
-    with av.open(str(film)) as container:
+    video = tmp_path / "video.mp4"
+    video.write_bytes(httpx.get(done.output_url).raise_for_status().content)
+    with av.open(str(video)) as container:
         stream = container.streams.video[0]
         assert stream.width / stream.height == pytest.approx(aspect, rel=0.01)
         assert container.duration / av.time_base == pytest.approx(3, abs=0.05)

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_vidai.files.probe import probe
 from airflow_provider_vidai.sandbox.server import Sandbox, serve
-from tests.support.films import talk
+from tests.support.videos import talk
 
 SAMPLE = (Path(__file__).parent / "vizard_sample.txt").read_text()
 
@@ -25,7 +25,7 @@ def running() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(running: Sandbox, tmp_path: Path, hurry: list[float]) -> Sandbox:
-    """A sandbox where the sample's video is a film of 20 seconds."""
+    """A sandbox where the sample's video is a video of 20 seconds."""
     running.control.reset()
     running.control.settings(vizard={"footage": str(talk(tmp_path / "sample.mp4", 20))})
     return running
@@ -88,9 +88,9 @@ def test_the_sample_gets_from_the_api_of_its_time_what_its_documents_say(
     }
     for clip in answer["videos"]:
         assert {name: type(value) for name, value in clip.items()} == fields
-        film = tmp_path / "clip.mp4"
-        film.write_bytes(httpx.get(clip["videoUrl"]).content)
-        with film.open("rb") as file:
+        video = tmp_path / "clip.mp4"
+        video.write_bytes(httpx.get(clip["videoUrl"]).content)
+        with video.open("rb") as file:
             assert probe(file).duration == pytest.approx(clip["videoMsDuration"] / 1000, abs=0.3)
     assert len(answer["videos"]) > 1
 

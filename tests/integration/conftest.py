@@ -20,8 +20,8 @@ from airflow_provider_vidai.operators.vidio import VidioHighlightReelOperator, V
 from airflow_provider_vidai.operators.vizard import VizardClipsOperator
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sandbox.server import Sandbox, serve
-from tests.support.films import film, talk
 from tests.support.task import Task
+from tests.support.videos import talk, video
 from tests.support.web import web
 
 KEY = "sandbox-key-4f9d1c"
@@ -128,7 +128,7 @@ def video_of() -> Any:
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds of film."""
-    return film(tmp_path_factory.mktemp("footage") / "my clip #1 é.mp4", seconds=2)
+    return video(tmp_path_factory.mktemp("footage") / "my clip #1 é.mp4", seconds=2)
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.dags import dag_bag
-from tests.support.films import film, picture, talk
 from tests.support.pages import PROJECT, Block, blocks
 from tests.support.task import FastLoops
+from tests.support.videos import picture, talk, video
 
 DAGS = {block.dag_id: block for block in blocks() if block.dag_id}
 CSV = "model,prompt,size,duration\nnano-banana,a lighthouse,16:9,\nsora-2,waves,,10\n"
@@ -64,7 +64,7 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
     for name in ("a.jpg", "b.jpg"):
         picture(tmp_path / "images" / name, size=(640, 480))
     return {
-        "footage": film(tmp_path / "match.mp4", seconds=12).as_uri(),
+        "footage": video(tmp_path / "match.mp4", seconds=12).as_uri(),
         "length": 3,
         "prompts": (tmp_path / "prompts.csv").as_uri(),
         "images": (tmp_path / "images").as_uri(),

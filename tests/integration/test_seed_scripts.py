@@ -11,7 +11,7 @@ from airflow_provider_vidai.hooks.vidio import VidioHook
 from airflow_provider_vidai.hooks.vizard import VizardHook
 from airflow_provider_vidai.jobs.status import JobStatus
 from airflow_provider_vidai.sandbox.client import Control
-from tests.support.films import picture
+from tests.support.videos import picture
 
 MODEL = "wan-2.6-text-to-video"
 

@@ -23,8 +23,8 @@ from airflow_provider_vidai.operators.venice import (
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.venice import VeniceVideoSensor
 from tests.integration.conftest import KEY, VIDEO
-from tests.support.films import film, picture
 from tests.support.task import Task
+from tests.support.videos import picture, video
 
 pytestmark = pytest.mark.usefixtures("venice")
 
@@ -284,7 +284,7 @@ def test_a_quote_takes_what_a_purchase_takes_and_tells_the_same_price(
     video_of: Any, tmp_path: Path, asked: dict
 ) -> None:
     if asked.get("video_url"):
-        asked = {**asked, "video_url": str(film(tmp_path / "a.mp4", seconds=1, size=(320, 240)))}
+        asked = {**asked, "video_url": str(video(tmp_path / "a.mp4", seconds=1, size=(320, 240)))}
     nothing = dict.fromkeys(VIDEO)
     quote = task_of(VeniceQuoteOperator, **asked).run()
     assert quote == video_of(**{**nothing, **asked}).run()["cost"]
@@ -330,7 +330,7 @@ def test_a_price_that_cannot_be_had_buys_nothing_under_a_limit(video_of: Any, co
 
 
 def test_reference_videos_are_measured_for_the_price(video_of: Any, control: Control, tmp_path: Path) -> None:
-    clips = [str(film(tmp_path / f"{name}.mp4", seconds=3, size=(480, 480))) for name in "ab"]
+    clips = [str(video(tmp_path / f"{name}.mp4", seconds=3, size=(480, 480))) for name in "ab"]
     told = {**REFERENCES, "reference_video_urls": clips}
     with_total = task_of(VeniceQuoteOperator, **REFERENCES, reference_video_total_duration=6).run()
     assert task_of(VeniceQuoteOperator, **told).run() == with_total

@@ -19,8 +19,8 @@ from airflow_provider_vidai.operators.vidgo import VidgoDownloadOperator, VidgoU
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.vidgo import VidgoTaskSensor
 from tests.integration.conftest import KEY
-from tests.support.films import film, picture
 from tests.support.task import Task
+from tests.support.videos import picture, video
 from tests.support.web import web
 
 pytestmark = pytest.mark.usefixtures("vidgo")
@@ -306,7 +306,7 @@ def test_what_is_no_picture_that_is_taken_is_refused_before_it_is_sent(
 ) -> None:
     path = tmp_path / f"a.{make}"
     if make == "film":
-        path = film(tmp_path / "a.mp4")
+        path = video(tmp_path / "a.mp4")
     elif make == "bmp":
         path = picture(tmp_path / "a.bmp")
     else:

@@ -11,8 +11,8 @@ import pytest
 from airflow_provider_vidai._compat import AirflowFailException
 from airflow_provider_vidai.operators.vidio import VidioUploadOperator
 from airflow_provider_vidai.sandbox.client import Control
-from tests.support.films import film, picture
 from tests.support.task import Task
+from tests.support.videos import picture, video
 
 pytestmark = pytest.mark.usefixtures("vidio")
 
@@ -41,14 +41,14 @@ def test_an_upload_is_described_as_stored_and_its_result_has_the_size_that_is_sh
 
 
 def test_an_upright_upload_is_shown_as_it_is_stored(tmp_path: Path) -> None:
-    for path in (film(tmp_path / "a.mp4", size=(64, 48)), picture(tmp_path / "b.png", size=(64, 48))):
+    for path in (video(tmp_path / "a.mp4", size=(64, 48)), picture(tmp_path / "b.png", size=(64, 48))):
         uploaded = upload_of(path).run()
         assert (uploaded["width"], uploaded["height"]) == (64, 48)
         assert (uploaded["display_width"], uploaded["display_height"]) == (64, 48)
 
 
 def _cut(folder: Path) -> Path:
-    whole = film(folder / "whole.mp4", seconds=2)
+    whole = video(folder / "whole.mp4", seconds=2)
     path = folder / "half copied.mp4"
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     return path
@@ -62,7 +62,7 @@ def _named(name: str, case: str) -> Any:
     ("make", "changes", "words"),
     [
         (
-            lambda folder: film(folder / "a.mp4"),
+            lambda folder: video(folder / "a.mp4"),
             {"media_type": "image"},
             "is a video (video/mp4), and an image",
         ),
@@ -72,14 +72,14 @@ def _named(name: str, case: str) -> Any:
             "is an image (image/png), and a video",
         ),
         (
-            lambda folder: film(folder / "a.mp4"),
+            lambda folder: video(folder / "a.mp4"),
             {"media_type": "gif"},
             "media_type must be video or image, not 'gif'",
         ),
         (_named("a.mp4", "picture_called.mp4"), {}, "is called video, but its bytes are of type image/"),
         (_named("a.jpg", "video_called.jpg"), {}, "is called image, but its bytes are of type video/"),
-        (lambda folder: film(folder / "a.mp4"), {"duration": 0}, "duration must be more than 0"),
-        (lambda folder: film(folder / "a.mp4"), {"duration": "0.0"}, "duration must be more than 0"),
+        (lambda folder: video(folder / "a.mp4"), {"duration": 0}, "duration must be more than 0"),
+        (lambda folder: video(folder / "a.mp4"), {"duration": "0.0"}, "duration must be more than 0"),
         (_cut, {}, "was cut"),
         (_named("a.mp4", "truncated_faststart.mp4"), {}, "was cut"),
         (_named("a.mp4", "podcast_cover.mp4"), {}, "is a sound (audio/mp4), and a video or an image"),

@@ -21,9 +21,9 @@ from airflow_provider_vidai.operators.vidio import (
 )
 from airflow_provider_vidai.sandbox.client import Control
 from tests.integration.conftest import KEY, SPEED
-from tests.support.films import film, picture
 from tests.support.raw import Peer, answer, serving
 from tests.support.task import Task
+from tests.support.videos import picture, video
 
 pytestmark = pytest.mark.usefixtures("vidio")
 
@@ -102,7 +102,7 @@ def test_a_picture_is_footage_too(reel_of: Any, tmp_path: Path, control: Control
 
 
 def test_the_order_of_footage_is_kept(reel_of: Any, control: Control, tmp_path: Path) -> None:
-    keys = [upload_of(str(film(tmp_path / f"{name}.mp4"))).run() for name in "cab"]
+    keys = [upload_of(str(video(tmp_path / f"{name}.mp4"))).run() for name in "cab"]
     reel_of(input_keys=keys).run()
     (bought,) = control.purchases("vidio")
     assert bought["request"]["input_keys"] == [key["input_key"] for key in keys]

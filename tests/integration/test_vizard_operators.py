@@ -27,9 +27,9 @@ from airflow_provider_vidai.operators.vizard import (
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.vizard import VizardProjectSensor
 from tests.integration.conftest import KEY
-from tests.support.films import talk
 from tests.support.shelf import shelf
 from tests.support.task import Task
+from tests.support.videos import talk
 
 pytestmark = pytest.mark.usefixtures("vizard")
 

@@ -1,4 +1,4 @@
-"""What Airflow does with DAG files, in all its versions."""
+"""Loading DAG files as Airflow does, in all supported versions."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def stored(dag: Any) -> Any:
 #: For tests that read a connection as a triggerer does, or one that does not exist.
 reads_without_supervisor = pytest.mark.skipif(
     version("apache-airflow-core") == "3.1.0",
-    reason="Airflow 3.1.0 asks its supervisor first: a worker and a triggerer have one, a test has none",
+    reason="Airflow 3.1.0 asks its supervisor first. A worker and a triggerer have one, a test does not.",
 )

@@ -1,4 +1,4 @@
-"""The code blocks of the README and of the documentation's pages."""
+"""The Python code blocks of the README and of the documentation's pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 class Block:
     """One block of Python.
 
-    :param page: where it is, relative to the project.
+    :param page: the page's path, relative to the project.
     """
 
     page: str
@@ -27,13 +27,13 @@ class Block:
 
     @property
     def dag_id(self) -> str | None:
-        """The DAG that the block is, if it is a whole one."""
+        """The id of the DAG that the block defines, or None if it is not a whole DAG."""
         found = re.search(r'^with DAG\(\s*dag_id="(\w+)"', self.code, re.MULTILINE)
         return found[1] if found else None
 
     @property
     def is_test(self) -> bool:
-        """Whether the block is a file for pytest."""
+        """Whether the block contains tests for pytest."""
         return re.search(r"^def test_", self.code, re.MULTILINE) is not None
 
 

@@ -1,4 +1,4 @@
-"""Servers that say exactly what a test wants said, byte by byte."""
+"""Servers whose answers a test controls byte by byte."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-#: A longer body is read and forgotten.
+#: Longer bodies are read, but not kept, so that upload tests do not fill the memory.
 KEPT = 16 << 20
 
 
 @dataclass
 class Request:
-    """One request as it arrived; header names in lower case."""
+    """One request as it arrived, with header names in lower case."""
 
     method: str
     target: str
@@ -40,7 +40,7 @@ class Peer:
         self.file = sock.makefile("rb")
         self.request: Request
         self.sent = 0
-        self.refused = False  # the client closed the connection before it had been told everything
+        self.refused = False  # whether the client hung up before the whole answer was sent
 
     def send(self, data: bytes) -> bool:
         """Send ``data``; return False when the client has hung up."""
@@ -56,10 +56,10 @@ class Peer:
         """Close with a TCP reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
-        self.file.close()  # as long as it is open, so is the socket
+        self.file.close()  # the socket stays open as long as this file does
 
 
-#: What a server does about one request; True keeps the connection for the next one.
+#: Answers one request; True keeps the connection open for the next one.
 Step = Callable[[Peer], "bool | None"]
 
 
@@ -92,7 +92,7 @@ def head(status: int = 200, *, length: int | None = None, **headers: str) -> byt
 
 
 def endless(first: bytes, piece: bytes, *, every: float = 0.0, stop: float = 20.0, **headers: str) -> Step:
-    """Answer with a body that has no end: ``first``, and then ``piece`` for ever."""
+    """Answer with a body without an end: ``first``, then ``piece`` again and again."""
 
     def step(peer: Peer) -> None:
         until = time.monotonic() + stop
@@ -109,7 +109,7 @@ def reset(peer: Peer) -> None:
 
 
 class RawServer:
-    """Takes ``steps`` in turn, one for each request; the last one is repeated."""
+    """Answers each request with the next of ``steps``, and repeats the last one."""
 
     def __init__(self, *steps: Step, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self._steps = list(steps)
@@ -125,7 +125,7 @@ class RawServer:
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # ends the thread that waits for the next connection
+            self._listener.shutdown(socket.SHUT_RDWR)  # ends the thread that waits for connections
         self._listener.close()
         for sock in self._open:
             with contextlib.suppress(OSError):
@@ -143,7 +143,7 @@ class RawServer:
     def _serve(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError), contextlib.closing(sock):
             if not self._tls and sock.recv(1, socket.MSG_PEEK) == b"\x16":
-                sock.sendall(head(400, length=0))  # a TLS handshake, where none is spoken
+                sock.sendall(head(400, length=0))  # a TLS handshake on a plain server
                 return
             if self._tls:
                 sock = self._tls.wrap_socket(sock, server_side=True)
@@ -209,6 +209,6 @@ def serving(*steps: Step, tls: ssl.SSLContext | None = None) -> Iterator[RawServ
 
 
 def closed_port() -> int:
-    """Return a port on which nobody listens."""
+    """Return a port that refuses connections."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return sock.getsockname()[1]

@@ -1,4 +1,4 @@
-"""An object store in memory that keeps uncommitted files apart, as S3 does with multipart uploads."""
+"""An object store in memory that hides uncommitted files, as S3 does with multipart uploads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Upload(io.BytesIO):
         return super().write(data)
 
     def close(self) -> None:
-        """Closing uploads the last part; nobody sees the file before the commit."""
+        """Do nothing: the file is visible only after the commit."""
 
     def commit(self) -> None:
         if self._shelf.commit_trouble:
@@ -54,11 +54,11 @@ class _Upload(io.BytesIO):
 class Shelf(AbstractFileSystem):
     """The store.
 
-    :ivar files: what can be read.
-    :ivar pending: what was begun, and neither committed nor discarded.
-    :ivar sign_at: the URL of a folder with the same names, to which signed URLs lead.
-    :ivar signed: what was signed, and for how many seconds.
-    :ivar room: how many bytes a file may have before ``trouble`` is raised.
+    :ivar files: the committed files.
+    :ivar pending: files that were opened for writing, and neither committed nor discarded.
+    :ivar sign_at: the URL of a folder with the same file names, to which signed URLs point.
+    :ivar signed: the signed paths, with their lifetimes in seconds.
+    :ivar room: the size in bytes above which writing raises ``trouble``.
     """
 
     protocol = ("s3",)
@@ -98,7 +98,7 @@ class Shelf(AbstractFileSystem):
         return [self.info(name) if detail else name for name in names]
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
-        """Write at once, as S3 does; with ``create`` it takes only the first."""
+        """Write at once, as S3 does; ``create`` fails if the file exists."""
         path = self._strip_protocol(path)
         if mode == "create" and path in self.files:
             raise FileExistsError(path)
@@ -119,7 +119,7 @@ class Shelf(AbstractFileSystem):
     def open(self, path: str, mode: str = "rb", autocommit: bool = True, **_: Any) -> Any:
         path = self._strip_protocol(path)
         if "w" in mode:
-            assert not autocommit, "a file that is written with autocommit is seen before it is whole"
+            assert not autocommit, "a file written with autocommit is visible before it is complete"
             return _Upload(self, path)
         self.info(path)
         return io.BytesIO(self.files[path])

@@ -1,4 +1,4 @@
-"""A task's surroundings: what Airflow does around an operator, as far as operators see it."""
+"""What Airflow does around an operator, as far as operators see it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_vidai._compat import TaskDeferred
 
 T = TypeVar("T")
 
-#: How much faster than life the event loop of :func:`run_fast` goes.
+#: How many times faster than real time the event loop of :func:`run_fast` runs.
 FASTER = 100
 
 
@@ -82,9 +82,9 @@ class Instance:
 
 
 class Task:
-    """One task of one run, which can be tried, retried and cleared.
+    """One task of one run, which can be run, retried and cleared.
 
-    ``make`` returns a new operator, as each try gets one.
+    ``make`` returns a new operator, because each try gets a new one.
     """
 
     def __init__(self, make: Any, *, retries: int = 2, store: bool = True) -> None:
@@ -94,7 +94,7 @@ class Task:
         self.outlet_events = OutletEventAccessors()
         self.instance = Instance(0, retries)
         self.dag_run = Run()
-        #: What goes wrong when Airflow stores the result of the next try that returns one.
+        #: Raised when Airflow stores the result of the next try that returns one.
         self.xcom_trouble: Exception | None = None
         self.deferrals: list[TaskDeferred] = []
         self.events: list[Any] = []
@@ -106,7 +106,7 @@ class Task:
         return {**context, "task_state_store": self.store} if self.store else context
 
     def begin(self) -> Any:
-        """Begin a try as it is; return what the operator returned, or raise what it raised."""
+        """Start the current try; return what the operator returned, or raise what it raised."""
         self.operator = self.instance.task = self.make()
         return self.operator.execute(self.context())
 
@@ -116,13 +116,13 @@ class Task:
         return self
 
     def clear(self) -> Task:
-        """Let a person clear the task: the only thing that makes max_tries grow."""
+        """Let a person clear the task, which is the only action that increases max_tries."""
         number = self.instance.try_number
         self.instance = Instance(number + 1, number + self.retries)
         return self
 
     def run(self) -> Any:
-        """Run a whole try, through all its deferrals; the first one when there was none yet."""
+        """Run a whole try with all its deferrals; the first try if there was none yet."""
         if not self.instance.try_number:
             self.instance = Instance(1, self.retries)
         try:
@@ -168,7 +168,7 @@ class Task:
 
 
 def rebuilt(trigger: BaseTrigger, seen: list[dict[str, Any]] | None = None) -> BaseTrigger:
-    """Return the trigger as a triggerer has it: made anew from its path and its arguments in JSON."""
+    """Return the trigger as a triggerer has it: created again from its path and its JSON arguments."""
     path, arguments = trigger.serialize()
     module, _, name = path.rpartition(".")
     if module.startswith("airflow_provider_vidai"):
@@ -193,21 +193,21 @@ class _Selector(selectors.DefaultSelector):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop whose clock runs FASTER, so that nobody sleeps for long."""
+    """An event loop whose clock runs FASTER, so that sleeps are short."""
 
     def time(self) -> float:
         return super().time() * FASTER
 
 
 class FastLoops(asyncio.DefaultEventLoopPolicy):
-    """Makes such event loops for whoever asks asyncio for one, as ``dag.test()`` does for its triggers."""
+    """Makes asyncio create such event loops, for example for ``dag.test()``, which runs triggers in one."""
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
         return _Loop(_Selector())
 
 
 def run_fast(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main``; its sleeps and timeouts take a fraction of their time."""
+    """Run ``main`` with shortened sleeps and timeouts."""
     loop = _Loop(_Selector())
     try:
         return loop.run_until_complete(main)

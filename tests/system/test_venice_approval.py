@@ -100,7 +100,7 @@ def test_a_link_that_came_with_the_purchase_is_nowhere_in_the_clear(
 
 
 def test_every_picture_of_a_folder_becomes_a_video(examples: Stack, control: Control, tmp_path: Path) -> None:
-    from tests.support.films import picture
+    from tests.support.videos import picture
 
     (tmp_path / "in").mkdir()
     for name in ("a.png", "b.jpg"):

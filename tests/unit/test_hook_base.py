@@ -390,7 +390,7 @@ def test_a_wrong_description_of_footage_is_named(connect: Any, media: Path, name
 
 
 def test_sound_under_a_videos_name_is_no_footage(connect: Any, tmp_path: Path) -> None:
-    from tests.support.films import sound
+    from tests.support.videos import sound
 
     path = sound(tmp_path / "a.wav").rename(tmp_path / "a.mp4")
     with serving(answer(body={})) as server:

@@ -11,8 +11,8 @@ import pytest
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.files.inline import Inliner, seconds_of
 from airflow_provider_vidai.jobs.media_types import type_of
-from tests.support.films import film, picture, sound
 from tests.support.shelf import shelf
+from tests.support.videos import picture, sound, video
 
 ROOM = 1_000_000
 
@@ -39,7 +39,7 @@ def test_a_picture_is_what_its_bytes_say_whatever_its_name(tmp_path: Path, name:
     ],
 )
 def test_a_video_is_what_its_bytes_say(tmp_path: Path, name: str, kind: str) -> None:
-    data = film(tmp_path / name).read_bytes()
+    data = video(tmp_path / name).read_bytes()
     assert type_of(data[:64]) == kind
     assert Inliner(ROOM)(data).startswith(f"data:{kind};base64,")
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_inlined_is_an_input_error(value: str | bytes) -> None:
 
 
 def test_the_length_of_a_file_is_read_however_it_is_given(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mp4", seconds=2)
+    path = video(tmp_path / "a.mp4", seconds=2)
     data = path.read_bytes()
     for value in (str(path), data, Inliner(ROOM)(data)):
         assert seconds_of(value) == pytest.approx(2, abs=0.1)

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_vidai.files.probe import Media, probe
 from airflow_provider_vidai.jobs.media_types import HEAD, can_be, suffix_of
-from tests.support.films import film, picture, sound
+from tests.support.videos import picture, sound, video
 
 
 def read(path: Path) -> Media:
@@ -31,7 +31,7 @@ def test_size_length_and_rate_of_a_real_video_are_read(media: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
 def test_videos_of_every_container_are_read(tmp_path: Path, suffix: str) -> None:
-    found = read(film(tmp_path / f"a{suffix}", seconds=2, size=(64, 48), fps=10))
+    found = read(video(tmp_path / f"a{suffix}", seconds=2, size=(64, 48), fps=10))
     assert (found.width, found.height) == (64, 48)
     assert found.duration == pytest.approx(2, abs=0.15)
     assert found.fps == pytest.approx(10)
@@ -73,7 +73,7 @@ def test_a_video_cut_short_is_a_value_error(media: Path) -> None:
 
 
 def test_a_tag_in_another_encoding_does_not_hide_a_video(tmp_path: Path) -> None:
-    content = film(tmp_path / "a.mp4", title="MARKED").read_bytes()
+    content = video(tmp_path / "a.mp4", title="MARKED").read_bytes()
     assert b"MARKED" in content
     assert probe(io.BytesIO(content.replace(b"MARKED", b"\xff\xe9\xfe\xc3\x28\xfb"))).width == 64
 
@@ -102,7 +102,7 @@ def test_a_playlist_posing_as_a_video_makes_no_connection() -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
 def test_videos_are_recognized_and_get_the_extension_of_their_container(tmp_path: Path, suffix: str) -> None:
-    head = film(tmp_path / f"a{suffix}").read_bytes()[:HEAD]
+    head = video(tmp_path / f"a{suffix}").read_bytes()[:HEAD]
     assert can_be("video", head)
     assert not can_be("image", head)
     assert suffix_of("video", head) == suffix

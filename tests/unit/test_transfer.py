@@ -21,9 +21,9 @@ from airflow_provider_vidai.files.storage import source
 from airflow_provider_vidai.files.upload import upload
 from airflow_provider_vidai.jobs.calls import Fetch, Put
 from airflow_provider_vidai.net.account import Account
-from tests.support.films import film
 from tests.support.raw import Peer, RawServer, Request, Step, answer, head, reset, serving
 from tests.support.shelf import shelf
+from tests.support.videos import video
 
 KEY = "key-4f9d1c"
 SIGNATURE = "signature-77aa"
@@ -846,7 +846,7 @@ def test_no_signed_url_is_logged_even_at_debug(
     folder: tuple, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    clip = film(tmp_path / "clip.mp4")
+    clip = video(tmp_path / "clip.mp4")
     with serving(answer(503), serve(stop_at=2 * MEBIBYTE + 5), serve()) as server:
         download(account(), Vendor(server), f"{folder[0]}/a.mp4", "video")
     with serving(answer(503), answer(200)) as server:

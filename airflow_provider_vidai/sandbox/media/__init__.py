@@ -1,1 +1,1 @@
-"""The media work: footage is measured, the best of it chosen, cut, cropped, mixed and encoded."""
+"""The media work: measure footage, choose its best parts, then cut, crop, mix and encode them."""

@@ -1,4 +1,4 @@
-"""Choosing the best segments of footage: those with the highest score that add up to the asked-for length."""
+"""Choosing the segments of footage with the highest total score for the requested length."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,12 @@ import numpy.typing as npt
 
 from airflow_provider_vidai.sandbox.media.measure import Floats
 
-#: A further segment must bring as much as this many seconds of the best footage: few and long are better.
+#: Each segment costs as much as this many seconds of the best footage, which favours few, long segments.
 SEGMENT_PRICE = 0.3
+#: Scores are averaged over this many seconds.
 SMOOTHING = 1.0
-#: What used footage is worth to the next candidate.
-WORN = 0.4
+#: The next candidate scores footage that was already used at this fraction.
+REUSED = 0.4
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def scores(motion: Floats, sound: Floats, step: float, motion_weight: float, sou
 
 
 def _level(values: Floats, step: float) -> Floats:
-    """Smooth and scale to 0…1; a single jump (a cut, a bang) must not beat steady action."""
+    """Smooth and scale to 0…1, so that a single jump (a cut, a bang) does not beat steady action."""
     if not values.any():
         return values
     tamed = np.minimum(values, np.percentile(values, 95) or values.max())
@@ -39,14 +40,17 @@ def _level(values: Floats, step: float) -> Floats:
 
 
 def choose(score: Floats, firsts: npt.NDArray[np.bool_], want: int, step: float) -> npt.NDArray[np.bool_]:
-    """Mark the ``want`` steps that together are worth most, less a price for each segment.
+    """Mark the ``want`` steps with the highest total score, minus a price for each segment.
+
+    This is dynamic programming over the steps: per number of steps used so far, it keeps the best total with
+    the current step used (``within``) and unused (``out``).
 
     :param firsts: which steps are the first of their source.
     """
     price = SEGMENT_PRICE / step
-    out = np.full(want + 1, -np.inf)  # best worth by number of steps used, when the last step is not used
+    out = np.full(want + 1, -np.inf)  # best total by number of steps used, if the last step is unused
     out[0] = 0.0
-    within = np.full(want + 1, -np.inf)  # and when it is
+    within = np.full(want + 1, -np.inf)  # and if it is used
     ended = np.zeros((len(score), want + 1), dtype=bool)
     went_on = np.zeros((len(score), want + 1), dtype=bool)
     for index, worth in enumerate(score):
@@ -74,7 +78,7 @@ def _walk_back(
 
 
 def spans(used: npt.NDArray[np.bool_], sources: npt.NDArray[np.int_], step: float) -> list[Span]:
-    """Join used steps to spans, in order."""
+    """Join consecutive used steps to spans, in order."""
     found: list[Span] = []
     first_of = {int(source): int(np.argmax(sources == source)) for source in np.unique(sources)}
     for index in np.flatnonzero(used):
@@ -89,7 +93,7 @@ def spans(used: npt.NDArray[np.bool_], sources: npt.NDArray[np.int_], step: floa
 
 
 def trimmed(found: list[Span], length: float) -> list[Span]:
-    """Cut what goes beyond ``length`` off the end."""
+    """Drop everything beyond ``length`` seconds."""
     kept: list[Span] = []
     for span in found:
         rest = length - sum(one.end - one.start for one in kept)

@@ -1,4 +1,4 @@
-"""Films made to order: from words, from pictures, from films; and films made larger."""
+"""Videos made from text, pictures or videos; and enlarged videos."""
 
 import colorsys
 import hashlib
@@ -15,23 +15,24 @@ from av.video.frame import VideoFrame
 
 from airflow_provider_vidai.sandbox.media import sound
 from airflow_provider_vidai.sandbox.media.encode import encode
-from airflow_provider_vidai.sandbox.media.lettering import Mask, lettered
+from airflow_provider_vidai.sandbox.media.lettering import lettered
 from airflow_provider_vidai.sandbox.media.music import RATE, STYLES, Samples
 from airflow_provider_vidai.sandbox.media.picture import Fitter, steady
 from airflow_provider_vidai.sandbox.media.source import MediaError, Source, Stopped, opened, probe
 
 FPS = Fraction(24)
-#: How many times smaller the moving colours are computed than they are shown.
+#: The moving colours are computed at a resolution this many times lower, and scaled up.
 COARSE = 16
-#: How far a picture is zoomed into until its time is over, and the film's last part in which it fades.
+#: How far a picture is zoomed in by its end, and the last part of its time in which it fades into the next.
 ZOOM, FADE = 0.15, 0.25
+#: The brightest that a letter's shadow may be, before it is halved.
 SHADOW = 110
 Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Still:
-    """A picture, and from where in the film on it is shown, 0 to 1."""
+    """A picture, and the part of the video at which it first appears, 0 to 1."""
 
     path: Path
     at: float
@@ -39,13 +40,13 @@ class Still:
 
 @dataclass(frozen=True)
 class Clip:
-    """A film that is asked for.
+    """The requested video.
 
     :param size: width and height; None follows the first still, or is 16:9.
-    :param short_side: of the film if ``size`` is None.
-    :param text: what it is about: drawn on it if nothing else is shown, and decides how it looks and sounds.
-    :param films: shown one after another, if there are no stills.
-    :param soundtrack: a file whose sound it has.
+    :param short_side: the video's short side if ``size`` is None.
+    :param text: drawn on the video if nothing else is shown; its colours and music are derived from it.
+    :param videos: shown one after another, if there are no stills.
+    :param soundtrack: a file whose sound is used.
     """
 
     seconds: float
@@ -54,12 +55,12 @@ class Clip:
     size: tuple[int, int] | None = None
     audio: bool = True
     stills: Sequence[Still] = field(default=())
-    films: Sequence[Path] = field(default=())
+    videos: Sequence[Path] = field(default=())
     soundtrack: Path | None = None
 
 
 def even(number: float) -> int:
-    """Return the nearest size that a film can have."""
+    """Return the nearest even size, as H.264 requires."""
     return max(16, round(number / 2) * 2)
 
 
@@ -70,17 +71,17 @@ def sized(short_side: int, aspect: float) -> tuple[int, int]:
 
 
 def generate(clip: Clip, path: Path, stop: Event) -> None:
-    """Make a film.
+    """Make a video.
 
-    :raises MediaError: if a file that is to be shown or heard cannot be read.
+    :raises MediaError: if a file that it uses cannot be read.
     """
-    shown = [probe(still.path) for still in clip.stills] or [probe(film) for film in clip.films]
+    shown = [probe(still.path) for still in clip.stills] or [probe(video) for video in clip.videos]
     aspect = shown[0].width / shown[0].height if shown else 16 / 9
     size = clip.size or sized(clip.short_side, min(max(aspect, 0.25), 4.0))
     frames = max(1, round(clip.seconds * FPS))
     if clip.stills:
         pictures = _panned(clip.stills, shown, frames, size, stop)
-    elif clip.films:
+    elif clip.videos:
         pictures = _played(shown, frames, size, stop)
     else:
         pictures = _painted(clip.text, frames, size, stop)
@@ -88,22 +89,22 @@ def generate(clip: Clip, path: Path, stop: Event) -> None:
 
 
 def painting(text: str, size: tuple[int, int], source: Path | None, stop: Event) -> VideoFrame:
-    """Return a picture with the text on it: colours, or another picture.
+    """Return the text on colours, or on another picture.
 
-    :raises MediaError: if that cannot be read.
+    :raises MediaError: if that picture cannot be read.
     """
     if source is None:
         return next(_painted(text, 1, size, stop))
     shown = probe(source)
     planes = next(steady(shown, 0.0, 1, FPS, Fitter(shown, *size), stop)).to_ndarray()
-    planes[: size[1]] //= 2  # so that words can be read on whatever is shown
-    return _written(VideoFrame.from_ndarray(planes, format="yuv420p"), lettered(text, *size))
+    planes[: size[1]] //= 2  # darker, so that the text is readable on any picture
+    return _Letters(text, size).drawn_on(VideoFrame.from_ndarray(planes, format="yuv420p"))
 
 
 def _painted(text: str, frames: int, size: tuple[int, int], stop: Event) -> Iterator[VideoFrame]:
     """Yield moving colours with the text on them."""
     width, height = size
-    letters = lettered(text, width, height)
+    letters = _Letters(text, size)
     seed = hashlib.sha256(text.encode()).digest()
     colours = [np.array(colorsys.hsv_to_rgb(seed[n] / 255, 0.75, 0.85 - 0.2 * n)) * 255 for n in range(3)]
     y, x = np.mgrid[0 : 1 : 1j * max(2, height // COARSE), 0 : 1 : 1j * max(2, width // COARSE)]
@@ -115,28 +116,36 @@ def _painted(text: str, frames: int, size: tuple[int, int], stop: Event) -> Iter
         two = 0.5 + 0.5 * np.sin(4 * y - 2 * x + 0.7 * time + seed[4])[..., None]
         mixed = (colours[0] * one + colours[1] * (1 - one)) * (1 - 0.6 * two) + colours[2] * 0.6 * two
         coarse = VideoFrame.from_ndarray(mixed.astype(np.uint8), format="rgb24")
-        yield _written(coarse.reformat(width, height, "yuv420p", interpolation="BILINEAR"), letters)
+        yield letters.drawn_on(coarse.reformat(width, height, "yuv420p", interpolation="BILINEAR"))
 
 
-def _written(frame: VideoFrame, letters: Mask) -> VideoFrame:
-    """Draw white letters with a shadow."""
-    planes = frame.to_ndarray()
-    height, width = letters.shape
-    drop = max(1, min(width, height) // 220)
-    shade = np.zeros_like(letters)
-    shade[drop:, drop:] = letters[:-drop, :-drop]
-    light = planes[:height, :width]
-    light[shade] = np.minimum(light[shade], SHADOW) // 2
-    light[letters] = 235
-    for plane in np.split(planes[height:].reshape(2, height // 2, width // 2), 2):
-        plane[0][letters[::2, ::2]] = 128
-    return VideoFrame.from_ndarray(planes, format="yuv420p")
+class _Letters:
+    """The text's white letters with their shadow, found once and drawn on each picture."""
+
+    def __init__(self, text: str, size: tuple[int, int]) -> None:
+        self._width, self._height = size
+        letters = lettered(text, *size)
+        drop = max(1, min(size) // 220)
+        shade = np.zeros_like(letters)
+        shade[drop:, drop:] = letters[:-drop, :-drop]
+        self._letters, self._shade = np.flatnonzero(letters), np.flatnonzero(shade)
+        self._colour = np.flatnonzero(letters[::2, ::2])
+
+    def drawn_on(self, frame: VideoFrame) -> VideoFrame:
+        """Return the picture with the letters on it."""
+        planes = frame.to_ndarray()
+        light = planes[: self._height].reshape(-1)
+        light[self._shade] = np.minimum(light[self._shade], SHADOW) // 2
+        light[self._letters] = 235
+        for plane in planes[self._height :].reshape(2, -1):
+            plane[self._colour] = 128
+        return VideoFrame.from_ndarray(planes, format="yuv420p")
 
 
 def _panned(
     stills: Sequence[Still], sources: Sequence[Source], frames: int, size: tuple[int, int], stop: Event
 ) -> Iterator[VideoFrame]:
-    """Yield pictures that are slowly zoomed into, each fading into the next; the last one ends as it is."""
+    """Yield slowly zoomed pictures, each fading into the next; the last still at 1.0 is not zoomed."""
     pictures = [_picture(source, size, stop) for source in sources]
     for number in range(frames):
         if stop.is_set():
@@ -146,11 +155,11 @@ def _panned(
         begin = min(stills[here].at, at)
         end = stills[here + 1].at if here + 1 < len(stills) else 1.0
         part = (at - begin) / (end - begin) if end > begin else 0.0
-        seen = _zoomed(pictures[here], part)
+        view = _zoomed(pictures[here], part)
         if here + 1 < len(stills) and part > 1 - FADE:
             weight = (part - (1 - FADE)) / FADE
-            seen = (seen * (1 - weight) + pictures[here + 1] * weight).astype(np.uint8)
-        yield VideoFrame.from_ndarray(seen, format="rgb24").reformat(format="yuv420p")
+            view = (view * (1 - weight) + pictures[here + 1] * weight).astype(np.uint8)
+        yield VideoFrame.from_ndarray(view, format="rgb24").reformat(format="yuv420p")
 
 
 def _picture(source: Source, size: tuple[int, int], stop: Event) -> Picture:
@@ -159,7 +168,7 @@ def _picture(source: Source, size: tuple[int, int], stop: Event) -> Picture:
 
 
 def _zoomed(picture: Picture, part: float) -> Picture:
-    """Return the picture, ``part`` of the way zoomed in and moved."""
+    """Return the picture zoomed in and moved, ``part`` of the way."""
     height, width = picture.shape[:2]
     keep = 1 - ZOOM * part
     if keep == 1:
@@ -173,7 +182,7 @@ def _zoomed(picture: Picture, part: float) -> Picture:
 def _played(
     sources: Sequence[Source], frames: int, size: tuple[int, int], stop: Event
 ) -> Iterator[VideoFrame]:
-    """Yield films one after another, each with the same share of the time."""
+    """Yield videos one after another, each with an equal share of the time."""
     done = 0
     for number, source in enumerate(sources):
         share = frames * (number + 1) // len(sources) - done
@@ -186,14 +195,14 @@ def _sound(clip: Clip, frames: int, stop: Event) -> Iterator[Samples] | None:
         return None
     samples = round(frames / FPS * RATE)
     if clip.soundtrack:
-        return sound.faded(sound.own(_heard(clip.soundtrack), 0.0, samples, stop), samples)
+        return sound.faded(sound.own(_sound_source(clip.soundtrack), 0.0, samples, stop), samples)
     silence = sound.own(Source(Path(), True, 0, 0, None, 0.0, False), 0.0, samples, stop)
     style = list(STYLES)[hashlib.sha256(clip.text.encode()).digest()[5] % len(STYLES)]
     return sound.faded(sound.mixed(silence, sound.Mix(music=0.9, style=style)), samples)
 
 
-def _heard(path: Path) -> Source:
-    """Return a file that needs to have no picture."""
+def _sound_source(path: Path) -> Source:
+    """Return a file that is used for its sound only."""
     with opened(path) as container:
         if not container.streams.audio:
             raise MediaError(f"{path.name} has no sound")
@@ -201,20 +210,20 @@ def _heard(path: Path) -> Source:
 
 
 def seconds(path: Path) -> float:
-    """Return how long a film is.
+    """Return the length of a video.
 
-    :raises MediaError: if that cannot be told.
+    :raises MediaError: if it does not state one.
     """
     with opened(path) as container:
         if not container.streams.video or not container.duration:
-            raise MediaError(f"{path.name} is no film")
+            raise MediaError(f"{path.name} is not a video")
         return container.duration / av.time_base
 
 
 def enlarge(path: Path, factor: float, to: Path, stop: Event, fps: float | None = None) -> None:
-    """Make a film larger; it stays as long as it is, and sounds as it did.
+    """Make a video larger; its length and sound stay the same.
 
-    :param fps: how many pictures per second it is to have, if not as many as it has.
+    :param fps: pictures per second; None keeps the source's.
     :raises MediaError: if it cannot be read.
     """
     source, length = probe(path), seconds(path)
@@ -228,12 +237,12 @@ def enlarge(path: Path, factor: float, to: Path, stop: Event, fps: float | None 
 
 
 def pad(path: Path, size: int) -> None:
-    """Fill an MP4 up to a size with a box that players skip; the disk keeps no more than before."""
+    """Pad an MP4 to a size with a box that players skip; the file is sparse, so the disk use stays."""
     room = size - path.stat().st_size
     if room < 16:
         return
     with path.open("r+b") as file:
         file.seek(0, 2)
-        # A length of 1 says that the real one follows, in 64 bits.
+        # In an MP4, a box length of 1 means that the real one follows in 64 bits.
         file.write((1).to_bytes(4, "big") + b"free" + room.to_bytes(8, "big"))
         file.truncate(size)

@@ -1,4 +1,4 @@
-"""Letters for pictures: capitals, digits and the commonest signs, five dots wide and seven high."""
+"""Letters for pictures: capitals, digits and common signs, five dots wide and seven high."""
 
 import textwrap
 import unicodedata
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 CELL_WIDTH, CELL_HEIGHT = 6, 9
-#: Each letter's columns from left to right, the lowest bit on top.
+#: Each letter's five columns from left to right, as hex bytes; the lowest bit is the top dot.
 GLYPHS = {
     " ": "0000000000",
     "!": "00005f0000",
@@ -69,7 +69,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 def lettered(text: str, width: int, height: int) -> Mask:
-    """Return where the picture carries the text: in its middle, wrapped, cut if there is too much of it."""
+    """Return which pixels show the text: centred, wrapped, and cut if it is too long."""
     picture = np.zeros((height, width), dtype=np.bool_)
     plain = "".join(c for c in unicodedata.normalize("NFKD", text.upper()) if not unicodedata.combining(c))
     dot = max(1, min(width, height) // 110)

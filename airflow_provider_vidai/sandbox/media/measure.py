@@ -1,4 +1,4 @@
-"""Measuring footage: where it moves, and where it sounds."""
+"""Measuring footage: its motion and its sound over time."""
 
 from dataclasses import dataclass
 from threading import Event
@@ -18,9 +18,9 @@ SOUND_RATE = 8000
 
 @dataclass(frozen=True)
 class Activity:
-    """How much happens in each ``step`` seconds of footage.
+    """The activity in each ``step`` seconds of footage.
 
-    :param motion: mean change of brightness from one look to the next, 0 to 255.
+    :param motion: mean change of brightness from one sample to the next, 0 to 255.
     :param sound: root mean square of the samples, 0 to 1.
     """
 
@@ -31,12 +31,12 @@ class Activity:
 
 
 def measure(source: Source, step: float, stop: Event) -> Activity:
-    """Decode all of a film once, and measure it."""
-    watch, ear, end = _Watch(step), _Ear(step), 0.0
+    """Decode a whole video once, and measure it."""
+    motion, sound, end = _MotionMeter(step), _SoundMeter(step), 0.0
     with opened(source.path) as container:
         video = container.streams.video[0]
         video.thread_type = "AUTO"
-        # Half the work of decoding can be left out when only coarse motion is looked for.
+        # Coarse motion is enough, and skipping the frames that no other refers to saves half of the decoding.
         video.codec_context.skip_frame = "NONREF"
         audio = container.streams.audio[:1]
         for packet in container.demux(video, *audio):
@@ -47,29 +47,29 @@ def measure(source: Source, step: float, stop: Event) -> Activity:
                 end = max(end, shown)
             for frame in packet.decode():
                 if isinstance(frame, VideoFrame):
-                    watch.look(frame, source.origin)
+                    motion.add(frame, source.origin)
                 elif isinstance(frame, AudioFrame):
-                    ear.listen(frame, source.origin)
+                    sound.add(frame, source.origin)
     bins = int(end / step + 1e-6)
-    return Activity(end, step, _fit(watch.motion, bins), _fit(ear.energy(), bins))
+    return Activity(end, step, _fit(motion.motion, bins), _fit(sound.energy(), bins))
 
 
 def _fit(values: list[float], length: int) -> Floats:
     return np.asarray((values + [0.0] * length)[:length], dtype=np.float64)
 
 
-class _Watch:
-    """Compares one picture per step with the one before."""
+class _MotionMeter:
+    """Compares one picture per step with the previous one."""
 
     def __init__(self, step: float) -> None:
         self._step = step
         self._before: npt.NDArray[np.int16] | None = None
         self.motion: list[float] = []
 
-    def look(self, frame: VideoFrame, origin: float) -> None:
+    def add(self, frame: VideoFrame, origin: float) -> None:
         time = (frame.time or 0.0) - origin
-        looks = len(self.motion) + (self._before is not None)
-        if time < looks * self._step - 1e-6:
+        samples_so_far = len(self.motion) + (self._before is not None)
+        if time < samples_so_far * self._step - 1e-6:
             return
         small = frame.reformat(*SMALL, format="gray", interpolation="FAST_BILINEAR")
         seen = small.to_ndarray().astype(np.int16)
@@ -80,8 +80,8 @@ class _Watch:
         self._before = seen
 
 
-class _Ear:
-    """Sums up the sound's energy per step."""
+class _SoundMeter:
+    """Sums the sound's energy per step."""
 
     def __init__(self, step: float) -> None:
         self._bin = max(1, round(step * SOUND_RATE))
@@ -89,7 +89,7 @@ class _Ear:
         self._squares: list[float] = []
         self._counts: list[int] = []
 
-    def listen(self, frame: AudioFrame, origin: float) -> None:
+    def add(self, frame: AudioFrame, origin: float) -> None:
         time = (frame.time or 0.0) - origin
         index = max(0, int(time * SOUND_RATE)) // self._bin
         for piece in self._resampler.resample(frame):

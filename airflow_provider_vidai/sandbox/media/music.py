@@ -1,4 +1,4 @@
-"""Music beds: short loops, synthesised, one style per category."""
+"""Background music: short synthesised loops, one style per category."""
 
 import functools
 import io
@@ -18,11 +18,11 @@ MAJOR, MINOR = (0, 4, 7), (0, 3, 7)
 
 @dataclass(frozen=True)
 class Style:
-    """How a category sounds.
+    """The sound of a category.
 
-    :param track: the loop's name.
+    :param track: the loop's file name.
     :param root: its key's frequency in Hz.
-    :param chords: four, each as semitones above the root, and its three notes.
+    :param chords: four, each as semitones above the root and its three notes.
     :param brightness: 0 (pure tones) to 1 (buzzing).
     :param drums: 0 to 1.
     :param arpeggio: notes per beat.
@@ -92,7 +92,7 @@ def _add(mix: npt.NDArray[np.float64], at: int, sound: npt.NDArray[np.float64], 
 
 
 def _tone(style: Style, semitones: int, length: int, fade: float) -> npt.NDArray[np.float64]:
-    """Return a note with overtones that rises at once and fades by ``fade`` of its level."""
+    """Return a note with overtones that starts at full level and fades by ``fade`` of it."""
     phase = np.arange(length) * (2 * np.pi * style.root * 2 ** (semitones / 12) / RATE)
     wave_form = sum(np.sin(phase * n) * style.brightness ** (n - 1) / n for n in range(1, 6))
     shape = 1 - fade * np.linspace(0, 1, length)

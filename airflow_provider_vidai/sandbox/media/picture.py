@@ -21,19 +21,19 @@ TURNS = {
 
 
 class Fitter:
-    """Turns pictures upright, crops them around their middle and scales them: nothing is squashed."""
+    """Turns pictures upright, crops them around their middle and scales them without distortion."""
 
     def __init__(self, source: Source, width: int, height: int) -> None:
         self._source = source
         self._size = (width, height)
         self._graph: Graph | None = None
-        self._looks: tuple[object, ...] | None = None
+        self._format: tuple[object, ...] | None = None
 
     def fit(self, frame: VideoFrame) -> VideoFrame:
         """Return the picture in its new size, in yuv420p."""
-        looks = (frame.width, frame.height, frame.format.name, frame.rotation)
-        if self._graph is None or looks != self._looks:
-            self._graph, self._looks = self._build(frame), looks
+        format_now = (frame.width, frame.height, frame.format.name, frame.rotation)
+        if self._graph is None or format_now != self._format:
+            self._graph, self._format = self._build(frame), format_now
         self._graph.push(frame)
         fitted = self._graph.pull()
         assert isinstance(fitted, VideoFrame)
@@ -45,7 +45,7 @@ class Fitter:
         across, down = (
             (frame.height, frame.width) if abs(frame.rotation) == 90 else (frame.width, frame.height)
         )
-        # How many stored pixels one shown pixel is, each way.
+        # Stored pixels per displayed pixel, in each direction.
         stretch_x, stretch_y = across / self._source.width, down / self._source.height
         shown = min(self._source.width / width, self._source.height / height)
         crop_w, crop_h = (
@@ -75,13 +75,13 @@ class Fitter:
 def steady(
     source: Source, start: float, frames: int, fps: Fraction, fitter: Fitter, stop: Event
 ) -> Iterator[VideoFrame]:
-    """Yield exactly ``frames`` fitted pictures: what the source shows at ``start``, a frame later, and so on.
+    """Yield exactly ``frames`` fitted pictures, one per output frame, from ``start`` on.
 
-    :raises MediaError: if the source shows nothing there.
+    :raises MediaError: if the source has no picture there.
     """
     given, current, shown = 0, None, None
     for time, frame in pictures(source, start, stop):
-        # What is due before this one comes, the one before it shows.
+        # Output frames that are due before this picture show the previous one.
         while current is not None and given < frames and start + given / float(fps) < time - 1e-4:
             shown = shown or fitter.fit(current)
             yield shown
@@ -90,21 +90,21 @@ def steady(
             return
         current, shown = frame, None
     if current is None:
-        raise MediaError(f"{source.path.name} shows nothing at {start:.2f} s")
+        raise MediaError(f"{source.path.name} has no picture at {start:.2f} s")
     shown = shown or fitter.fit(current)
     for _ in range(given, frames):
         yield shown
 
 
 def last(source: Source, after: float, stop: Event) -> VideoFrame:
-    """Return the picture with which a film ends.
+    """Return a video's last picture.
 
-    :param after: seconds that are surely not its end.
-    :raises MediaError: if it shows nothing after them.
+    :param after: a time in seconds that is certainly before its end.
+    :raises MediaError: if it has no picture after that time.
     """
     found = deque(pictures(source, after, stop), maxlen=1)
     if not found:
-        raise MediaError(f"{source.path.name} shows nothing at its end")
+        raise MediaError(f"{source.path.name} has no picture at its end")
     return found[0][1]
 
 

@@ -19,7 +19,7 @@ from airflow_provider_vidai.sandbox.media.picture import Fitter, jpeg, steady
 from airflow_provider_vidai.sandbox.media.sound import Mix
 from airflow_provider_vidai.sandbox.media.source import Source, probe
 
-__all__ = ["SHAPES", "Mix", "Plan", "Segment", "Taste", "Wish", "plan", "render", "thumbnail"]
+__all__ = ["SHAPES", "Mix", "Plan", "ReelRequest", "Segment", "Weights", "plan", "render", "thumbnail"]
 
 SHAPES = {"landscape": Fraction(16, 9), "portrait": Fraction(9, 16), "square": Fraction(1)}
 SHORT_SIDE = 720
@@ -27,21 +27,21 @@ THUMBNAIL_SIDE = 360
 CANDIDATES = 3
 STILL_SECONDS = 3.0
 STILL_FPS = Fraction(30)
-#: Long footage is looked at in coarser steps, so that choosing stays quick.
+#: Longer footage is divided into coarser steps, so that choosing stays fast.
 MAX_STEPS = 4000
 
 
 @dataclass(frozen=True)
-class Taste:
-    """How much motion and sound count."""
+class Weights:
+    """The weights of motion and sound."""
 
     motion: float
     sound: float
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What reel is asked for.
+class ReelRequest:
+    """The requested reel.
 
     :param length: in seconds.
     :param shape: a key of :data:`SHAPES`.
@@ -50,13 +50,13 @@ class Wish:
 
     length: float
     shape: str
-    taste: Taste
+    weights: Weights
     rate: float = 5.0
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of a reel: ``frames`` of it show ``source`` from ``start`` seconds on."""
+    """A part of a reel: ``frames`` frames that show ``source`` from ``start`` seconds on."""
 
     source: int
     start: float
@@ -78,63 +78,65 @@ class Plan:
         return float(sum(segment.frames for segment in self.candidates[index]) / self.fps)
 
 
-def plan(paths: Sequence[Path], wish: Wish, stop: Event) -> Plan:
-    """Measure all footage and choose what goes into the reel.
+def plan(paths: Sequence[Path], request: ReelRequest, stop: Event) -> Plan:
+    """Measure all footage, and choose the segments of the reel.
 
     :raises MediaError: if a file cannot be read.
     """
     sources = tuple(probe(path) for path in paths)
-    step = 1 / wish.rate
+    step = 1 / request.rate
     activities = {
         number: measure(source, step, stop) for number, source in enumerate(sources) if not source.still
     }
-    found = _candidates(sources, activities, wish)
+    found = _candidates(sources, activities, request)
     fps = next((source.fps for source in sources if source.fps), STILL_FPS)
-    width, height = _size(sources, SHAPES[wish.shape])
+    width, height = _size(sources, SHAPES[request.shape])
     return Plan(sources, fps, width, height, tuple(_in_frames(spans, fps) for spans in found))
 
 
 def _size(sources: Sequence[Source], shape: Fraction) -> tuple[int, int]:
-    """Return the reel's size: 720 on its short side, or what the best source has if that is less."""
+    """Return the reel's size: a short side of 720 pixels, or the best source's if that is smaller."""
     short = min(SHORT_SIDE, max(min(source.width, source.height) for source in sources))
     width, height = (short * shape, short) if shape >= 1 else (short, short / shape)
     return max(2, int(width) // 2 * 2), max(2, int(height) // 2 * 2)
 
 
-def _candidates(sources: Sequence[Source], activities: dict[int, Activity], wish: Wish) -> list[list[Span]]:
-    """Return up to three different selections; stills are in all of them."""
+def _candidates(
+    sources: Sequence[Source], activities: dict[int, Activity], request: ReelRequest
+) -> list[list[Span]]:
+    """Return up to three different selections; each contains all stills."""
     stills = [number for number, source in enumerate(sources) if source.still]
     footage = sum(activity.duration for activity in activities.values())
-    room = wish.length / 2 if activities else wish.length
+    room = request.length / 2 if activities else request.length
     still = min(STILL_SECONDS, room / len(stills)) if stills else 0.0
-    rest = wish.length - still * len(stills)
+    rest = request.length - still * len(stills)
     shown = [Span(number, 0.0, still) for number in stills]
     whole = [Span(number, 0.0, activity.duration) for number, activity in activities.items()]
     if rest >= footage:
         return [_ordered([*shown, *whole])]
-    films = _best(activities, rest, wish.taste) or [choose.trimmed(whole, rest)]
-    return [_ordered([*shown, *spans]) for spans in films]
+    selections = _best(activities, rest, request.weights) or [choose.trimmed(whole, rest)]
+    return [_ordered([*shown, *spans]) for spans in selections]
 
 
 def _ordered(spans: list[Span]) -> list[Span]:
     return sorted(spans, key=lambda span: (span.source, span.start))
 
 
-def _best(activities: dict[int, Activity], length: float, taste: Taste) -> list[list[Span]]:
-    """Return different selections of ``length`` seconds, best first; none if the steps don't suffice."""
+def _best(activities: dict[int, Activity], length: float, weights: Weights) -> list[list[Span]]:
+    """Return different selections of ``length`` seconds, best first; none if there are too few steps."""
     step, motion, sounds, sources = _timeline(activities, length)
     want = int(np.ceil(length / step - 1e-6))
     if want > len(sources):
         return []
     firsts = np.diff(sources, prepend=-1) != 0
-    score = choose.scores(motion, sounds, step, taste.motion, taste.sound)
+    score = choose.scores(motion, sounds, step, weights.motion, weights.sound)
     found: list[list[Span]] = []
     for _ in range(CANDIDATES):
         used = choose.choose(score, firsts, want, step)
         spans = choose.trimmed(choose.spans(used, sources, step), length)
         if spans not in found:
             found.append(spans)
-        score = np.where(used, score * choose.WORN, score)
+        score = np.where(used, score * choose.REUSED, score)
     return found
 
 
@@ -157,7 +159,7 @@ def _timeline(
 
 
 def _in_frames(spans: list[Span], fps: Fraction) -> tuple[Segment, ...]:
-    """Cut at frames, so that rounding never adds up."""
+    """Cut at whole frames, so that rounding errors do not add up."""
     segments: list[Segment] = []
     done, length = 0, 0.0
     for span in spans:

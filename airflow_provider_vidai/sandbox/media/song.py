@@ -1,4 +1,4 @@
-"""Songs: composed, read, taken apart, and written as MP3 or WAV."""
+"""Songs: composing, reading, separating, and writing as MP3 or WAV."""
 
 import hashlib
 import itertools
@@ -18,14 +18,14 @@ from airflow_provider_vidai.sandbox.media.source import MediaError, Source, open
 
 BLOCK = 1152 * 8
 CODECS = {".mp3": ("libmp3lame", "fltp"), ".wav": ("pcm_s16le", "s16")}
-#: Where voices are, in Hz.
+#: The frequencies of voices, in Hz.
 VOICE = (180.0, 4000.0)
-#: A part that is quieter than this has nothing in it.
+#: A part that is quieter than this counts as empty.
 SILENCE = 1e-4
 
 
 def composed(text: str, seconds: float, voice: bool) -> Samples:
-    """Return music that the text decides on, with somebody humming a tune if there is to be a voice."""
+    """Return music that is derived from the text, with a hummed tune if a voice is wanted."""
     seed = hashlib.sha256(text.encode()).digest()
     bed = music.bed(list(STYLES)[seed[0] % len(STYLES)])
     count = max(1, round(seconds * RATE))
@@ -36,7 +36,7 @@ def composed(text: str, seconds: float, voice: bool) -> Samples:
 
 
 def _humming(seed: bytes, count: int) -> Samples:
-    """Return a voice in the middle: a note every half second, with vibrato and two overtones."""
+    """Return a centred voice: a note every half second, with vibrato and two overtones."""
     time = np.arange(count) / RATE
     scale = np.array([0, 2, 4, 7, 9, 12])
     steps = scale[np.frombuffer(seed, dtype=np.uint8)[(time * 2).astype(int) % len(seed)] % len(scale)]
@@ -56,7 +56,7 @@ def _faded(song: npt.NDArray[np.floating]) -> Samples:
 
 
 def read(path: Path, stop: Event) -> Samples:
-    """Return all of a file's sound.
+    """Return the whole sound of a file.
 
     :raises MediaError: if it has none.
     """
@@ -66,7 +66,7 @@ def read(path: Path, stop: Event) -> Samples:
         length = (container.duration or 0) / av.time_base
         source = Source(path, False, 0, 0, None, (container.start_time or 0) / av.time_base, True)
     if length <= 0:
-        raise MediaError(f"{path.name} does not tell how long it is")
+        raise MediaError(f"{path.name} does not state its length")
     return np.concatenate(list(sound.own(source, 0.0, round(length * RATE), stop)), axis=1)
 
 
@@ -76,7 +76,7 @@ def seconds(song: Samples) -> float:
 
 
 def mixed(one: Samples, other: Samples) -> Samples:
-    """Return two songs at once, as long as the first."""
+    """Return two songs mixed, as long as the first."""
     other = other[:, np.arange(one.shape[1]) % other.shape[1]]
     return np.asarray(np.clip(one + other, -0.98, 0.98), dtype=np.float32)
 
@@ -87,20 +87,20 @@ def joined(*parts: Samples) -> Samples:
 
 
 def voice_apart(song: Samples) -> tuple[Samples, Samples]:
-    """Return what is in the middle where voices are, and all the rest; together they are the song."""
+    """Return the centred sound at the frequencies of voices, and the rest; their sum is the song."""
     middle = song.mean(axis=0, keepdims=True).repeat(2, axis=0)
     voice = _bands(middle, (VOICE,))[0]
     return voice, (song - voice).astype(np.float32)
 
 
 def parts(song: Samples, count: int) -> list[Samples]:
-    """Return the song in so many bands from low to high; together they are the song."""
+    """Return the song divided into ``count`` frequency bands, low to high; their sum is the song."""
     edges = [0.0, *np.geomspace(60.0, 16_000.0, count - 1).tolist(), float(RATE)]
     return _bands(song, tuple(itertools.pairwise(edges)))
 
 
 def is_silent(song: Samples) -> bool:
-    """Whether there is nothing to be heard."""
+    """Return whether the song is silent."""
     return float(np.sqrt(np.mean(song**2))) < SILENCE
 
 
@@ -112,7 +112,7 @@ def _bands(song: Samples, bands: tuple[tuple[float, float], ...]) -> list[Sample
 
 
 def write(song: Samples, path: Path) -> None:
-    """Write a song in the format that the name says."""
+    """Write a song in the format of the file's suffix."""
     codec, samples = CODECS[path.suffix]
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=RATE)

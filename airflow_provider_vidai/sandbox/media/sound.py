@@ -1,4 +1,4 @@
-"""Sound: a segment's own, the music under it, and their mix."""
+"""Sound: a segment's own, the background music, and their mix."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from airflow_provider_vidai.sandbox.media.music import RATE, Samples
 from airflow_provider_vidai.sandbox.media.source import Source, sounds
 
 BLOCK = RATE // 5
-#: Up to here sound is left alone; what is louder is bent towards the ceiling, never clipped.
+#: Louder samples than the knee are compressed towards the ceiling, never clipped.
 KNEE, CEILING = 0.7, 0.9
-#: Segments begin and end with a fade of 10 ms: no clicks where they meet.
+#: Segments start and end with a fade of 10 ms, so that the joints do not click.
 FADE = RATE // 100
 
 
 @dataclass(frozen=True)
 class Mix:
-    """How loud the footage's own sound and the music are, 0 to 1, and which music there is, if any."""
+    """The levels of the footage's own sound and of the music, 0 to 1, and the music's style, if any."""
 
     original: float = 1.0
     music: float = 1.0
@@ -28,7 +28,7 @@ class Mix:
 
 
 def own(source: Source, start: float, samples: int, stop: Event) -> Iterator[Samples]:
-    """Yield a segment's sound, (2, n) blocks of exactly ``samples`` in all; silence where there is none."""
+    """Yield a segment's sound as (2, n) blocks, ``samples`` in total; missing sound is silence."""
     given = 0
     if source.has_sound and not source.still:
         for block in _decoded(source, start, stop):
@@ -44,9 +44,9 @@ def own(source: Source, start: float, samples: int, stop: Event) -> Iterator[Sam
 
 
 def _decoded(source: Source, start: float, stop: Event) -> Iterator[Samples]:
-    """Yield the sound that begins exactly at ``start``."""
+    """Yield the sound from exactly ``start`` on."""
     resampler = AudioResampler(format="fltp", layout="stereo", rate=RATE)
-    ahead: int | None = None  # samples that come before the start; less than 0 if the sound begins later
+    ahead: int | None = None  # samples before the start; negative if the sound starts later
     for time, frame in sounds(source, start, stop):
         if ahead is None:
             ahead = round((start - time) * RATE)
@@ -71,7 +71,7 @@ def faded(blocks: Iterator[Samples], samples: int) -> Iterator[Samples]:
 
 
 def mixed(blocks: Iterator[Samples], mix: Mix) -> Iterator[Samples]:
-    """Put the music under the sound."""
+    """Mix the sound with the music."""
     bed = music.bed(mix.style) if mix.style else None
     at = 0
     for block in blocks:

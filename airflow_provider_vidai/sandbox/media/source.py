@@ -1,4 +1,4 @@
-"""Reading footage: what it is, and its decoded frames."""
+"""Reading footage: its properties and its decoded frames."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,26 +14,26 @@ from av.video.frame import VideoFrame
 
 MAX_FPS = 60
 MIN_FPS = 10
-#: Seeking aims this much early: containers index by decoding time, which runs ahead of the shown one.
+#: Seconds by which seeking aims early: containers index by decoding time, which is ahead of display time.
 SEEK_EARLY = 0.5
 
 
 class MediaError(Exception):
-    """The file is no picture, film or sound that can be read."""
+    """The file is not a readable picture, video or sound."""
 
 
 class Stopped(Exception):
-    """The work was told to stop."""
+    """The work was asked to stop."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a file is.
+    """The properties of a file.
 
     :param still: whether it is a single picture.
-    :param width: in square pixels, as shown (turned upright), like ``height``.
+    :param width: as displayed, in square pixels and upright, like ``height``.
     :param fps: None for a still.
-    :param origin: the time stamp, in seconds, of the file's first moment.
+    :param origin: the file's first time stamp, in seconds.
     """
 
     path: Path
@@ -47,9 +47,9 @@ class Source:
 
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
-    """Open a file to read.
+    """Open a file for reading.
 
-    :raises MediaError: if it cannot be read, then or later.
+    :raises MediaError: if it cannot be opened, or read later.
     """
     try:
         with av.open(str(path)) as container:
@@ -59,7 +59,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def probe(path: Path) -> Source:
-    """Look at a file and decode its first picture.
+    """Return a file's properties; this decodes its first pictures.
 
     :raises MediaError: if it has no picture.
     """
@@ -87,7 +87,7 @@ def probe(path: Path) -> Source:
 
 
 def _steady(fps: Fraction) -> Fraction:
-    """Bring a frame rate into the range that reels have, by whole factors."""
+    """Halve or double a frame rate until it is in the range of reels."""
     while fps > MAX_FPS:
         fps /= 2
     while fps < MIN_FPS:
@@ -96,7 +96,7 @@ def _steady(fps: Fraction) -> Fraction:
 
 
 def pictures(source: Source, start: float, stop: Event) -> Iterator[tuple[float, VideoFrame]]:
-    """Yield the decoded pictures from ``start`` on (and a few before), each with its time in seconds."""
+    """Yield the decoded pictures from ``start`` on (and a few earlier ones), with times in seconds."""
     with opened(source.path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
@@ -108,7 +108,7 @@ def pictures(source: Source, start: float, stop: Event) -> Iterator[tuple[float,
 
 
 def sounds(source: Source, start: float, stop: Event) -> Iterator[tuple[float, AudioFrame]]:
-    """Yield the decoded sound from ``start`` on (and some before), each piece with its time in seconds."""
+    """Yield the decoded sound from ``start`` on (and some earlier), with times in seconds."""
     with opened(source.path) as container:
         _seek(container, source, start)
         for frame in container.decode(container.streams.audio[0]):

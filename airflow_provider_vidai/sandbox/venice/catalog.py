@@ -1,6 +1,6 @@
-"""Venice's models: what each takes, and what it costs.
+"""Venice's models: what each accepts, and what it costs.
 
-Ids, lists and prices are the published ones where there are any; the rest is made up to fit them.
+Ids, lists and prices are the published ones; where none are published, they are invented to fit.
 """
 
 import math
@@ -13,9 +13,9 @@ CREATED = 1_767_225_600
 TEXT, IMAGE, VIDEO = "text-to-video", "image-to-video", "video"
 WIDE = ("16:9", "9:16", "1:1")
 MANY = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
-#: What `constraints.durations` says where the source decides, and queue refuses.
+#: ``constraints.durations`` where the source decides the length. Queue refuses it as a value.
 SOURCE_MATCHED = "Auto"
-#: Durations that match the reference videos, where queue takes them.
+#: Durations that follow the reference videos, at models that accept them.
 AUTOMATIC = ("auto", "-1")
 REFERENCES = ("reference_image_urls", "reference_video_urls", "reference_audio_urls")
 TOPAZ = (
@@ -37,15 +37,15 @@ TOPAZ = (
 class Model:
     """One model.
 
-    :param rates: USD per second of silent film by resolution; under ``""`` for any other.
-    :param loud: how many times the price is with sound.
-    :param takes: the fields beyond the common ones.
-    :param needs: fields of which at least one must be there.
-    :param images: how many reference images it takes.
-    :param clips: how many seconds its reference videos may have together.
-    :param link: whether it delivers by a link that comes with the purchase.
+    :param rates: USD per second of silent video by resolution; ``""`` is any other resolution.
+    :param sound_factor: by how much sound multiplies the price.
+    :param takes: the accepted fields beyond the common ones.
+    :param needs: fields of which at least one is required.
+    :param images: the maximum number of reference images.
+    :param clips: the maximum total length of its reference videos, in seconds.
+    :param link: whether it delivers by a link that the purchase returns.
     :param listed: whether the catalogue shows it.
-    :param consent: whether faces in its media need the consent of whoever sends them.
+    :param consent: whether media that may show faces requires ``consents``.
     :param average: seconds that a job usually takes.
     """
 
@@ -57,13 +57,13 @@ class Model:
     audio: bool = False
     audio_configurable: bool = False
     rates: Mapping[str, float] = field(default_factory=lambda: {"": 0.1})
-    loud: float = 1.0
+    sound_factor: float = 1.0
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     images: int = 4
     clips: float = 15.0
     prompt_limit: int = 2500
-    wordless: bool = False
+    promptless: bool = False
     private: bool = False
     link: bool = False
     listed: bool = True
@@ -73,17 +73,17 @@ class Model:
 
     @property
     def upscales(self) -> bool:
-        """Whether it makes films larger instead of making new ones."""
+        """Whether it enlarges videos instead of making new ones."""
         return "upscale_factor" in self.takes
 
     @property
     def source_matched(self) -> bool:
-        """Whether the source video decides how long the film is."""
+        """Whether the source video decides the length."""
         return self.durations == (SOURCE_MATCHED,)
 
     @property
     def resolution(self) -> str:
-        """The resolution if none is asked for."""
+        """The default resolution."""
         return self.resolutions[0] if self.resolutions else ""
 
 
@@ -141,17 +141,17 @@ MODELS = {
         ),
         Model(
             *("kling-2.6-pro-text-to-video", TEXT, _seconds(5, 10), (), WIDE, True, True, {"": 0.07}),
-            loud=1.25,
+            sound_factor=1.25,
         ),
         Model(
             *("kling-2.6-pro-image-to-video", IMAGE, _seconds(5, 10), (), (), True, True, {"": 0.07}),
-            loud=1.25,
+            sound_factor=1.25,
             takes=_FIRST_LAST,
             needs=_FIRST,
         ),
         Model(
             *("kling-o3-pro-reference-to-video", IMAGE, _seconds(5, 10), (), WIDE, True, True, {"": 0.14}),
-            loud=1.25,
+            sound_factor=1.25,
             takes=(*_FIRST_LAST, "elements", "scene_image_urls", "reference_image_urls"),
             needs=("image_url", "elements", "scene_image_urls"),
             average=300.0,
@@ -189,7 +189,7 @@ MODELS = {
         Model(
             *("veo3.1-fast-text-to-video", TEXT, _seconds(4, 6, 8), _HD, ("16:9", "9:16"), True, True),
             rates={"": 0.1},
-            loud=1.5,
+            sound_factor=1.5,
             average=90.0,
         ),
         Model(
@@ -207,7 +207,7 @@ MODELS = {
             rates={"768P": 0.1, "2K": 0.25},
             takes=("image_url", "camera_trajectory"),
             needs=_FIRST,
-            wordless=True,
+            promptless=True,
         ),
         Model(
             *("grok-imagine-text-to-video-private", TEXT, _seconds(5, 8, 10, 15), _SD, MANY),
@@ -265,7 +265,7 @@ MODELS = {
             *("topaz-video-upscale", VIDEO, (SOURCE_MATCHED,), ("2x", "4x")),
             takes=("video_url", "upscale_factor", *TOPAZ),
             needs=("video_url",),
-            wordless=True,
+            promptless=True,
         ),
         Model(
             *("wan-2.5-preview-text-to-video", TEXT, _seconds(5, 10), _HD, WIDE, True, True),
@@ -274,15 +274,15 @@ MODELS = {
     )
 }
 
-#: A chat model that watches videos, one that does not.
+#: The chat models, and whether each accepts video.
 CHATS = {"qwen3-vl-235b-a22b": True, "venice-uncensored": False}
 
 
 def price(model: Model, request: Mapping[str, Any], source: "Footage | None", references: float) -> float:
-    """Return what a film costs, in USD.
+    """Return the price of a video, in USD.
 
-    :param source: the video that is changed, if one is.
-    :param references: seconds that the reference videos have together.
+    :param source: the video that the job changes, if any.
+    :param references: the total length of the reference videos, in seconds.
     """
     if model.upscales and source:
         factor = request.get("upscale_factor", 2)
@@ -294,14 +294,14 @@ def price(model: Model, request: Mapping[str, Any], source: "Footage | None", re
     else:
         seconds = math.ceil(source.seconds) if source else math.ceil(references)
     rate = model.rates.get(str(request.get("resolution", model.resolution)), model.rates.get("", 0.1))
-    loud = model.loud if model.audio and request.get("audio", True) else 1.0
-    # How much reference videos add is not published: as much as a second of film for each second of theirs.
-    return _cents(rate * loud * (seconds + math.ceil(references)))
+    sound_factor = model.sound_factor if model.audio and request.get("audio", True) else 1.0
+    # The price of reference videos is not published; here each of their seconds costs as much as one made.
+    return _cents(rate * sound_factor * (seconds + math.ceil(references)))
 
 
 @dataclass(frozen=True)
 class Footage:
-    """What is told of a video that was sent."""
+    """The properties of a video that a request points to."""
 
     seconds: float
     height: int
@@ -318,14 +318,14 @@ def _cents(amount: float) -> float:
 
 
 def rows(kind: str) -> list[dict[str, Any]] | None:
-    """Return the catalogue's rows of one type; None if there is no such type."""
-    films = [_film(model) for model in MODELS.values() if model.listed]
-    chats = [_chat(name, watches) for name, watches in CHATS.items()]
+    """Return the catalogue's rows of one type; None if the type is unknown."""
+    videos = [_video_row(model) for model in MODELS.values() if model.listed]
+    chats = [_chat_row(name, watches) for name, watches in CHATS.items()]
     if kind == "all":
-        return [*chats, *films]
+        return [*chats, *videos]
     if kind in ("asr", "decision", "embedding", "image", "inpaint", "music", "tts", "upscale"):
         return []
-    return {"text": chats, "code": chats[:1], "video": films}.get(kind)
+    return {"text": chats, "code": chats[:1], "video": videos}.get(kind)
 
 
 def _row(name: str, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -339,7 +339,7 @@ def _row(name: str, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _film(model: Model) -> dict[str, Any]:
+def _video_row(model: Model) -> dict[str, Any]:
     constraints: dict[str, Any] = {
         "model_type": model.kind,
         "aspect_ratios": list(model.ratios),
@@ -351,14 +351,14 @@ def _film(model: Model) -> dict[str, Any]:
         "per_reference_audio": False,
         "video_input": any(name in model.takes for name in ("video_url", "reference_video_urls")),
     }
-    if not (model.wordless and model.upscales):
+    if not (model.promptless and model.upscales):
         constraints["prompt_character_limit"] = model.prompt_limit
     privacy = "private" if model.private else "anonymized"
     spec = {"privacy": privacy, "offline": model.offline, "traits": [], "constraints": constraints}
     return _row(model.id, "video", spec)
 
 
-def _chat(name: str, watches: bool) -> dict[str, Any]:
+def _chat_row(name: str, watches: bool) -> dict[str, Any]:
     capabilities: dict[str, Any] = {
         "optimizedForCode": False,
         "quantization": "fp8",
@@ -376,7 +376,7 @@ def _chat(name: str, watches: bool) -> dict[str, Any]:
         "availableContextTokens": 131_072,
         "capabilities": {**capabilities, "maxVideos": 1} if watches else capabilities,
         "constraints": {"temperature": {"default": 0.7}, "top_p": {"default": 0.8}},
-        "description": "Answers text, and watches videos." if watches else "Answers text.",
+        "description": "Answers text and accepts video." if watches else "Answers text.",
         "offline": False,
         "pricing": {"input": {"usd": 0.25, "diem": 0.25}, "output": {"usd": 1.5, "diem": 1.5}},
         "privacy": "private",

@@ -1,4 +1,4 @@
-"""How Venice hands films out: as the answer of a poll, or by a download link that is its own secret."""
+"""How Venice delivers videos: as the answer to a poll, or by a secret download link."""
 
 import asyncio
 import functools
@@ -24,10 +24,10 @@ from airflow_provider_vidai.sandbox.wire import (
     cut_after_delivery,
 )
 
-#: Small, because most of those who poll hang up once they have seen that a film begins.
+#: Small, because most clients hang up once the first bytes show that the answer is a video.
 CHUNK = 64 << 10
 SHARE = "/storage/private-share/v1/share/read/"
-#: Another name of the host that was asked, so that a client can tell the two apart, as it can in life.
+#: The link is on another name of the same host, so that clients see two hosts, as with the real vendor.
 OTHER_NAMES = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}
 
 
@@ -41,41 +41,41 @@ def share_url(exchange: Exchange, job: Job) -> str:
 async def deliver(
     exchange: Exchange, job: Job, *, delete: bool = False, ranges: bool = False, cut_at: int | None = None
 ) -> Response:
-    """Return the film, or what was ordered to come instead.
+    """Return the video, or what a fault orders instead.
 
-    :param delete: whether it is gone once its delivery has begun.
-    :param ranges: whether a part of it may be asked for.
+    :param delete: whether to delete it once its delivery has started.
+    :param ranges: whether to support ``Range`` requests.
     :param cut_at: after how many bytes the connection is cut.
     """
     spoil = exchange.fault("spoil_media")
     how = spoil.options["how"] if spoil else None
-    if how in MADE_UP:
-        return await asyncio.to_thread(MADE_UP[how])
-    size = job.film.path.stat().st_size
+    if how in REPLACEMENTS:
+        return await asyncio.to_thread(REPLACEMENTS[how])
+    size = job.video.path.stat().st_size
     first, end, status = 0, size, 200
     headers = {"content-type": "application/octet-stream" if how == "octet_stream" else "video/mp4"}
-    span = asked_range(exchange.request, job.film.etag or "", size) if ranges else None
+    span = asked_range(exchange.request, job.video.etag or "", size) if ranges else None
     if span and span[0] < span[1]:
         (first, end), status = span, 206
         headers["content-range"] = f"bytes {first}-{end - 1}/{size}"
     if ranges:
-        headers |= {"accept-ranges": "bytes", "etag": job.film.etag or ""}
+        headers |= {"accept-ranges": "bytes", "etag": job.video.etag or ""}
     if how == "truncated":
         end = first + (end - first) // 2
     if how == "cut":
         cut_at = first + (end - first) // 2
     if exchange.world.settings.venice.content_length:
         headers["content-length"] = str(end - first)
-    file = await asyncio.to_thread(job.film.path.open, "rb")
+    file = await asyncio.to_thread(job.video.path.open, "rb")
     if delete:
         job.deleted = True
-        exchange.world.storage.drop(job.film.key)
+        exchange.world.storage.drop(job.video.key)
     return Stream(_read(exchange, file, first, end, cut_at), status, headers)
 
 
 @functools.cache
 def placeholder() -> bytes:
-    """Return a film of some kB that shows nothing: what may come, with HTTP 200, for a moderated video."""
+    """Return a black video of a few kB, which the vendor may deliver with HTTP 200 for a moderated one."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "placeholder.mp4"
         black = np.zeros((96, 64), np.uint8)
@@ -84,8 +84,8 @@ def placeholder() -> bytes:
         return path.read_bytes()
 
 
-#: Spoiled deliveries that have nothing of the film.
-MADE_UP: dict[str | None, Callable[[], Response]] = {
+#: Spoiled deliveries that contain nothing of the video.
+REPLACEMENTS: dict[str | None, Callable[[], Response]] = {
     "html": lambda: Response(HTML_PAGE, media_type="text/html"),
     "empty": lambda: Response(media_type="video/mp4"),
     "placeholder": lambda: Response(placeholder(), media_type="video/mp4"),
@@ -111,7 +111,7 @@ async def _read(
 
 
 def _shared(exchange: Exchange) -> Job | Response:
-    """Return the job that a download link is of, or why there is none."""
+    """Return the job of a download link, or an error."""
     world, token = exchange.world, exchange.request.path_params["token"]
     if KEY_HEADERS.intersection(exchange.request.headers.keys()):
         return JSON({"error": "An API key must not be sent here."}, 400)
@@ -125,7 +125,7 @@ def _shared(exchange: Exchange) -> Job | Response:
 
 
 async def share(exchange: Exchange) -> Response:
-    """Hand out a film to whoever knows its link."""
+    """Deliver a video to anyone who knows its link."""
     job = _shared(exchange)
     if isinstance(job, Response):
         return job
@@ -133,7 +133,7 @@ async def share(exchange: Exchange) -> Response:
     quota = exchange.world.windows.take((VENDOR, "share", job.id), settings.share_per_minute)
     if not quota.allowed:
         return JSON({"error": "Too many requests"}, 429)
-    if not job.walk.ended or job.walk.failed:
+    if not job.timeline.ended or job.timeline.failed:
         return JSON({"error": "Not found"}, 404)
     expired = exchange.fault("expired_url")
     if expired:
@@ -146,13 +146,13 @@ async def share(exchange: Exchange) -> Response:
 
 
 async def revoke(exchange: Exchange) -> Response:
-    """Take a download link back."""
+    """Revoke a download link."""
     job = _shared(exchange)
     if isinstance(job, Response):
         return job
     job.deleted = True
-    if job.walk.ended:
-        exchange.world.storage.drop(job.film.key)
+    if job.timeline.ended:
+        exchange.world.storage.drop(job.video.key)
     return Response(status_code=204)
 
 

@@ -1,4 +1,4 @@
-"""Venice's jobs: what they make, how they walk, how they end."""
+"""Venice's jobs: what they make, their statuses, and how they end."""
 
 import secrets
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from airflow_provider_vidai.sandbox.clock import Step, Walk
+from airflow_provider_vidai.sandbox.clock import Step, Timeline
 from airflow_provider_vidai.sandbox.faults import Fault
 from airflow_provider_vidai.sandbox.fetch import Unreadable, fetch
 from airflow_provider_vidai.sandbox.media import generate
@@ -22,9 +22,9 @@ from airflow_provider_vidai.sandbox.venice.rules import FPS
 from airflow_provider_vidai.sandbox.world import World
 
 VENDOR = "venice"
-#: A job is through a little earlier than the average that is told, which is one of the slower ones.
+#: A job takes this fraction of the reported average, which is a rather slow job's time.
 PACE = 0.8
-#: The short side of a film by what its resolution is called, where its digits are not it.
+#: The short side of a video in pixels, for resolutions whose name does not contain it.
 SHORT_SIDES = {"2K": 1440, "4k": 2160}
 SHORT_SIDE = 720
 POLICY = "The request was rejected by the provider's content policy."
@@ -32,7 +32,7 @@ POLICY = "The request was rejected by the provider's content policy."
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job fails: what retrieve answers from then on."""
+    """How a job fails: retrieve's answer from then on."""
 
     status: int
     body: Any
@@ -40,21 +40,21 @@ class Ending:
 
 @dataclass
 class Job:
-    """A film that was bought.
+    """A video that was bought.
 
-    :param request: the order.
+    :param request: the purchase's body.
     :param share: the secret part of its download link, if it has one.
     :param delivery: how it is delivered: ``inline``, ``link`` or ``url``.
-    :param ending: how it is to fail, if that was ordered.
-    :param deleted: whether the film was deleted, or its link revoked.
+    :param ending: how it fails, if a fault orders that.
+    :param deleted: whether the video was deleted, or its link revoked.
     """
 
     id: str
     account: str
     model: Model
     request: Mapping[str, Any]
-    walk: Walk
-    film: Blob
+    timeline: Timeline
+    video: Blob
     began: float
     delivery: str
     share: str | None
@@ -63,9 +63,9 @@ class Job:
     work: "Future[None] | None"
     deleted: bool = False
 
-    def fate(self) -> Ending | None:
+    def failure(self) -> Ending | None:
         """Return how the job failed, if it did."""
-        if not self.walk.failed:
+        if not self.timeline.failed:
             return None
         if self.ending is None and self.work:
             reason = str(self.work.exception())
@@ -84,9 +84,9 @@ def new_id() -> str:
 def start(
     world: World, account: str, model: Model, request: Mapping[str, Any], failing: Fault | None, link: bool
 ) -> Job:
-    """Start a job: its work at once, and its walk."""
+    """Start a job: its work starts at once, and its timeline with it."""
     job_id, settings = new_id(), world.settings.venice
-    film = world.storage.place(f"venice/{job_id}/film.mp4", VENDOR, account, "video/mp4")
+    video = world.storage.place(f"venice/{job_id}/film.mp4", VENDOR, account, "video/mp4")
     delivery = settings.delivery if settings.delivery != "model" else "link" if model.link else "inline"
     refunds = settings.refund_failed
     seconds = model.average * PACE
@@ -97,18 +97,22 @@ def start(
             refunds = failing.options["refunded"]
         ending = _ending(failing, refunds, settings.refusal)
         seconds = seconds if failing.options.get("after") is None else failing.options["after"]
-        walk = Walk(world.clock, [Step("PROCESSING", seconds)], end="FAILED", failed="FAILED")
+        timeline = Timeline(world.clock, [Step("PROCESSING", seconds)], end="FAILED", failed="FAILED")
     else:
         sizes = settings.short_side, settings.media_bytes
-        work = world.studio.submit(lambda stop: _make(model, request, film, sizes, stop))
-        walk = Walk(world.clock, [Step("PROCESSING", seconds)], end="COMPLETED", failed="FAILED", work=work)
+        work = world.studio.submit(lambda stop: _make(model, request, video, sizes, stop))
+        timeline = Timeline(
+            world.clock, [Step("PROCESSING", seconds)], end="COMPLETED", failed="FAILED", work=work
+        )
     share = secrets.token_urlsafe(24) if delivery == "link" and link else None
     began = world.clock.now()
-    return Job(*(job_id, account, model, request, walk, film, began, delivery, share, ending, refunds, work))
+    return Job(
+        *(job_id, account, model, request, timeline, video, began, delivery, share, ending, refunds, work)
+    )
 
 
 def _ending(failing: Fault, refunds: bool, shape: str) -> Ending:
-    """Return what is answered about a job that failed as ordered."""
+    """Return the answer about a job that failed because a fault ordered it."""
     status = failing.options.get("status", 422)
     given = failing.options.get("body")
     if given is not None:
@@ -126,9 +130,9 @@ def _ending(failing: Fault, refunds: bool, shape: str) -> Ending:
     return Ending(status, {"error": "The provider rejected the request.", "request_id": uuid.uuid4().hex})
 
 
-def _make(model: Model, request: Mapping[str, Any], film: Blob, sizes: tuple[int, int], stop: Event) -> None:
-    """Really make the film."""
-    folder = film.path.parent / "sources"
+def _make(model: Model, request: Mapping[str, Any], video: Blob, sizes: tuple[int, int], stop: Event) -> None:
+    """Make the video's file."""
+    folder = video.path.parent / "sources"
     folder.mkdir()
     largest, size = sizes
     try:
@@ -138,42 +142,42 @@ def _make(model: Model, request: Mapping[str, Any], film: Blob, sizes: tuple[int
             if largest:
                 found = probe(source)
                 factor = min(factor, largest / min(found.width, found.height))
-            generate.enlarge(source, factor, film.path, stop, fps)
+            generate.enlarge(source, factor, video.path, stop, fps)
         else:
-            generate.generate(_clip(model, request, folder, largest), film.path, stop)
+            generate.generate(_clip(model, request, folder, largest), video.path, stop)
     except Unreadable as error:
         raise MediaError(f"The media could not be downloaded: {error}") from error
     finally:
         shutil.rmtree(folder)
-    generate.pad(film.path, size)
-    film.landed()
+    generate.pad(video.path, size)
+    video.mark_complete()
 
 
 def _clip(model: Model, request: Mapping[str, Any], folder: Path, largest: int) -> generate.Clip:
-    """Fetch what the film is made of, and say what it shall be."""
+    """Fetch the video's sources, and describe the video."""
     urls = iter(range(1000))
     seconds = _seconds(request)
 
-    def here(url: str) -> Path:
+    def downloaded(url: str) -> Path:
         return fetch(url, folder / f"source-{next(urls)}")
 
-    stills = [generate.Still(here(url), at) for url, at in sorted(_stills(request, seconds), key=_at)]
-    films = [here(url) for url in _films(request)]
-    heard = request.get("audio_url") or next(iter(request.get("reference_audio_urls", ())), None)
+    stills = [generate.Still(downloaded(url), at) for url, at in sorted(_stills(request, seconds), key=_at)]
+    videos = [downloaded(url) for url in _video_urls(request)]
+    soundtrack = request.get("audio_url") or next(iter(request.get("reference_audio_urls", ())), None)
     short = _short_side(str(request.get("resolution", model.resolution)))
     ratio = str(request.get("aspect_ratio", ""))
     if largest:
         short = min(short, largest)
     wide, colon, high = ratio.partition(":")
     return generate.Clip(
-        seconds=seconds or sum(generate.seconds(film) for film in films),
+        seconds=seconds or sum(generate.seconds(video) for video in videos),
         text=str(request.get("prompt", model.id)),
         short_side=short,
         size=generate.sized(short, int(wide) / int(high)) if colon else None,
         audio=model.audio and request.get("audio", True),
         stills=stills,
-        films=films,
-        soundtrack=here(heard) if heard else None,
+        videos=videos,
+        soundtrack=downloaded(soundtrack) if soundtrack else None,
     )
 
 
@@ -182,7 +186,7 @@ def _at(still: tuple[str, float]) -> float:
 
 
 def _seconds(request: Mapping[str, Any]) -> float:
-    """Return how long the film shall be; 0 if its sources decide."""
+    """Return the requested length; 0 if the sources decide."""
     duration = str(request.get("duration", ""))
     return float(duration[:-1]) if duration.endswith("s") else 0.0
 
@@ -193,7 +197,7 @@ def _short_side(resolution: str) -> int:
 
 
 def _stills(request: Mapping[str, Any], seconds: float) -> Iterator[tuple[str, float]]:
-    """Yield the pictures that the film shows, and when: those of a time, or else the references in turn."""
+    """Yield the video's pictures with their times, 0 to 1: the timed ones, or else the references in turn."""
     timed = [(request["image_url"], 0.0)] if request.get("image_url") else []
     if request.get("end_image_url"):
         timed.append((request["end_image_url"], 1.0))
@@ -211,7 +215,7 @@ def _stills(request: Mapping[str, Any], seconds: float) -> Iterator[tuple[str, f
         yield picture, number / len(pictures)
 
 
-def _films(request: Mapping[str, Any]) -> Iterator[str]:
+def _video_urls(request: Mapping[str, Any]) -> Iterator[str]:
     if request.get("video_url"):
         yield request["video_url"]
     yield from request.get("reference_video_urls", ())
@@ -219,10 +223,10 @@ def _films(request: Mapping[str, Any]) -> Iterator[str]:
 
 
 def measured(url: str, folder: Path) -> Footage:
-    """Return what a video is that a request points to.
+    """Return the properties of a video that a request points to.
 
-    :raises Unreadable: if there is none.
-    :raises MediaError: if it is none.
+    :raises Unreadable: if it cannot be fetched.
+    :raises MediaError: if it is not a video.
     """
     path = folder / f"{secrets.token_hex(8)}.source"
     try:

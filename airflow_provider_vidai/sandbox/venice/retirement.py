@@ -1,4 +1,4 @@
-"""A model of Venice's that is being retired: what catalogue and headers say, and who serves it then."""
+"""A Venice model that is being retired: its catalogue entry, headers and replacement."""
 
 import time
 from datetime import datetime, timezone
@@ -6,9 +6,9 @@ from typing import Any
 
 from airflow_provider_vidai.sandbox.venice.settings import VeniceSettings
 
-#: Calls whose model is another one once it is retired.
+#: Calls that serve the replacement once a model is retired.
 ROUTED = ("queue", "quote")
-#: How long before its end a retirement is announced, in seconds.
+#: Seconds before its end at which a retirement is announced.
 NOTICE = 15 * 86_400.0
 
 
@@ -21,7 +21,7 @@ def _text(moment: datetime) -> str:
 
 
 def deprecation(settings: VeniceSettings) -> dict[str, Any]:
-    """Return what the catalogue's row says."""
+    """Return the ``deprecation`` of the catalogue's row."""
     end = _end(settings)
     return {
         "autoRemap": bool(settings.replacement),
@@ -33,18 +33,18 @@ def deprecation(settings: VeniceSettings) -> dict[str, Any]:
 
 
 def served_by(name: str, settings: VeniceSettings) -> str:
-    """Return the model that serves a request for ``name``."""
+    """Return the id of the model that serves a request for ``name``."""
     retired = name == settings.retires and settings.retires_in == 0
     return settings.replacement or name if retired else name
 
 
 def notices(name: str, settings: VeniceSettings) -> dict[str, str]:
-    """Return the headers of an answer to a request for ``name``."""
+    """Return the deprecation headers of an answer to a request for ``name``."""
     if not name or name != settings.retires:
         return {}
-    words = f"{name} is retired on {_end(settings).date()}; use {settings.replacement or 'another model'}."
+    warning = f"{name} is retired on {_end(settings).date()}; use {settings.replacement or 'another model'}."
     headers = {
-        "x-venice-model-deprecation-warning": words,
+        "x-venice-model-deprecation-warning": warning,
         "x-venice-model-deprecation-date": _text(_end(settings)),
     }
     return headers if settings.retires_in else {**headers, "x-venice-deprecated": "true"}

@@ -1,4 +1,4 @@
-"""What Venice accepts: its per-model rules."""
+"""Which requests Venice accepts, model by model."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
@@ -7,6 +7,7 @@ from typing import Any
 from airflow_provider_vidai.sandbox.venice.catalog import SOURCE_MATCHED, TOPAZ, Model
 from airflow_provider_vidai.sandbox.venice.values import (
     Issue,
+    bounded_text,
     measure,
     media,
     media_list,
@@ -14,7 +15,6 @@ from airflow_provider_vidai.sandbox.venice.values import (
     of_type,
     one_of,
     unknown_keys,
-    words,
 )
 
 ANY_RATIO = (
@@ -38,7 +38,7 @@ FPS = 24
 
 
 def _prompt(model: Model, value: Any) -> Iterator[Issue]:
-    yield from words(model.prompt_limit, value, "prompt")
+    yield from bounded_text(model.prompt_limit, value, "prompt")
     if value == "":
         yield Issue("String must contain at least 1 character(s)", ("prompt",), "too_small", {"minimum": 1})
 
@@ -160,8 +160,8 @@ def _consents(_: Model, value: Any) -> Iterator[Issue]:
         yield unknown_keys(extra)
 
 
-def _someone(_: Model, value: Any) -> Iterator[Issue]:
-    yield from words(128, value, "anon_user_id")
+def _anonymous_user(_: Model, value: Any) -> Iterator[Issue]:
+    yield from bounded_text(128, value, "anon_user_id")
     if isinstance(value, str) and ("||" in value or not value.isprintable()):
         yield Issue("Invalid", ("anon_user_id",), "invalid_string")
 
@@ -189,11 +189,11 @@ def _urls(name: str, most: int) -> Check:
     return lambda _, value: media_list(most, value, name)
 
 
-#: Every field there is, and how its value is checked.
+#: Every field, with the check of its value.
 FIELDS: dict[str, Check] = {
     "model": _plain("model", "string"),
     "prompt": _prompt,
-    "negative_prompt": lambda model, value: words(model.prompt_limit, value, "negative_prompt"),
+    "negative_prompt": lambda model, value: bounded_text(model.prompt_limit, value, "negative_prompt"),
     "duration": _duration,
     "aspect_ratio": lambda model, value: one_of(model.ratios or ANY_RATIO, value, "aspect_ratio"),
     "resolution": _resolution,
@@ -210,7 +210,7 @@ FIELDS: dict[str, Check] = {
     ),
     "bitrate_mode": _choice("bitrate_mode", "standard", "high"),
     "consents": _consents,
-    "anon_user_id": _someone,
+    "anon_user_id": _anonymous_user,
     "enhancement_model": _plain("enhancement_model", "string"),
     "grain": _range("grain", 0, 0.1),
     "softness": _range("softness", 1, 5),
@@ -228,12 +228,12 @@ FIELDS: dict[str, Check] = {
     },
 }
 COMMON = ("model", "negative_prompt", "anon_user_id")
-#: What a quote uses; it drops the rest.
+#: The fields that a quote uses; it ignores the others.
 PRICED = ("duration", "aspect_ratio", "resolution", "upscale_factor", "audio", "video_url", "target_fps")
 
 
 def supports(model: Model, name: str) -> bool:
-    """Whether the model knows the field."""
+    """Return whether the model supports the field."""
     known = {
         "prompt": not model.upscales,
         "duration": True,
@@ -245,7 +245,7 @@ def supports(model: Model, name: str) -> bool:
 
 
 def queue_issues(model: Model, body: Mapping[str, Any], strict: bool) -> list[Issue]:
-    """Return what is wrong with an order."""
+    """Return what is wrong with a purchase."""
     issues: list[Issue] = []
     unknown = [name for name in body if name not in FIELDS]
     if unknown and strict:
@@ -258,11 +258,11 @@ def queue_issues(model: Model, body: Mapping[str, Any], strict: bool) -> list[Is
         elif strict:
             what = "audio configuration" if name == "audio" else name
             issues.append(Issue(f"This model does not support {what}", (name,)))
-    return [*issues, *_left_out(model, body), *_together(model, body)]
+    return [*issues, *_missing_fields(model, body), *_combinations(model, body)]
 
 
 def quote_issues(model: Model, body: Mapping[str, Any]) -> list[Issue]:
-    """Return what is wrong with the question for a price."""
+    """Return what is wrong with a request for a quote."""
     issues: list[Issue] = []
     for name in PRICED:
         if name in body and supports(model, name) and not (name == "resolution" and model.upscales):
@@ -277,12 +277,12 @@ def quote_issues(model: Model, body: Mapping[str, Any]) -> list[Issue]:
     return issues
 
 
-def _left_out(model: Model, body: Mapping[str, Any]) -> Iterator[Issue]:
+def _missing_fields(model: Model, body: Mapping[str, Any]) -> Iterator[Issue]:
     lists = {"duration": model.durations, "aspect_ratio": model.ratios}
     for name, allowed in lists.items():
         if allowed and SOURCE_MATCHED not in allowed and name not in body:
             yield missing(name, " | ".join(f"'{one}'" for one in allowed))
-    if "prompt" not in body and not model.wordless:
+    if "prompt" not in body and not model.promptless:
         yield missing("prompt", "string")
     if model.needs and not any(body.get(name) for name in model.needs):
         if len(model.needs) == 1:
@@ -294,8 +294,8 @@ def _left_out(model: Model, body: Mapping[str, Any]) -> Iterator[Issue]:
             yield Issue("At least one reference is required for this model")
 
 
-def _together(model: Model, body: Mapping[str, Any]) -> Iterator[Issue]:
-    """Complain about fields that do not go with each other."""
+def _combinations(model: Model, body: Mapping[str, Any]) -> Iterator[Issue]:
+    """Complain about fields that exclude or require each other."""
     seen = [name for name in ("reference_image_urls", "reference_video_urls") if body.get(name)]
     if body.get("reference_audio_urls") and not seen:
         yield Issue("reference_audio_urls needs an image or video reference", ("reference_audio_urls",))

@@ -1,4 +1,4 @@
-"""What can be tuned of Venice: where its documents disagree or are silent, each reading is a setting."""
+"""Venice's settings: where its documents contradict each other or are silent, each reading is a setting."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,34 +8,35 @@ from typing import Literal
 class VeniceSettings:
     """Venice's settings.
 
-    :param balance: USD that an account has before it buys anything.
-    :param queue_per_minute: calls in any 60 seconds, of an account; 0 is no limit. Limits run in real time.
-    :param retrieve_per_minute: the same.
-    :param share_per_minute: the same, of one download link.
-    :param error_budget: 4xx answers within 30 seconds, of an account and a model, before it is blocked for 30
+    :param balance: the initial balance of an account, in USD.
+    :param queue_per_minute: calls per account in any 60 seconds of real time; 0 is no limit.
+    :param retrieve_per_minute: the same for retrieve.
+    :param share_per_minute: the same for each download link.
+    :param error_budget: 4xx answers per account and model within 30 seconds, after which it is blocked for 30
         seconds; 0 is no limit.
-    :param reset_unit: of ``x-ratelimit-reset-requests``.
-    :param delivery: of what is bought from now on: as the model has it, the MP4 as the answer of retrieve,
-        a link that comes with the purchase, or a ``url`` in the answer of retrieve.
-    :param complete: ``live`` knows no id, ``documented`` deletes, ``unsuccessful`` says it could not.
-    :param completed_times: whether ``COMPLETED`` comes with both execution times.
-    :param content_length: whether the length of an MP4 is told.
-    :param share_ranges: whether a download link serves ranges.
+    :param reset_unit: the unit of ``x-ratelimit-reset-requests``.
+    :param delivery: how new jobs are delivered: as the model does, by the MP4 as retrieve's answer
+        (``inline``), by a link that the purchase returns, or by a ``url`` in retrieve's answer.
+    :param complete: what ``complete`` does: ``live`` rejects every id, ``documented`` deletes,
+        ``unsuccessful`` answers that it could not.
+    :param completed_times: whether a ``COMPLETED`` answer contains both execution times.
+    :param content_length: whether an MP4 has a ``Content-Length``.
+    :param share_ranges: whether download links support ``Range`` requests.
     :param missing_model: the status for a request that names no model.
-    :param strict: whether queue refuses fields that the model does not know.
-    :param private_urls: whether media URLs may point into private networks (the vendor refuses them, but a
-        sandbox lives in one).
-    :param refund_failed: whether jobs bought from now on are refunded if they fail.
+    :param strict: whether queue refuses fields that the model does not support.
+    :param private_urls: whether media URLs may point into private networks. The vendor refuses them, but the
+        sandbox itself is in one.
+    :param refund_failed: whether new jobs are refunded if they fail.
     :param refusal: the shape of a failed job's error: an object, or a text beside ``credits_refunded``.
     :param transcriptions: whether the retired endpoint still answers.
-    :param retires: a model that is being retired: the catalogue says so, and headers of queue and quote.
-    :param retires_in: real seconds from now until then; at 0 it is retired, and requests for it are served
-        by ``replacement``, which the answer of queue names and retrieve wants.
+    :param retires: a model that is being retired, as the catalogue and the headers of queue and quote say.
+    :param retires_in: real seconds until it is retired; at 0, ``replacement`` serves its requests: queue's
+        answer names it, and retrieve expects it.
     :param replacement: the model that takes its place.
-    :param media_ttl: virtual seconds after which jobs and links are gone.
-    :param media_bytes: films are filled up to this size with nothing.
-    :param short_side: films are no larger than this on their short side, whatever was asked for; 0 is as
-        asked for. Small films make load tests cheap.
+    :param media_ttl: virtual seconds after which jobs and links are deleted.
+    :param media_bytes: the size to which videos are padded; 0 is no padding.
+    :param short_side: the maximum short side of videos in pixels, whatever the request says; 0 is no
+        maximum. Small videos make load tests cheap.
     """
 
     balance: float = 1000.0

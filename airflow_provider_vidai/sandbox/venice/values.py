@@ -1,4 +1,4 @@
-"""Checking values, and how Venice words what is wrong with them."""
+"""Checks of values, with Venice's messages for what is wrong."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing that is wrong with a request."""
+    """One problem of a request."""
 
     message: str
     path: tuple[str | int, ...] = ()
@@ -16,12 +16,12 @@ class Issue:
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as the vendor lists it."""
+        """Return the issue as the vendor lists it."""
         return {"code": self.code, "path": list(self.path), "message": self.message, **self.more}
 
 
 def complaint(issues: list[Issue]) -> dict[str, Any]:
-    """Return the body of the 400 that tells what is wrong."""
+    """Return the body of the 400 that lists the issues."""
     details: dict[str, Any] = {"_errors": [issue.message for issue in issues if not issue.path]}
     for issue in issues:
         if issue.path:
@@ -69,7 +69,7 @@ def missing(name: str, expected: str) -> Issue:
 
 
 def measure(low: float, high: float, value: Any, *path: str | int) -> Iterator[Issue]:
-    """Complain about what is no number from ``low`` to ``high``."""
+    """Complain about anything but a number from ``low`` to ``high``."""
     wrong = list(of_type("number", value, *path))
     yield from wrong
     if not wrong and not (math.isfinite(value) and low <= value <= high):
@@ -80,27 +80,27 @@ def measure(low: float, high: float, value: Any, *path: str | int) -> Iterator[I
 
 
 def media(value: Any, *path: str | int) -> Iterator[Issue]:
-    """Complain about what is neither a web address nor a data URI."""
+    """Complain about anything but a web address or a data URI."""
     wrong = list(of_type("string", value, *path))
     yield from wrong
     if not wrong and not value.startswith(("http://", "https://", "data:")):
         yield Issue("Invalid url", path, "invalid_string", {"validation": "url"})
 
 
-def media_list(most: int, value: Any, *path: str | int) -> Iterator[Issue]:
-    """Complain about what is no list of media, or too long a one."""
+def media_list(limit: int, value: Any, *path: str | int) -> Iterator[Issue]:
+    """Complain about anything but a list of media, and about a list that is too long."""
     wrong = list(of_type("array", value, *path))
     yield from wrong
     if wrong:
         return
-    if len(value) > most:
-        yield Issue(f"Array must contain at most {most} element(s)", path, "too_big", {"maximum": most})
+    if len(value) > limit:
+        yield Issue(f"Array must contain at most {limit} element(s)", path, "too_big", {"maximum": limit})
     for number, one in enumerate(value):
         yield from media(one, *path, number)
 
 
-def words(limit: int, value: Any, *path: str | int) -> Iterator[Issue]:
-    """Complain about what is no text, or too long a one."""
+def bounded_text(limit: int, value: Any, *path: str | int) -> Iterator[Issue]:
+    """Complain about anything but text, and about text that is too long."""
     wrong = list(of_type("string", value, *path))
     yield from wrong
     if not wrong and len(value) > limit:

@@ -1,4 +1,4 @@
-"""What is around every call of Venice's: keys, limits, bodies, headers."""
+"""What surrounds every call of Venice: keys, limits, bodies and headers."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from airflow_provider_vidai.sandbox.venice.jobs import VENDOR
 from airflow_provider_vidai.sandbox.venice.values import complaint, of_type
 from airflow_provider_vidai.sandbox.wire import JSON, Exchange, Handler
 
-MOST_BYTES = 35_000_000
+MAX_BODY_BYTES = 35_000_000
 ERROR_SECONDS = BLOCK_SECONDS = 30.0
 VERSION = "20261118.090000"
 TOO_MANY_ERRORS = (
@@ -31,11 +31,11 @@ PAYMENT = {
 
 
 @dataclass
-class Asked:
-    """One call with all that is known of it.
+class Context:
+    """One call, with its account and body.
 
-    :param account: whose it is; None without a key.
-    :param body: the JSON object that came with it.
+    :param account: the account of its key; None without a key.
+    :param body: the JSON object in its body.
     """
 
     exchange: Exchange
@@ -44,16 +44,16 @@ class Asked:
 
     @property
     def model(self) -> str:
-        """The model's name, or nothing."""
+        """The requested model's name, or an empty string."""
         name = self.body.get("model")
         return name if isinstance(name, str) else ""
 
 
-Answering = Callable[[Asked], Awaitable[Response]]
+ContextHandler = Callable[[Context], Awaitable[Response]]
 
 
 class Refused(Exception):
-    """The call gets an error for an answer."""
+    """The call is answered with an error."""
 
     def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status)
@@ -61,41 +61,43 @@ class Refused(Exception):
 
 
 def error(status: int, message: str) -> Refused:
-    """Return a refusal in Venice's commonest shape."""
+    """Return a refusal in Venice's most common shape."""
     return Refused(status, {"error": message})
 
 
 def no_credential() -> Refused:
-    """Return the refusal of a call without any key: an offer to pay from a wallet."""
-    told = base64.b64encode(json.dumps(PAYMENT).encode()).decode()
-    return Refused(402, PAYMENT, {"payment-required": told})
+    """Return the refusal of a call without a key: a 402 that offers payment from a wallet."""
+    payment = base64.b64encode(json.dumps(PAYMENT).encode()).decode()
+    return Refused(402, PAYMENT, {"payment-required": payment})
 
 
-def call(handler: Answering, keyless: bool = False, limit: str | None = None, reads: bool = True) -> Handler:
-    """Return what answers a call.
+def call(
+    handler: ContextHandler, keyless: bool = False, limit: str | None = None, reads: bool = True
+) -> Handler:
+    """Return the handler of a call.
 
-    :param keyless: whether it needs no key.
-    :param limit: the setting that says how often per minute an account may.
+    :param keyless: whether it works without a key.
+    :param limit: the setting with the number of calls per minute that an account may make.
     :param reads: whether it has a JSON body.
     """
 
     async def handle(exchange: Exchange) -> Response:
-        quota, asked, balance = None, None, 0.0
+        quota, context, balance = None, None, 0.0
         try:
             account = _account(exchange, keyless)
-            asked = Asked(exchange, account, {})
+            context = Context(exchange, account, {})
             balance = exchange.world.balance(VENDOR, account or "")
             quota = _within_limits(exchange, account, limit)
             if reads:
-                asked.body = await _json(exchange)
-            _within_error_budget(asked)
-            response = await handler(asked)
+                context.body = await _json(exchange)
+            _within_error_budget(context)
+            response = await handler(context)
         except Refused as refused:
             response = refused.answer
-        response.headers.update(_always())
-        if asked:
-            _count_error(asked, response.status_code)
-            response.headers.update(_headers(asked, quota, balance))
+        response.headers.update(_common_headers())
+        if context:
+            _count_error(context, response.status_code)
+            response.headers.update(_headers(context, quota, balance))
         return response
 
     return handle
@@ -121,7 +123,7 @@ def _account(exchange: Exchange, keyless: bool) -> str | None:
 
 async def _json(exchange: Exchange) -> dict[str, Any]:
     content = await exchange.request.body()
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_BODY_BYTES:
         text = "Request body exceeds the maximum allowed size."
         raise Refused(413, {"code": "PAYLOAD_TOO_LARGE", "error": text})
     if exchange.request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
@@ -136,15 +138,15 @@ async def _json(exchange: Exchange) -> dict[str, Any]:
 
 
 def _within_limits(exchange: Exchange, account: str | None, limit: str | None) -> Quota | None:
-    """Count the call.
+    """Count the call against its limit.
 
-    :raises Refused: if there were too many, or if it was ordered so.
+    :raises Refused: if there were too many, or if a fault orders it.
     """
     ordered = exchange.fault("limited")
     if ordered and ordered.options["by"] == "overloaded":
-        told = str(round(ordered.options["seconds"]))
+        payment = str(round(ordered.options["seconds"]))
         raise Refused(
-            429, {"error": "The model is overloaded. Please try again later."}, {"retry-after": told}
+            429, {"error": "The model is overloaded. Please try again later."}, {"retry-after": payment}
         )
     if ordered and ordered.options["by"] == "errors":
         raise _too_many_errors(exchange, ordered.options["seconds"])
@@ -152,22 +154,22 @@ def _within_limits(exchange: Exchange, account: str | None, limit: str | None) -
         raise _too_often(exchange, Quota(False, 0, ordered.options["seconds"]), limit)
     if limit is None or account is None:
         return None
-    most = _most(exchange, limit)
+    most = _limit(exchange, limit)
     if not most:
-        return None  # and no header tells of a limit
+        return None  # then no header mentions a limit either
     quota = exchange.world.windows.take((VENDOR, account, limit), most)
     if not quota.allowed:
         raise _too_often(exchange, quota, limit)
     return quota
 
 
-def _most(exchange: Exchange, limit: str | None) -> int:
+def _limit(exchange: Exchange, limit: str | None) -> int:
     most: int = getattr(exchange.world.settings.venice, limit or "queue_per_minute")
     return most
 
 
 def _too_often(exchange: Exchange, quota: Quota, limit: str | None) -> Refused:
-    headers = {**_quota_headers(exchange, quota, _most(exchange, limit)), "x-ratelimit-type": "user"}
+    headers = {**_quota_headers(exchange, quota, _limit(exchange, limit)), "x-ratelimit-type": "user"}
     return Refused(429, {"error": "Rate limit exceeded"}, headers)
 
 
@@ -187,41 +189,41 @@ def _too_many_errors(exchange: Exchange, seconds: float) -> Refused:
     return Refused(429, {"error": TOO_MANY_ERRORS.format(limit=limit)}, headers)
 
 
-def _within_error_budget(asked: Asked) -> None:
-    if asked.account:
-        seconds = asked.exchange.world.windows.blocked((VENDOR, asked.account, "errors", asked.model))
+def _within_error_budget(context: Context) -> None:
+    if context.account:
+        seconds = context.exchange.world.windows.blocked((VENDOR, context.account, "errors", context.model))
         if seconds:
-            raise _too_many_errors(asked.exchange, seconds)
+            raise _too_many_errors(context.exchange, seconds)
 
 
-def _count_error(asked: Asked, status: int) -> None:
-    """Count a 4xx; too many of them block the account for this model."""
-    world, most = asked.exchange.world, asked.exchange.world.settings.venice.error_budget
-    if most and asked.account and 400 <= status < 500 and status != 429:
-        name = (VENDOR, asked.account, "errors", asked.model)
+def _count_error(context: Context, status: int) -> None:
+    """Count a 4xx answer; too many of them block the account for this model."""
+    world, most = context.exchange.world, context.exchange.world.settings.venice.error_budget
+    if most and context.account and 400 <= status < 500 and status != 429:
+        name = (VENDOR, context.account, "errors", context.model)
         if world.windows.note(name, ERROR_SECONDS) > most:
             world.windows.block(name, BLOCK_SECONDS)
 
 
-def _always() -> dict[str, str]:
-    """Return what every answer carries."""
+def _common_headers() -> dict[str, str]:
+    """Return the headers of every answer."""
     return {"x-venice-version": VERSION, "cf-ray": f"{time.time_ns() & 0xFFFFFFFFFFFFFFFF:016x}-FRA"}
 
 
-def _headers(asked: Asked, quota: Quota | None, balance: float) -> dict[str, str]:
-    """Return what the answer to a known account carries.
+def _headers(context: Context, quota: Quota | None, balance: float) -> dict[str, str]:
+    """Return the headers of an answer to a known account.
 
-    :param balance: what it could spend before the call.
+    :param balance: its balance before the call.
     """
     headers: dict[str, str] = {}
-    if asked.account:
+    if context.account:
         headers["x-venice-balance-usd"] = f"{balance:.2f}"
         headers["x-venice-balance-diem"] = "0"
-    if asked.model.isascii() and asked.model.isprintable() and asked.model:
-        headers["x-venice-model-id"] = asked.model
+    if context.model.isascii() and context.model.isprintable() and context.model:
+        headers["x-venice-model-id"] = context.model
     limits = {"queue": "queue_per_minute", "retrieve": "retrieve_per_minute"}
-    if quota and asked.exchange.call in limits:
+    if quota and context.exchange.call in limits:
         headers.update(
-            _quota_headers(asked.exchange, quota, _most(asked.exchange, limits[asked.exchange.call]))
+            _quota_headers(context.exchange, quota, _limit(context.exchange, limits[context.exchange.call]))
         )
     return headers

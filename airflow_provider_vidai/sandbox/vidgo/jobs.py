@@ -1,4 +1,4 @@
-"""Vidgo's tasks: what they make of images and videos, how they walk, how they are told."""
+"""Vidgo's tasks: the images and videos that they make, their statuses, and their answers."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from threading import Event
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_vidai.sandbox.clock import Clock, Step, Walk
+from airflow_provider_vidai.sandbox.clock import Clock, Step, Timeline
 from airflow_provider_vidai.sandbox.faults import Fault
 from airflow_provider_vidai.sandbox.fetch import Unreadable, fetch
 from airflow_provider_vidai.sandbox.media import generate, picture
@@ -26,22 +26,22 @@ from airflow_provider_vidai.sandbox.vidgo.models import Model
 from airflow_provider_vidai.sandbox.vidgo.wire import VENDOR
 from airflow_provider_vidai.sandbox.world import World
 
-#: Virtual seconds that a task waits before it is begun.
+#: Virtual seconds that a task waits before it starts.
 QUEUED = 3.0
 POLICY = "The prompt violates our content policy"
-#: Width and height of a picture of one megapixel, where the model has its own.
+#: Width and height of the default picture, which has one megapixel.
 SIDE = 1024
 _PIXELS = re.compile(r"(\d+)\s*[xX*]\s*(\d+)")
 _RATIO = re.compile(r"(\d+):(\d+)")
 SHORT_SIDES = {"2k": 1440, "4k": 2160}
 SECONDS = {"sora-2-pro": 15, "sora-2-official": 4, "sora-2-pro-official": 4, "sora-2": 10, "veo": 8}
-#: What a task delivers: as the vendor tells it, with places in storage where it tells URLs.
+#: What a task delivers, in the vendor's shape, but with places in storage where the answer has URLs.
 Files = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Packed:
-    """What the vendor tells as JSON inside a string."""
+class JsonText:
+    """A value that the vendor sends as JSON inside a string."""
 
     value: Any
 
@@ -50,16 +50,16 @@ class Packed:
 class Task:
     """A task that was bought.
 
-    :param wish: the order's input.
-    :param error: why it failed, if that was ordered.
+    :param inputs: the ``input`` of the purchase.
+    :param error: why it failed, if a fault orders that.
     """
 
     id: str
     account: str
     model: Model
-    wish: Mapping[str, Any]
+    inputs: Mapping[str, Any]
     callback_url: str | None
-    walk: Walk
+    timeline: Timeline
     seconds: float
     began: float
     work: "Future[Files] | None"
@@ -70,49 +70,49 @@ class Task:
 
     @property
     def is_music(self) -> bool:
-        """Whether it is asked after where music is."""
+        """Whether it is polled at the music endpoint."""
         return self.model.makes == "music"
 
     def files(self) -> Files:
-        """Return what it delivers: nothing before its end."""
-        return self.work.result() if self.work and self.walk.word == "finished" else []
+        """Return what it delivers; nothing before its end."""
+        return self.work.result() if self.work and self.timeline.status == "finished" else []
 
-    def told(self, clock: Clock, base_url: str) -> dict[str, Any]:
-        """Return how it is, in the vendor's words."""
-        word = self.walk.word
+    def as_answer(self, clock: Clock, base_url: str) -> dict[str, Any]:
+        """Return its status as the vendor's answer."""
+        status = self.timeline.status
         answer = {
             "task_id": self.id,
-            "status": word,
-            "files": [spelled(one, base_url) for one in self.files()],
+            "status": status,
+            "files": [as_wire(one, base_url) for one in self.files()],
             "created_time": self.created,
-            "error_message": self._complaint() if word == "failed" else None,
+            "error_message": self._complaint() if status == "failed" else None,
         }
-        return answer if self.is_music else {**answer, "progress": self._progress(clock, word)}
+        return answer if self.is_music else {**answer, "progress": self._progress(clock, status)}
 
-    def _progress(self, clock: Clock, word: str) -> int:
-        if word in ("finished", "failed"):
-            return 100 if word == "finished" else 0
+    def _progress(self, clock: Clock, status: str) -> int:
+        if status in ("finished", "failed"):
+            return 100 if status == "finished" else 0
         return max(0, min(99, math.floor(100 * (clock.now() - self.began - QUEUED) / self.seconds)))
 
     def _complaint(self) -> str:
         return self.error or str(self.work.exception() if self.work else POLICY)
 
 
-def spelled(value: Any, base_url: str) -> Any:
-    """Return files as the vendor tells them: with URLs for places, and text for what is packed."""
+def as_wire(value: Any, base_url: str) -> Any:
+    """Return files as the vendor sends them: with URLs for places, and JSON text for packed values."""
     if isinstance(value, Blob):
         return f"{base_url}storage/{quote(value.key)}"
-    if isinstance(value, Packed):
-        return json.dumps(spelled(value.value, base_url))
+    if isinstance(value, JsonText):
+        return json.dumps(as_wire(value.value, base_url))
     if isinstance(value, dict):
-        return {name: spelled(one, base_url) for name, one in value.items()}
-    return [spelled(one, base_url) for one in value] if isinstance(value, list) else value
+        return {name: as_wire(one, base_url) for name, one in value.items()}
+    return [as_wire(one, base_url) for one in value] if isinstance(value, list) else value
 
 
-class Desk:
-    """Where a task's work is done: a folder of its own, and its places in storage.
+class Workspace:
+    """Where a task works: its own folder, and its places in storage.
 
-    :param until: the virtual second from which on what it makes is gone.
+    :param until: the virtual second at which its files are deleted.
     """
 
     def __init__(self, world: World, account: str, task_id: str, until: float) -> None:
@@ -123,16 +123,16 @@ class Desk:
         self._fetched = 0
 
     def place(self, name: str, content_type: str) -> Blob:
-        """Return a place for a file, under a name that cannot be guessed."""
+        """Return a place for a file, under an unguessable name."""
         key = f"{VENDOR}/generated/{self.id}/{secrets.token_hex(6)}-{name}"
         blob = self._world.storage.place(key, VENDOR, self._account, content_type, public=True)
         blob.until = self._until
         return blob
 
-    def here(self, url: str) -> Path:
-        """Return a file that the order points to.
+    def download(self, url: str) -> Path:
+        """Return the local path of a file that the input points to.
 
-        :raises MediaError: if it cannot be had.
+        :raises MediaError: if it cannot be downloaded.
         """
         self._fetched += 1
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -146,37 +146,37 @@ class Desk:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-Making = Callable[[Desk, Model, Mapping[str, Any], Event], Files]
+Maker = Callable[[Workspace, Model, Mapping[str, Any], Event], Files]
 
 
 def start(
     world: World,
     account: str,
     model: Model,
-    wish: Mapping[str, Any],
+    inputs: Mapping[str, Any],
     callback_url: str | None,
-    making: Making,
+    maker: Maker,
     failing: Fault | None,
 ) -> Task:
-    """Start a task: its work at once, and its walk."""
+    """Start a task: its work starts at once, and its timeline with it."""
     task_id, began = new_id(model), world.clock.now()
     steps = [Step("not_started", QUEUED), Step("running", model.seconds)]
     work: Future[Files] | None = None
     if failing:
-        walk = Walk(world.clock, steps, end="failed")
+        timeline = Timeline(world.clock, steps, end="failed")
     else:
-        desk = Desk(world, account, task_id, began + world.settings.vidgo.file_ttl)
-        work = world.studio.submit(lambda stop: _made(desk, model, wish, making, stop))
-        walk = Walk(world.clock, steps, end="finished", work=work)
+        workspace = Workspace(world, account, task_id, began + world.settings.vidgo.file_ttl)
+        work = world.studio.submit(lambda stop: _made(workspace, model, inputs, maker, stop))
+        timeline = Timeline(world.clock, steps, end="finished", work=work)
     error = (failing.options["message"] or POLICY) if failing else None
-    return Task(task_id, account, model, wish, callback_url, walk, model.seconds, began, work, error)
+    return Task(task_id, account, model, inputs, callback_url, timeline, model.seconds, began, work, error)
 
 
-def _made(desk: Desk, model: Model, wish: Mapping[str, Any], making: Making, stop: Event) -> Files:
+def _made(workspace: Workspace, model: Model, inputs: Mapping[str, Any], maker: Maker, stop: Event) -> Files:
     try:
-        return making(desk, model, wish, stop)
+        return maker(workspace, model, inputs, stop)
     finally:
-        desk.clear()
+        workspace.clear()
 
 
 def new_id(model: Model) -> str:
@@ -190,41 +190,41 @@ def new_id(model: Model) -> str:
 # --- pictures
 
 
-def images(desk: Desk, model: Model, wish: Mapping[str, Any], stop: Event) -> Files:
-    """Make as many pictures as were asked for, each another one."""
-    urls = [*(wish.get("image_urls") or ())]
-    source = desk.here(urls[0]) if urls else None
-    size = _picture_size(wish, source, desk.settings.short_side)
-    png = str(wish.get("output_format", "png" if "gpt" in model.id else "jpg")) == "png"
+def images(workspace: Workspace, model: Model, inputs: Mapping[str, Any], stop: Event) -> Files:
+    """Make the requested number of pictures, each different."""
+    urls = [*(inputs.get("image_urls") or ())]
+    source = workspace.download(urls[0]) if urls else None
+    size = _picture_size(inputs, source, workspace.settings.short_side)
+    png = str(inputs.get("output_format", "png" if "gpt" in model.id else "jpg")) == "png"
     files: Files = []
-    count = int(wish.get("n", 1))
+    count = int(inputs.get("n", 1))
     for number in range(count):
-        text = str(wish["prompt"]) if count == 1 else f"{wish['prompt']} - {number + 1}"
+        text = str(inputs["prompt"]) if count == 1 else f"{inputs['prompt']} - {number + 1}"
         frame = generate.painting(text, size, source, stop)
-        blob = desk.place("image.png" if png else "image.jpg", "image/png" if png else "image/jpeg")
+        blob = workspace.place("image.png" if png else "image.jpg", "image/png" if png else "image/jpeg")
         blob.fill(picture.png(frame) if png else picture.jpeg(frame))
         files.append({"file_url": blob, "file_type": "image"})
     return files
 
 
-def _picture_size(wish: Mapping[str, Any], source: Path | None, most: int) -> tuple[int, int]:
-    """Return width and height: as told in pixels, or of a ratio and so many megapixels."""
-    size = wish.get("size", "")
-    told = f"{size.get('width')}x{size.get('height')}" if isinstance(size, dict) else str(size)
-    found = _PIXELS.fullmatch(told)
+def _picture_size(inputs: Mapping[str, Any], source: Path | None, most: int) -> tuple[int, int]:
+    """Return width and height: as requested in pixels, or from the ratio and the resolution."""
+    size = inputs.get("size", "")
+    wanted = f"{size.get('width')}x{size.get('height')}" if isinstance(size, dict) else str(size)
+    found = _PIXELS.fullmatch(wanted)
     if found:
         width, height = float(found[1]), float(found[2])
     else:
-        scale = {"2K": 2.0, "3K": 3.0, "4K": 4.0}.get(str(wish.get("resolution", told)), 1.0)
-        aspect = _aspect(told, source)
+        scale = {"2K": 2.0, "3K": 3.0, "4K": 4.0}.get(str(inputs.get("resolution", wanted)), 1.0)
+        aspect = _aspect(wanted, source)
         width, height = scale * SIDE * math.sqrt(aspect), scale * SIDE / math.sqrt(aspect)
         width, height = round(width / 16) * 16.0, round(height / 16) * 16.0
     shrink = min(1.0, most / min(width, height)) if most else 1.0
     return generate.even(width * shrink), generate.even(height * shrink)
 
 
-def _aspect(told: str, source: Path | None) -> float:
-    found = _RATIO.fullmatch(told)
+def _aspect(wanted: str, source: Path | None) -> float:
+    found = _RATIO.fullmatch(wanted)
     if found:
         return int(found[1]) / int(found[2])
     if source is None:
@@ -233,71 +233,71 @@ def _aspect(told: str, source: Path | None) -> float:
     return shown.width / shown.height
 
 
-# --- films
+# --- videos
 
 
-def video(desk: Desk, model: Model, wish: Mapping[str, Any], stop: Event) -> Files:
-    """Make a film of the asked-for length and size, and its last frame if that was asked for."""
-    clip = _clip(desk, model, wish)
-    blob = desk.place("video.mp4", "video/mp4")
+def video(workspace: Workspace, model: Model, inputs: Mapping[str, Any], stop: Event) -> Files:
+    """Make a video of the requested length and size, and its last frame if requested."""
+    clip = _clip(workspace, model, inputs)
+    blob = workspace.place("video.mp4", "video/mp4")
     generate.generate(clip, blob.path, stop)
-    blob.landed()
+    blob.mark_complete()
     files: Files = [{"file_url": blob, "file_type": "video"}]
-    if wish.get("return_last_frame"):
+    if inputs.get("return_last_frame"):
         frame = picture.last(probe(blob.path), max(0.0, clip.seconds - 0.5), stop)
-        shown = desk.place("last-frame.jpg", "image/jpeg")
+        shown = workspace.place("last-frame.jpg", "image/jpeg")
         shown.fill(picture.jpeg(frame))
-        # Where it comes is not told: first is where a client that takes the first file errs.
+        # Its position is not documented. It comes first, so that a client that takes the first file fails.
         files.insert(0, {"file_url": shown, "file_type": "image"})
     return files
 
 
-def _clip(desk: Desk, model: Model, wish: Mapping[str, Any]) -> generate.Clip:
-    pictures = [desk.here(url) for url in _pictures(wish)]
-    last = desk.here(wish["end_image_url"]) if wish.get("end_image_url") else None
+def _clip(workspace: Workspace, model: Model, inputs: Mapping[str, Any]) -> generate.Clip:
+    pictures = [workspace.download(url) for url in _pictures(inputs)]
+    last = workspace.download(inputs["end_image_url"]) if inputs.get("end_image_url") else None
     stills = [generate.Still(path, number / len(pictures)) for number, path in enumerate(pictures)]
     stills += [generate.Still(last, 1.0)] if last else []
-    films = [desk.here(url) for url in _films(wish)]
-    heard = next(iter(wish.get("reference_audio_urls") or ()), None)
-    length = float(wish.get("duration") or next((SECONDS[o] for o in SECONDS if model.id.startswith(o)), 5))
-    if films and not wish.get("duration"):
-        length = sum(generate.seconds(film) for film in films)
-    ratio = str(wish.get("aspect_ratio", ""))
+    videos = [workspace.download(url) for url in _video_urls(inputs)]
+    soundtrack = next(iter(inputs.get("reference_audio_urls") or ()), None)
+    length = float(inputs.get("duration") or next((SECONDS[o] for o in SECONDS if model.id.startswith(o)), 5))
+    if videos and not inputs.get("duration"):
+        length = sum(generate.seconds(one) for one in videos)
+    ratio = str(inputs.get("aspect_ratio", ""))
     return generate.Clip(
         seconds=length,
-        text=str(wish.get("prompt") or model.id),
-        short_side=_short_side(wish, desk.settings.short_side),
-        size=_film_size(ratio, wish, desk.settings.short_side, bool(stills or films)),
-        audio=bool(wish.get("sound", wish.get("generate_audio", True))),
+        text=str(inputs.get("prompt") or model.id),
+        short_side=_short_side(inputs, workspace.settings.short_side),
+        size=_video_size(ratio, inputs, workspace.settings.short_side, bool(stills or videos)),
+        audio=bool(inputs.get("sound", inputs.get("generate_audio", True))),
         stills=stills,
-        films=films,
-        soundtrack=desk.here(heard) if heard else None,
+        videos=videos,
+        soundtrack=workspace.download(soundtrack) if soundtrack else None,
     )
 
 
-def _pictures(wish: Mapping[str, Any]) -> list[str]:
-    first = [wish["start_image_url"]] if wish.get("start_image_url") else []
-    return [*first, *(wish.get("image_urls") or ()), *(wish.get("reference_image_urls") or ())]
+def _pictures(inputs: Mapping[str, Any]) -> list[str]:
+    first = [inputs["start_image_url"]] if inputs.get("start_image_url") else []
+    return [*first, *(inputs.get("image_urls") or ()), *(inputs.get("reference_image_urls") or ())]
 
 
-def _films(wish: Mapping[str, Any]) -> list[str]:
-    one = [wish["video_url"]] if wish.get("video_url") else []
-    return [*one, *(wish.get("video_urls") or ()), *(wish.get("reference_video_urls") or ())]
+def _video_urls(inputs: Mapping[str, Any]) -> list[str]:
+    one = [inputs["video_url"]] if inputs.get("video_url") else []
+    return [*one, *(inputs.get("video_urls") or ()), *(inputs.get("reference_video_urls") or ())]
 
 
-def _short_side(wish: Mapping[str, Any], most: int) -> int:
-    told = str(wish.get("resolution") or wish.get("mode") or "720p").lower()
-    digits = "".join(character for character in told if character.isdigit())
-    short = SHORT_SIDES.get(told) or (int(digits) if len(digits) > 2 else 720)
+def _short_side(inputs: Mapping[str, Any], most: int) -> int:
+    resolution = str(inputs.get("resolution") or inputs.get("mode") or "720p").lower()
+    digits = "".join(character for character in resolution if character.isdigit())
+    short = SHORT_SIDES.get(resolution) or (int(digits) if len(digits) > 2 else 720)
     return min(short, most) if most else short
 
 
-def _film_size(ratio: str, wish: Mapping[str, Any], most: int, shown: bool) -> tuple[int, int] | None:
-    """Return width and height; None follows what is shown."""
+def _video_size(ratio: str, inputs: Mapping[str, Any], most: int, shown: bool) -> tuple[int, int] | None:
+    """Return width and height; None keeps the aspect of the sources."""
     pixels, found = _PIXELS.fullmatch(ratio), _RATIO.fullmatch(ratio)
     if pixels:
         width, height = int(pixels[1]), int(pixels[2])
         return generate.sized(min(most or width, width, height), width / height)
     if found:
-        return generate.sized(_short_side(wish, most), int(found[1]) / int(found[2]))
-    return None if shown else generate.sized(_short_side(wish, most), 16 / 9)
+        return generate.sized(_short_side(inputs, most), int(found[1]) / int(found[2]))
+    return None if shown else generate.sized(_short_side(inputs, most), 16 / 9)

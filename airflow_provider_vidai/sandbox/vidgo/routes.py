@@ -1,6 +1,6 @@
 """Vidgo: images, videos and music from one task API.
 
-Where the vendor's documents disagree, or are silent, ``vidgo.settings`` has a switch.
+Where the vendor's documents contradict each other or are silent, ``vidgo.settings`` has a switch.
 """
 
 from typing import Any
@@ -9,94 +9,96 @@ from starlette.responses import Response
 
 from airflow_provider_vidai.sandbox.vidgo import songs as vidgo_songs
 from airflow_provider_vidai.sandbox.vidgo.callbacks import announce
-from airflow_provider_vidai.sandbox.vidgo.jobs import Making, Task, images, start, video
-from airflow_provider_vidai.sandbox.vidgo.models import DERIVED, THERE_ALREADY, Model, examine, find, price
+from airflow_provider_vidai.sandbox.vidgo.jobs import Maker, Task, images, start, video
+from airflow_provider_vidai.sandbox.vidgo.models import ALREADY_EXISTS, DERIVED, Model, examine, find, price
 from airflow_provider_vidai.sandbox.vidgo.uploads import base64_upload, stream_upload, url_upload
-from airflow_provider_vidai.sandbox.vidgo.wire import VENDOR, Asked, Refused, call
+from airflow_provider_vidai.sandbox.vidgo.wire import VENDOR, Context, Refused, call
 from airflow_provider_vidai.sandbox.wire import JSON, Calls
 
-#: What the book keeps of a URL or a text in an order.
+#: The maximum length of a text in the book, in characters.
 LONGEST_TEXT = 200
 
 
-async def submit(asked: Asked) -> Response:
+async def submit(context: Context) -> Response:
     """Sell a task."""
-    world, body = asked.exchange.world, await asked.json()
+    world, body = context.exchange.world, await context.json()
     model = find(body.get("model"))
-    wish = examine(model, body)
-    making = _making(asked, model, wish)
-    _new(asked, model, wish)
-    amount = price(model, wish)
-    if world.balance(VENDOR, asked.account) < amount:
+    inputs = examine(model, body)
+    maker = _maker_for(context, model, inputs)
+    _refuse_duplicate(context, model, inputs)
+    amount = price(model, inputs)
+    if world.balance(VENDOR, context.account) < amount:
         raise Refused(402, "Insufficient credits to complete this request")
-    failing = asked.exchange.fault("fail_job")
-    task = start(world, asked.account, model, wish, body.get("callback_url"), making, failing)
+    failing = context.exchange.fault("fail_job")
+    task = start(world, context.account, model, inputs, body.get("callback_url"), maker, failing)
     world.jobs[VENDOR][task.id] = task
     world.book.purchase(
         vendor=VENDOR,
-        account=asked.account,
+        account=context.account,
         kind="music" if task.is_music else "media",
         job_id=task.id,
         amount=amount,
         currency="credits",
-        request={"model": model.id, "input": _brief(wish)},
-        walk=task.walk,
-        refundable=asked.settings.refund_failed,
+        request={"model": model.id, "input": _brief(inputs)},
+        timeline=task.timeline,
+        refundable=context.settings.refund_failed,
     )
-    announce(world, task, str(asked.exchange.request.base_url))
+    announce(world, task, str(context.exchange.request.base_url))
     return JSON(
         {"code": 200, "data": {"task_id": task.id, "status": "not_started", "created_time": task.created}}
     )
 
 
-def _making(asked: Asked, model: Model, wish: dict[str, Any]) -> Making:
+def _maker_for(context: Context, model: Model, inputs: dict[str, Any]) -> Maker:
     if model.makes == "image":
         return images
     if model.makes == "video":
         return video
-    return vidgo_songs.making(_source(asked, model, wish))
+    return vidgo_songs.maker(_source(context, model, inputs))
 
 
-def _source(asked: Asked, model: Model, wish: dict[str, Any]) -> Task | None:
-    """Return the task whose song an order is about.
+def _source(context: Context, model: Model, inputs: dict[str, Any]) -> Task | None:
+    """Return the task whose song the purchase uses.
 
     :raises Refused: if there is no such song.
     """
-    jobs: dict[str, Task] = asked.exchange.world.jobs[VENDOR]
-    mine = {key: one for key, one in jobs.items() if one.account == asked.account}
+    jobs: dict[str, Task] = context.exchange.world.jobs[VENDOR]
+    mine = {key: one for key, one in jobs.items() if one.account == context.account}
     if model.id == "extend-music":
-        found = next((one for one in mine.values() if vidgo_songs.track(one, wish["audio_id"])), None)
+        found = next((one for one in mine.values() if vidgo_songs.track(one, inputs["audio_id"])), None)
         if found is None:
             raise Refused(404, "Audio not found")
         return found
-    if "task_id" not in wish:
+    if "task_id" not in inputs:
         return None
-    found = mine.get(wish["task_id"])
+    found = mine.get(inputs["task_id"])
     if found is None or not found.files():
         raise Refused(404, "Task not found")
-    if vidgo_songs.track(found, wish.get("audio_id")) is None:
+    if vidgo_songs.track(found, inputs.get("audio_id")) is None:
         raise Refused(404, "Audio not found")
     return found
 
 
-def _new(asked: Asked, model: Model, wish: dict[str, Any]) -> None:
-    """Refuse to make of a song what was made of it already, unless that failed."""
+def _refuse_duplicate(context: Context, model: Model, inputs: dict[str, Any]) -> None:
+    """Refuse to make again what was already made of a song, unless that failed."""
     if model.id not in DERIVED:
         return
 
     def about(one: Any) -> tuple[Any, ...]:
         return one.get("task_id"), one.get("audio_id"), one.get("audio_url")
 
-    for task in asked.exchange.world.jobs[VENDOR].values():
-        same = (task.account, task.model.id) == (asked.account, model.id) and about(task.wish) == about(wish)
-        if same and not task.walk.failed:
-            what = THERE_ALREADY.get(model.id, "Separation")
-            named = {"task_id": task.id} if asked.settings.names_existing else {}
+    for task in context.exchange.world.jobs[VENDOR].values():
+        same = (task.account, task.model.id) == (context.account, model.id) and about(task.inputs) == about(
+            inputs
+        )
+        if same and not task.timeline.failed:
+            what = ALREADY_EXISTS.get(model.id, "Separation")
+            named = {"task_id": task.id} if context.settings.names_existing else {}
             raise Refused(409, f"{what} already exists for this audio", **named)
 
 
 def _brief(value: Any) -> Any:
-    """Return an order as the book keeps it: URLs without what comes after the path, long texts cut."""
+    """Return a purchase as the book shows it: without URL queries, long texts cut."""
     if isinstance(value, dict):
         return {name: _brief(one) for name, one in value.items()}
     if isinstance(value, list):
@@ -104,50 +106,50 @@ def _brief(value: Any) -> Any:
     return value.partition("?")[0][:LONGEST_TEXT] if isinstance(value, str) else value
 
 
-def _task(asked: Asked, task_id: str | None) -> Task:
+def _task(context: Context, task_id: str | None) -> Task:
     if not task_id:
         raise Refused(400, "task_id is required")
-    task: Task | None = asked.exchange.world.jobs[VENDOR].get(task_id)
+    task: Task | None = context.exchange.world.jobs[VENDOR].get(task_id)
     if task is None:
         raise Refused(404, "Task not found")
-    if task.account != asked.account:
+    if task.account != context.account:
         raise Refused(403, "You do not have permission to access this resource")
     return task
 
 
-async def status(asked: Asked) -> Response:
-    """Tell how an image's or a video's task is."""
-    task = _task(asked, asked.exchange.request.path_params["task_id"])
+async def status(context: Context) -> Response:
+    """Return the status of an image or video task."""
+    task = _task(context, context.exchange.request.path_params["task_id"])
     if task.is_music:
         raise Refused(400, "This is a music task: query it at /api/generate/detail/music")
-    return _told(asked, task)
+    return _status_answer(context, task)
 
 
-async def music(asked: Asked) -> Response:
-    """Tell how a task of music is."""
-    task = _task(asked, asked.exchange.request.query_params.get("task_id"))
+async def music(context: Context) -> Response:
+    """Return the status of a music task."""
+    task = _task(context, context.exchange.request.query_params.get("task_id"))
     if not task.is_music:
         raise Refused(404, "Task not found")
-    return _told(asked, task)
+    return _status_answer(context, task)
 
 
-def _told(asked: Asked, task: Task) -> Response:
-    exchange = asked.exchange
+def _status_answer(context: Context, task: Task) -> Response:
+    exchange = context.exchange
     base_url = str(exchange.request.base_url)
     if exchange.fault("expired_url"):
-        base_url += "expired/"  # where there is no storage
-    told = task.told(exchange.world.clock, base_url)
+        base_url += "expired/"  # a path at which nothing is stored
+    answer = task.as_answer(exchange.world.clock, base_url)
     if exchange.fault("missing_output_url"):
-        told["files"] = []
+        answer["files"] = []
     other = exchange.fault("vendor_status")
     if other:
-        told |= {"status": other.options["word"], "files": []}
-    return JSON({"code": 200, "data": told})
+        answer |= {"status": other.options["word"], "files": []}
+    return JSON({"code": 200, "data": answer})
 
 
-async def balance(asked: Asked) -> Response:
-    """Tell what an account has left."""
-    left = asked.exchange.world.balance(VENDOR, asked.account)
+async def balance(context: Context) -> Response:
+    """Return what an account has left to spend."""
+    left = context.exchange.world.balance(VENDOR, context.account)
     return JSON({"code": 200, "data": {"email": "sandbox@example.com", "credits_amount": left}})
 
 

@@ -1,4 +1,4 @@
-"""What can be tuned of Vidgo: where its documents disagree or are silent, each reading is a setting."""
+"""Vidgo's settings: where its documents contradict each other or are silent, each reading is a setting."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,23 +8,23 @@ from typing import Literal
 class VidgoSettings:
     """Vidgo's settings.
 
-    :param balance: credits that an account has before it buys anything.
-    :param calls_per_minute: calls in any 60 seconds, of an account, that are no uploads; 0 is no limit (the
-        vendor has one, and does not say which). Limits run in real time.
-    :param uploads_per_minute: the same, of uploads.
-    :param file_ttl: virtual seconds after the purchase from which on a task's files are gone.
-    :param upload_ttl: the same, of uploads.
-    :param http_errors: whether an error's code is the answer's HTTP status too, or only in its body.
-    :param status_errors: the shape of an error of the status page: like all others, or like an upload's.
-    :param names_existing: whether the refusal to make again what is there names the task that made it.
-    :param refund_failed: whether tasks bought from now on are given back if they fail.
-    :param callback: the form of a callback's body for images and videos (of music it is always wrapped).
-    :param callback_tries: how often a callback is sent at most.
-    :param callback_pause: seconds before it is sent again for the first time, doubled each time up to ten
-        minutes; they go by as fast as jobs do.
-    :param song_seconds: how long the first of two songs is.
-    :param short_side: pictures and films are no larger than this on their short side, whatever was asked
-        for; 0 is as asked for.
+    :param balance: the initial balance of an account, in credits.
+    :param calls_per_minute: calls other than uploads per account in any 60 seconds of real time; 0 is no
+        limit. The vendor has a limit, but does not publish it.
+    :param uploads_per_minute: the same for uploads.
+    :param file_ttl: virtual seconds after the purchase at which a task's files are deleted.
+    :param upload_ttl: the same for an upload.
+    :param http_errors: whether an error's code is also the HTTP status, or only in the body.
+    :param status_errors: the shape of the status call's errors: like all others, or like an upload's.
+    :param names_existing: whether the refusal to make something twice names the existing task.
+    :param refund_failed: whether new tasks are refunded if they fail.
+    :param callback: the form of a callback's body for images and videos; for music it is always wrapped.
+    :param callback_tries: the maximum number of attempts to send a callback.
+    :param callback_pause: virtual seconds before the second attempt; each further pause is twice as long, up
+        to ten minutes.
+    :param song_seconds: the length of the first of the two songs, in seconds.
+    :param short_side: the maximum short side of pictures and videos in pixels, whatever the request says;
+        0 is no maximum.
     """
 
     balance: float = 10_000.0

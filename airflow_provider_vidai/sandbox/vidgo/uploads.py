@@ -1,4 +1,4 @@
-"""Vidgo's uploads: one picture a call, as base64, from a web address, or as a form."""
+"""Vidgo's uploads: one picture per call, as base64, from a web address, or as a form."""
 
 import asyncio
 import base64
@@ -14,17 +14,17 @@ from starlette.responses import Response
 
 from airflow_provider_vidai.sandbox.fetch import Unreadable, fetch
 from airflow_provider_vidai.sandbox.media.source import MediaError, probe
-from airflow_provider_vidai.sandbox.vidgo.wire import VENDOR, Asked, Refused
+from airflow_provider_vidai.sandbox.vidgo.wire import VENDOR, Context, Refused
 from airflow_provider_vidai.sandbox.wire import JSON
 
-#: How pictures begin: (offset, bytes, type, ending).
+#: The signatures of pictures: offset, bytes, type, suffix.
 PICTURES = (
     (0, b"\xff\xd8\xff", "image/jpeg", ".jpg"),
     (0, b"\x89PNG", "image/png", ".png"),
     (0, b"GIF8", "image/gif", ".gif"),
     (8, b"WEBP", "image/webp", ".webp"),
 )
-#: What is not taken, by how it begins.
+#: The signatures of files that are refused with their type.
 OTHERS = (
     (4, b"ftyp", "video/mp4"),
     (0, b"<svg", "image/svg+xml"),
@@ -35,9 +35,9 @@ OTHERS = (
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,")
 
 
-async def base64_upload(asked: Asked) -> Response:
-    """Keep a picture that comes as text."""
-    body = await asked.json()
+async def base64_upload(context: Context) -> Response:
+    """Store a picture that is sent as base64 text."""
+    body = await context.json()
     text = body.get("base64_data")
     if not isinstance(text, str) or not text:
         raise _missing("base64_data")
@@ -50,18 +50,18 @@ async def base64_upload(asked: Asked) -> Response:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise Refused(400, "Invalid Base64 encoding") from None
-    return await _kept(asked, content, body, "")
+    return await _kept(context, content, body, "")
 
 
-async def url_upload(asked: Asked) -> Response:
-    """Keep a picture that is in the web."""
-    body = await asked.json()
+async def url_upload(context: Context) -> Response:
+    """Store a picture from a web address."""
+    body = await context.json()
     url = body.get("file_url")
     if not isinstance(url, str) or not url:
         raise _missing("file_url")
     if not url.startswith(("http://", "https://")):
         raise Refused(400, "Invalid URL: only http and https are supported")
-    path = asked.exchange.world.folder / f"{secrets.token_hex(8)}.fetched"
+    path = context.exchange.world.folder / f"{secrets.token_hex(8)}.fetched"
     try:
         await asyncio.to_thread(fetch, url, path)
         content = await asyncio.to_thread(path.read_bytes)
@@ -69,31 +69,31 @@ async def url_upload(asked: Asked) -> Response:
         raise Refused(400, f"Failed to download file: {error}") from error
     finally:
         path.unlink(missing_ok=True)
-    return await _kept(asked, content, body, PurePosixPath(url.partition("?")[0]).name)
+    return await _kept(context, content, body, PurePosixPath(url.partition("?")[0]).name)
 
 
-async def stream_upload(asked: Asked) -> Response:
-    """Keep a picture that comes in a form."""
-    request = asked.exchange.request
+async def stream_upload(context: Context) -> Response:
+    """Store a picture that is sent in a form."""
+    request = context.exchange.request
     form = _form(request.headers.get("content-type", ""), await request.body())
     if "file" not in form:
         raise _missing("file")
     name, content = form["file"]
     fields = {key: value.decode(errors="replace") for key, (_, value) in form.items() if key != "file"}
-    told = {
+    options = {
         "upload_path": fields.get("upload_path", fields.get("uploadPath")),
         "file_name": fields.get("file_name", fields.get("fileName")),
     }
-    return await _kept(asked, content, told, name or "")
+    return await _kept(context, content, options, name or "")
 
 
 def _missing(name: str) -> Refused:
-    told = [{"loc": ["body", name], "msg": "Field required", "type": "missing"}]
-    return Refused(422, "Field required", "missing", detail=told)
+    detail = [{"loc": ["body", name], "msg": "Field required", "type": "missing"}]
+    return Refused(422, "Field required", "missing", detail=detail)
 
 
 def _form(content_type: str, body: bytes) -> dict[str, tuple[str | None, bytes]]:
-    """Return a form's fields: each with its file's name, if it is one, and its bytes."""
+    """Return a form's fields by name: the file's name, if it is a file, and the bytes."""
     head = Message()
     head["content-type"] = content_type
     boundary = head.get_param("boundary")
@@ -112,26 +112,26 @@ def _form(content_type: str, body: bytes) -> dict[str, tuple[str | None, bytes]]
     return found
 
 
-async def _kept(asked: Asked, content: bytes, told: dict[str, Any], original: str) -> Response:
-    """Keep a picture under ``temp/``, where everybody can get it, for three days."""
+async def _kept(context: Context, content: bytes, fields: dict[str, Any], original: str) -> Response:
+    """Store a picture under ``temp/``, publicly, for ``upload_ttl`` seconds."""
     kind, ending = _examined(content)
-    world = asked.exchange.world
+    world = context.exchange.world
     stamp = f"{datetime.now(timezone.utc):%Y%m%d%H%M%S}_{secrets.token_urlsafe(6)}{ending}"
-    name = _plain(told.get("file_name")) or stamp
-    folder = "/".join(filter(None, ("temp", *(_plain(part) for part in _parts(told.get("upload_path"))))))
+    name = _plain(fields.get("file_name")) or stamp
+    folder = "/".join(filter(None, ("temp", *(_plain(part) for part in _parts(fields.get("upload_path"))))))
     key = f"{VENDOR}/{folder}/{name}"
     try:
-        blob = world.storage.place(key, VENDOR, asked.account, kind, public=True)
+        blob = world.storage.place(key, VENDOR, context.account, kind, public=True)
     except ValueError as error:
         raise Refused(400, f"Invalid file name: {error}") from error
     blob.fill(content)
-    blob.until = world.clock.now() + asked.settings.upload_ttl
+    blob.until = world.clock.now() + context.settings.upload_ttl
     try:
         await asyncio.to_thread(probe, Path(blob.path))
     except MediaError:
         world.storage.drop(key)
         raise Refused(400, "Invalid file data") from None
-    url = f"{asked.exchange.request.base_url}storage/{key}"
+    url = f"{context.exchange.request.base_url}storage/{key}"
     told_of_it = {
         "file_id": secrets.token_hex(16),
         "file_name": name,
@@ -141,7 +141,7 @@ async def _kept(asked: Asked, content: bytes, told: dict[str, Any], original: st
         "upload_path": folder,
         "file_url": url,
         "download_url": url,
-        **_times(asked.settings.upload_ttl),
+        **_times(context.settings.upload_ttl),
     }
     return JSON({"success": True, "code": 200, "msg": "File uploaded successfully", "data": told_of_it})
 
@@ -153,9 +153,9 @@ def _times(ttl: float) -> dict[str, str]:
 
 
 def _examined(content: bytes) -> tuple[str, str]:
-    """Return a picture's type and ending.
+    """Return a picture's type and suffix.
 
-    :raises Refused: if it is none that is taken.
+    :raises Refused: if its type is not accepted.
     """
     if not content:
         raise Refused(400, "Invalid file data")

@@ -1,4 +1,4 @@
-"""What is around every call of Vidgo's: keys, limits, bodies, and errors in their two shapes."""
+"""What surrounds every call of Vidgo: keys, limits, bodies, and errors in their two shapes."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from airflow_provider_vidai.sandbox.vidgo.settings import VidgoSettings
 from airflow_provider_vidai.sandbox.wire import JSON, Exchange, Handler
 
 VENDOR = "vidgo"
-#: The type of an error where nothing more is to be said.
+#: The default type of an error, by its status.
 TYPES = {
     400: "validation_error",
     401: "authentication_error",
@@ -28,7 +28,7 @@ TYPES = {
 class Refused(Exception):
     """The call is answered with an error.
 
-    :param more: what else the error tells.
+    :param more: further fields of the error.
     """
 
     def __init__(self, status: int, message: str, kind: str | None = None, **more: Any) -> None:
@@ -40,8 +40,8 @@ class Refused(Exception):
 
 
 @dataclass
-class Asked:
-    """One call of a known account."""
+class Context:
+    """One call, with its account."""
 
     exchange: Exchange
     account: str
@@ -54,7 +54,7 @@ class Asked:
     async def json(self) -> dict[str, Any]:
         """Return the body.
 
-        :raises Refused: if it is no JSON object.
+        :raises Refused: if it is not a JSON object.
         """
         try:
             body = json.loads(await self.exchange.request.body())
@@ -65,21 +65,21 @@ class Asked:
         return body
 
 
-Answering = Callable[[Asked], Awaitable[Response]]
+ContextHandler = Callable[[Context], Awaitable[Response]]
 
 
-def call(handler: Answering, *, details: bool = False, limit: str = "calls_per_minute") -> Handler:
-    """Return what answers a call.
+def call(handler: ContextHandler, *, details: bool = False, limit: str = "calls_per_minute") -> Handler:
+    """Return the handler of a call.
 
     :param details: whether its errors are ``{"detail"}`` instead of ``{"code", "error"}``.
-    :param limit: the setting that says how often per minute an account may.
+    :param limit: the setting with the number of calls per minute that an account may make.
     """
 
     async def handle(exchange: Exchange) -> Response:
         try:
             account = _account(exchange)
             _within_limit(exchange, account, limit)
-            return await handler(Asked(exchange, account))
+            return await handler(Context(exchange, account))
         except Refused as refused:
             page = exchange.call == "status" and exchange.world.settings.vidgo.status_errors == "detail"
             return _answer(exchange, refused, details=details or page)
@@ -111,9 +111,9 @@ def _account(exchange: Exchange) -> str:
 
 
 def _within_limit(exchange: Exchange, account: str, limit: str) -> None:
-    """Count the call.
+    """Count the call against its limit.
 
-    :raises Refused: if there were too many, or if it was ordered so.
+    :raises Refused: if there were too many, or if a fault orders it.
     """
     most = getattr(exchange.world.settings.vidgo, limit)
     quota = exchange.world.windows.take((VENDOR, account, limit), most)

@@ -1,1 +1,1 @@
-"""VIDIO, as far as its public client shows it."""
+"""VIDIO, as far as its API is known from its public client."""

@@ -1,4 +1,4 @@
-"""VIDIO's jobs: reels and their renders, how they walk, and what is told of them."""
+"""VIDIO's jobs: reels and their renders, their statuses, and their outputs."""
 
 import uuid
 from concurrent.futures import Future
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
-from airflow_provider_vidai.sandbox.clock import Step, Walk
+from airflow_provider_vidai.sandbox.clock import Step, Timeline
 from airflow_provider_vidai.sandbox.faults import Fault
 from airflow_provider_vidai.sandbox.media import music, reel
 from airflow_provider_vidai.sandbox.storage import Blob, Storage
@@ -14,15 +14,15 @@ from airflow_provider_vidai.sandbox.wire import Exchange
 from airflow_provider_vidai.sandbox.world import World
 
 VENDOR = "vidio"
-#: How much motion and sound count when segments are chosen.
+#: The weights of motion and sound when segments are chosen.
 CATEGORIES = {
-    "podcast": reel.Taste(motion=0.2, sound=0.8),
-    "ball-sports": reel.Taste(motion=0.6, sound=0.4),
-    "non-ball-sports": reel.Taste(motion=0.7, sound=0.3),
-    "beauty-product-demo": reel.Taste(motion=0.6, sound=0.4),
-    "wedding": reel.Taste(motion=0.5, sound=0.5),
-    "travel": reel.Taste(motion=0.8, sound=0.2),
-    "others": reel.Taste(motion=0.6, sound=0.4),
+    "podcast": reel.Weights(motion=0.2, sound=0.8),
+    "ball-sports": reel.Weights(motion=0.6, sound=0.4),
+    "non-ball-sports": reel.Weights(motion=0.7, sound=0.3),
+    "beauty-product-demo": reel.Weights(motion=0.6, sound=0.4),
+    "wedding": reel.Weights(motion=0.5, sound=0.5),
+    "travel": reel.Weights(motion=0.8, sound=0.2),
+    "others": reel.Weights(motion=0.6, sound=0.4),
 }
 BIG_BYTES = 50_000_000
 SOUND_OVERLAY_ID = 876_361
@@ -32,8 +32,8 @@ SOUND_OVERLAY_ID = 876_361
 class Render:
     """One rendering of one of a reel's outputs."""
 
-    walk: Walk
-    film: Blob
+    timeline: Timeline
+    video: Blob
 
 
 @dataclass
@@ -41,15 +41,15 @@ class Reel:
     """A highlight-reel job.
 
     :param thumbnails: one for each of the plan's candidates.
-    :param rendered: the last render, the only one that is kept.
-    :param rendering: the one that will take its place.
+    :param rendered: the last finished render, the only one that VIDIO keeps.
+    :param rendering: the running render, which will replace it.
     """
 
     id: str
     account: str
     request: dict[str, Any]
     footage: list[Blob]
-    walk: Walk
+    timeline: Timeline
     plan: "Future[reel.Plan]"
     thumbnails: list[Blob]
     rendered: Render | None = None
@@ -57,17 +57,17 @@ class Reel:
 
     @property
     def settled(self) -> str:
-        """The vendor's word, a running render aside."""
-        return "rendered" if self.rendered else self.walk.word
+        """The vendor's status, apart from a running render."""
+        return "rendered" if self.rendered else self.timeline.status
 
-    def word(self, storage: Storage) -> str:
-        """Return the vendor's word; a render that is through takes the place of the one before."""
+    def status(self, storage: Storage) -> str:
+        """Return the vendor's status; a finished render replaces the previous one."""
         if self.rendering is None:
             return self.settled
-        if not self.rendering.walk.ended or self.rendering.walk.failed:
-            return self.rendering.walk.word
+        if not self.rendering.timeline.ended or self.rendering.timeline.failed:
+            return self.rendering.timeline.status
         if self.rendered:
-            storage.drop(self.rendered.film.key)
+            storage.drop(self.rendered.video.key)
         self.rendered, self.rendering = self.rendering, None
         return self.settled
 
@@ -75,19 +75,19 @@ class Reel:
 def start_reel(
     world: World, account: str, request: dict[str, Any], footage: list[Blob], failing: Fault | None
 ) -> Reel:
-    """Start a reel: its work at once, and its walk."""
+    """Start a reel: its work starts at once, and its timeline with it."""
     job_id = str(uuid.uuid4())
-    wish = reel.Wish(
+    wanted = reel.ReelRequest(
         length=float(request["output_length"]),
         shape=request["aspect_ratio"],
-        taste=CATEGORIES[request["video_category"]],
+        weights=CATEGORIES[request["video_category"]],
         rate=world.settings.media_fps,
     )
     thumbnails: list[Blob] = []
     storage = world.storage
 
     def work(stop: Event) -> reel.Plan:
-        plan = reel.plan([blob.path for blob in footage], wish, stop)
+        plan = reel.plan([blob.path for blob in footage], wanted, stop)
         for index in range(len(plan.candidates)):
             blob = storage.place(f"out/{job_id}-{index}.jpg", VENDOR, account, "image/jpeg", public=True)
             blob.fill(reel.thumbnail(plan, index, stop))
@@ -99,28 +99,30 @@ def start_reel(
 
     plan = world.studio.submit(work)
     pace = {"submitted": 2, "queued": 6, "loaded": 5, _pending(footage): 7, "processing": 70}
-    steps = [Step(word, seconds) for word, seconds in pace.items()]
-    walk = _walk(world, steps, "processed", failing, plan)
-    return Reel(job_id, account, request, footage, walk, plan, thumbnails)
+    steps = [Step(status, seconds) for status, seconds in pace.items()]
+    timeline = _new_timeline(world, steps, "processed", failing, plan)
+    return Reel(job_id, account, request, footage, timeline, plan, thumbnails)
 
 
 def _pending(footage: list[Blob]) -> str:
-    """Return which queue the work waits in: by the looks of the words, one for each size."""
+    """Return the status of the queue that the work waits in; the names suggest one queue per size."""
     if all(blob.types[0].startswith("image/") for blob in footage):
         return "cpu_work_pending"
     size = sum(blob.path.stat().st_size for blob in footage)
     return "big_work_pending" if size > BIG_BYTES else "small_work_pending"
 
 
-def _walk(world: World, steps: list[Step], end: str, failing: Fault | None, work: "Future[Any]") -> Walk:
+def _new_timeline(
+    world: World, steps: list[Step], end: str, failing: Fault | None, work: "Future[Any]"
+) -> Timeline:
     if failing:
-        return Walk(world.clock, steps, end=failing.options["word"], failed=failing.options["word"])
-    return Walk(world.clock, steps, end=end, work=work)
+        return Timeline(world.clock, steps, end=failing.options["word"], failed=failing.options["word"])
+    return Timeline(world.clock, steps, end=end, work=work)
 
 
 def start_render(world: World, job: Reel, index: int, failing: Fault | None) -> Render:
     """Start a render of one of the reel's outputs."""
-    film = world.storage.place(f"out/{job.id}-{uuid.uuid4().hex[:8]}.mp4", VENDOR, job.account, "video/mp4")
+    video = world.storage.place(f"out/{job.id}-{uuid.uuid4().hex[:8]}.mp4", VENDOR, job.account, "video/mp4")
     mix = reel.Mix(
         original=_volume(job.request, "original_audio_volume"),
         music=_volume(job.request, "music_volume"),
@@ -129,12 +131,12 @@ def start_render(world: World, job: Reel, index: int, failing: Fault | None) -> 
     plan = job.plan.result()
 
     def work(stop: Event) -> None:
-        reel.render(plan, index, mix, film.path, stop)
-        film.landed()
+        reel.render(plan, index, mix, video.path, stop)
+        video.mark_complete()
 
-    # Just after the purchase the status still is what it was before.
+    # Right after the purchase, the API still reports the previous status.
     steps = [Step(job.settled, 1), Step("rendering", 44)]
-    job.rendering = Render(_walk(world, steps, "rendered", failing, world.studio.submit(work)), film)
+    job.rendering = Render(_new_timeline(world, steps, "rendered", failing, world.studio.submit(work)), video)
     return job.rendering
 
 

@@ -1,6 +1,6 @@
 """VIDIO: highlight reels from uploaded footage.
 
-The statuses' order and all error bodies are inferred: the vendor documents neither.
+The order of the statuses and all error bodies are inferred: the vendor documents neither.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from starlette.responses import Response
 
 from airflow_provider_vidai.sandbox.accounts import Refusal, account_of
-from airflow_provider_vidai.sandbox.clock import Walk
+from airflow_provider_vidai.sandbox.clock import Timeline
 from airflow_provider_vidai.sandbox.media import music, reel
 from airflow_provider_vidai.sandbox.storage import Blob
 from airflow_provider_vidai.sandbox.vidio.jobs import (
@@ -30,14 +30,14 @@ UPLOAD_QUERY = (
     *("job_id", "file_name", "file_type", "media_type"),
     *("width", "height", "duration", "to_be_downscaled"),
 )
-#: What may be asked for, where a field is an enumeration.
+#: The allowed values of enumerated fields.
 ENUMS = {
     "video_category": tuple(CATEGORIES),
     "aspect_ratio": tuple(reel.SHAPES),
     "music_category": tuple(music.STYLES),
 }
 EXPORT_OPTIONS = ("premium",)
-#: Content types that a client may send for an extension, where platforms' tables differ.
+#: Further content types that a client may send for a suffix, because platforms' tables differ.
 OTHER_TYPES = {
     "avi": ("video/x-msvideo", "video/vnd.avi"),
     "m4v": ("video/mp4", "video/x-m4v"),
@@ -48,7 +48,7 @@ OTHER_TYPES = {
 
 
 def signed_in(handler: Callable[[Exchange, str], Awaitable[Response]]) -> Handler:
-    """Let only calls with a good ``x-api-key`` through, and tell whose it is."""
+    """Admit only calls with a valid ``x-api-key``, and pass their account on."""
 
     async def handle(exchange: Exchange) -> Response:
         key = exchange.request.headers.get("x-api-key", "")
@@ -69,7 +69,7 @@ def _error(status: int, message: str) -> JSON:
 
 @signed_in
 async def upload_url(exchange: Exchange, account: str) -> Response:
-    """Return a signed URL to put a file to."""
+    """Return a signed URL for an upload."""
     query = exchange.request.query_params
     missing = [name for name in UPLOAD_QUERY if not query.get(name)]
     if missing:
@@ -102,7 +102,7 @@ def _upload_problem(query: Mapping[str, str]) -> str | None:
 
 
 def _content_types(file_type: str, media_type: str) -> list[str]:
-    """Return what a client may send: platforms' tables differ, and the last resort is the same everywhere."""
+    """Return the content types that a client may send; platforms' tables differ, the fallback does not."""
     guessed = mimetypes.MimeTypes().guess_type(f"file.{file_type}")[0]
     return [*([guessed] if guessed else []), *OTHER_TYPES.get(file_type, ()), f"{media_type}/{file_type}"]
 
@@ -122,12 +122,12 @@ async def create_highlight_reel(exchange: Exchange, account: str) -> Response:
         footage.append(blob)
     job = start_reel(exchange.world, account, request, footage, exchange.fault("fail_job"))
     exchange.world.jobs[VENDOR][job.id] = job
-    _buy(exchange, job, "reel", request, job.walk)
+    _buy(exchange, job, "reel", request, job.timeline)
     return JSON({"job_id": job.id, "status": "submitted"})
 
 
-def _buy(exchange: Exchange, job: Reel, kind: str, request: dict[str, Any], walk: Walk) -> None:
-    """Charge a purchase. What VIDIO charges is not published: one unit for anything."""
+def _buy(exchange: Exchange, job: Reel, kind: str, request: dict[str, Any], timeline: Timeline) -> None:
+    """Record a purchase. VIDIO's prices are not published, so everything costs one unit."""
     exchange.world.book.purchase(
         vendor=VENDOR,
         account=job.account,
@@ -136,7 +136,7 @@ def _buy(exchange: Exchange, job: Reel, kind: str, request: dict[str, Any], walk
         amount=1,
         currency="unit",
         request=request,
-        walk=walk,
+        timeline=timeline,
         refundable=exchange.world.settings.refund_failed,
     )
 
@@ -173,15 +173,15 @@ def _is_number(value: Any) -> bool:
 
 @signed_in
 async def status(exchange: Exchange, account: str) -> Response:
-    """Tell how a reel and its render are."""
+    """Return the status of a reel and its render."""
     job = _job(exchange, account)
     if job is None:
         return _error(404, "Job not found")
-    word = job.word(exchange.world.storage)
-    if job.rendering and job.rendered and word == "rendering" and exchange.fault("stale_rendered"):
-        word = "rendered"
-    answer: dict[str, Any] = {"job_id": job.id, "status": word}
-    if word == "rendered" and job.rendered:
+    vendor_status = job.status(exchange.world.storage)
+    if job.rendering and job.rendered and vendor_status == "rendering" and exchange.fault("stale_rendered"):
+        vendor_status = "rendered"
+    answer: dict[str, Any] = {"job_id": job.id, "status": vendor_status}
+    if vendor_status == "rendered" and job.rendered:
         answer["outputs"] = outputs(exchange, job)
         if not exchange.fault("missing_output_url"):
             answer["output_url"] = _output_url(exchange, job.rendered)
@@ -197,9 +197,9 @@ def _job(exchange: Exchange, account: str) -> Reel | None:
 def _output_url(exchange: Exchange, render: Render) -> str:
     expired = exchange.fault("expired_url")
     if expired is None:
-        return exchange.sign("GET", render.film.key)
+        return exchange.sign("GET", render.video.key)
     after = expired.options["after_bytes"]
-    return exchange.sign("GET", render.film.key, ttl=0 if after is None else None, after_bytes=after)
+    return exchange.sign("GET", render.video.key, ttl=0 if after is None else None, after_bytes=after)
 
 
 @signed_in
@@ -211,14 +211,14 @@ async def render(exchange: Exchange, account: str) -> Response:
     request = await _json_object(exchange)
     if request is None:
         return _error(400, "the body must be a JSON object")
-    word = job.word(exchange.world.storage)
-    if word not in ("processed", "rendered") or job.rendering:
-        return _error(409, f"Job cannot be rendered now: it is {word}")
+    vendor_status = job.status(exchange.world.storage)
+    if vendor_status not in ("processed", "rendered") or job.rendering:
+        return _error(409, f"Job cannot be rendered now: it is {vendor_status}")
     problem = _render_problem(request, job.plan.result())
     if problem:
         return _error(400, problem)
     sold = start_render(exchange.world, job, request.get("output_index", 0), exchange.fault("fail_job"))
-    _buy(exchange, job, "render", request, sold.walk)
+    _buy(exchange, job, "render", request, sold.timeline)
     return JSON({"status": "rendering"})
 
 

@@ -1,1 +1,1 @@
-"""Vizard, with its codes in HTTP 200."""
+"""Vizard, with its business codes in answers with HTTP 200."""

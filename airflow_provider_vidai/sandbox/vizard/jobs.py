@@ -1,4 +1,4 @@
-"""Vizard's projects: the source is fetched and measured, the clips are cut, and what is told of them."""
+"""Vizard's projects: fetching and measuring the source, cutting the clips, and the answers about them."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_vidai.sandbox.book import Entry
-from airflow_provider_vidai.sandbox.clock import Step, Walk
+from airflow_provider_vidai.sandbox.clock import Step, Timeline
 from airflow_provider_vidai.sandbox.faults import Fault
 from airflow_provider_vidai.sandbox.fetch import Unreadable, fetch
 from airflow_provider_vidai.sandbox.media import clips, generate
@@ -28,30 +28,30 @@ from airflow_provider_vidai.sandbox.wire import Exchange
 from airflow_provider_vidai.sandbox.world import World
 
 VENDOR = "vizard"
-FIRST_ID = 17_861_706
-#: More than a project's clips.
-ROOM = 1000
+FIRST_PROJECT_ID = 17_861_706
+#: Clip ids are the project's id times this plus a number, so it exceeds the clips of any project.
+IDS_PER_PROJECT = 1000
 RATIOS = {1: Fraction(9, 16), 2: Fraction(1), 3: Fraction(4, 5), 4: Fraction(16, 9)}
-#: Of a clip, by ``preferLength``, in seconds.
+#: The shortest and longest clip in seconds, by ``preferLength``.
 SPANS = {2: (30.0, 60.0), 3: (60.0, 90.0), 4: (90.0, 180.0)}
-MOST = 12
-LONGEST, LONGEST_EDIT = 36_000.0, 180.5
-#: What the second model costs for each minute of source.
-DEARER = {"clip_v2": 1.25}
-#: Where the vendor's documents have their sample: nothing here leaves the machine.
+MAX_CLIPS = 12
+MAX_SECONDS, MAX_EDIT_SECONDS = 36_000.0, 180.5
+#: The price of a minute of source relative to the first model's.
+PRICE_FACTORS = {"clip_v2": 1.25}
+#: The host of the sample in the vendor's documents. It gets a stand-in, so that nothing leaves this machine.
 SAMPLE_HOST = "cdn-docs.vizard.ai"
 MADE_UP_SECONDS = 60.0
 WEBHOOK_TIMEOUT = 10.0
 
 
 class Ended(Exception):
-    """The project has ended without a result.
+    """The project ended without a result.
 
-    :param code: what it is answered with.
+    :param code: the code that queries answer.
     """
 
-    def __init__(self, code: int, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
         self.code = code
 
 
@@ -63,7 +63,7 @@ class Clip:
     """
 
     id: int
-    film: Blob
+    video: Blob
     title: str
     seconds: float
     score: float | None
@@ -75,24 +75,24 @@ class Clip:
 class Project:
     """A project that was bought.
 
-    :param until: virtual seconds at which it is deleted.
-    :param failing: the code that it is told to end with.
+    :param until: the virtual second at which it is deleted.
+    :param failing: the code with which a fault orders it to end.
     """
 
     id: int
     account: str
     request: dict[str, Any]
     name: str
-    walk: Walk
+    timeline: Timeline
     made: "Future[list[Clip]]"
     until: float
     failing: int | None = None
 
     def code(self, now: float) -> tuple[int, str]:
-        """Return how it is, with words."""
+        """Return its current code and message."""
         if now >= self.until:
             return 4006, "illegal parameter: no such project"
-        if not self.walk.ended:
+        if not self.timeline.ended:
             return 1000, ""
         if self.failing is not None:
             return self.failing, "made up by the sandbox"
@@ -102,48 +102,48 @@ class Project:
         return (4002, "clipping failed") if error else (2000, "")
 
     def clip(self, video_id: int) -> Clip | None:
-        """Return one of its clips."""
-        if not self.walk.ended or self.walk.failed:
+        """Return one of its clips, or None."""
+        if not self.timeline.ended or self.timeline.failed:
             return None
         return next((clip for clip in self.made.result() if clip.id == video_id), None)
 
 
 def start_project(world: World, account: str, request: dict[str, Any], failing: Fault | None) -> Project:
-    """Begin a project: its work at once, and its walk."""
+    """Start a project: its work starts at once, and its timeline with it."""
     settings = world.settings.vizard
-    project_id = FIRST_ID + len(world.jobs[VENDOR])
+    project_id = FIRST_PROJECT_ID + len(world.jobs[VENDOR])
     name = request.get("projectName") or _named_by(request["videoUrl"])
     folder = world.folder / "vizard" / str(project_id)
     folder.mkdir(parents=True)
     paid: Future[Entry] = Future()
 
     def work(stop: Event) -> list[Clip]:
-        film = _measured(_source(world, request, folder, stop), request, stop)
-        _charge(world, paid.result(), film.duration, request)
-        return _cut(world, film, project_id, account, {**request, "projectName": name}, stop)
+        video = _measured(_source(world, request, folder, stop), request, stop)
+        _charge(world, paid.result(), video.duration, request)
+        return _cut(world, video, project_id, account, {**request, "projectName": name}, stop)
 
     steps = [Step("processing", settings.seconds)]
     made = world.studio.submit(work)
     code = None
     if failing:
-        code = int(failing.options["word"]) if _is_code(failing.options["word"]) else 4002
-        walk = Walk(world.clock, steps, end="failed", failed="failed")
+        code = int(failing.options["word"]) if _is_number(failing.options["word"]) else 4002
+        timeline = Timeline(world.clock, steps, end="failed", failed="failed")
     else:
-        walk = Walk(world.clock, steps, end="done", failed="failed", work=made)
-    paid.set_result(_book(world, account, project_id, request, walk))
+        timeline = Timeline(world.clock, steps, end="done", failed="failed", work=made)
+    paid.set_result(_book(world, account, project_id, request, timeline))
     until = world.clock.now() + settings.seconds + settings.project_ttl
-    return Project(project_id, account, request, name, walk, made, until, code)
+    return Project(project_id, account, request, name, timeline, made, until, code)
 
 
-def _is_code(word: str) -> bool:
-    return word.lstrip("-").isdigit()
+def _is_number(text: str) -> bool:
+    return text.lstrip("-").isdigit()
 
 
 def _named_by(url: str) -> str:
     return PurePosixPath(unquote(urlsplit(url).path)).stem or "video"
 
 
-def _book(world: World, account: str, project_id: int, request: dict[str, Any], walk: Walk) -> Entry:
+def _book(world: World, account: str, project_id: int, request: dict[str, Any], timeline: Timeline) -> Entry:
     return world.book.purchase(
         vendor=VENDOR,
         account=account,
@@ -152,13 +152,13 @@ def _book(world: World, account: str, project_id: int, request: dict[str, Any], 
         amount=0,
         currency="credit",
         request=request,
-        walk=walk,
+        timeline=timeline,
         refundable=world.settings.refund_failed,
     )
 
 
 def _source(world: World, request: dict[str, Any], folder: Path, stop: Event) -> Path:
-    """Get at the source: a file by its URL, and a stand-in for what only a platform has."""
+    """Return the source: the file at the URL, or a stand-in for a video on a platform."""
     url = request["videoUrl"]
     if request.get("videoType", 1) != 1 or urlsplit(url).hostname == SAMPLE_HOST:
         return _stand_in(world, folder, stop)
@@ -180,72 +180,76 @@ def _stand_in(world: World, folder: Path, stop: Event) -> Path:
     return kept
 
 
-def _measured(path: Path, request: dict[str, Any], stop: Event) -> clips.Film:
+def _measured(path: Path, request: dict[str, Any], stop: Event) -> clips.Video:
     try:
-        film = clips.measured(path, stop)
+        video = clips.measured(path, stop)
     except MediaError as error:
         raise Ended(4005, f"the file is broken: {error}") from error
-    if film.source.still or not len(film.score):
+    if video.source.still or not len(video.score):
         raise Ended(4004, "unsupported video format")
-    longest = LONGEST_EDIT if request.get("getClips") == 0 else LONGEST
-    if film.duration > longest:
+    longest = MAX_EDIT_SECONDS if request.get("getClips") == 0 else MAX_SECONDS
+    if video.duration > longest:
         raise Ended(4005, f"the video is longer than {longest / 60:.0f} minutes")
-    return film
+    return video
 
 
 def _charge(world: World, entry: Entry, seconds: float, request: dict[str, Any]) -> None:
-    cost = round(seconds / 60 * DEARER.get(request.get("clipModel", ""), 1.0), 4)
+    cost = round(seconds / 60 * PRICE_FACTORS.get(request.get("clipModel", ""), 1.0), 4)
     if cost > world.balance(VENDOR, entry.account):
         raise Ended(4007, "insufficient remaining minutes in the account")
     entry.amount = cost
 
 
 def _cut(
-    world: World, film: clips.Film, project_id: int, account: str, request: dict[str, Any], stop: Event
+    world: World, video: clips.Video, project_id: int, account: str, request: dict[str, Any], stop: Event
 ) -> list[Clip]:
     settings = world.settings.vizard
     aspect, name = RATIOS[request.get("ratioOfClip", 1)], str(request["projectName"])
     editing = request.get("getClips") == 0
-    stretches = [clips.whole(film)] if editing else _stretches(film, request, name)
+    stretches = [clips.whole(video)] if editing else _stretches(video, request, name)
     if settings.source_copy and not editing and stretches:
-        stretches.append(clips.whole(film))
+        stretches.append(clips.whole(video))
     made = []
     for number, stretch in enumerate(stretches):
-        video_id = project_id * ROOM + number
+        video_id = project_id * IDS_PER_PROJECT + number
         day = time.strftime("%Y%m%d", time.gmtime())
         key = f"vizard/video/export/{day}/{video_id}-{secrets.token_hex(16)}.mp4"
-        film_blob = world.storage.place(key, VENDOR, account, "video/mp4")
-        clips.cut(film, stretch, aspect, settings.short_side, film_blob.path, stop)
-        film_blob.landed()
-        seconds = generate.seconds(film_blob.path)
+        blob = world.storage.place(key, VENDOR, account, "video/mp4")
+        clips.cut(video, stretch, aspect, settings.short_side, blob.path, stop)
+        blob.mark_complete()
+        seconds = generate.seconds(blob.path)
         score = None if editing else round(10 * stretch.worth, 1)
         title = name if number == 0 else f"{name} ({number + 1})"
-        made.append(Clip(video_id, film_blob, title, seconds, score, _said(name, stretch), _topics(name)))
+        made.append(Clip(video_id, blob, title, seconds, score, _transcript(name, stretch), _topics(name)))
     return made
 
 
-def _stretches(film: clips.Film, request: dict[str, Any], name: str) -> list[clips.Stretch]:
-    asked = lengths(request["preferLength"]) or [0]
-    found = clips.find(film, [_span(one, film.duration) for one in asked], request.get("maxClipNumber", MOST))
+def _stretches(video: clips.Video, request: dict[str, Any], name: str) -> list[clips.Stretch]:
+    choice = lengths(request["preferLength"]) or [0]
+    found = clips.find(
+        video, [_span(one, video.duration) for one in choice], request.get("maxClipNumber", MAX_CLIPS)
+    )
     wanted = set(re.findall(r"\w+", keywords(request).lower()))
     if not wanted:
         return found
-    return [one for one in found if wanted & set(re.findall(r"\w+", f"{name} {_said(name, one)}".lower()))]
+    return [
+        one for one in found if wanted & set(re.findall(r"\w+", f"{name} {_transcript(name, one)}".lower()))
+    ]
 
 
-def _span(asked: int, duration: float) -> tuple[float, float]:
-    """Return how long clips may be; short films have short ones where that is left to the vendor."""
-    if asked in SPANS:
-        return SPANS[asked]
-    if asked == 1:
+def _span(choice: int, duration: float) -> tuple[float, float]:
+    """Return the allowed lengths of clips; if the vendor chooses, short videos get short clips."""
+    if choice in SPANS:
+        return SPANS[choice]
+    if choice == 1:
         return min(10.0, duration * 0.25), min(30.0, duration)
     if duration >= 120:
         return 30.0, 60.0
     return (15.0, 30.0) if duration >= 60 else (duration * 0.25, duration * 0.45)
 
 
-def _said(name: str, stretch: clips.Stretch) -> str:
-    """Return what is said: nobody listens here, but where nothing sounds nothing is said."""
+def _transcript(name: str, stretch: clips.Stretch) -> str:
+    """Return a made-up transcript: the sandbox does not understand speech, but silence has no transcript."""
     if not stretch.sounds:
         return ""
     end = stretch.start + stretch.length
@@ -253,26 +257,26 @@ def _said(name: str, stretch: clips.Stretch) -> str:
 
 
 def _topics(name: str) -> list[str]:
-    return sorted({word.lower() for word in re.findall(r"[^\W\d_]{4,}", name)})
+    return sorted({text.lower() for text in re.findall(r"[^\W\d_]{4,}", name)})
 
 
-def told(exchange: Exchange, project: Project, code: int, words: str) -> dict[str, Any]:
-    """Return what a query and the webhook tell of a project."""
+def project_answer(exchange: Exchange, project: Project, code: int, message: str) -> dict[str, Any]:
+    """Return the body of a query's answer and of the webhook."""
     first = exchange.world.settings.vizard.generation == "2024"
     videos = []
-    if code == 2000 and project.walk.ended and not project.walk.failed:
+    if code == 2000 and project.timeline.ended and not project.timeline.failed:
         done = sorted(project.made.result(), key=lambda clip: -(clip.score or 0.0))
-        videos = [(_first_video if first else _video)(exchange, project, clip) for clip in done]
+        videos = [(_video_2024 if first else _video)(exchange, project, clip) for clip in done]
     if first:
         return {"code": code, "videos": videos}
     answer: dict[str, Any] = {"code": code, "projectId": project.id, "videos": videos}
     if code == 2000:
         answer |= {"projectName": project.name, "shareLink": share_link(project.id)}
-    return {**answer, "errMsg": words}
+    return {**answer, "errMsg": message}
 
 
 def share_link(project_id: int) -> str:
-    """Return the link by which a project is shown to others."""
+    """Return the link that shares a project with others."""
     return f"https://vizard.ai/project?invite={project_id * 7919:x}"
 
 
@@ -290,7 +294,7 @@ def _video(exchange: Exchange, _: Project, clip: Clip) -> dict[str, Any]:
     }
 
 
-def _first_video(exchange: Exchange, project: Project, clip: Clip) -> dict[str, Any]:
+def _video_2024(exchange: Exchange, project: Project, clip: Clip) -> dict[str, Any]:
     return {
         "projectId": project.id,
         "videoUrl": _link(exchange, clip),
@@ -313,20 +317,20 @@ def _link(exchange: Exchange, clip: Clip) -> str:
     if expired := exchange.fault("expired_url"):
         after = expired.options["after_bytes"]
         ttl = 0 if after is None else ttl
-    signed = exchange.world.storage.sign_as_cloudfront("GET", clip.film.key, ttl, after)
+    signed = exchange.world.storage.sign_as_cloudfront("GET", clip.video.key, ttl, after)
     return f"{exchange.request.base_url}storage/{signed}"
 
 
 async def call_webhook(exchange: Exchange, project: Project, url: str) -> None:
-    """Tell the webhook how the project ended: once, unsigned, and whatever it answers."""
-    while not project.walk.ended:  # noqa: ASYNC110 - a walk goes by the sandbox's clock
+    """Call the webhook when the project ends: once, unsigned, whatever it answers."""
+    while not project.timeline.ended:  # noqa: ASYNC110 - virtual time has no event
         await asyncio.sleep(0.02)
-    code, words = project.code(exchange.world.clock.now())
-    body = json.dumps(told(exchange, project, code, words)).encode()
+    code, message = project.code(exchange.world.clock.now())
+    body = json.dumps(project_answer(exchange, project, code, message)).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
 
     def post() -> None:
-        with contextlib.suppress(OSError):  # there is no second attempt
+        with contextlib.suppress(OSError):  # the vendor makes no second attempt
             urllib.request.urlopen(request, timeout=WEBHOOK_TIMEOUT).close()  # noqa: S310
 
     await asyncio.to_thread(post)

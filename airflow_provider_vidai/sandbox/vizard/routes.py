@@ -1,4 +1,4 @@
-"""Vizard: long videos to clips, captions, publishing; every outcome is a code in an answer with HTTP 200."""
+"""Vizard: clips of long videos, captions, publishing. Every outcome is a code in an answer with HTTP 200."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -7,15 +7,15 @@ from typing import Any
 from starlette.responses import Response
 
 from airflow_provider_vidai.sandbox.accounts import account_of
-from airflow_provider_vidai.sandbox.clock import Walk
+from airflow_provider_vidai.sandbox.clock import Timeline
 from airflow_provider_vidai.sandbox.vizard.jobs import (
     VENDOR,
     Clip,
     Project,
     call_webhook,
+    project_answer,
     share_link,
     start_project,
-    told,
 )
 from airflow_provider_vidai.sandbox.vizard.rules import (
     Complaint,
@@ -28,7 +28,7 @@ from airflow_provider_vidai.sandbox.world import World
 
 PREFIX = "/hvizard-server-front/open-api/v1"
 X_WITH_URL = 10
-#: What every workspace has connected; the platforms and statuses that there are.
+#: The social accounts of every workspace, with every platform and status.
 ACCOUNTS: tuple[dict[str, Any], ...] = tuple(
     {
         "id": f"{7000 + number}",
@@ -55,7 +55,7 @@ TONES = ("", "Did you know? ", "Wow! ", "In short: ", "Would you have thought so
 
 
 def signed_in(handler: Callable[[Exchange, str], Awaitable[Response]]) -> Handler:
-    """Let only calls with a good ``VIZARDAI_API_KEY`` through, and tell whose it is."""
+    """Admit only calls with a valid ``VIZARDAI_API_KEY``, and pass their account on."""
 
     async def handle(exchange: Exchange) -> Response:
         key = exchange.request.headers.get("vizardai_api_key", "")
@@ -76,8 +76,8 @@ def signed_in(handler: Callable[[Exchange, str], Awaitable[Response]]) -> Handle
 
 
 def _complaint(complaint: Complaint) -> JSON:
-    code, words = complaint
-    return JSON({"code": code, "errMsg": words})
+    code, message = complaint
+    return JSON({"code": code, "errMsg": message})
 
 
 def newer(handler: Callable[[Exchange, str], Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
@@ -124,7 +124,7 @@ async def create(exchange: Exchange, account: str) -> Response:
 
 
 def _over_the_limit(world: World, account: str) -> bool:
-    """Count a project, unless there were too many in a minute or an hour."""
+    """Return whether the account is over a limit of projects per minute or hour; if not, count one."""
     settings = world.settings.vizard
     limits = [("minute", settings.creates_per_minute, 60.0)]
     if settings.generation == "today":
@@ -138,15 +138,15 @@ def _over_the_limit(world: World, account: str) -> bool:
 
 @signed_in
 async def query(exchange: Exchange, account: str) -> Response:
-    """Tell how a project is."""
+    """Return the status of a project, with its clips."""
     project = exchange.world.jobs[VENDOR].get(exchange.request.path_params["project_id"])
     if not isinstance(project, Project) or project.account != account:
         return _complaint((4006, "illegal parameter: no such project"))
-    code, words = project.code(exchange.world.clock.now())
+    code, message = project.code(exchange.world.clock.now())
     other = exchange.fault("vendor_status")
     if other:
-        code, words = int(other.options["word"]), "made up by the sandbox"
-    return JSON(told(exchange, project, code, words))
+        code, message = int(other.options["word"]), "made up by the sandbox"
+    return JSON(project_answer(exchange, project, code, message))
 
 
 @signed_in
@@ -158,7 +158,7 @@ async def social_accounts(exchange: Exchange, _: str) -> Response:
 
 
 def _clip(exchange: Exchange, account: str, request: dict[str, Any] | None) -> Clip | Complaint:
-    """Return the clip that a request is about."""
+    """Return the clip that a request names."""
     video_id = (request or {}).get("finalVideoId")
     if not isinstance(video_id, int) or isinstance(video_id, bool):
         return -1000, "finalVideoId is required"
@@ -212,7 +212,7 @@ async def publish_video(exchange: Exchange, account: str) -> Response:
 @signed_in
 @newer
 async def publish(exchange: Exchange, account: str) -> Response:
-    """Publish a clip to TikTok, as the call did that came before ``publish-video``."""
+    """Publish a clip to TikTok: the predecessor of ``publish-video``."""
     request = await _json_object(exchange)
     clip = _clip(exchange, account, request)
     if not isinstance(clip, Clip) or request is None:
@@ -232,7 +232,7 @@ def _buy(
         amount=amount,
         currency="credit",
         request=request,
-        walk=Walk(exchange.world.clock, [], end="done"),
+        timeline=Timeline(exchange.world.clock, [], end="done"),
         refundable=False,
     )
 

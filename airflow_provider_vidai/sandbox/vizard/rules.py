@@ -1,18 +1,18 @@
-"""What Vizard lets through: the fields of each request, and the code that a wrong one is answered with.
+"""Which requests Vizard accepts: the fields of each, and the error code of a wrong one.
 
-Which of -1000 and 4006 a mistake gets is not documented: here -1000 is for what is missing or no JSON, and
-4006 for what is not allowed.
+The documents do not say which mistakes get -1000 and which 4006: here -1000 is for missing fields and
+invalid JSON, and 4006 for values that are not allowed.
 """
 
 import json
 from typing import Any
 from urllib.parse import urlsplit
 
-#: A code and the words that come with it.
+#: A code and its message.
 Complaint = tuple[int, str]
 
 EXTENSIONS = ("mp4", "3gp", "avi", "mov")
-#: By type: the hosts that a URL of it may have; 1 is a file anywhere. Rumble (8) is no longer taken.
+#: The hosts that a URL may have, by ``videoType``; 1 is a file anywhere. Rumble (8) is no longer accepted.
 HOSTS: dict[int, tuple[str, ...]] = {
     1: (),
     2: ("youtube.com", "youtu.be"),
@@ -33,13 +33,20 @@ SWITCHES = (
     *("emojiSwitch", "highlightSwitch", "autoBrollSwitch"),
 )
 MODELS = ("clip_v1", "clip_v2")
-#: Longest captions by platform, in characters.
-CAPTIONS = {"tiktok": 2200, "instagram": 2200, "facebook": 2200, "linkedin": 3000, "youtube": 5000, "x": 280}
-TITLE = 100
+#: The maximum length of a caption by platform, in characters.
+MAX_CAPTION = {
+    "tiktok": 2200,
+    "instagram": 2200,
+    "facebook": 2200,
+    "linkedin": 3000,
+    "youtube": 5000,
+    "x": 280,
+}
+MAX_TITLE = 100
 
 
 def lengths(value: Any) -> list[int] | None:
-    """Return the asked-for lengths, also from the text of a list, as the vendor's own sample has it."""
+    """Return the requested lengths, also from a list in a string, as in the vendor's own sample."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -59,12 +66,12 @@ def create_complaint(request: dict[str, Any], generation: str) -> Complaint | No
         if not isinstance(request.get(name), str) or not request[name]:
             return -1000, f"{name} is required"
     if generation == "2024":
-        return _first_complaint(request)
-    return _source_complaint(request) or _wish_complaint(request)
+        return _complaint_2024(request)
+    return _source_complaint(request) or _option_complaint(request)
 
 
-def _first_complaint(request: dict[str, Any]) -> Complaint | None:
-    """Return what the API as it was first documented finds wrong."""
+def _complaint_2024(request: dict[str, Any]) -> Complaint | None:
+    """Return what is wrong according to the API as first documented."""
     if not _is_web(request["videoUrl"]):
         return 4005, "invalid video url"
     if request.get("ext") not in EXTENSIONS:
@@ -102,7 +109,7 @@ def _is_web(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def _wish_complaint(request: dict[str, Any]) -> Complaint | None:
+def _option_complaint(request: dict[str, Any]) -> Complaint | None:
     editing = request.get("getClips", 1) == 0
     good = {
         "getClips": request.get("getClips", 1) in (0, 1),
@@ -123,12 +130,12 @@ def _wish_complaint(request: dict[str, Any]) -> Complaint | None:
 
 
 def keywords(request: dict[str, Any]) -> Any:
-    """Return what the clips shall be about; documents have both names."""
+    """Return the keywords of the clips; the documents use both names."""
     return request.get("keywords", request.get("keyword", ""))
 
 
 def caption_complaint(request: dict[str, Any]) -> Complaint | None:
-    """Return what is wrong with a wish for a caption."""
+    """Return what is wrong with a request for a caption."""
     ranges = {"aiSocialPlatform": (1, range(1, 8)), "tone": (0, range(5)), "voice": (0, range(2))}
     for name, (default, allowed) in ranges.items():
         if not _is_int(request.get(name, default)) or request.get(name, default) not in allowed:
@@ -137,9 +144,9 @@ def caption_complaint(request: dict[str, Any]) -> Complaint | None:
 
 
 def publish_complaint(request: dict[str, Any], account: dict[str, Any] | None) -> Complaint | None:
-    """Return what is wrong with what is to be published.
+    """Return what is wrong with a request to publish.
 
-    :param account: the connected one that it goes to, if there is one.
+    :param account: the connected account that it names, or None.
     """
     if not isinstance(request.get("socialAccountId"), str):
         return -1000, "socialAccountId is required"
@@ -151,8 +158,8 @@ def publish_complaint(request: dict[str, Any], account: dict[str, Any] | None) -
     if time is not None and not (_is_int(time) and time > 0):
         return 4006, "illegal parameter: publishTime"
     post, title = request.get("post", ""), request.get("title", "")
-    if not isinstance(post, str) or len(post) > CAPTIONS.get(account["platform"], 2200):
+    if not isinstance(post, str) or len(post) > MAX_CAPTION.get(account["platform"], 2200):
         return 4006, "illegal parameter: post"
-    if not isinstance(title, str) or len(title) > TITLE:
+    if not isinstance(title, str) or len(title) > MAX_TITLE:
         return 4006, "illegal parameter: title"
     return None

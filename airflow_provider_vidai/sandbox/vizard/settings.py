@@ -1,4 +1,4 @@
-"""What can be tuned of Vizard: where its documents disagree or are silent, each reading is a setting."""
+"""Vizard's settings: where its documents contradict each other or are silent, each reading is a setting."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,24 +6,23 @@ from typing import Literal
 
 @dataclass
 class VizardSettings:
-    """Vizard's settings. Its times are virtual: they pass at the sandbox's speed.
+    """Vizard's settings. Times are virtual unless stated otherwise.
 
-    :param balance: credits that an account has before it buys anything; one is a minute of source.
-    :param creates_per_minute: projects in any 60 virtual seconds, of an account; 0 is no limit.
-    :param creates_per_hour: the same, in any 3600.
+    :param balance: the initial balance of an account, in credits; one credit is a minute of source.
+    :param creates_per_minute: projects per account in any 60 virtual seconds; 0 is no limit.
+    :param creates_per_hour: the same in any 3600 virtual seconds.
     :param generation: ``2024`` is the API as it was first documented: no ``videoType``, no ``videoId``,
         scores as numbers, topics as lists, two calls, and only the limit of a minute.
-    :param seconds: that a project takes.
-    :param url_ttl: real seconds that a clip's URL is good for.
-    :param project_ttl: virtual seconds after which a project is deleted, counted from its end.
-    :param accounts_key: under which name social accounts are listed: what the API sends, or what its
-        documents say.
-    :param source_copy: whether the source itself comes back as one of the clips.
-    :param footage: a film's path, to be what platforms (and all hosts that are not this machine) have at
-        every URL; empty has one made up.
-    :param webhook_url: of every account's workspace; empty is none.
-    :param short_side: clips are no larger than this on their short side; 0 is as large as the source. Small
-        films make load tests cheap.
+    :param seconds: virtual seconds that a project takes.
+    :param url_ttl: real seconds for which a clip's URL is valid.
+    :param project_ttl: virtual seconds after its end at which a project is deleted.
+    :param accounts_key: the key of the list of social accounts: the one that the API sends, or the one in its
+        documents.
+    :param source_copy: whether the clips include a copy of the source.
+    :param footage: the path of the video that stands in for every video on a platform; empty generates one.
+    :param webhook_url: the webhook of every account's workspace; empty is none.
+    :param short_side: the maximum short side of clips in pixels; 0 is the source's. Small videos make load
+        tests cheap.
     """
 
     balance: float = 6000.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from footage import film, moving_between, sine
+from footage import moving_between, sine, video
 
 from airflow_provider_vidai.sandbox.server import Sandbox, serve
 
@@ -23,37 +23,37 @@ def running_sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-class Complaints(logging.Handler):
+class LoggedErrors(logging.Handler):
     """What the HTTP server reports as errors of the sandbox."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.heard: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(self.format(record))
+        self.messages.append(self.format(record))
 
 
 @pytest.fixture
 def sandbox(running_sandbox: Sandbox) -> Iterator[Sandbox]:
     running_sandbox.control.reset()
-    complaints = Complaints()
-    logging.getLogger("uvicorn.error").addHandler(complaints)
+    errors = LoggedErrors()
+    logging.getLogger("uvicorn.error").addHandler(errors)
     yield running_sandbox
-    logging.getLogger("uvicorn.error").removeHandler(complaints)
-    assert not complaints.heard
+    logging.getLogger("uvicorn.error").removeHandler(errors)
+    assert not errors.messages
 
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three seconds of film, with the last two moving."""
-    return film(
+    """Three seconds of video, with the last two moving."""
+    return video(
         tmp_path_factory.mktemp("clip") / "clip.mp4", 3, moving_between(1, 3, SIZE), sine(0.3), size=SIZE
     )
 
 
 class Vidio:
-    """Raw calls to the sandbox's VIDIO."""
+    """Plain calls to the sandbox's VIDIO."""
 
     def __init__(self, url: str, key: str = "a-key") -> None:
         self.url = url
@@ -98,11 +98,11 @@ class Vidio:
             f"/jobs/{job_id}/render", json={"export_option": "premium", "output_index": 0, **changes}
         )
 
-    def wait(self, job_id: str, *words: str, seconds: float = 20) -> dict[str, Any]:
+    def wait(self, job_id: str, *statuses: str, seconds: float = 20) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while True:
             answer: dict[str, Any] = self.status(job_id).json()
-            if answer["status"] in words:
+            if answer["status"] in statuses:
                 return answer
             assert answer["status"] not in ("failed", "error"), "see the log"
             assert time.monotonic() < deadline, answer
@@ -140,7 +140,7 @@ def other(sandbox: Sandbox) -> Iterator[Vidio]:
 
 
 class Venice:
-    """Raw calls to the sandbox's Venice."""
+    """Plain calls to the sandbox's Venice."""
 
     MODEL = "wan-2.6-text-to-video"
     LINKED = "grok-imagine-text-to-video-private"
@@ -172,13 +172,13 @@ class Venice:
         return job
 
     def retrieve(self, job: dict[str, Any], **more: Any) -> httpx.Response:
-        wish = {"model": job["model"], "queue_id": job["queue_id"], **more}
-        return self.http.post("/video/retrieve", json=wish)
+        fields = {"model": job["model"], "queue_id": job["queue_id"], **more}
+        return self.http.post("/video/retrieve", json=fields)
 
     def complete(self, job: dict[str, Any]) -> httpx.Response:
         return self.http.post("/video/complete", json={"model": job["model"], "queue_id": job["queue_id"]})
 
-    def settled(self, job: dict[str, Any], seconds: float = 30) -> httpx.Response:
+    def settled(self, job: dict[str, Any], seconds: float = 60) -> httpx.Response:
         """Return the first answer that does not say PROCESSING."""
         deadline = time.monotonic() + seconds
         while True:
@@ -188,8 +188,8 @@ class Venice:
             assert time.monotonic() < deadline, answer.text
             time.sleep(0.01)
 
-    def filmed(self, path: Path, **changes: Any) -> Path:
-        """Buy a film, wait for it, and keep it."""
+    def made(self, path: Path, **changes: Any) -> Path:
+        """Buy a video, wait for it, and save it."""
         answer = self.settled(self.bought(**changes))
         assert answer.headers["content-type"] == "video/mp4", answer.text
         path.write_bytes(answer.content)
@@ -198,7 +198,7 @@ class Venice:
 
 @pytest.fixture
 def venice(sandbox: Sandbox) -> Iterator[Venice]:
-    """Venice with small films, and without limits to how often it may be asked."""
+    """Venice with small videos, and without rate limits."""
     sandbox.control.settings(venice={"short_side": 90, "retrieve_per_minute": 0, "queue_per_minute": 0})
     venice = Venice(sandbox.url)
     yield venice
@@ -214,21 +214,21 @@ def other_venice(sandbox: Sandbox) -> Iterator[Venice]:
 
 
 class Vidgo:
-    """Raw calls to the sandbox's Vidgo."""
+    """Plain calls to the sandbox's Vidgo."""
 
     def __init__(self, url: str, key: str = "a-key") -> None:
         self.url = url
         headers = {"authorization": f"Bearer {key}"}
         self.http = httpx.Client(base_url=url + "/vidgo/api", headers=headers, timeout=20)
 
-    def submit(self, model: str = "gpt-4o-image", callback_url: str | None = None, **wish: Any) -> Any:
-        if "prompt" not in wish and model == "gpt-4o-image":
-            wish["prompt"] = "a lake"
-        body = {"model": model, "input": {name: value for name, value in wish.items() if value is not ...}}
+    def submit(self, model: str = "gpt-4o-image", callback_url: str | None = None, **fields: Any) -> Any:
+        if "prompt" not in fields and model == "gpt-4o-image":
+            fields["prompt"] = "a lake"
+        body = {"model": model, "input": {name: value for name, value in fields.items() if value is not ...}}
         return self.http.post("/generate/submit", json={**body, "callback_url": callback_url})
 
-    def bought(self, model: str = "gpt-4o-image", callback_url: str | None = None, **wish: Any) -> str:
-        answer = self.submit(model, callback_url, **wish).raise_for_status().json()
+    def bought(self, model: str = "gpt-4o-image", callback_url: str | None = None, **fields: Any) -> str:
+        answer = self.submit(model, callback_url, **fields).raise_for_status().json()
         return str(answer["data"]["task_id"])
 
     def status(self, task_id: str) -> httpx.Response:
@@ -236,21 +236,21 @@ class Vidgo:
             return self.http.get(f"/generate/status/{task_id}")
         return self.http.get("/generate/detail/music", params={"task_id": task_id})
 
-    def ended(self, task_id: str, seconds: float = 30) -> dict[str, Any]:
+    def ended(self, task_id: str, seconds: float = 60) -> dict[str, Any]:
         """Wait for a task; return how it ended."""
         deadline = time.monotonic() + seconds
         while True:
-            told: dict[str, Any] = self.status(task_id).raise_for_status().json()["data"]
-            if told["status"] in ("finished", "failed"):
-                return told
-            assert time.monotonic() < deadline, told
+            reported: dict[str, Any] = self.status(task_id).raise_for_status().json()["data"]
+            if reported["status"] in ("finished", "failed"):
+                return reported
+            assert time.monotonic() < deadline, reported
             time.sleep(0.01)
 
-    def made(self, model: str = "gpt-4o-image", callback_url: str | None = None, **wish: Any) -> Any:
+    def made(self, model: str = "gpt-4o-image", callback_url: str | None = None, **fields: Any) -> Any:
         """Buy a task and wait for it; return its files."""
-        told = self.ended(self.bought(model, callback_url, **wish))
-        assert told["status"] == "finished", told
-        return told["files"]
+        reported = self.ended(self.bought(model, callback_url, **fields))
+        assert reported["status"] == "finished", reported
+        return reported["files"]
 
     def kept(self, url: str, path: Path) -> Path:
         """Keep a file."""

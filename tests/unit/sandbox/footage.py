@@ -1,4 +1,4 @@
-"""Films and pictures made for tests: what they show and sound like is known exactly."""
+"""Videos and pictures made for tests: what they show and sound like is known exactly."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -64,7 +64,7 @@ def sine(level: float, hertz: float = 440.0, first: float = 0.0, last: float = 1
     return tone
 
 
-def film(
+def video(
     path: Path,
     seconds: float,
     draw: Draw | None = None,
@@ -78,7 +78,7 @@ def film(
     preset: str = "ultrafast",
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Write a film; without ``tone`` it has no sound at all."""
+    """Write a video; without ``tone`` it has no sound at all."""
     draw = draw or (lambda time: flat(size))
     quick = {"preset": preset, "crf": "18"} if codec == "libx264" else {}
     with av.open(str(path), "w", options=options or {}) as container:
@@ -114,13 +114,13 @@ def still(path: Path, picture: Picture) -> Path:
 
 
 def pictures(path: Path) -> list[Picture]:
-    """Decode a whole film."""
+    """Decode a whole video."""
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
 def sound(path: Path) -> npt.NDArray[np.float32]:
-    """Decode a whole film's sound: (2, samples)."""
+    """Decode a whole video's sound: (2, samples)."""
     with av.open(str(path)) as container:
         return np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
 

@@ -17,7 +17,7 @@ from airflow_provider_vidai.sandbox.world import World
 # --- the book
 
 
-def test_the_book_tells_what_was_bought_by_whom_and_what_became_of_it(sandbox, vidio, other, key, clip):
+def test_the_book_shows_what_was_bought_by_whom_and_how_it_ended(sandbox, vidio, other, key, clip):
     job_id = vidio.processed(key, output_length=1)
     vidio.rendered(job_id)
     other.create(other.upload(clip.read_bytes()))
@@ -79,11 +79,11 @@ def test_neither_keys_nor_signatures_are_kept(sandbox, vidio, key):
     answer = vidio.rendered(vidio.processed(key))
     httpx.get(answer["output_url"])
     sandbox.control.close_account("vidio", "a-key", 402, {})
-    told = "".join(
+    reported = "".join(
         httpx.get(f"{sandbox.url}/sandbox{part}").text for part in ("", "/book", "/calls", "/faults")
     )
-    assert "a-key" not in told.replace("x-api-key", "")
-    assert "signature" not in told
+    assert "a-key" not in reported.replace("x-api-key", "")
+    assert "signature" not in reported
 
 
 # --- settings, accounts, reset
@@ -195,13 +195,13 @@ def test_files_stay_in_a_folder_that_was_given_and_go_from_one_that_was_not(tmp_
             },
             headers={"x-api-key": "k"},
         ).json()["url"]
-        httpx.put(url, content=b"film", headers={"content-type": "video/mp4"})
+        httpx.put(url, content=b"video", headers={"content-type": "video/mp4"})
     (kept,) = tmp_path.glob("*/uploads/u/a.mp4")
-    assert kept.read_bytes() == b"film"
+    assert kept.read_bytes() == b"video"
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_tells_its_address_and_stops_cleanly(tmp_path, stop):
+def test_the_command_prints_its_address_and_stops_cleanly(tmp_path, stop):
     command = [sys.executable, "-m", "airflow_provider_vidai.sandbox", "--port", "0", "--speed", "7"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
@@ -213,8 +213,8 @@ def test_the_command_tells_its_address_and_stops_cleanly(tmp_path, stop):
         assert Control(url.group()).settings()["speed"] == 7
         assert len(list(tmp_path.iterdir())) == 1
         running.send_signal(stop)
-        _, complaints = running.communicate(timeout=20)
-    assert complaints == ""
+        _, errors = running.communicate(timeout=20)
+    assert errors == ""
     assert list(tmp_path.iterdir()) == []
 
 

@@ -202,16 +202,16 @@ def test_a_purchase_can_be_answered_with_nonsense(sandbox, vidio, key, fault, wh
     assert purchases(sandbox) == (["reel"] if when == "after" else [])
 
 
-def test_a_redirect_goes_where_it_was_told(sandbox, vidio):
+def test_a_redirect_goes_where_it_was_ordered(sandbox, vidio):
     sandbox.control.fault("vidio", "status", "redirect", to="http://127.0.0.1:1/elsewhere", status=307)
     answer = vidio.status("x")
     assert (answer.status_code, answer.headers["location"]) == (307, "http://127.0.0.1:1/elsewhere")
 
 
 def test_an_answer_can_have_the_wrong_type(sandbox, vidio, key):
-    film = vidio.rendered(vidio.processed(key))["output_url"]
+    video = vidio.rendered(vidio.processed(key))["output_url"]
     sandbox.control.fault("vidio", "file", "wrong_type", content_type="text/html")
-    answer = httpx.get(film)
+    answer = httpx.get(video)
     assert answer.headers["content-type"] == "text/html"
     assert answer.content[4:8] == b"ftyp"
 
@@ -220,7 +220,7 @@ def test_an_answer_can_have_the_wrong_type(sandbox, vidio, key):
 
 
 @pytest.fixture
-def film(vidio, key) -> str:
+def video(vidio, key) -> str:
     return vidio.rendered(vidio.processed(key))["output_url"]
 
 
@@ -237,25 +237,25 @@ def read(url: str) -> tuple[int, int, str]:
     return promised, got, "end"
 
 
-def test_a_truncated_download_ends_early_though_its_length_was_told(sandbox, film):
+def test_a_truncated_download_ends_early_although_its_length_was_stated(sandbox, video):
     sandbox.control.fault("vidio", "file", "truncate", fraction=0.25)
-    promised, got, ended = read(film)
+    promised, got, ended = read(video)
     assert (got, ended) == (promised // 4, "RemoteProtocolError")
-    assert read(film) == (promised, promised, "end")
+    assert read(video) == (promised, promised, "end")
 
 
 @pytest.mark.parametrize("after", [0, 1, 5000])
-def test_a_download_can_be_reset_midway(sandbox, film, after):
+def test_a_download_can_be_reset_midway(sandbox, video, after):
     sandbox.control.fault("vidio", "file", "reset", after_bytes=after)
-    _, got, ended = read(film)
+    _, got, ended = read(video)
     assert (got, ended) == (after, "ReadError")
 
 
-def test_a_download_can_be_slow(sandbox, film):
-    size = len(httpx.get(film).content)
+def test_a_download_can_be_slow(sandbox, video):
+    size = len(httpx.get(video).content)
     sandbox.control.fault("vidio", "file", "slow", bytes_per_second=size * 2)
     begin = time.monotonic()
-    assert read(film)[2] == "end"
+    assert read(video)[2] == "end"
     assert time.monotonic() - begin > 0.4
 
 
@@ -302,13 +302,13 @@ def test_a_url_can_expire_midway_and_a_new_one_resumes(sandbox, vidio, key):
     assert httpx.get(fresh, headers={"range": "bytes=1000-"}).content == whole[1000:]
 
 
-def test_ranges_can_be_refused_once(sandbox, film):
+def test_ranges_can_be_refused_once(sandbox, video):
     sandbox.control.fault("vidio", "file", "no_range")
     asked = {"range": "bytes=10-"}
-    assert [httpx.get(film, headers=asked).status_code for _ in range(2)] == [200, 206]
+    assert [httpx.get(video, headers=asked).status_code for _ in range(2)] == [200, 206]
 
 
-def test_a_status_can_be_a_word_nobody_knows(sandbox, vidio, key):
+def test_a_status_can_be_unknown(sandbox, vidio, key):
     job_id = vidio.create(key).json()["job_id"]
     sandbox.control.fault("vidio", "status", "vendor_status", word="gpu_work_pending")
     assert vidio.status(job_id).json()["status"] == "gpu_work_pending"

@@ -6,16 +6,16 @@ from threading import Event
 
 import av
 import pytest
-from footage import circle, film, moving_between, sine, still
+from footage import circle, moving_between, sine, still, video
 
 from airflow_provider_vidai.sandbox.media import reel
 from airflow_provider_vidai.sandbox.media.source import MediaError, Stopped
 
-MOTION, SOUND = reel.Taste(motion=1, sound=0), reel.Taste(motion=0, sound=1)
+MOTION, SOUND = reel.Weights(motion=1, sound=0), reel.Weights(motion=0, sound=1)
 
 
-def plan(*paths: Path, length: float, taste: reel.Taste = MOTION, shape: str = "landscape") -> reel.Plan:
-    return reel.plan(paths, reel.Wish(length, shape, taste), Event())
+def plan(*paths: Path, length: float, weights: reel.Weights = MOTION, shape: str = "landscape") -> reel.Plan:
+    return reel.plan(paths, reel.ReelRequest(length, shape, weights), Event())
 
 
 def share(plan: reel.Plan, source: int, first: float, last: float) -> float:
@@ -29,34 +29,34 @@ def share(plan: reel.Plan, source: int, first: float, last: float) -> float:
 
 
 def test_the_reel_prefers_the_moving_part(tmp_path):
-    path = film(tmp_path / "a.mp4", 12, moving_between(7, 10))
+    path = video(tmp_path / "a.mp4", 12, moving_between(7, 10))
     assert share(plan(path, length=3), 0, 6.7, 10.3) > 0.95
 
 
 def test_the_reel_prefers_the_loud_part_where_sound_counts(tmp_path):
-    path = film(tmp_path / "a.mp4", 12, moving_between(7, 10), sine(0.5, first=2, last=5))
-    assert share(plan(path, length=3, taste=SOUND), 0, 1.7, 5.3) > 0.95
-    assert share(plan(path, length=3, taste=MOTION), 0, 6.7, 10.3) > 0.95
+    path = video(tmp_path / "a.mp4", 12, moving_between(7, 10), sine(0.5, first=2, last=5))
+    assert share(plan(path, length=3, weights=SOUND), 0, 1.7, 5.3) > 0.95
+    assert share(plan(path, length=3, weights=MOTION), 0, 6.7, 10.3) > 0.95
 
 
 def test_a_single_flash_does_not_beat_steady_action(tmp_path):
     def draw(time: float):
         return moving_between(8, 10)(time) // 3 if time > 5 else moving_between(2, 2.04)(time)
 
-    path = film(tmp_path / "a.mp4", 12, draw)
+    path = video(tmp_path / "a.mp4", 12, draw)
     assert share(plan(path, length=2), 0, 7.5, 10.5) > 0.9
 
 
-def test_all_footage_is_looked_at_not_only_the_first(tmp_path):
-    dull = [film(tmp_path / f"{name}.mp4", 5) for name in "ab"]
-    lively = film(tmp_path / "c.mp4", 5, moving_between(2, 5))
+def test_all_footage_is_measured_not_only_the_first(tmp_path):
+    dull = [video(tmp_path / f"{name}.mp4", 5) for name in "ab"]
+    lively = video(tmp_path / "c.mp4", 5, moving_between(2, 5))
     assert share(plan(*dull, lively, length=2.5), 2, 1.8, 5) > 0.95
 
 
 def test_segments_keep_the_order_of_the_footage_and_never_overlap(tmp_path):
-    first = film(tmp_path / "a.mp4", 8, moving_between(1, 2.5), sine(0.4, first=5, last=6.5))
-    second = film(tmp_path / "b.mp4", 8, moving_between(3, 4.5), sine(0.4, first=0, last=1))
-    made = plan(first, second, length=5, taste=reel.Taste(0.5, 0.5))
+    first = video(tmp_path / "a.mp4", 8, moving_between(1, 2.5), sine(0.4, first=5, last=6.5))
+    second = video(tmp_path / "b.mp4", 8, moving_between(3, 4.5), sine(0.4, first=0, last=1))
+    made = plan(first, second, length=5, weights=reel.Weights(0.5, 0.5))
     assert len(made.candidates[0]) > 1
     for candidate in made.candidates:
         for one, following in itertools.pairwise(candidate):
@@ -67,15 +67,15 @@ def test_segments_keep_the_order_of_the_footage_and_never_overlap(tmp_path):
 @pytest.mark.parametrize("length", [1, 2.5, 3.33, 7, 9.9])
 @pytest.mark.parametrize("fps", [25, 30])
 def test_segments_add_up_to_exactly_the_asked_length(tmp_path, length, fps):
-    first = film(tmp_path / "a.mp4", 4.1, moving_between(1, 2), size=(64, 36), fps=fps)
-    second = film(tmp_path / "b.mp4", 6.3, moving_between(3, 5), size=(64, 36), fps=fps)
+    first = video(tmp_path / "a.mp4", 4.1, moving_between(1, 2), size=(64, 36), fps=fps)
+    second = video(tmp_path / "b.mp4", 6.3, moving_between(3, 5), size=(64, 36), fps=fps)
     made = plan(first, second, length=length)
     for index in range(len(made.candidates)):
         assert made.duration(index) == pytest.approx(length, abs=0.5 / fps + 1e-6)
 
 
 def test_candidates_are_different_selections_best_first(tmp_path):
-    path = film(
+    path = video(
         tmp_path / "a.mp4", 15, lambda t: moving_between(2, 4)(t) if t < 6 else moving_between(9, 11)(t) // 2
     )
     made = plan(path, length=2)
@@ -86,7 +86,7 @@ def test_candidates_are_different_selections_best_first(tmp_path):
 
 
 def test_short_footage_is_taken_whole(tmp_path):
-    paths = [film(tmp_path / f"{name}.mp4", 1.6, size=(64, 36)) for name in "ab"]
+    paths = [video(tmp_path / f"{name}.mp4", 1.6, size=(64, 36)) for name in "ab"]
     made = plan(*paths, length=30)
     assert [(one.source, one.start) for one in made.candidates[0]] == [(0, 0), (1, 0)]
     assert made.duration(0) == pytest.approx(3.2)
@@ -94,12 +94,12 @@ def test_short_footage_is_taken_whole(tmp_path):
 
 
 def test_many_clips_shorter_than_a_step_still_make_a_reel(tmp_path):
-    paths = [film(tmp_path / f"{number}.mp4", 0.32, size=(64, 36)) for number in range(10)]
+    paths = [video(tmp_path / f"{number}.mp4", 0.32, size=(64, 36)) for number in range(10)]
     assert plan(*paths, length=3).duration(0) == pytest.approx(3, abs=0.02)
 
 
 def test_pictures_get_a_few_seconds_in_their_place(tmp_path):
-    moving = film(tmp_path / "a.mp4", 8, moving_between(3, 5))
+    moving = video(tmp_path / "a.mp4", 8, moving_between(3, 5))
     picture = still(tmp_path / "b.png", circle((200, 100)))
     photo = still(tmp_path / "c.jpg", circle((320, 180)))
     made = plan(picture, moving, photo, length=10)
@@ -116,7 +116,7 @@ def test_pictures_alone_make_a_reel(tmp_path):
 
 
 def test_footage_that_says_nothing_of_its_length_is_measured(tmp_path):
-    path = film(tmp_path / "a.webm.mkv", 4, moving_between(1, 3), options={"live": "1"})
+    path = video(tmp_path / "a.webm.mkv", 4, moving_between(1, 3), options={"live": "1"})
     with av.open(str(path)) as container:
         assert container.duration is None
     assert plan(path, length=30).duration(0) == pytest.approx(4, abs=0.1)
@@ -125,11 +125,11 @@ def test_footage_that_says_nothing_of_its_length_is_measured(tmp_path):
 
 @pytest.mark.parametrize(("name", "codec"), [("a.avi", "mpeg4"), ("a.mkv", "libx264"), ("a.mov", "libx264")])
 def test_every_container_is_read_alike(tmp_path, name, codec):
-    path = film(tmp_path / name, 6, moving_between(3, 5), sine(0.1), codec=codec)
+    path = video(tmp_path / name, 6, moving_between(3, 5), sine(0.1), codec=codec)
     assert share(plan(path, length=2), 0, 2.8, 5.2) > 0.95
 
 
-@pytest.mark.parametrize("content", [b"", b"not a film at all" * 100, b"\0\0\0\x20ftypisom" + b"\0" * 500])
+@pytest.mark.parametrize("content", [b"", b"not a video at all" * 100, b"\0\0\0\x20ftypisom" + b"\0" * 500])
 def test_an_unreadable_file_is_an_error_of_its_own(tmp_path, content):
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
@@ -137,17 +137,17 @@ def test_an_unreadable_file_is_an_error_of_its_own(tmp_path, content):
         plan(path, length=3)
 
 
-def test_a_film_without_a_picture_is_an_error(tmp_path):
-    whole = film(tmp_path / "a.mp4", 1, tone=sine(0.1))
+def test_a_video_without_a_picture_is_an_error(tmp_path):
+    whole = video(tmp_path / "a.mp4", 1, tone=sine(0.1))
     cut = tmp_path / "b.mp4"
     cut.write_bytes(whole.read_bytes()[:2000])
     with pytest.raises(MediaError):
         plan(cut, length=3)
 
 
-def test_work_stops_when_told_to(tmp_path):
-    path = film(tmp_path / "a.mp4", 4, size=(64, 36))
+def test_work_stops_when_asked_to(tmp_path):
+    path = video(tmp_path / "a.mp4", 4, size=(64, 36))
     stop = Event()
     stop.set()
     with pytest.raises(Stopped):
-        reel.plan([path], reel.Wish(2, "landscape", MOTION), stop)
+        reel.plan([path], reel.ReelRequest(2, "landscape", MOTION), stop)

@@ -16,12 +16,12 @@ def url(vidio) -> str:
 
 
 @pytest.fixture
-def film(vidio, key) -> str:
-    """The URL of a rendered film."""
+def video(vidio, key) -> str:
+    """The URL of a rendered video."""
     return vidio.rendered(vidio.processed(key))["output_url"]
 
 
-def put(url: str, content: bytes = b"film", **headers: str) -> httpx.Response:
+def put(url: str, content: bytes = b"video", **headers: str) -> httpx.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.put(url, content=content, headers={"content-type": "video/mp4", **named})
 
@@ -128,8 +128,8 @@ def test_an_upload_of_any_size_takes_little_memory(url):
 # --- downloads
 
 
-def test_a_download_is_whole_and_says_what_it_is(film):
-    answer = httpx.get(film)
+def test_a_download_is_whole_and_says_what_it_is(video):
+    answer = httpx.get(video)
     assert answer.status_code == 200
     assert int(answer.headers["content-length"]) == len(answer.content)
     assert answer.headers["content-type"] == "video/mp4"
@@ -138,7 +138,7 @@ def test_a_download_is_whole_and_says_what_it_is(film):
 
 
 @pytest.mark.parametrize(
-    ("wish", "first", "end"),
+    ("fields", "first", "end"),
     [
         ("bytes=0-99", 0, 100),
         ("bytes=100-", 100, None),
@@ -146,36 +146,36 @@ def test_a_download_is_whole_and_says_what_it_is(film):
         ("bytes=100-99999999", 100, None),
     ],
 )
-def test_a_range_is_served(film, wish, first, end):
-    whole = httpx.get(film).content
-    part = httpx.get(film, headers={"range": wish})
+def test_a_range_is_served(video, fields, first, end):
+    whole = httpx.get(video).content
+    part = httpx.get(video, headers={"range": fields})
     assert part.status_code == 206
     assert part.content == whole[first:end]
     begin = first % len(whole)
     assert part.headers["content-range"] == f"bytes {begin}-{begin + len(part.content) - 1}/{len(whole)}"
 
 
-def test_a_range_beyond_the_end_cannot_be_served(film):
-    size = len(httpx.get(film).content)
-    answer = httpx.get(film, headers={"range": f"bytes={size}-"})
+def test_a_range_beyond_the_end_cannot_be_served(video):
+    size = len(httpx.get(video).content)
+    answer = httpx.get(video, headers={"range": f"bytes={size}-"})
     assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}")
 
 
-@pytest.mark.parametrize("wish", ["bytes=0-1,5-6", "pages=1-2", "bytes=", "bytes=x-y", "bytes"])
-def test_a_range_that_is_not_understood_is_ignored(film, wish):
-    assert httpx.get(film, headers={"range": wish}).status_code == 200
+@pytest.mark.parametrize("fields", ["bytes=0-1,5-6", "pages=1-2", "bytes=", "bytes=x-y", "bytes"])
+def test_a_range_that_is_not_understood_is_ignored(video, fields):
+    assert httpx.get(video, headers={"range": fields}).status_code == 200
 
 
-def test_a_range_is_only_served_of_the_same_file(film):
-    etag = httpx.get(film).headers["etag"]
-    same = httpx.get(film, headers={"range": "bytes=5-", "if-range": etag})
-    other = httpx.get(film, headers={"range": "bytes=5-", "if-range": '"other"'})
+def test_a_range_is_only_served_of_the_same_file(video):
+    etag = httpx.get(video).headers["etag"]
+    same = httpx.get(video, headers={"range": "bytes=5-", "if-range": etag})
+    other = httpx.get(video, headers={"range": "bytes=5-", "if-range": '"other"'})
     assert (same.status_code, other.status_code) == (206, 200)
 
 
-def test_ranges_can_be_switched_off(sandbox, film):
+def test_ranges_can_be_switched_off(sandbox, video):
     sandbox.control.settings(ranges=False)
-    answer = httpx.get(film, headers={"range": "bytes=5-9"})
+    answer = httpx.get(video, headers={"range": "bytes=5-9"})
     assert answer.status_code == 200
     assert "accept-ranges" not in answer.headers
 

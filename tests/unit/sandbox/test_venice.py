@@ -26,10 +26,10 @@ def money(sandbox) -> list[tuple[str, float, bool]]:
 
 def test_the_reference_exchange_of_the_fact_sheet(sandbox, venice):
     sandbox.control.settings(speed=0)
-    wish = {"model": venice.MODEL, "duration": "5s", "resolution": "720p", "aspect_ratio": "16:9"}
-    quoted = venice.http.post("/video/quote", json=wish)
+    fields = {"model": venice.MODEL, "duration": "5s", "resolution": "720p", "aspect_ratio": "16:9"}
+    quoted = venice.http.post("/video/quote", json=fields)
     assert (quoted.status_code, quoted.json()) == (200, {"quote": 0.55})
-    queued = venice.http.post("/video/queue", json={**wish, "prompt": "…", "audio": True})
+    queued = venice.http.post("/video/queue", json={**fields, "prompt": "…", "audio": True})
     job = queued.json()
     assert queued.status_code == 200
     assert job == {"model": venice.MODEL, "queue_id": job["queue_id"]}
@@ -43,15 +43,15 @@ def test_the_reference_exchange_of_the_fact_sheet(sandbox, venice):
         "execution_duration": 53200,
     }
     sandbox.control.advance(100)
-    films = [venice.settled(job), venice.retrieve(job)]
-    for film in films:
-        assert (film.status_code, film.headers["content-type"]) == (200, "video/mp4")
-        assert film.content[4:8] == b"ftyp"
-    assert films[0].content == films[1].content
+    videos = [venice.settled(job), venice.retrieve(job)]
+    for video in videos:
+        assert (video.status_code, video.headers["content-type"]) == (200, "video/mp4")
+        assert video.content[4:8] == b"ftyp"
+    assert videos[0].content == videos[1].content
     assert money(sandbox) == [("generate", 0.55, False)]
 
 
-def test_a_link_model_tells_its_link_once_and_delivers_there(sandbox, venice):
+def test_a_link_model_returns_its_link_once_and_delivers_there(sandbox, venice):
     sandbox.control.settings(speed=0)
     job = venice.bought(model=venice.LINKED)
     link = job["download_url"]
@@ -60,9 +60,13 @@ def test_a_link_model_tells_its_link_once_and_delivers_there(sandbox, venice):
     assert venice.retrieve(job).json()["status"] == "PROCESSING"
     sandbox.control.advance(60)
     assert venice.settled(job).json() == {"status": "COMPLETED"}
-    film = httpx.get(link)
-    assert (film.status_code, film.headers["content-type"], film.content[4:8]) == (200, "video/mp4", b"ftyp")
-    assert "accept-ranges" not in film.headers
+    video = httpx.get(link)
+    assert (video.status_code, video.headers["content-type"], video.content[4:8]) == (
+        200,
+        "video/mp4",
+        b"ftyp",
+    )
+    assert "accept-ranges" not in video.headers
 
 
 # --- keys
@@ -94,9 +98,9 @@ def test_models_and_quotes_need_no_key(sandbox, venice, headers):
 
 
 def test_a_quote_for_an_upscale_does_need_a_key(sandbox, venice, clip):
-    wish = {"model": "topaz-video-upscale", "video_url": data_uri(clip)}
-    assert httpx.post(sandbox.url + "/venice/api/v1/video/quote", json=wish).status_code == 403
-    assert venice.http.post("/video/quote", json=wish).json() == {"quote": 0.04}
+    fields = {"model": "topaz-video-upscale", "video_url": data_uri(clip)}
+    assert httpx.post(sandbox.url + "/venice/api/v1/video/quote", json=fields).status_code == 403
+    assert venice.http.post("/video/quote", json=fields).json() == {"quote": 0.04}
 
 
 def data_uri(path, kind="video/mp4") -> str:
@@ -152,18 +156,18 @@ def test_a_body_must_not_be_too_large(sandbox, venice):
 # --- the catalogue
 
 
-def test_the_catalogue_lists_text_models_unless_asked_for_films(venice):
+def test_the_catalogue_lists_text_models_unless_asked_for_videos(venice):
     assert {row["type"] for row in venice.http.get("/models").json()["data"]} == {"text"}
-    films = venice.http.get("/models", params={"type": "video"}).json()
-    assert films["type"] == "video"
-    assert {row["type"] for row in films["data"]} == {"video"}
+    videos = venice.http.get("/models", params={"type": "video"}).json()
+    assert videos["type"] == "video"
+    assert {row["type"] for row in videos["data"]} == {"video"}
     everything = venice.http.get("/models", params={"type": "all"}).json()["data"]
     assert {row["type"] for row in everything} == {"text", "video"}
     assert venice.http.get("/models", params={"type": "music"}).json()["data"] == []
     assert venice.http.get("/models", params={"type": "film"}).status_code == 400
 
 
-def test_a_row_tells_what_the_model_takes(venice):
+def test_a_row_says_what_the_model_takes(venice):
     rows = venice.http.get("/models", params={"type": "video"}).json()["data"]
     spec = next(row["model_spec"] for row in rows if row["id"] == venice.MODEL)
     assert "pricing" not in spec
@@ -201,7 +205,7 @@ def test_every_listed_model_can_be_bought_as_the_catalogue_says(sandbox, venice,
 
 
 @pytest.mark.parametrize(
-    ("wish", "usd"),
+    ("fields", "usd"),
     [
         ({}, 0.55),
         ({"duration": "10s"}, 1.10),
@@ -219,18 +223,18 @@ def test_every_listed_model_can_be_bought_as_the_catalogue_says(sandbox, venice,
         ({"model": "kling-2.6-pro-image-to-video", "audio": False, "image_url": "data:,"}, 0.35),
     ],
 )
-def test_prices_are_the_published_ones_and_a_quote_drops_what_it_does_not_use(venice, wish, usd):
-    assert venice.quote(**wish).json() == {"quote": usd}
+def test_prices_are_the_published_ones_and_a_quote_drops_what_it_does_not_use(venice, fields, usd):
+    assert venice.quote(**fields).json() == {"quote": usd}
 
 
 def test_what_a_quote_says_is_charged(sandbox, venice):
-    for wish in ({}, {"duration": "10s"}, {"model": "kling-2.6-pro-text-to-video", "resolution": ...}):
-        quoted = venice.quote(**wish).json()["quote"]
-        venice.bought(**wish)
+    for fields in ({}, {"duration": "10s"}, {"model": "kling-2.6-pro-text-to-video", "resolution": ...}):
+        quoted = venice.quote(**fields).json()["quote"]
+        venice.bought(**fields)
         assert money(sandbox)[-1] == ("generate", quoted, False)
 
 
-def test_a_quote_tells_what_durations_there_are(venice):
+def test_a_quote_lists_the_durations(venice):
     wrong = venice.quote(duration="7s")
     assert wrong.status_code == 400
     assert wrong.json()["issues"][0]["options"] == ["5s", "10s", "15s"]
@@ -239,16 +243,16 @@ def test_a_quote_tells_what_durations_there_are(venice):
 
 
 def test_reference_videos_cost_more_than_a_quote_without_their_length_says(sandbox, venice, clip):
-    wish = {
+    fields = {
         "model": "seedance-2-5-reference-to-video-basic",
         "duration": "auto",
         "reference_video_urls": [data_uri(clip)],
         "audio": False,
     }
-    low = venice.quote(**wish).json()["quote"]
-    true = venice.quote(**wish, reference_video_total_duration=3).json()["quote"]
+    low = venice.quote(**fields).json()["quote"]
+    true = venice.quote(**fields, reference_video_total_duration=3).json()["quote"]
     assert low < true
-    venice.bought(**wish)
+    venice.bought(**fields)
     assert money(sandbox) == [("generate", true, False)]
 
 
@@ -286,9 +290,9 @@ def test_the_book_keeps_neither_media_nor_signatures(sandbox, venice):
 def test_links_are_not_in_the_log(sandbox, venice):
     link = venice.bought(model=venice.LINKED)["download_url"]
     httpx.get(link)
-    told = httpx.get(sandbox.url + "/sandbox/calls").text + httpx.get(sandbox.url + "/sandbox/book").text
-    assert "share/read" in told
-    assert link.rsplit("/", 1)[1] not in told
+    reported = httpx.get(sandbox.url + "/sandbox/calls").text + httpx.get(sandbox.url + "/sandbox/book").text
+    assert "share/read" in reported
+    assert link.rsplit("/", 1)[1] not in reported
 
 
 @pytest.mark.parametrize(
@@ -338,7 +342,7 @@ def test_faces_need_consent(sandbox, venice):
 # --- retrieving
 
 
-def test_a_poll_that_deletes_does_so_only_with_the_film(sandbox, venice):
+def test_a_poll_that_deletes_does_so_only_with_the_video(sandbox, venice):
     sandbox.control.settings(speed=0)
     job = venice.bought()
     assert venice.retrieve(job, delete_media_on_completion=True).json()["status"] == "PROCESSING"
@@ -351,7 +355,7 @@ def test_a_poll_that_deletes_does_so_only_with_the_film(sandbox, venice):
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "fields",
     [
         {},
         {"queue_id": 5},
@@ -359,8 +363,8 @@ def test_a_poll_that_deletes_does_so_only_with_the_film(sandbox, venice):
         {"queue_id": "x", "delete_media_on_completion": "yes"},
     ],
 )
-def test_retrieve_takes_exactly_its_fields(venice, wish):
-    answer = venice.http.post("/video/retrieve", json={"model": venice.MODEL, **wish})
+def test_retrieve_takes_exactly_its_fields(venice, fields):
+    answer = venice.http.post("/video/retrieve", json={"model": venice.MODEL, **fields})
     assert answer.status_code == 400
     assert answer.json()["error"] == "Invalid request parameters"
 
@@ -394,7 +398,7 @@ def test_completed_may_come_with_times(sandbox, venice):
     assert set(answer) == {"status", "average_execution_time", "execution_duration"}
 
 
-def test_times_are_told_as_a_client_lives_them(sandbox, venice):
+def test_times_are_real_milliseconds(sandbox, venice):
     sandbox.control.settings(speed=10)
     job = venice.bought()
     assert venice.retrieve(job).json()["average_execution_time"] == 14500
@@ -407,28 +411,28 @@ def test_any_delivery_can_be_had_of_any_model(sandbox, venice, model):
         job = venice.bought(model=name)
         assert ("download_url" in job) == (model == "link")
         answer = venice.settled(job)
-        film = answer
+        video = answer
         if model == "link":
             assert answer.json() == {"status": "COMPLETED"}
-            film = httpx.get(job["download_url"])
+            video = httpx.get(job["download_url"])
         if model == "url":
             assert set(answer.json()) == {"status", "url", "expires_at"}
-            film = httpx.get(answer.json()["url"])
-        assert (film.headers["content-type"], film.content[4:8]) == ("video/mp4", b"ftyp")
+            video = httpx.get(answer.json()["url"])
+        assert (video.headers["content-type"], video.content[4:8]) == ("video/mp4", b"ftyp")
 
 
-def test_a_film_may_come_without_its_length_being_told(sandbox, venice):
+def test_a_video_may_come_without_a_content_length(sandbox, venice):
     sandbox.control.settings(venice={"content_length": False})
-    film = venice.settled(venice.bought())
-    assert "content-length" not in film.headers
-    assert film.content[4:8] == b"ftyp"
+    video = venice.settled(venice.bought())
+    assert "content-length" not in video.headers
+    assert video.content[4:8] == b"ftyp"
 
 
-def test_a_film_can_be_filled_up_to_any_size_and_still_plays(sandbox, venice, tmp_path):
+def test_a_video_can_be_filled_up_to_any_size_and_still_plays(sandbox, venice, tmp_path):
     sandbox.control.settings(venice={"media_bytes": 3_000_000})
-    film = venice.filmed(tmp_path / "film.mp4")
-    assert film.stat().st_size == 3_000_000
-    assert len(pictures(film)) == 120
+    video = venice.made(tmp_path / "video.mp4")
+    assert video.stat().st_size == 3_000_000
+    assert len(pictures(video)) == 120
 
 
 # --- cleaning up
@@ -506,7 +510,7 @@ def test_a_link_asked_for_too_often_says_so(sandbox, venice):
     assert httpx.get(job["download_url"]).status_code == 200
 
 
-def test_a_link_serves_ranges_only_if_told(sandbox, venice):
+def test_a_link_serves_ranges_only_if_configured(sandbox, venice):
     job = venice.bought(model=venice.LINKED)
     venice.settled(job)
     part = {"range": "bytes=4-7"}
@@ -516,7 +520,7 @@ def test_a_link_serves_ranges_only_if_told(sandbox, venice):
     assert (answer.status_code, answer.content) == (206, b"ftyp")
 
 
-def test_a_url_can_be_expired_as_it_is_told(sandbox, venice):
+def test_a_url_can_be_expired_from_the_start(sandbox, venice):
     sandbox.control.settings(venice={"delivery": "url"})
     job = venice.bought()
     venice.settled(job)
@@ -525,20 +529,20 @@ def test_a_url_can_be_expired_as_it_is_told(sandbox, venice):
     assert [httpx.get(url).status_code for url in urls] == [403, 200]
 
 
-# --- what every answer tells
+# --- the headers of every answer
 
 
-def test_every_answer_tells_version_and_ray(venice):
+def test_every_answer_has_version_and_ray(venice):
     for answer in (venice.http.get("/models"), venice.queue(), venice.queue(model="x")):
         assert {"x-venice-version", "cf-ray"} <= set(answer.headers)
 
 
-def test_without_a_limit_no_header_tells_of_one(venice):
+def test_without_a_limit_no_header_mentions_one(venice):
     assert not [name for name in venice.queue().headers if name.startswith("x-ratelimit")]
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("ms", 1000), ("s", 1)])
-def test_limits_are_told_in_either_unit(sandbox, venice, unit, factor):
+def test_limits_are_stated_in_either_unit(sandbox, venice, unit, factor):
     sandbox.control.settings(venice={"reset_unit": unit, "queue_per_minute": 40})
     headers = venice.queue().headers
     assert headers["x-ratelimit-limit-requests"] == "40"
@@ -546,7 +550,7 @@ def test_limits_are_told_in_either_unit(sandbox, venice, unit, factor):
     assert int(headers["x-ratelimit-reset-requests"]) / factor == pytest.approx(time.time() + 60, abs=2)
 
 
-def test_who_hangs_up_once_the_film_has_begun_is_sent_little_of_it(sandbox, venice):
+def test_who_hangs_up_once_the_video_has_begun_is_sent_little_of_it(sandbox, venice):
     sandbox.control.settings(venice={"media_bytes": 50_000_000})
     job = venice.bought()
     deadline = time.monotonic() + 20

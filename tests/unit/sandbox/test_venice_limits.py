@@ -90,8 +90,8 @@ def test_each_kind_of_limit_can_be_ordered(sandbox, venice, by, there, away):
     assert answer.status_code == 429
     assert there in answer.headers
     assert away not in answer.headers
-    told = float(answer.headers[there])
-    assert told == 7 if by == "overloaded" else told / 1000 == pytest.approx(time.time() + 7, abs=2)
+    reported = float(answer.headers[there])
+    assert reported == 7 if by == "overloaded" else reported / 1000 == pytest.approx(time.time() + 7, abs=2)
     assert sandbox.control.purchases() == []
     assert venice.queue().status_code == 200
 
@@ -150,7 +150,7 @@ def test_a_download_link_can_break_midway(sandbox, venice, kind):
 
 
 @pytest.mark.parametrize("word", ["IN_QUEUE", "completed", ""])
-def test_a_status_can_be_a_word_nobody_knows(sandbox, venice, word):
+def test_a_status_can_be_unknown(sandbox, venice, word):
     job = venice.bought()
     sandbox.control.fault("venice", "retrieve", "vendor_status", word=word)
     assert venice.retrieve(job).json()["status"] == word
@@ -184,18 +184,18 @@ def test_a_refusal_may_be_a_text(sandbox, venice):
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "reported"),
     [
         (200, '{"status":"FAILED","error":"Video generation failed","error_code":"GENERATION_FAILED"}'),
         (400, "request_id"),
         (500, '{"error":"Inference processing failed"}'),
     ],
 )
-def test_a_job_can_fail_with_any_status(sandbox, venice, status, told):
+def test_a_job_can_fail_with_any_status(sandbox, venice, status, reported):
     sandbox.control.fault("venice", "queue", "reject_job", status=status)
     answer = venice.settled(venice.bought())
     assert answer.status_code == status
-    assert told in answer.text
+    assert reported in answer.text
 
 
 def test_a_poisoned_job_answers_500_from_the_first_poll_on_for_ever(sandbox, venice):
@@ -259,9 +259,9 @@ def test_a_delivery_can_be_spoiled_once(sandbox, venice, model, how, status, kin
         assert len(first.content) < 5000
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_a_delivery_can_be_cut(sandbox, venice, told):
-    sandbox.control.settings(venice={"content_length": told})
+@pytest.mark.parametrize("reported", [True, False])
+def test_a_delivery_can_be_cut(sandbox, venice, reported):
+    sandbox.control.settings(venice={"content_length": reported})
     sandbox.control.fault("venice", "retrieve", "spoil_media", how="cut")
     job = venice.bought()
     with pytest.raises(httpx.TransportError):
@@ -269,7 +269,7 @@ def test_a_delivery_can_be_cut(sandbox, venice, told):
     assert venice.retrieve(job).content[4:8] == b"ftyp"
 
 
-def test_a_film_that_is_deleted_as_it_breaks_is_lost(sandbox, venice):
+def test_a_video_that_is_deleted_as_it_breaks_is_lost(sandbox, venice):
     job = venice.bought()
     venice.settled(job)
     sandbox.control.fault("venice", "retrieve", "spoil_media", how="cut")

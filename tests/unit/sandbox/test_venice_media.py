@@ -1,4 +1,4 @@
-"""The films that Venice's stand-in really makes."""
+"""The videos that Venice's stand-in really makes."""
 
 import base64
 from fractions import Fraction
@@ -9,7 +9,7 @@ import av
 import httpx
 import numpy as np
 import pytest
-from footage import film, flat, loudness, moving_between, number_of, numbered, pictures, sine, sound, still
+from footage import flat, loudness, moving_between, number_of, numbered, pictures, sine, sound, still, video
 
 from airflow_provider_vidai.sandbox.media import generate
 from airflow_provider_vidai.sandbox.media.lettering import lettered
@@ -37,7 +37,7 @@ def halves(size: tuple[int, int], left: int, right: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("wish", "size", "seconds"),
+    ("fields", "size", "seconds"),
     [
         ({}, (1280, 720), 5),
         ({"aspect_ratio": "9:16"}, (720, 1280), 5),
@@ -50,49 +50,49 @@ def halves(size: tuple[int, int], left: int, right: int) -> np.ndarray:
         ({"model": "minimax-h3-text-to-video", "duration": "6s", "resolution": "768P"}, (1366, 768), 6),
     ],
 )
-def test_a_film_is_as_large_and_as_long_as_asked_for(sandbox, venice, tmp_path, wish, size, seconds):
+def test_a_video_is_as_large_and_as_long_as_requested(sandbox, venice, tmp_path, fields, size, seconds):
     sandbox.control.settings(venice={"short_side": 0, "delivery": "inline"})
-    path = venice.filmed(tmp_path / "film.mp4", **wish)
+    path = venice.made(tmp_path / "video.mp4", **fields)
     assert facts(path)[:3] == (*size, seconds)
 
 
-def test_long_films_are_long(venice, tmp_path):
-    path = venice.filmed(tmp_path / "film.mp4", model="wan-3-0-text-to-video", duration="30s")
+def test_long_videos_are_long(venice, tmp_path):
+    path = venice.made(tmp_path / "video.mp4", model="wan-3-0-text-to-video", duration="30s")
     assert facts(path)[2] == 30
     assert sound(path).shape[1] == pytest.approx(30 * 48_000, rel=0.01)
 
 
 @pytest.mark.parametrize("audio", [True, False])
 def test_sound_is_there_or_not_as_asked_for(venice, tmp_path, audio):
-    path = venice.filmed(tmp_path / "film.mp4", audio=audio)
+    path = venice.made(tmp_path / "video.mp4", audio=audio)
     assert facts(path)[3] is audio
     if audio:
         assert loudness(sound(path)) > 0.01
 
 
 def test_a_model_without_sound_is_silent_but_for_what_it_is_given(venice, tmp_path):
-    wish = {"model": "wan-2-7-text-to-video"}
-    assert facts(venice.filmed(tmp_path / "silent.mp4", **wish))[3] is False
-    tone = film(tmp_path / "tone.mp4", 4, tone=sine(0.5, last=2))
-    path = venice.filmed(tmp_path / "heard.mp4", **wish, audio_url=data_uri(tone, "video/mp4"))
-    heard = sound(path)
-    assert loudness(heard[:, 5_000:90_000]) == pytest.approx(0.35, abs=0.03)
-    assert loudness(heard[:, 110_000:]) < 0.01
+    fields = {"model": "wan-2-7-text-to-video"}
+    assert facts(venice.made(tmp_path / "silent.mp4", **fields))[3] is False
+    tone = video(tmp_path / "tone.mp4", 4, tone=sine(0.5, last=2))
+    path = venice.made(tmp_path / "recorded.mp4", **fields, audio_url=data_uri(tone, "video/mp4"))
+    recorded = sound(path)
+    assert loudness(recorded[:, 5_000:90_000]) == pytest.approx(0.35, abs=0.03)
+    assert loudness(recorded[:, 110_000:]) < 0.01
 
 
 # --- what it shows
 
 
-def test_words_are_drawn_on_moving_colours(venice, tmp_path):
-    shown = pictures(venice.filmed(tmp_path / "film.mp4", prompt="A cat"))
+def test_text_is_drawn_on_moving_colours(venice, tmp_path):
+    shown = pictures(venice.made(tmp_path / "video.mp4", prompt="A cat"))
     bright = np.mean(shown[0].min(axis=2) > 200)
     assert 0.002 < bright < 0.2
     assert np.abs(shown[0].astype(int) - shown[-1]).mean() > 5
 
 
-def test_other_words_look_different(venice, tmp_path):
+def test_another_text_looks_different(venice, tmp_path):
     one, two = (
-        pictures(venice.filmed(tmp_path / "film.mp4", prompt=words))[0] for words in ("A cat", "A dog")
+        pictures(venice.made(tmp_path / "video.mp4", prompt=prompt))[0] for prompt in ("A cat", "A dog")
     )
     assert np.abs(one.astype(int) - two).mean() > 5
 
@@ -105,10 +105,10 @@ def test_any_text_can_be_drawn_anywhere(text):
         assert lettered(text, *size).shape == size[::-1]
 
 
-def test_a_film_begins_with_the_picture_it_was_given_and_moves(venice, tmp_path):
+def test_a_video_begins_with_the_picture_it_was_given_and_moves(venice, tmp_path):
     picture = still(tmp_path / "a.png", halves((320, 180), 30, 220))
-    path = venice.filmed(
-        tmp_path / "film.mp4",
+    path = venice.made(
+        tmp_path / "video.mp4",
         model="wan-2.6-image-to-video",
         aspect_ratio=...,
         image_url=data_uri(picture, "image/png"),
@@ -121,13 +121,13 @@ def test_a_film_begins_with_the_picture_it_was_given_and_moves(venice, tmp_path)
     assert abs(edge[1] - edge[0]) > 2
 
 
-def test_a_film_ends_with_the_picture_it_was_given_for_that(venice, tmp_path):
+def test_a_video_ends_with_the_picture_it_was_given_for_that(venice, tmp_path):
     first, last = (
         still(tmp_path / "a.png", flat((320, 180), 40)),
         still(tmp_path / "b.png", flat((320, 180), 200)),
     )
-    path = venice.filmed(
-        tmp_path / "film.mp4",
+    path = venice.made(
+        tmp_path / "video.mp4",
         model="kling-2.6-pro-image-to-video",
         aspect_ratio=...,
         resolution=...,
@@ -145,8 +145,8 @@ def test_keyframes_are_shown_when_they_are_due(venice, tmp_path):
     for index, level in levels.items():
         picture = still(tmp_path / f"{index}.png", flat((320, 180), level))
         frames.append({"image_url": data_uri(picture, "image/png"), "frame_index": index})
-    path = venice.filmed(
-        tmp_path / "film.mp4",
+    path = venice.made(
+        tmp_path / "video.mp4",
         model="ltx-2-full-image-to-video",
         duration="6s",
         resolution=...,
@@ -157,10 +157,10 @@ def test_keyframes_are_shown_when_they_are_due(venice, tmp_path):
     assert (shown[0], shown[50], shown[-1]) == pytest.approx((40, 120, 220), abs=4)
 
 
-def test_a_tall_picture_makes_a_tall_film(venice, tmp_path):
+def test_a_tall_picture_makes_a_tall_video(venice, tmp_path):
     picture = still(tmp_path / "a.jpg", flat((200, 400), 90))
-    path = venice.filmed(
-        tmp_path / "film.mp4",
+    path = venice.made(
+        tmp_path / "video.mp4",
         model="ovi-image-to-video",
         resolution=...,
         aspect_ratio=...,
@@ -175,16 +175,16 @@ def test_references_are_shown_in_turn(sandbox, venice, tmp_path):
         data_uri(still(tmp_path / f"{level}.png", flat((320, 180), level)), "image/png")
         for level in (40, 200)
     ]
-    path = venice.filmed(
-        tmp_path / "film.mp4", model="grok-imagine-reference-to-video-private", reference_image_urls=urls
+    path = venice.made(
+        tmp_path / "video.mp4", model="grok-imagine-reference-to-video-private", reference_image_urls=urls
     )
     shown = [frame.mean() for frame in pictures(path)]
     assert (shown[0], shown[-1]) == pytest.approx((40, 200), abs=4)
 
 
 def test_a_reference_video_is_played_and_decides_the_length_if_asked(venice, clip, tmp_path):
-    path = venice.filmed(
-        tmp_path / "film.mp4",
+    path = venice.made(
+        tmp_path / "video.mp4",
         model="seedance-2-5-reference-to-video-basic",
         duration="auto",
         reference_video_urls=[data_uri(clip, "video/mp4")],
@@ -195,14 +195,14 @@ def test_a_reference_video_is_played_and_decides_the_length_if_asked(venice, cli
     assert np.abs(shown[40].astype(int) - shown[44]).mean() > 10
 
 
-# --- larger films
+# --- larger videos
 
 
 @pytest.mark.parametrize(("factor", "size"), [(..., (320, 180)), (1, (160, 90)), (4, (640, 360))])
 def test_an_upscale_really_scales_and_keeps_the_rest(sandbox, venice, clip, tmp_path, factor, size):
     sandbox.control.settings(venice={"short_side": 0})
-    path = venice.filmed(
-        tmp_path / "film.mp4",
+    path = venice.made(
+        tmp_path / "video.mp4",
         model="topaz-video-upscale",
         prompt=...,
         duration=...,
@@ -218,7 +218,7 @@ def test_an_upscale_really_scales_and_keeps_the_rest(sandbox, venice, clip, tmp_
 
 
 def test_an_upscale_shows_the_same_pictures_in_order(tmp_path):
-    small = film(tmp_path / "small.mp4", 2, lambda time: numbered(round(time * 25)), size=(64, 36))
+    small = video(tmp_path / "small.mp4", 2, lambda time: numbered(round(time * 25)), size=(64, 36))
     generate.enlarge(small, 2, tmp_path / "large.mp4", Event())
     large = pictures(tmp_path / "large.mp4")
     assert large[0].shape == (72, 128, 3)
@@ -226,7 +226,7 @@ def test_an_upscale_shows_the_same_pictures_in_order(tmp_path):
 
 
 def test_an_upscale_can_have_another_rate(tmp_path):
-    small = film(tmp_path / "small.mp4", 2, moving_between(0, 2, (64, 36)), size=(64, 36))
+    small = video(tmp_path / "small.mp4", 2, moving_between(0, 2, (64, 36)), size=(64, 36))
     generate.enlarge(small, 2, tmp_path / "large.mp4", Event(), fps=50)
     with av.open(str(tmp_path / "large.mp4")) as container:
         assert container.streams.video[0].average_rate == Fraction(50)
@@ -234,11 +234,11 @@ def test_an_upscale_can_have_another_rate(tmp_path):
         assert not container.streams.audio
 
 
-def test_work_stops_when_it_is_told_to(tmp_path):
+def test_work_stops_when_it_is_asked_to(tmp_path):
     stop = Event()
     stop.set()
     with pytest.raises(Stopped):
-        generate.generate(generate.Clip(5, "A cat"), tmp_path / "film.mp4", stop)
+        generate.generate(generate.Clip(5, "A cat"), tmp_path / "video.mp4", stop)
 
 
 def test_media_can_lie_in_a_store_that_the_sandbox_reaches(sandbox, venice, vidio, clip, tmp_path):
@@ -248,7 +248,7 @@ def test_media_can_lie_in_a_store_that_the_sandbox_reaches(sandbox, venice, vidi
     url = venice.settled(job).json()["url"]
     assert httpx.get(url).status_code == 200
     sandbox.control.settings(venice={"delivery": "inline"})
-    path = venice.filmed(
-        tmp_path / "film.mp4", model="wan-2-7-video-to-video", duration=..., aspect_ratio=..., video_url=url
+    path = venice.made(
+        tmp_path / "video.mp4", model="wan-2-7-video-to-video", duration=..., aspect_ratio=..., video_url=url
     )
     assert facts(path)[2] == pytest.approx(5, abs=0.1)

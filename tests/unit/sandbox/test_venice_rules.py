@@ -1,4 +1,4 @@
-"""What Venice refuses to queue, and in what words; nothing of it costs anything."""
+"""What Venice refuses to queue, and with which message; no refusal costs anything."""
 
 import pytest
 
@@ -144,7 +144,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("order", "field", "message"), REFUSED)
-def test_what_a_model_does_not_take_is_refused_in_the_vendors_words(sandbox, venice, order, field, message):
+def test_what_a_model_does_not_take_is_refused_with_the_vendors_message(
+    sandbox, venice, order, field, message
+):
     answer = venice.queue(**order)
     assert answer.status_code == 400
     body = answer.json()
@@ -154,7 +156,7 @@ def test_what_a_model_does_not_take_is_refused_in_the_vendors_words(sandbox, ven
     assert sandbox.control.purchases() == []
 
 
-def test_a_wrong_choice_is_told_in_full(venice):
+def test_a_wrong_choice_is_reported_in_full(venice):
     assert venice.queue(**KLING, duration="7s").json() == {
         "error": "Invalid request parameters",
         "details": {
@@ -214,14 +216,14 @@ def test_what_a_model_takes_is_sold(venice, order):
 @pytest.mark.parametrize(
     "url", ["data:video/mp4;base64,AAAA", "data:video/mp4;base64,!", "ftp://example.com/a"]
 )
-def test_a_video_to_change_is_looked_at_before_anything_is_sold(sandbox, venice, url):
+def test_a_video_to_change_is_read_before_anything_is_sold(sandbox, venice, url):
     answer = venice.queue(**{**UPSCALE, "video_url": url})
     assert answer.status_code == 400
     assert "video_url" in answer.json()["details"]
     assert sandbox.control.purchases() == []
 
 
-def test_private_addresses_are_refused_if_told_so(sandbox, venice):
+def test_private_addresses_are_refused_if_configured_so(sandbox, venice):
     sandbox.control.settings(venice={"private_urls": False})
     for url in ("http://127.0.0.1/a.png", "http://localhost:1/a.png", "http://10.0.0.1/a.png"):
         answer = venice.queue(**{**FIRST, "image_url": url})

@@ -36,12 +36,12 @@ def test_the_reference_exchange_of_the_fact_sheet(sandbox, vidgo):
     assert task["status"] == "not_started"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", task["created_time"])
 
-    def told():
+    def reported():
         return vidgo.status(task["task_id"]).json()["data"]
 
-    assert (told()["status"], told()["progress"], told()["files"]) == ("not_started", 0, [])
+    assert (reported()["status"], reported()["progress"], reported()["files"]) == ("not_started", 0, [])
     sandbox.control.advance(18)
-    assert (told()["status"], told()["progress"], told()["files"]) == ("running", 50, [])
+    assert (reported()["status"], reported()["progress"], reported()["files"]) == ("running", 50, [])
     sandbox.control.advance(30)
     found = vidgo.ended(task["task_id"])
     assert found["progress"] == 100
@@ -50,7 +50,7 @@ def test_the_reference_exchange_of_the_fact_sheet(sandbox, vidgo):
     assert money(sandbox) == [("media", 6, False)]
 
 
-def test_music_is_asked_after_elsewhere_and_tells_no_progress(sandbox, vidgo):
+def test_music_is_polled_elsewhere_and_reports_no_progress(sandbox, vidgo):
     task = vidgo.bought("generate-music", **SONG)
     assert re.fullmatch(r"[A-Z0-9]{16}", task)
     assert "progress" not in vidgo.ended(task)
@@ -118,7 +118,7 @@ def test_a_limit_has_no_retry_after(sandbox, vidgo):
 
 
 @pytest.mark.parametrize(
-    ("model", "wish", "says"),
+    ("model", "fields", "says"),
     [
         (None, {}, "model is required"),
         ("no-such-thing", {"prompt": "x"}, "Unsupported model"),
@@ -141,8 +141,8 @@ def test_a_limit_has_no_retry_after(sandbox, vidgo):
         ("generate-music", {"prompt": "x"}, "custom_mode is required"),
     ],
 )
-def test_what_is_wrong_with_an_order_is_told_and_free(sandbox, vidgo, model, wish, says):
-    answer = vidgo.submit(model, **wish)
+def test_a_wrong_purchase_is_refused_with_its_reason_and_costs_nothing(sandbox, vidgo, model, fields, says):
+    answer = vidgo.submit(model, **fields)
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "validation_error"
     assert says in answer.json()["error"]["message"]
@@ -182,7 +182,7 @@ def test_credits_go_with_the_purchase_and_come_back_with_a_failure(sandbox, vidg
 
 
 @pytest.mark.parametrize(
-    ("model", "wish", "price"),
+    ("model", "fields", "price"),
     [
         ("gpt-image-2", {"quality": "high", "resolution": "4K"}, 48),
         ("gpt-image-2", {}, 2),
@@ -191,17 +191,17 @@ def test_credits_go_with_the_purchase_and_come_back_with_a_failure(sandbox, vidg
         ("veo3.1-fast-official", {"duration": 4, "resolution": "4k"}, 140),
     ],
 )
-def test_prices_are_the_vendors_where_it_tells_them(sandbox, vidgo, model, wish, price):
-    vidgo.bought(model, prompt="x", **wish)
+def test_prices_are_the_vendors_where_it_publishes_them(sandbox, vidgo, model, fields, price):
+    vidgo.bought(model, prompt="x", **fields)
     assert money(sandbox) == [("media", price, False)]
 
 
 def test_a_picture_that_cannot_be_had_fails_the_task_and_costs_nothing(sandbox, vidgo):
-    told = vidgo.ended(
+    reported = vidgo.ended(
         vidgo.bought("gpt-4o-image-edit", prompt="x", image_urls=[f"{sandbox.url}/storage/no"])
     )
-    assert told["status"] == "failed"
-    assert told["error_message"].startswith("Failed to download the input")
+    assert reported["status"] == "failed"
+    assert reported["error_message"].startswith("Failed to download the input")
     assert money(sandbox) == [("media", 6, True)]
 
 
@@ -215,7 +215,7 @@ def song(vidgo) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("model", "words"),
+    ("model", "thing"),
     [
         ("convert-to-wav", "WAV record"),
         ("create-music-video", "Music video"),
@@ -224,13 +224,13 @@ def song(vidgo) -> dict:
         ("generate-persona", "Persona"),
     ],
 )
-def test_the_same_is_made_of_a_song_only_once(sandbox, vidgo, song, model, words):
+def test_the_same_is_made_of_a_song_only_once(sandbox, vidgo, song, model, thing):
     more = {"name": "n", "description": "d"} if model == "generate-persona" else {}
     first = vidgo.bought(model, CALLBACK, **song, **more)
     again = vidgo.submit(model, CALLBACK, **song, **more)
     assert again.status_code == 409
     assert again.json()["error"] == {
-        "message": f"{words} already exists for this audio",
+        "message": f"{thing} already exists for this audio",
         "type": "conflict_error",
     }
     sandbox.control.settings(vidgo={"names_existing": True})
@@ -282,13 +282,13 @@ def test_a_picture_is_taken_in_three_ways_and_can_be_had_again(sandbox, vidgo):
     for how, body in ways:
         answer = vidgo.http.post(f"/common/upload/{how}", **body)
         assert answer.status_code == 200, answer.text
-        told = answer.json()["data"]
+        reported = answer.json()["data"]
         assert (answer.json()["success"], answer.json()["code"]) == (True, 200)
-        assert told["file_url"] == told["download_url"]
-        assert told["upload_path"].startswith("temp")
-        assert (told["mime_type"], told["file_size"]) == ("image/png", len(PNG))
-        assert httpx.get(told["file_url"]).content == PNG
-        kept.append(told)
+        assert reported["file_url"] == reported["download_url"]
+        assert reported["upload_path"].startswith("temp")
+        assert (reported["mime_type"], reported["file_size"]) == ("image/png", len(PNG))
+        assert httpx.get(reported["file_url"]).content == PNG
+        kept.append(reported)
     assert [one["upload_path"] for one in kept] == ["temp", "temp/pics/mine", "temp/a", "temp/a"]
     assert [one["file_name"] for one in kept[2:]] == ["b.png", "c.png"]
     again = vidgo.http.post("/common/upload/url", json={"file_url": kept[0]["file_url"]})
@@ -351,15 +351,15 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.statuses: list[int] = []
-        self.heard: list[dict] = []
+        self.recorded: list[dict] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}/hook?token=s3cr3t"
 
     def wait(self, count: int, seconds: float = 10) -> list[dict]:
         until = time.monotonic() + seconds
-        while len(self.heard) < count:
-            assert time.monotonic() < until, self.heard
+        while len(self.recorded) < count:
+            assert time.monotonic() < until, self.recorded
             time.sleep(0.01)
-        return self.heard
+        return self.recorded
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -367,7 +367,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.heard.append(json.loads(body))
+        self.server.recorded.append(json.loads(body))
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.end_headers()
 
@@ -416,15 +416,15 @@ def test_the_sandboxs_callbacks_are_understood_by_the_package(sandbox, vidgo, re
         vidgo.bought("generate-lyrics", receiver.url, prompt="rain"): "finished",
         vidgo.bought(callback_url=receiver.url): "failed",
     }
-    told = dict(parse_webhook(body) for body in receiver.wait(3))
-    assert {job_id: status.vendor_status for job_id, status in told.items()} == expected
+    reported = dict(parse_webhook(body) for body in receiver.wait(3))
+    assert {job_id: status.vendor_status for job_id, status in reported.items()} == expected
 
 
 def test_a_callback_that_fails_is_sent_again_and_one_that_is_refused_is_not(sandbox, vidgo, receiver):
     receiver.statuses = [500, 503, 200]
     vidgo.bought(callback_url=receiver.url)
     assert settled(sandbox, 3) == [500, 503, 200]
-    assert receiver.heard[0] == receiver.heard[2]
+    assert receiver.recorded[0] == receiver.recorded[2]
     receiver.statuses = [404]
     vidgo.bought(callback_url=receiver.url)
     assert settled(sandbox, 4)[3:] == [404]

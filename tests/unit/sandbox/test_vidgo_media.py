@@ -1,4 +1,4 @@
-"""What Vidgo's sandbox makes: pictures that open, films and songs that play, as long and large as asked."""
+"""What Vidgo's sandbox makes: pictures that open, videos and songs that play, as long and large as asked."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ CALLBACK = "https://your-domain.com/callback"
 SONG = {"custom_mode": True, "instrumental": False, "mv": "V5", "title": "Peace", "style": "Classical"}
 
 
-def heard(path: Path) -> tuple[np.ndarray, float]:
+def recorded(path: Path) -> tuple[np.ndarray, float]:
     """Return a file's samples, (2, n), and how long they are."""
     with av.open(str(path)) as container:
         rate = container.streams.audio[0].rate
@@ -28,7 +28,7 @@ def loudness(samples: np.ndarray) -> float:
 
 
 def seen(path: Path) -> tuple[float, tuple[int, int], int, int]:
-    """Return a film's length, size, pictures and sounds."""
+    """Return a video's length, size, pictures and sounds."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         pictures = sum(1 for _ in container.decode(video=0))
@@ -38,13 +38,13 @@ def seen(path: Path) -> tuple[float, tuple[int, int], int, int]:
 
 @pytest.fixture
 def large(sandbox, vidgo):
-    """Pictures and films as large as asked for."""
+    """Pictures and videos as large as asked for."""
     sandbox.control.settings(vidgo={"short_side": 0})
     return vidgo
 
 
 @pytest.mark.parametrize(
-    ("model", "wish", "size", "kind"),
+    ("model", "fields", "size", "kind"),
     [
         ("gpt-4o-image", {"size": "1:1"}, (1024, 1024), "PNG"),
         ("gpt-image-1.5", {"size": "2:3"}, (832, 1248), "PNG"),
@@ -54,8 +54,8 @@ def large(sandbox, vidgo):
         ("flux-kontext-pro", {"size": "9:16", "output_format": "png"}, (768, 1360), "PNG"),
     ],
 )
-def test_a_picture_has_the_size_and_the_format_that_were_asked_for(large, tmp_path, model, wish, size, kind):
-    (file,) = large.made(model, prompt="a lake", **wish)
+def test_a_picture_has_the_requested_size_and_format(large, tmp_path, model, fields, size, kind):
+    (file,) = large.made(model, prompt="a lake", **fields)
     with Image.open(large.kept(file["file_url"], tmp_path / "picture")) as picture:
         picture.load()
         assert (picture.size, picture.format) == (size, kind)
@@ -83,7 +83,7 @@ def test_an_edit_is_made_of_the_picture_that_was_given(vidgo, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("model", "wish", "seconds", "size", "sounds"),
+    ("model", "fields", "seconds", "size", "sounds"),
     [
         ("sora-2", {"duration": 10, "aspect_ratio": "9:16"}, 10, (90, 160), 1),
         ("kling-2.6", {"duration": 5, "aspect_ratio": "1:1", "sound": False}, 5, (90, 90), 0),
@@ -92,29 +92,29 @@ def test_an_edit_is_made_of_the_picture_that_was_given(vidgo, tmp_path):
         ("minimax/h3/text-to-video", {"duration": 6, "aspect_ratio": "4:3"}, 6, (120, 90), 1),
     ],
 )
-def test_a_film_has_the_length_and_the_shape_that_were_asked_for(
-    vidgo, tmp_path, model, wish, seconds, size, sounds
+def test_a_video_has_the_length_and_the_shape_that_were_asked_for(
+    vidgo, tmp_path, model, fields, seconds, size, sounds
 ):
-    (file,) = vidgo.made(model, prompt="a lake", **wish)
-    length, shape, pictures, tracks = seen(vidgo.kept(file["file_url"], tmp_path / "film.mp4"))
+    (file,) = vidgo.made(model, prompt="a lake", **fields)
+    length, shape, pictures, tracks = seen(vidgo.kept(file["file_url"], tmp_path / "video.mp4"))
     assert length == pytest.approx(seconds, abs=0.2)
     assert (shape, pictures, tracks) == (size, seconds * 24, sounds)
 
 
 @pytest.mark.parametrize(("resolution", "size"), [("480p", (854, 480)), ("768P", (1366, 768))])
-def test_a_film_is_as_large_as_asked_for(large, tmp_path, resolution, size):
+def test_a_video_is_as_large_as_asked_for(large, tmp_path, resolution, size):
     (file,) = large.made("hailuo-02", prompt="a lake", duration=1, resolution=resolution)
-    assert seen(large.kept(file["file_url"], tmp_path / "film.mp4"))[1] == size
+    assert seen(large.kept(file["file_url"], tmp_path / "video.mp4"))[1] == size
 
 
-def test_a_film_of_a_picture_begins_with_it_and_its_last_frame_comes_too(vidgo, tmp_path):
+def test_a_video_of_a_picture_begins_with_it_and_its_last_frame_comes_too(vidgo, tmp_path):
     (picture,) = vidgo.made(prompt="a lake", size="3:2")
-    wish = {"duration": 4, "resolution": "480p", "image_urls": [picture["file_url"]]}
-    files = vidgo.made("seedance-2.0/image-to-video", prompt="waves", return_last_frame=True, **wish)
+    fields = {"duration": 4, "resolution": "480p", "image_urls": [picture["file_url"]]}
+    files = vidgo.made("seedance-2.0/image-to-video", prompt="waves", return_last_frame=True, **fields)
     assert sorted(file["file_type"] for file in files) == ["image", "video"]
     urls = {file["file_type"]: file["file_url"] for file in files}
-    film = vidgo.kept(urls["video"], tmp_path / "film.mp4")
-    with av.open(str(film)) as container:
+    video = vidgo.kept(urls["video"], tmp_path / "video.mp4")
+    with av.open(str(video)) as container:
         frames = [frame.to_ndarray(format="gray").astype(float) for frame in container.decode(video=0)]
     source = Image.open(vidgo.kept(picture["file_url"], tmp_path / "a.png")).convert("L")
     given = np.asarray(source.resize(frames[0].shape[::-1]), dtype=float)
@@ -124,20 +124,20 @@ def test_a_film_of_a_picture_begins_with_it_and_its_last_frame_comes_too(vidgo, 
     assert np.abs(frames[0] - last).mean() > np.abs(frames[-1] - last).mean()
 
 
-def test_films_are_made_of_films_and_of_sounds(vidgo, tmp_path):
-    (film,) = vidgo.made("sora-2", prompt="a lake")
-    (again,) = vidgo.made("wan2.6-video-to-video", prompt="x", duration=5, video_urls=[film["file_url"]])
+def test_videos_are_made_of_videos_and_of_sounds(vidgo, tmp_path):
+    (video,) = vidgo.made("sora-2", prompt="a lake")
+    (again,) = vidgo.made("wan2.6-video-to-video", prompt="x", duration=5, video_urls=[video["file_url"]])
     song = vidgo.made("generate-music", prompt="la", **SONG)[0]
     (scored,) = vidgo.made(
         "seedance-2.0/reference-to-video",
         prompt="x",
         duration=4,
         resolution="480p",
-        reference_video_urls=[film["file_url"]],
+        reference_video_urls=[video["file_url"]],
         reference_audio_urls=[song["audio_url"]],
     )
     assert seen(vidgo.kept(again["file_url"], tmp_path / "a.mp4"))[0] == pytest.approx(5, abs=0.2)
-    assert loudness(heard(vidgo.kept(scored["file_url"], tmp_path / "b.mp4"))[0]) > 0.01
+    assert loudness(recorded(vidgo.kept(scored["file_url"], tmp_path / "b.mp4"))[0]) > 0.01
 
 
 # --- songs ----------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def test_two_songs_come_with_their_covers(vidgo, song, tmp_path):
         ("Peace", "Classical", "first line\nsecond line")
     }
     for file in files:
-        samples, length = heard(vidgo.kept(file["audio_url"], tmp_path / "a.mp3"))
+        samples, length = recorded(vidgo.kept(file["audio_url"], tmp_path / "a.mp3"))
         assert length == pytest.approx(file["duration"], abs=0.1)
         assert 0.02 < loudness(samples) < 0.5
         with Image.open(vidgo.kept(file["image_url"], tmp_path / "a.jpeg")) as cover:
@@ -176,7 +176,7 @@ def test_a_song_without_voice_has_none(vidgo, tmp_path):
     def voice(instrumental: bool) -> float:
         song = {**SONG, "instrumental": instrumental}
         file = vidgo.made("generate-music", prompt="la", **song)[0]
-        samples, _ = heard(vidgo.kept(file["audio_url"], tmp_path / "a.mp3"))
+        samples, _ = recorded(vidgo.kept(file["audio_url"], tmp_path / "a.mp3"))
         return loudness(samples)
 
     assert voice(False) > voice(True) * 1.02
@@ -185,8 +185,8 @@ def test_a_song_without_voice_has_none(vidgo, tmp_path):
 def test_wav_is_the_same_song(vidgo, song, tmp_path):
     (file,) = vidgo.made("convert-to-wav", CALLBACK, **about(song))
     path = vidgo.kept(file["wav_url"], tmp_path / "a.wav")
-    wav, length = heard(path)
-    mp3, _ = heard(vidgo.kept(song["files"][0]["audio_url"], tmp_path / "a.mp3"))
+    wav, length = recorded(path)
+    mp3, _ = recorded(vidgo.kept(song["files"][0]["audio_url"], tmp_path / "a.mp3"))
     assert path.read_bytes()[:4] == b"RIFF"
     assert length == pytest.approx(4.0, abs=0.1)
     count = min(wav.shape[1], mp3.shape[1])
@@ -194,7 +194,7 @@ def test_wav_is_the_same_song(vidgo, song, tmp_path):
 
 
 def summed(vidgo, urls: list[str], tmp_path: Path) -> np.ndarray:
-    parts = [heard(vidgo.kept(url, tmp_path / "part.mp3"))[0] for url in urls]
+    parts = [recorded(vidgo.kept(url, tmp_path / "part.mp3"))[0] for url in urls]
     count = min(part.shape[1] for part in parts)
     return sum(part[:, :count] for part in parts)
 
@@ -221,7 +221,7 @@ def test_the_parts_of_a_song_come_as_json_in_a_string_and_are_the_song(
     assert isinstance(file[field], str)
     found = json.loads(file[field])
     assert list(found) == names
-    whole, _ = heard(vidgo.kept(song["files"][0]["audio_url"], tmp_path / "song.mp3"))
+    whole, _ = recorded(vidgo.kept(song["files"][0]["audio_url"], tmp_path / "song.mp3"))
     parts = summed(vidgo, [url for url in found.values() if url], tmp_path)
     count = min(whole.shape[1], parts.shape[1])
     assert np.corrcoef(whole[0, :count], parts[0, :count])[0, 1] > 0.95
@@ -238,11 +238,11 @@ def test_an_uploaded_song_is_taken_apart(vidgo, song, wanted, count):
 
 def test_a_music_video_shows_the_cover_and_plays_the_song(vidgo, song, tmp_path):
     (file,) = vidgo.made("create-music-video", CALLBACK, **about(song))
-    film = vidgo.kept(file["video_url"], tmp_path / "film.mp4")
-    length, shape, _, tracks = seen(film)
+    video = vidgo.kept(file["video_url"], tmp_path / "video.mp4")
+    length, shape, _, tracks = seen(video)
     assert length == pytest.approx(4.0, abs=0.2)
     assert (shape, tracks) == ((160, 90), 1)
-    assert loudness(heard(film)[0]) > 0.02
+    assert loudness(recorded(video)[0]) > 0.02
 
 
 def test_covers_come_as_a_list_in_a_string(vidgo, song, tmp_path):
@@ -254,7 +254,7 @@ def test_covers_come_as_a_list_in_a_string(vidgo, song, tmp_path):
             assert picture.format == "PNG"
 
 
-def test_words_come_as_words(vidgo, song):
+def test_lyrics_and_styles_are_text(vidgo, song):
     (timed,) = vidgo.made("get-timestamped-lyrics", **about(song))
     assert timed == {"timestampe_lyrics": "[00:00.00] first line\n[00:02.00] second line"}
     (lyrics,) = vidgo.made("generate-lyrics", CALLBACK, prompt="rain in june")
@@ -269,9 +269,9 @@ def test_words_come_as_words(vidgo, song):
 def test_songs_are_made_of_songs(vidgo, song, tmp_path):
     url = song["files"][0]["audio_url"]
 
-    def length(model: str, **wish: object) -> float:
-        file = vidgo.made(model, **wish)[0]
-        samples, seconds = heard(vidgo.kept(file["audio_url"], tmp_path / "a.mp3"))
+    def length(model: str, **fields: object) -> float:
+        file = vidgo.made(model, **fields)[0]
+        samples, seconds = recorded(vidgo.kept(file["audio_url"], tmp_path / "a.mp3"))
         assert loudness(samples) > 0.02
         assert file["duration"] == pytest.approx(seconds, abs=0.1)
         return round(seconds)

@@ -18,7 +18,7 @@ def test_without_a_key_nothing_is_answered(sandbox, headers):
     assert (answer.status_code, answer.json()) == (401, {"error": "Invalid API key"})
 
 
-def test_only_listed_keys_are_good_if_told_so(sandbox, vidio, other):
+def test_only_listed_keys_are_valid_if_configured_so(sandbox, vidio, other):
     sandbox.control.accept_only("vidio", ["another-key"])
     assert vidio.status("x").status_code == 401
     assert other.status("x").status_code == 404
@@ -156,7 +156,7 @@ def test_pictures_wait_in_a_queue_of_their_own(sandbox, vidio, tmp_path):
 
 
 def test_footage_that_cannot_be_read_fails_the_job(sandbox, vidio):
-    job_id = vidio.create(vidio.upload(b"this is no film" * 1000)).json()["job_id"]
+    job_id = vidio.create(vidio.upload(b"this is no video" * 1000)).json()["job_id"]
     assert vidio.wait(job_id, "failed") == {"job_id": job_id, "status": "failed"}
     assert vidio.render(job_id).status_code == 409
     (entry,) = sandbox.control.purchases()
@@ -166,7 +166,7 @@ def test_footage_that_cannot_be_read_fails_the_job(sandbox, vidio):
 # --- renders
 
 
-def test_a_render_walks_to_a_film_that_plays(sandbox, vidio, key, tmp_path):
+def test_a_render_walks_to_a_video_that_plays(sandbox, vidio, key, tmp_path):
     job_id = vidio.processed(key, aspect_ratio="portrait")
     sandbox.control.settings(speed=0)
     assert vidio.render(job_id).json() == {"status": "rendering"}
@@ -178,10 +178,10 @@ def test_a_render_walks_to_a_film_that_plays(sandbox, vidio, key, tmp_path):
     assert all("output_url" not in answer and "outputs" not in answer for answer in seen)
     sandbox.control.advance(30)
     answer = vidio.wait(job_id, "rendered")
-    film = tmp_path / "film.mp4"
-    film.write_bytes(httpx.get(answer["output_url"]).raise_for_status().content)
-    assert len(pictures(film)) == 50
-    assert pictures(film)[0].shape == (160, 90, 3)
+    video = tmp_path / "video.mp4"
+    video.write_bytes(httpx.get(answer["output_url"]).raise_for_status().content)
+    assert len(pictures(video)) == 50
+    assert pictures(video)[0].shape == (160, 90, 3)
 
 
 def test_a_rendered_job_describes_all_its_outputs(sandbox, vidio, key, tmp_path):
@@ -196,11 +196,11 @@ def test_a_rendered_job_describes_all_its_outputs(sandbox, vidio, key, tmp_path)
             httpx.get(f"{sandbox.url}/storage/{output['thumbnail']}").raise_for_status().content
         )
         assert pictures(picture)[0].shape == (90, 160, 3)
-        *films, track = output["overlays"]
-        assert sum(film["durationInFrames"] for film in films) == track["durationInFrames"] == 25
-        assert films[0]["from"] == 0
-        assert {film["type"] for film in films} == {"video"}
-        assert {film["originalFileName"] for film in films} == {"clip.mp4"}
+        *videos, track = output["overlays"]
+        assert sum(video["durationInFrames"] for video in videos) == track["durationInFrames"] == 25
+        assert videos[0]["from"] == 0
+        assert {video["type"] for video in videos} == {"video"}
+        assert {video["originalFileName"] for video in videos} == {"clip.mp4"}
         assert track["type"] == "sound"
         assert track["content"] == music.STYLES["sports"].track
         loop = tmp_path / "loop.wav"
@@ -212,15 +212,15 @@ def test_a_rendered_job_describes_all_its_outputs(sandbox, vidio, key, tmp_path)
 
 def test_the_chosen_output_is_the_one_that_is_rendered(vidio, key, tmp_path):
     job_id = vidio.processed(key, output_length=1)
-    films = []
+    videos = []
     for index in (0, 1):
-        film = tmp_path / f"{index}.mp4"
-        film.write_bytes(httpx.get(vidio.rendered(job_id, output_index=index)["output_url"]).content)
-        films.append(pictures(film))
-    assert abs(films[0][5].astype(int) - films[1][5]).mean() > 5
+        video = tmp_path / f"{index}.mp4"
+        video.write_bytes(httpx.get(vidio.rendered(job_id, output_index=index)["output_url"]).content)
+        videos.append(pictures(video))
+    assert abs(videos[0][5].astype(int) - videos[1][5]).mean() > 5
 
 
-def test_every_answer_has_a_freshly_signed_url_for_the_same_film(vidio, key):
+def test_every_answer_has_a_freshly_signed_url_for_the_same_video(vidio, key):
     job_id = vidio.processed(key)
     urls = [vidio.rendered(job_id)["output_url"], vidio.status(job_id).json()["output_url"]]
     assert urls[0] != urls[1]
@@ -273,14 +273,14 @@ def test_an_unknown_job_is_not_found(vidio):
     assert vidio.render("none").status_code == 404
 
 
-def test_the_volumes_asked_for_are_heard(vidio, key, tmp_path):
-    def film(**volumes) -> float:
-        path = tmp_path / "film.mp4"
+def test_the_requested_volumes_are_used(vidio, key, tmp_path):
+    def video(**volumes) -> float:
+        path = tmp_path / "video.mp4"
         answer = vidio.rendered(vidio.processed(key, **volumes))
         path.write_bytes(httpx.get(answer["output_url"]).content)
         return float(abs(sound(path)).mean())
 
-    quiet, loud = film(original_audio_volume=20), film()
+    quiet, loud = video(original_audio_volume=20), video()
     assert quiet == pytest.approx(loud / 5, rel=0.1)
 
 
@@ -305,9 +305,9 @@ def test_real_time_feels_like_the_real_thing(sandbox, vidio, key):
 
 def test_what_it_serves_is_an_mp4_by_name_and_type(vidio, key):
     answer = vidio.rendered(vidio.processed(key))
-    film = httpx.get(answer["output_url"])
-    assert film.headers["content-type"] == "video/mp4"
-    assert film.content[4:8] == b"ftyp"
+    video = httpx.get(answer["output_url"])
+    assert video.headers["content-type"] == "video/mp4"
+    assert video.content[4:8] == b"ftyp"
 
 
 def test_a_path_that_does_not_exist_is_logged_as_such(sandbox, vidio):

@@ -17,13 +17,13 @@ import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sandbox.server import Sandbox
-from tests.support.films import talk
 from tests.support.raw import RawServer, answer
+from tests.support.videos import talk
 from tests.support.web import web
 
 
 class Vizard:
-    """Raw calls to the sandbox's Vizard."""
+    """Plain calls to the sandbox's Vizard."""
 
     def __init__(self, url: str, key: str = "a-key") -> None:
         base = f"{url}/vizard/hvizard-server-front/open-api/v1"
@@ -46,7 +46,7 @@ class Vizard:
         """Buy a project, and wait for its end."""
         created = self.create(url, **changes)
         assert created["code"] == 2000, created
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while (found := self.query(created["projectId"]))["code"] == 1000:
             assert found["videos"] == []
             assert time.monotonic() < deadline
@@ -74,7 +74,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     talk(folder / "short.mp4", 8)
     talk(folder / "silent.mp4", 8, quiet=True)
     talk(folder / "fourminutes.mp4", 240, quiet=True, size=(32, 18))
-    (folder / "broken.mp4").write_bytes(b"no film")
+    (folder / "broken.mp4").write_bytes(b"no video")
     with web(folder) as url:
         yield url
 
@@ -124,7 +124,7 @@ def test_the_best_clip_is_where_most_happens_and_no_two_overlap(vizard: Vizard, 
     assert all(before[1] <= after[0] + 1 for before, after in itertools.pairwise(spans))
 
 
-def test_a_query_signs_anew_and_an_old_url_runs_out(vizard: Vizard, site: str, control: Control) -> None:
+def test_a_query_signs_again_and_an_old_url_expires(vizard: Vizard, site: str, control: Control) -> None:
     control.settings(vizard={"url_ttl": 0.2})
     done = vizard.done(f"{site}/short.mp4", maxClipNumber=1)
     first = done["videos"][0]["videoUrl"]
@@ -249,7 +249,7 @@ def test_a_wrong_project_is_refused_by_its_code_and_costs_nothing(
     assert control.purchases("vizard") == []
 
 
-def test_what_is_no_json_is_an_invalid_parameter(vizard: Vizard) -> None:
+def test_invalid_json_is_an_invalid_parameter(vizard: Vizard) -> None:
     assert vizard.http.post("/project/create", content=b"{").json()["code"] == -1000
 
 
@@ -262,7 +262,7 @@ def test_what_is_no_json_is_an_invalid_parameter(vizard: Vizard) -> None:
         ("short.mp4", {"keywords": "zebra"}, 2000),
     ],
 )
-def test_what_is_wrong_with_a_source_is_told_by_the_query(
+def test_a_query_says_what_is_wrong_with_a_source(
     vizard: Vizard, site: str, name: str, changes: dict[str, Any], code: int
 ) -> None:
     done = vizard.done(f"{site}/{name}", **changes)
@@ -283,8 +283,8 @@ def test_any_call_can_be_answered_with_any_code(
 ) -> None:
     control.fault("vizard", call, "code", code=4321, message="words")
     path = {"query": "query/1", "social_accounts": "social-accounts"}.get(call)
-    told = vizard.http.get(f"/project/{path}").json() if path else vizard.post(call.replace("_", "-"), {})
-    assert told == {"code": 4321, "errMsg": "words"}
+    reported = vizard.http.get(f"/project/{path}").json() if path else vizard.post(call.replace("_", "-"), {})
+    assert reported == {"code": 4321, "errMsg": "words"}
 
 
 def test_without_a_good_key_everything_is_4001(vizard: Vizard, control: Control) -> None:
@@ -343,7 +343,7 @@ def test_an_account_without_credits_buys_nothing(vizard: Vizard, site: str, cont
 # --- the webhook ----------------------------------------------------------------------------------
 
 
-def _heard(server: RawServer, count: int = 1) -> list[dict[str, Any]]:
+def _received(server: RawServer, count: int = 1) -> list[dict[str, Any]]:
     deadline = time.monotonic() + 20
     while len(server.requests) < count:
         assert time.monotonic() < deadline
@@ -352,14 +352,14 @@ def _heard(server: RawServer, count: int = 1) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("word", [None, "4002"])
-def test_a_webhook_is_told_once_unsigned_what_a_query_tells(
+def test_a_webhook_gets_the_querys_answer_once_and_unsigned(
     vizard: Vizard, site: str, control: Control, word: str | None
 ) -> None:
     server = RawServer(answer(500))
     if word:
         control.fault("vizard", "create", "fail_job", word=word)
     done = vizard.done(f"{site}/short.mp4", webhookUrl=f"{server.url}/hook", maxClipNumber=1)
-    (told,) = _heard(server)
+    (reported,) = _received(server)
     time.sleep(0.3)
     server.close()
     assert len(server.requests) == 1, "a failed delivery is not repeated"
@@ -367,17 +367,19 @@ def test_a_webhook_is_told_once_unsigned_what_a_query_tells(
     assert (request.method, request.target) == ("POST", "/hook")
     assert request.headers["content-type"] == "application/json"
     assert not [name for name in request.headers if "sign" in name or "vizard" in name]
-    for one in (told, done):
+    for one in (reported, done):
         for video in one["videos"]:
             video["videoUrl"] = video["videoUrl"].partition("?")[0]
-    assert told == done
+    assert reported == done
 
 
-def test_a_workspaces_webhook_hears_of_every_project(vizard: Vizard, site: str, control: Control) -> None:
+def test_a_workspaces_webhook_is_called_for_every_project(
+    vizard: Vizard, site: str, control: Control
+) -> None:
     server = RawServer(answer(200, keep=False))
     control.settings(vizard={"webhook_url": server.url})
     ids = {vizard.done(f"{site}/short.mp4", maxClipNumber=1)["projectId"] for _ in range(2)}
-    assert {one["projectId"] for one in _heard(server, 2)} == ids
+    assert {one["projectId"] for one in _received(server, 2)} == ids
     server.close()
 
 
