@@ -10,7 +10,6 @@ import shutil
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +33,8 @@ os.environ.update(
 )
 
 import pytest  # noqa: E402
+
+from tests.support.pauses import Pauses, shorten  # noqa: E402
 
 
 def _local(host: object) -> bool:
@@ -68,24 +69,6 @@ def _is_address(host: object) -> bool:
 sys.addaudithook(_no_network)
 
 
-class _Pause:
-    """Stands in for ``time.sleep`` from before anything can keep the real one as a default argument."""
-
-    def __init__(self) -> None:
-        self._sleep = time.sleep
-        self.asked: list[float] | None = None
-        self.faster = 50
-
-    def __call__(self, seconds: float) -> None:
-        if self.asked is not None:
-            self.asked.append(seconds)
-            seconds = min(seconds, 30.0) / self.faster
-        self._sleep(seconds)
-
-
-_pause = time.sleep = _Pause()
-
-
 @pytest.fixture
 def media() -> Path:
     """A real film: 5 s of Big Buck Bunny, 1280 by 720."""
@@ -111,8 +94,12 @@ def connect(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def hurry(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let this process's sleeps take a fiftieth of their time; return how long they were asked to be."""
-    asked: list[float] = []
-    monkeypatch.setattr(_pause, "asked", asked)
-    return asked
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    """Shorten the pauses of the package and of Airflow to a fiftieth of their time."""
+    return shorten(monkeypatch)
+
+
+@pytest.fixture
+def hurry(pauses: Pauses) -> list[float]:
+    """Shorten pauses likewise; return how long those of the package were meant to be."""
+    return pauses.asked
