@@ -36,7 +36,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 # The scheduler's tasks get time to tell the API server how they ended. The others have nothing to lose,
 # and a triggerer often takes ten seconds to notice that its runner is gone.
 GRACE, TASKS_GRACE = 3.0, 6.0
-START_TIMEOUT = 180.0
+START_TIMEOUT = 300.0
 # Seconds that all but the API server wait for a lock of the SQLite file.
 LOCK_PATIENCE = 30.0
 

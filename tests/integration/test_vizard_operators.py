@@ -447,7 +447,7 @@ def test_too_many_projects_in_a_minute_are_waited_for_and_then_bought_once(
     assert clips_of().run()["state"] == "ready"
     assert bought(control) == 1
     said = capfd.readouterr().out
-    # How often the job's status is checked afterwards depends on the machine, so only these pauses are bounded.
+    # How often the status is checked afterwards depends on the machine: only these pauses have a bound.
     announced = [int(seconds) for seconds in re.findall(r"Nothing was bought; .* (\d+) s\.", said)]
     assert len(announced) == 2
     assert 61 + 61 * 1.25 - 1 < sum(announced) < 61 + 61 * 1.25 * 1.5 + 1, "a minute, and then longer"

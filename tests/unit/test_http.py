@@ -28,6 +28,8 @@ from airflow_provider_vidai.net.polls import AsyncClient
 from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from tests.support.raw import Peer, answer, closed_port, endless, head, reset, serving
 
+pytestmark = pytest.mark.slow
+
 KEY = "key-4f9d1c"
 QUERY = "signature-77aa"
 
@@ -283,8 +285,8 @@ def test_a_body_that_trickles_ends_at_the_calls_timeout(which: str) -> None:
     assert error.processed == "maybe"
 
 
-#: Seconds that these servers go on for, and seconds within which a call of 0.6 s has ended. A busy machine may
-#: delay that, and a call whose timeout did not hold would still end with the server.
+#: Seconds that these servers go on for, and seconds within which a call with a timeout of 0.6 s must end. The
+#: second leaves room for a busy machine; a call whose timeout does not hold takes as long as the first.
 DRAWN_OUT, ENDED = 20, 10
 
 

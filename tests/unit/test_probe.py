@@ -16,6 +16,8 @@ from airflow_provider_vidai.files.media_types import HEAD, looks_like, suffix_of
 from airflow_provider_vidai.files.probe import Media, probe
 from tests.support.films import film, picture, sound
 
+pytestmark = pytest.mark.media
+
 
 def read(path: Path) -> Media:
     with path.open("rb") as file:

@@ -31,7 +31,7 @@ MEBIBYTE = 1 << 20
 MOVIE = b"\0\0\0\x18ftypisom" + os.urandom(4 * MEBIBYTE)
 PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>" * 20
 
-pytestmark = pytest.mark.usefixtures("hurry")
+pytestmark = [pytest.mark.usefixtures("hurry"), pytest.mark.slow]
 
 
 def account(**changes: Any) -> Account:

@@ -11,6 +11,8 @@ from footage import circle, film, moving_between, sine, still
 from airflow_provider_vidai.sandbox.media import reel
 from airflow_provider_vidai.sandbox.media.source import MediaError, Stopped
 
+pytestmark = pytest.mark.media
+
 MOTION, SOUND = reel.Taste(motion=1, sound=0), reel.Taste(motion=0, sound=1)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.media
+
 CALLBACK = "https://your-domain.com/callback"
 SONG = {"custom_mode": True, "instrumental": False, "mv": "V5", "title": "Peace", "style": "Classical"}
 
