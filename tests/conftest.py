@@ -1,4 +1,4 @@
-"""What holds for every test: an Airflow home of its own, and no network but this machine's loopback."""
+"""Every test process has an Airflow home of its own, and no network but this machine's loopback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 
-# Airflow reads its settings when it is imported, so they stand here before anything else.
+# Airflow reads its settings when it is imported, so this comes before every other import.
 _HOME = tempfile.mkdtemp(prefix="vidai-tests-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith("AIRFLOW") or name.lower().endswith("_proxy")]:
@@ -49,10 +49,10 @@ def _local(host: object) -> bool:
 
 
 def _no_network(event: str, args: tuple) -> None:
-    """Refuse what would leave the machine, as a machine without a network does."""
+    """Fail connections that would leave the machine, as they fail on a machine without a network."""
     if event == "socket.getaddrinfo" and not _local(args[0]) and not _is_address(args[0]):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-    # A datagram socket sends nothing when it connects: that is how the own address is found out.
+    # A datagram socket sends nothing when it connects: that is a way to find out this machine's own address.
     stream = event == "socket.connect" and args[0].type & socket.SOCK_STREAM
     if stream and args[0].family in (socket.AF_INET, socket.AF_INET6) and not _local(args[1][0]):
         raise OSError(101, f"tests reach loopback only, not {args[1][0]}")
@@ -71,19 +71,19 @@ sys.addaudithook(_no_network)
 
 @pytest.fixture
 def media() -> Path:
-    """A real film: 5 s of Big Buck Bunny, 1280 by 720."""
+    """A real video: 5 s of Big Buck Bunny, 1280 by 720."""
     return REPOSITORY / "tests" / "media" / "big_buck_bunny_5s.mp4"
 
 
 @pytest.fixture
 def case() -> Callable[[str], Path]:
-    """Finds a file of tests/media/cases by its name; each one's story is in the README beside it."""
+    """Find a file of tests/media/cases by its name; the README there explains each one."""
     return lambda name: REPOSITORY / "tests" / "media" / "cases" / name
 
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch):
-    """Define an Airflow connection for the time of the test."""
+    """Define an Airflow connection for the duration of the test."""
 
     def define(conn_id: str = "vidio_default", **fields: object) -> str:
         fields = {"conn_type": "vidio", "password": "sandbox-key", **fields}

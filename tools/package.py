@@ -1,8 +1,8 @@
-"""Builds wheel and sdist, and checks what users would get of them: ``python -m tools.package``.
+"""Builds wheel and sdist, and checks what users would get: ``python -m tools.package``.
 
-Contents, metadata, the links on an index page, and an installation of its own with nothing but what the wheel
-asks for, where Airflow must list the provider and every module that it names must import. Needs a package
-index, and nothing else of the network.
+It checks the contents, the metadata, and the links on an index page. It also installs the wheel with nothing
+but its dependencies; there, Airflow must list the provider, and every module that it names must import.
+It needs a package index, and nothing else of the network.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _description(metadata: Message) -> str:
 
 
 def _check_links() -> None:
-    """Build as a release does, where the repository is known, and look where the README's links lead."""
+    """Build as a release does, with a known repository, and check where the README's links lead."""
     known = {"VIDAI_REPOSITORY_URL": "https://example.com/one/project", "VIDAI_REPOSITORY_REF": "v1"}
     wheel, _ = _built(BUILD / "linked", **known)
     text = _description(_metadata(wheel))
@@ -204,7 +204,7 @@ def _check_installed() -> None:
 def _sbom() -> None:
     if not INSTALLED.exists():
         check()
-    # A tool of the checks, not of the installation that it looks at.
+    # It belongs to the checks, not to the installation that is checked.
     _run(sys.executable, "-m", "cyclonedx_py", "environment", str(_python()), "--of", "JSON", "-o", str(SBOM))
     print(SBOM.relative_to(PROJECT))
 

@@ -1,7 +1,7 @@
 """Draws the picture at the head of the README: one run of the demo, and the video that it made.
 
 ``python -m tools.picture VIDEO`` takes the run's times from the expected output in the quickstart page, so
-that page and picture are of the same run, and the frames from the video that ``make demo`` landed.
+that page and picture are of the same run, and the frames from the video that ``make demo`` downloaded.
 """
 
 from __future__ import annotations
@@ -113,9 +113,9 @@ def _frame(picture: bytes, number: int, top: int) -> str:
 
 
 def main() -> None:
-    """Draw the picture anew."""
+    """Draw the picture again."""
     parser = argparse.ArgumentParser(prog="python -m tools.picture", description=__doc__)
-    parser.add_argument("video", type=Path, help="what the demo landed")
+    parser.add_argument("video", type=Path, help="the video that the demo downloaded")
     run = bars(QUICKSTART.read_text(encoding="utf-8"))
     PICTURE.write_text(drawing(run, frames(parser.parse_args().video)), encoding="utf-8")
     print(f"{PICTURE.relative_to(PROJECT)}: {PICTURE.stat().st_size / 1024:.0f} KB")

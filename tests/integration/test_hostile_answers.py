@@ -43,7 +43,8 @@ class Front:
 
     def __init__(self, sandbox: str) -> None:
         self._sandbox = urlsplit(sandbox).netloc
-        self._call, self._step, self._after = "", reset, False
+        self._call, self._after = "", False
+        self._step: Step = reset
         self.times = 0
         self.calls: list[str] = []
         self.server = RawServer(self._answer)

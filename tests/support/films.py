@@ -73,8 +73,8 @@ def talk(path: Path, seconds: float, *, quiet: bool = False, size: tuple[int, in
         container.mux(stream.encode(None))
         if audio is not None:
             time = np.arange(round(seconds * rate)) / rate
-            level = np.floor(1 + 10 * time / seconds) / 12
-            wave = (level * np.sin(2 * np.pi * 440 * time)).astype(np.float32)[None, :]
+            loudness = np.floor(1 + 10 * time / seconds) / 12
+            wave = (loudness * np.sin(2 * np.pi * 440 * time)).astype(np.float32)[None, :]
             block = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
             block.sample_rate, block.pts, block.time_base = rate, 0, Fraction(1, rate)
             container.mux(audio.encode(block))

@@ -168,7 +168,7 @@ class Task:
 
 
 def rebuilt(trigger: BaseTrigger, seen: list[dict[str, Any]] | None = None) -> BaseTrigger:
-    """Return the trigger as a triggerer has it: made anew from its path and its arguments in JSON."""
+    """Return the trigger as a triggerer has it: created from its path and its arguments in JSON."""
     path, arguments = trigger.serialize()
     module, _, name = path.rpartition(".")
     if module.startswith("airflow_provider_vidai"):

@@ -241,7 +241,7 @@ class Counted(io.FileIO):
 
     count = 0
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
         self.count += len(data)
         return data

@@ -476,7 +476,8 @@ class Capped:
         if "range" in peer.request.headers:
             told["content_range"] = f"bytes {start}-{end - 1}/{len(BIG)}"
         if not last:
-            return self._trickle(peer, start, told)
+            self._trickle(peer, start, told)
+            return None
         with self._lock:
             self.ranges.append((start, end))
             self.under_way += 1

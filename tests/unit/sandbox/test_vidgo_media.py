@@ -198,7 +198,7 @@ def test_wav_is_the_same_song(vidgo, song, tmp_path):
 def summed(vidgo, urls: list[str], tmp_path: Path) -> np.ndarray:
     parts = [heard(vidgo.kept(url, tmp_path / "part.mp3"))[0] for url in urls]
     count = min(part.shape[1] for part in parts)
-    return sum(part[:, :count] for part in parts)
+    return np.sum([part[:, :count] for part in parts], axis=0)
 
 
 @pytest.mark.parametrize(
