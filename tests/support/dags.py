@@ -23,7 +23,7 @@ def stored(dag: Any) -> Any:
     try:
         from airflow.serialization.serialized_objects import DagSerialization as Serialization
     except ImportError:  # Airflow 3.1
-        from airflow.serialization.serialized_objects import (  # type: ignore[assignment]
+        from airflow.serialization.serialized_objects import (  # type: ignore[attr-defined,assignment]
             SerializedDAG as Serialization,
         )
     return Serialization.from_dict(Serialization.to_dict(dag))
