@@ -38,8 +38,8 @@ SECRET_LINK = "/share/read/"
 
 SETTINGS = {
     # Airflow takes a worker for dead after this long instead of minutes. Tasks send a heartbeat every five
-    # seconds; the rest is for heartbeats that a busy machine delays: if a live task counts as dead, it is tried
-    # once more than a test expects. (With 16 seconds that happened on two processors at a load of thirty.)
+    # seconds; the rest is for heartbeats that a busy machine delays. A live task that counts as dead is tried
+    # once more than a test expects.
     "scheduler.task_instance_heartbeat_timeout": "20",
     "scheduler.task_instance_heartbeat_timeout_detection_interval": "3",
     # The same for a scheduler, whose running tasks another one then adopts; by default after five minutes.
