@@ -9,18 +9,27 @@ EXTRAS := dev
 # Wheels only: a package without one for this machine fails at once instead of looking for compilers.
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --only-binary :all:
 
-# Another Airflow's environment; the constraints, but of what is pinned as the default Airflow wants it older
-# ones too: a newer FastAPI breaks an Airflow that did not know it, and svcs 26 the 3.2s.
+# The environment of another Airflow. It uses the same constraints, except that packages which are pinned for the
+# default Airflow may be older: a newer FastAPI breaks an Airflow released before it, and svcs 26 breaks the 3.2s.
 AIRFLOW ?= 3.1.8
 OTHER := .venv-airflow-$(AIRFLOW)
 WANTED := build/constraints-airflow-$(AIRFLOW).txt
 OLDER_TOO := aiosqlite|cadwyn|fastapi|starlette|universal-pathlib
 
-# What `make demo` passes on, by the environment so that no file name needs quoting; empty means the default.
+# Many tests wait, so there is one more worker than there are processors. Workers take seconds to start, which the
+# few tests that ARGS names are not worth. worksteal hands out runs of neighbouring tests, so that a module's
+# fixtures are rarely made twice, and a worker that is done takes over some of another one's.
+WORKERS ?= $(if $(ARGS),0,$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1))
+PARALLEL = -n $(WORKERS) --dist worksteal
+# System tests mostly wait for Airflow. Each worker has an Airflow of its own; a group of tests stays on one of them.
+STACKS ?= 2
+
+# Arguments of `make demo`. They are passed in the environment so that no file name needs quoting; an empty one
+# means the default.
 export DAG VIDEO ASPECT LENGTH CATEGORY MUSIC CONF
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-airflow test-lowest test-prerelease test-system soak lint format docs package-check sbom audit clean
+.PHONY: help demo up test quick test-airflow test-lowest test-prerelease test-system soak lint format docs package-check sbom audit clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,8 +41,11 @@ demo: $(STAMP) ## one video through a real Airflow and the sandbox: VIDEO= ASPEC
 up: $(STAMP) ## the same Airflow and sandbox, kept up with their UI until Ctrl-C
 	@$(BIN)/python -m tools.up
 
-test: $(STAMP) ## unit, contract and integration tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## unit, contract and integration tests, in parallel without ARGS: ARGS= WORKERS=
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+quick: $(STAMP) ## the pure unit tests: seconds
+	$(BIN)/python -m pytest -q tests/unit --ignore=tests/unit/sandbox -m "not slow and not media" $(ARGS)
 
 test-airflow: ## the same tests with another Airflow, in an environment of its own: AIRFLOW= PYTHON= ARGS=
 	@mkdir -p build
@@ -42,12 +54,12 @@ test-airflow: ## the same tests with another Airflow, in an environment of its o
 	@cmp -s $(WANTED).new $(WANTED) || { rm -rf $(OTHER) && cp $(WANTED).new $(WANTED); }
 	@$(MAKE) --no-print-directory test VENV=$(OTHER) CONSTRAINTS=$(WANTED)
 
-test-lowest: ## the unit tests with the lowest versions that are allowed, and with nothing that is not declared: PYTHON=python3.10
+test-lowest: ## the unit tests with the lowest allowed versions, and nothing undeclared installed: PYTHON=python3.10
 	@$(MAKE) --no-print-directory test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt EXTRAS=sandbox,test \
 	    ARGS="tests/unit $(ARGS)"
 
-test-system: $(STAMP) ## tests against a real Airflow: minutes
-	$(BIN)/python -m pytest tests/system $(ARGS)
+test-system: $(STAMP) ## tests against real Airflows, two side by side: minutes: ARGS= STACKS=
+	$(BIN)/python -m pytest tests/system -n $(STACKS) --dist loadgroup $(ARGS)
 
 soak: $(STAMP) ## a night of faults and kills in a quarter of an hour: JOBS=
 	VIDAI_SOAK_JOBS=$(or $(JOBS),100) $(BIN)/python -m pytest tests/system/test_soak.py -s $(ARGS)
@@ -56,6 +68,7 @@ lint: $(STAMP) ## style, types and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p airflow_provider_vidai -p tools
+	$(BIN)/mypy --explicit-package-bases tests dags
 	$(BIN)/lint-imports
 
 format: $(STAMP) ## reformat the code and fix what can be fixed
@@ -72,24 +85,25 @@ $(VENV)/.docs: $(STAMP)
 package-check: $(VENV)/.package ## wheel and sdist: contents, metadata, links, and an installation of its own
 	$(BIN)/python -m tools.package
 
-# The tools that releases are checked with.
+# Tools that check a release.
 $(VENV)/.package: $(STAMP)
 	@$(PIP_INSTALL) -c $(CONSTRAINTS) -e '.[dev,release]'
 	@touch $@
 
-sbom: $(VENV)/.package ## a software bill of materials of the built wheel with what it needs, in build/sbom.cdx.json
+sbom: $(VENV)/.package ## a software bill of materials of the built wheel and its dependencies: build/sbom.cdx.json
 	$(BIN)/python -m tools.package --sbom
 
-audit: $(VENV)/.package ## look up known vulnerabilities of what an installation gets
+audit: $(VENV)/.package ## look up known vulnerabilities in what an installation gets
 	$(BIN)/python -m tools.package --audit
 
-# A version with a b in it lets pip take pre-releases of Airflow, and of nothing else.
+# A version with a b in it lets pip use pre-releases of Airflow, and of no other package.
 PRERELEASE ?= 3.4.0b1
 test-prerelease: ## the unit tests with the newest pre-release of Airflow: PYTHON= ARGS=
 	@rm -rf .venv-airflow-pre && $(PYTHON) -m venv .venv-airflow-pre
 	.venv-airflow-pre/bin/python -m pip install --disable-pip-version-check --quiet --only-binary :all: \
 	    'apache-airflow>=$(PRERELEASE)' -e '.[dev]'
-	.venv-airflow-pre/bin/python -m pytest tests/unit tests/integration/test_dag_run.py $(ARGS)
+	.venv-airflow-pre/bin/python -m pytest -n $(or $(filter-out 0,$(WORKERS)),2) --dist worksteal \
+	    tests/unit tests/integration/test_dag_run.py $(ARGS)
 
 clean: ## remove everything that was built, downloaded or recorded
 	rm -rf $(VENV) .venv-airflow-* .venv-lowest .airflow dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,4 +1,4 @@
-"""What holds for every test: an Airflow home of its own, and no network but this machine's loopback."""
+"""Every test process has an Airflow home of its own, and no network but this machine's loopback."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import shutil
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 
-# Airflow reads its settings when it is imported, so they stand here before anything else.
+# Airflow reads its settings when it is imported, so this comes before every other import.
 _HOME = tempfile.mkdtemp(prefix="vidai-tests-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith("AIRFLOW") or name.lower().endswith("_proxy")]:
@@ -35,6 +34,8 @@ os.environ.update(
 
 import pytest  # noqa: E402
 
+from tests.support.pauses import Pauses, shorten  # noqa: E402
+
 
 def _local(host: object) -> bool:
     if isinstance(host, bytes):
@@ -48,10 +49,10 @@ def _local(host: object) -> bool:
 
 
 def _no_network(event: str, args: tuple) -> None:
-    """Refuse what would leave the machine, as a machine without a network does."""
+    """Fail connections that would leave the machine, as they fail on a machine without a network."""
     if event == "socket.getaddrinfo" and not _local(args[0]) and not _is_address(args[0]):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-    # A datagram socket sends nothing when it connects: that is how the own address is found out.
+    # A datagram socket sends nothing when it connects: that is a way to find out this machine's own address.
     stream = event == "socket.connect" and args[0].type & socket.SOCK_STREAM
     if stream and args[0].family in (socket.AF_INET, socket.AF_INET6) and not _local(args[1][0]):
         raise OSError(101, f"tests reach loopback only, not {args[1][0]}")
@@ -68,39 +69,21 @@ def _is_address(host: object) -> bool:
 sys.addaudithook(_no_network)
 
 
-class _Pause:
-    """Stands in for ``time.sleep`` from before anything can keep the real one as a default argument."""
-
-    def __init__(self) -> None:
-        self._sleep = time.sleep
-        self.asked: list[float] | None = None
-        self.faster = 50
-
-    def __call__(self, seconds: float) -> None:
-        if self.asked is not None:
-            self.asked.append(seconds)
-            seconds = min(seconds, 30.0) / self.faster
-        self._sleep(seconds)
-
-
-_pause = time.sleep = _Pause()
-
-
 @pytest.fixture
 def media() -> Path:
-    """A real film: 5 s of Big Buck Bunny, 1280 by 720."""
+    """A real video: 5 s of Big Buck Bunny, 1280 by 720."""
     return REPOSITORY / "tests" / "media" / "big_buck_bunny_5s.mp4"
 
 
 @pytest.fixture
 def case() -> Callable[[str], Path]:
-    """Finds a file of tests/media/cases by its name; each one's story is in the README beside it."""
+    """Find a file of tests/media/cases by its name; the README there explains each one."""
     return lambda name: REPOSITORY / "tests" / "media" / "cases" / name
 
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch):
-    """Define an Airflow connection for the time of the test."""
+    """Define an Airflow connection for the duration of the test."""
 
     def define(conn_id: str = "vidio_default", **fields: object) -> str:
         fields = {"conn_type": "vidio", "password": "sandbox-key", **fields}
@@ -111,8 +94,12 @@ def connect(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def hurry(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let this process's sleeps take a fiftieth of their time; return how long they were asked to be."""
-    asked: list[float] = []
-    monkeypatch.setattr(_pause, "asked", asked)
-    return asked
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    """Shorten the pauses of the package and of Airflow to a fiftieth of their time."""
+    return shorten(monkeypatch)
+
+
+@pytest.fixture
+def hurry(pauses: Pauses) -> list[float]:
+    """Shorten pauses likewise; return how long those of the package were meant to be."""
+    return pauses.asked

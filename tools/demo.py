@@ -150,7 +150,7 @@ def _conf(stack: Stack, options: argparse.Namespace, footage: str, folder: Path,
 
 
 def _follow(stack: Stack, run: Run, timeout: float, say: Callable[[str], None]) -> bool:
-    """Follow the run to its end and tell what came of it; whatever ends this early ends the run too."""
+    """Follow the run to its end and report the result; anything that ends this early ends the run too."""
     watcher = Watcher(run, say, stack.check)
     try:
         state = watcher.until_finished(timeout)

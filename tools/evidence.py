@@ -1,4 +1,4 @@
-"""Checks on what a run left behind: how its jobs were waited for, and that it kept its secrets."""
+"""Checks on a finished run: its tasks waited without a worker, and no secret leaked."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from tools.rest import Run
 from tools.watch import label
 
-# A signature in a query is as good as a key, wherever the file is.
+# A signature in a query string gives access to the file, as a key would.
 _FILE_URL = re.compile(r"https?://[^\s\"'\\]*/storage/|[?&](?:x-amz-)?(?:signature|sig|nonce|token)=", re.I)
 
 
 def waited_in_workers(run: Run, deferred: Mapping[str, float]) -> list[str]:
-    """Return the tasks that bought a job and were never seen deferred."""
+    """Return the tasks that bought a job and were never observed as deferred."""
     bought = {label(entry) for entry in run.xcoms() if entry["key"] == "job_id"}
     return sorted(bought - set(deferred))
 
 
 def leaks(run: Run, logs: Iterable[Path], key: str) -> list[str]:
-    """Return where the key or the URL of a vendor's file shows: in XCom, rendered fields, triggers, logs."""
+    """Return the places that contain the key or a vendor's file URL: XCom, task instances, logs."""
     return [
         f"{what} in {place}, line {number}"
         for place, text in _places(run, logs)

@@ -1,4 +1,4 @@
-"""The files a run landed: found in its XComs, listed in a table, shown on a contact sheet."""
+"""The files that a run downloaded: found in its XComs, listed in a table, shown on a contact sheet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS, _ROWS, _THUMB_WIDTH, _GAP = 4, 3, 320, 6
 
 
 def landed_files(run: Run) -> list[dict[str, Any]]:
-    """Return what tasks landed: ``{uri, bytes, sha256, duration, width, height, ...}``."""
+    """Return the files that tasks downloaded: ``{uri, bytes, sha256, duration, width, height, ...}``."""
     files = []
     for entry in run.xcoms():
         value = run.xcom(entry["task_id"], entry["key"], entry["map_index"])
@@ -37,7 +37,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def file_rows(files: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Return the table of landed files."""
+    """Return the table of downloaded files."""
     rows = [["file", "length", "size", "resolution"]]
     for file in files:
         length = file.get("duration")

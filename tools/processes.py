@@ -1,4 +1,4 @@
-"""Child processes that can always be found again, and ended, with everything they started."""
+"""Child processes that can always be found and ended, with everything that they started."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Child:
     A session, not just a process group: Airflow gives every task a group of its own, so that signalling
     the component's group would leave the tasks running.
 
-    :param grace: seconds it may take to end when it is asked to.
+    :param grace: seconds that it may take to end after SIGTERM.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Child:
 
 
 def end(children: Iterable[Child]) -> None:
-    """Ask all of them, and all they started, to end; make those that are not gone within their grace."""
+    """Send SIGTERM to all of them and all they started; kill what has not ended within its grace."""
     asked = {child: child.pids() for child in children}
     for pids in asked.values():
         _send(pids, signal.SIGTERM)
@@ -78,7 +78,7 @@ def end(children: Iterable[Child]) -> None:
 
 
 def end_leftover(pid: int, created: float) -> None:
-    """End a component whose parent died without a chance to; another process with its pid is left alone."""
+    """Kill a component whose parent was killed; leave another process alone that got its pid since."""
     try:
         if abs(psutil.Process(pid).create_time() - created) > 1:
             return
@@ -88,7 +88,7 @@ def end_leftover(pid: int, created: float) -> None:
 
 
 def created(pid: int) -> float:
-    """When a process was created: with its pid, its identity."""
+    """Return when a process was created: together with its pid, this identifies it."""
     return float(psutil.Process(pid).create_time())
 
 
@@ -98,7 +98,7 @@ def _remaining(child: Child, known: set[int]) -> set[int]:
 
 
 def _family(leader: int) -> set[int]:
-    """Everything in the leader's session, and descendants that left it."""
+    """Return everything in the leader's session, and descendants that left it."""
     found = {pid for pid in psutil.pids() if _session(pid) == leader}
     for pid in tuple(found):
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -18,7 +18,7 @@ _PAUSES = (0.5, 2.0, 4.0)
 
 
 class RestError(RuntimeError):
-    """The API refused: what was asked, the status and its words."""
+    """The API refused a request; the message has the request, the status and the answer."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class RestError(RuntimeError):
 
 
 class WaitTimeoutError(TimeoutError):
-    """Something did not come about in time; the message tells how it stood."""
+    """Something did not happen in time; the message has the last state."""
 
 
 def answers(url: str) -> bool:
@@ -62,18 +62,18 @@ class AirflowApi:
         for pause in (*_PAUSES, None):
             try:
                 answer = self._client.request(method, path, json=body, params=query)
-                status, words = answer.status_code, answer.text
+                status, text = answer.status_code, answer.text
             except httpx.TransportError as error:
-                status, words = 503, repr(error)
+                status, text = 503, repr(error)
             if status < 400:
-                return json.loads(words) if words else None
+                return json.loads(text) if text else None
             if status == 401 and self._log_in():
                 return self.call(method, path, body=body, **query)
             may_be_done = method == "POST" and status != 500
             if status < 500 or may_be_done or pause is None:
                 break
             time.sleep(pause)
-        raise RestError(f"{method} {path}: {status} {words[:500]}", status)
+        raise RestError(f"{method} {path}: {status} {text[:500]}", status)
 
     def _log_in(self) -> bool:
         """Take the token that Airflow before 3.3 wants even where everybody is an admin."""

@@ -30,7 +30,7 @@ class Secrets:
 
     @classmethod
     def of(cls, home: Path) -> Secrets:
-        """Load the home's secrets, or make them."""
+        """Load the home's secrets, or create them."""
         path = home / "secrets.json"
         if path.exists():
             return cls(**json.loads(path.read_text()))
@@ -48,7 +48,7 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the parts listen."""
+    """The ports that the components listen on."""
 
     api: int
     sandbox: int
@@ -84,7 +84,7 @@ def airflow_settings(home: Path, dags: Path, database: str, ports: Ports, keys: 
         # The default asks the name service for a canonical name: seconds on a machine without one.
         "core.hostname_callable": "socket.gethostname",
         "database.sql_alchemy_conn": database,
-        # `Stack` migrates before anything starts; each component would look again, for about a second.
+        # `Stack` migrates before anything starts; each component would check again, for a second.
         "database.check_migrations": "False",
         "api.host": "127.0.0.1",
         "api.port": str(ports.api),
@@ -95,22 +95,22 @@ def airflow_settings(home: Path, dags: Path, database: str, ports: Ports, keys: 
         "logging.base_log_folder": str(home / "logs"),
         "logging.dag_processor_child_process_log_directory": str(home / "logs" / "dag_processor"),
         "logging.colored_console_log": "False",
-        # Nothing listens there (see `Stack`), but on the default ports another Airflow's log server might.
+        # Nothing listens there (see `Stack`), but another Airflow's log server may use the default ports.
         "logging.worker_log_server_port": str(ports.worker_logs),
         "logging.trigger_log_server_port": str(ports.triggerer_logs),
-        # Up to a second's sleep before each of a task's states would be most of a short task's time.
+        # The default of a second, before each state of a task, would be most of a short task's time.
         "scheduler.scheduler_idle_sleep_time": "0.2",
         # A new or changed DAG shows up within seconds ...
         "dag_processor.refresh_interval": "10",
-        # ... and unchanged ones are left alone: each look forks a process that imports Airflow's SDK.
+        # ... and unchanged ones are rarely parsed: that forks a process that imports Airflow's SDK.
         "dag_processor.min_file_process_interval": "60",
-        # What this package is for: waiting holds no worker.
+        # As this package is meant to be used: waiting holds no worker.
         "operators.default_deferrable": "True",
     }
 
 
 def environment(home: Path, settings: Mapping[str, str], connections: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for child processes: ours, less any other Airflow's, plus this one's."""
+    """Return the environment for child processes: ours, with this Airflow's variables instead of others."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     env["AIRFLOW_HOME"] = str(home)
     for option, value in settings.items():

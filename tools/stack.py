@@ -33,10 +33,10 @@ from tools.settings import (
 )
 
 PROJECT = Path(__file__).resolve().parent.parent
-# The scheduler's tasks get time to tell the API server how they ended. The others have nothing to lose,
-# and a triggerer often takes ten seconds to notice that its runner is gone.
+# Seconds to end in. The scheduler's tasks need time to report to the API server how they ended. The others
+# have nothing to lose, and a triggerer often takes ten seconds to notice that its runner is gone.
 GRACE, TASKS_GRACE = 3.0, 6.0
-START_TIMEOUT = 180.0
+START_TIMEOUT = 300.0
 # Seconds that all but the API server wait for a lock of the SQLite file.
 LOCK_PATIENCE = 30.0
 
@@ -54,16 +54,16 @@ _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class StackError(RuntimeError):
-    """The stack can't start or has lost a component; the message has the end of that component's log."""
+    """The stack can't start, or a component has ended; the message has the end of that component's log."""
 
 
 class Stack:
     """One local Airflow with a home folder.
 
-    :param home: where database, logs, secrets and sandbox files live; it is kept and used again.
+    :param home: where database, logs, secrets and sandbox files live; it is kept and reused.
     :param dags: the DAGs folder.
     :param database: SQLAlchemy URL; by default an SQLite file in the home.
-    :param speed: how much faster than the real vendors the sandbox works; None runs no sandbox.
+    :param speed: how much faster the sandbox is than the real vendors; None runs no sandbox.
     :param settings: Airflow configuration as ``{"section.option": value}``, over the stack's own.
     :param connections: ``{conn_id: URI or JSON}``, over the four ``<vendor>_default`` of the sandbox.
     :param ui_port: the port of UI and API if it is free; by default any.
@@ -109,7 +109,7 @@ class Stack:
             self._prepare()
             if self.speed is not None:
                 self._launch("sandbox")
-            # It needs no table before the first request, so it can load while the tables are made.
+            # It needs no table before its first request, so it can load while the tables are created.
             self._launch("api-server")
             self._migrate()
             for name in _JOB_TYPES:
@@ -123,7 +123,7 @@ class Stack:
         """End every process of the stack. Safe to call at any time, and more than once."""
         if self._lock is None:
             return
-        # An impatient second Ctrl-C must not leave orphans.
+        # A second Ctrl-C must not leave orphaned processes.
         self._on_signals((signal.SIGINT, *_ENDING_SIGNALS), signal.SIG_IGN)
         end(child for name, child in self._children.items() if name not in _SERVERS)
         self.api.close()
@@ -151,7 +151,7 @@ class Stack:
         self._children[component].signal(number, family=family)
 
     def restart(self, component: str) -> None:
-        """End a component, dead or alive, with all it left behind; start it anew and wait for it."""
+        """End a component, dead or alive, with all it left behind; start it again and wait for it."""
         end([self._children[component]])
         self._launch(component)
         self._await_ready([component])
@@ -171,7 +171,7 @@ class Stack:
                 raise StackError(f"{name} ended with {code}; the end of {child.log}:\n{child.tail()}")
 
     def env(self) -> dict[str, str]:
-        """Return the environment in which ``airflow`` commands speak to this stack."""
+        """Return the environment in which ``airflow`` commands use this stack."""
         return dict(self._env)
 
     # -- start-up
@@ -180,7 +180,7 @@ class Stack:
         self.home.mkdir(parents=True, exist_ok=True)
         lock = (self.home / "lock").open("w")
         try:
-            # Free again when this process ends, however it ends.
+            # The lock is released when this process ends, however it ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
@@ -190,7 +190,7 @@ class Stack:
         self._on_signals(_ENDING_SIGNALS, _exit)
 
     def _prepare(self) -> None:
-        """End what a stack that was itself killed left here; choose ports and the environment."""
+        """End the processes that a killed stack left behind; choose ports and the environment."""
         self._record = self.home / "components.json"
         if self._record.exists():
             for pid, since in json.loads(self._record.read_text()):
@@ -209,9 +209,9 @@ class Stack:
         self._env = environment(self.home, settings | self._settings, connections | self._connections)
 
     def _migrate(self) -> None:
-        """Create or migrate the tables, unless this version of Airflow is known to have done it."""
+        """Create or migrate the tables, unless this version of Airflow has already done so."""
         stamp, done = self.home / "migrated", f"{version('apache-airflow-core')} {self.database}"
-        # Of a database server there is no telling whether it is still the one it was.
+        # A database server may have been replaced since, which a file would show.
         if (self.home / "airflow.db").exists() and stamp.exists() and stamp.read_text() == done:
             return
         child = self._spawn("migrate", ("airflow", "db", "migrate"))
@@ -239,8 +239,8 @@ class Stack:
         grace = TASKS_GRACE if name == "scheduler" else GRACE
         env = dict(self._env)
         if name != "api-server" and self.database.startswith("sqlite"):
-            # The API server can stand in its own way for as long as it waits for a lock, SQLite's usual five
-            # seconds: whoever waits no longer than that, such as the scheduler, would end by it.
+            # The API server can block itself for as long as it waits for a lock: SQLite's default of five
+            # seconds. A component that waits no longer than that, such as the scheduler, would crash.
             env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"{self.database}?timeout={LOCK_PATIENCE:.0f}"
         return Child(name, (sys.executable, "-m", *module), env=env, log=log, grace=grace)
 
@@ -264,13 +264,13 @@ class Stack:
             return False
         if name == "api-server":
             return True
-        # The previous stack's jobs count as alive for half a minute: only a job of this process will do.
+        # The previous stack's jobs count as alive for half a minute, so only a job of this process counts.
         since = self._children[name].started_at
         jobs = self.api.live_jobs(_JOB_TYPES["triggerer" if name.startswith("triggerer") else name])
         return any(_timestamp(job["start_date"]) >= since for job in jobs)
 
     def _on_signals(self, numbers: tuple[int, ...], handler: Any) -> None:
-        """Replace signal handlers until `stop`; only a main thread can, others are told by their owner."""
+        """Replace signal handlers until `stop`. Only a main thread can do that."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in numbers:

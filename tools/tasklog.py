@@ -33,7 +33,7 @@ def recent_logs(logs: Path, run: Run) -> list[Path]:
 
 
 def failures(run: Run, logs: Path) -> str:
-    """Tell which tasks failed, with the end of their logs."""
+    """Return which tasks failed, with the end of their logs."""
     parts = []
     for task in run.tasks():
         if task["state"] == "failed":

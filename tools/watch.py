@@ -1,4 +1,4 @@
-"""Follow a DAG run on the terminal: every change of a task's state, and how its job is at the vendor."""
+"""Follow a DAG run on the terminal: every change of a task's state, and the status of its job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from tools.rest import FINISHED, Run
 
 _EVERY = 0.5
-# A task passes through these within a moment; a line for each would bury the others.
+# A task is in these states only for a moment; a line for each would hide the others.
 _IN_PASSING = frozenset({None, "scheduled", "queued", "restarting"})
 
 
@@ -22,23 +22,23 @@ class Watcher:
     """Prints a line for everything that changes.
 
     :param say: takes each line.
-    :param check: called at each look; it may raise to end the watching.
+    :param check: called after each check; it may raise to end the watching.
     """
 
     def __init__(self, run: Run, say: Callable[[str], None], check: Callable[[], None]) -> None:
         self._run, self._say, self._check = run, say, check
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
         self._deferred_since: dict[str, float] = {}
-        #: Seconds that each task that waited was deferred for.
+        #: Seconds for which each task was deferred.
         self.deferred: dict[str, float] = {}
 
     def until_finished(self, timeout: float) -> str:
         """Follow the run to its end and return its state; after ``timeout`` seconds raise TimeoutError."""
         deadline = time.monotonic() + timeout
         while True:
-            # Asked first, so that the tasks' last changes are not missed.
+            # The run's state is read first, so that the last changes of its tasks are not missed.
             state = self._run.state
-            self._look()
+            self._check_tasks()
             if state in FINISHED:
                 return state
             if time.monotonic() > deadline:
@@ -46,12 +46,12 @@ class Watcher:
             self._check()
             time.sleep(_EVERY)
 
-    def _look(self) -> None:
-        # By their start: several may have changed since the last look.
+    def _check_tasks(self) -> None:
+        # Sorted by their start, because several may have changed since the last check.
         for task in sorted(self._run.tasks(), key=lambda task: task["start_date"] or "later"):
             self._measure(label(task), task["state"])
             if task["state"] not in _IN_PASSING:
-                self._tell(label(task), self._describe(task))
+                self._report(label(task), self._describe(task))
 
     def _describe(self, task: Mapping[str, Any]) -> str:
         if task["state"] != "deferred":
@@ -64,10 +64,10 @@ class Watcher:
         share = progress.get("progress")
         return f"deferred: {progress['vendor_status']}" + ("" if share is None else f", {share:.0%}")
 
-    def _tell(self, name: str, words: str) -> None:
-        if self._told.get(name) != words:
-            self._told[name] = words
-            self._say(f"{name:<12} {words}")
+    def _report(self, name: str, text: str) -> None:
+        if self._reported.get(name) != text:
+            self._reported[name] = text
+            self._say(f"{name:<12} {text}")
 
     def _measure(self, name: str, state: str | None) -> None:
         if state == "deferred":

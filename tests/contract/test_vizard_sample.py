@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from airflow_provider_vidai.files.probe import probe
 from airflow_provider_vidai.sandbox.server import Sandbox, serve
+from tests.support.pauses import Pauses
 from tests.support.videos import talk
 
 SAMPLE = (Path(__file__).parent / "vizard_sample.txt").read_text()
@@ -24,8 +26,10 @@ def running() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(running: Sandbox, tmp_path: Path, hurry: list[float]) -> Sandbox:
-    """A sandbox where the sample's video is a video of 20 seconds."""
+def sandbox(running: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox where the sample's video is 20 seconds long."""
+    # The sample imports it: its pauses of five seconds are short here.
+    monkeypatch.setitem(sys.modules, "time", Pauses(recorded=False))
     running.control.reset()
     running.control.settings(vizard={"footage": str(talk(tmp_path / "sample.mp4", 20))})
     return running

@@ -25,7 +25,7 @@ from tests.support.videos import talk, video
 from tests.support.web import web
 
 KEY = "sandbox-key-4f9d1c"
-#: A video that is delivered as the answer of the poll, and one that is delivered by a link.
+#: A video that the status call itself delivers, as the body of its answer.
 VIDEO = {
     "model": "wan-2.6-text-to-video",
     "prompt": "a sunset over the ocean",
@@ -33,13 +33,13 @@ VIDEO = {
     "resolution": "720p",
     "aspect_ratio": "16:9",
 }
-#: A job is through in a few real milliseconds, and the media work it really needs.
+#: Jobs take a few real milliseconds, and the time that their media work really needs.
 SPEED = 3000.0
 
 
 @pytest.fixture(autouse=True)
 def _fast(hurry: list[float]) -> None:
-    """No test sits out a real pause of the package's."""
+    """Shorten the package's pauses in every test."""
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,7 @@ def server() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(server: Sandbox) -> Sandbox:
-    """A sandbox as freshly started."""
+    """A sandbox in the state of a fresh start."""
     server.control.reset()
     return server
 
@@ -62,7 +62,7 @@ def control(sandbox: Sandbox) -> Control:
 
 @pytest.fixture
 def ended(control: Control) -> Callable[[], None]:
-    """Wait until the last job that was bought has ended, whoever looks at it."""
+    """Wait until the last job that was bought has ended, without a status check."""
 
     def wait() -> None:
         until = time.monotonic() + 10
@@ -75,15 +75,17 @@ def ended(control: Control) -> Callable[[], None]:
 
 @pytest.fixture
 def vidio(sandbox: Sandbox, connect: Any) -> VidioHook:
-    """A hook on a connection to the sandbox; the connection's calls may take long in a fast event loop."""
+    """A hook on a connection to the sandbox.
+
+    The connection's timeout is long, because the event loop's clock is faster than the sandbox's answers."""
     return VidioHook(connect(host=f"{sandbox.url}/vidio", password=KEY, extra={"timeout": 600}))
 
 
 @pytest.fixture
 def venice(sandbox: Sandbox, connect: Any) -> VeniceHook:
-    """A hook on a connection to the sandbox, which makes small films and counts no calls per minute.
+    """A hook on a connection to the sandbox, which makes small videos and has no rate limits.
 
-    Its limits run in real time, and the event loop of these tests is faster.
+    Its rate limits would run in real time, and the event loop of these tests is faster.
     """
     free = {"queue_per_minute": 0, "retrieve_per_minute": 0, "share_per_minute": 0, "error_budget": 0}
     sandbox.control.settings(venice={**free, "short_side": 64})
@@ -94,7 +96,7 @@ def venice(sandbox: Sandbox, connect: Any) -> VeniceHook:
 
 @pytest.fixture
 def vidgo(sandbox: Sandbox, connect: Any) -> VidgoHook:
-    """A hook on a connection to the sandbox, which makes small films and short songs."""
+    """A hook on a connection to the sandbox, which makes small videos and short songs."""
     sandbox.control.settings(vidgo={"short_side": 64, "song_seconds": 2.0})
     host = f"{sandbox.url}/vidgo"
     return VidgoHook(
@@ -107,9 +109,9 @@ def task_of() -> Any:
     """Make the task that buys an image, a video or music of Vidgo."""
 
     def make(model: str = "gpt-4o-image", asked: Any = None, **changes: Any) -> Task:
-        told = {"task_id": "made", "poll_interval": 0.05, "deferrable": False, **changes}
+        arguments = {"task_id": "made", "poll_interval": 0.05, "deferrable": False, **changes}
         asked = {"prompt": "a lake", "size": "1:1"} if asked is None else asked
-        return Task(lambda: VidgoGenerateOperator(model=model, input=asked, **told))
+        return Task(lambda: VidgoGenerateOperator(model=model, input=asked, **arguments))
 
     return make
 
@@ -119,21 +121,21 @@ def video_of() -> Any:
     """Make the task that buys a video."""
 
     def make(**changes: Any) -> Task:
-        told = {"task_id": "video", **VIDEO, "poll_interval": 0.05, "deferrable": False, **changes}
-        return Task(lambda: VeniceVideoOperator(**told))
+        arguments = {"task_id": "video", **VIDEO, "poll_interval": 0.05, "deferrable": False, **changes}
+        return Task(lambda: VeniceVideoOperator(**arguments))
 
     return make
 
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two seconds of film."""
+    """A video of two seconds."""
     return video(tmp_path_factory.mktemp("footage") / "my clip #1 é.mp4", seconds=2)
 
 
 @pytest.fixture
 def footage(vidio: VidioHook, clip: Path) -> str:
-    """The key of an uploaded film."""
+    """The key of an uploaded video."""
     return str(vidio.upload(str(clip))["input_key"])
 
 
@@ -142,7 +144,7 @@ def reel_of(footage: str) -> Any:
     """Make the task that buys a reel."""
 
     def make(**changes: Any) -> Task:
-        told = {
+        arguments = {
             "task_id": "reel",
             "input_keys": [footage],
             "video_category": "others",
@@ -152,7 +154,7 @@ def reel_of(footage: str) -> Any:
             "deferrable": False,
             **changes,
         }
-        return Task(lambda: VidioHighlightReelOperator(**told))
+        return Task(lambda: VidioHighlightReelOperator(**arguments))
 
     return make
 
@@ -168,15 +170,15 @@ def render_of() -> Any:
     """Make the task that renders a job."""
 
     def make(job: Any, **changes: Any) -> Task:
-        told = {"task_id": "render", "job": job, "poll_interval": 0.05, "deferrable": False, **changes}
-        return Task(lambda: VidioRenderOperator(**told))
+        arguments = {"task_id": "render", "job": job, "poll_interval": 0.05, "deferrable": False, **changes}
+        return Task(lambda: VidioRenderOperator(**arguments))
 
     return make
 
 
 @pytest.fixture
 def vizard(sandbox: Sandbox, connect: Any) -> VizardHook:
-    """A hook on a connection to the sandbox, which lets any number of projects be created."""
+    """A hook on a connection to the sandbox, which does not limit how many projects are created."""
     sandbox.control.settings(vizard={"creates_per_minute": 0, "creates_per_hour": 0})
     host = f"{sandbox.url}/vizard/hvizard-server-front/open-api/v1"
     extra = {"timeout": 600}
@@ -185,7 +187,7 @@ def vizard(sandbox: Sandbox, connect: Any) -> VizardHook:
 
 @pytest.fixture(scope="session")
 def talks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a folder with films: ``talk.mp4`` of 100 seconds, ``short.mp4`` and ``silent.mp4`` of 8."""
+    """The URL of a folder with videos: ``talk.mp4`` of 100 seconds, ``short.mp4`` and ``silent.mp4`` of 8."""
     folder = tmp_path_factory.mktemp("talks")
     talk(folder / "talk.mp4", 100)
     talk(folder / "short.mp4", 8)
@@ -200,7 +202,7 @@ def clips_of(talks: str) -> Any:
     """Make the task that buys clips."""
 
     def make(**changes: Any) -> Task:
-        told = {
+        arguments = {
             "task_id": "clips",
             "video_url": f"{talks}/short.mp4",
             "max_clips": 2,
@@ -208,6 +210,6 @@ def clips_of(talks: str) -> Any:
             "deferrable": False,
             **changes,
         }
-        return Task(lambda: VizardClipsOperator(**told))
+        return Task(lambda: VizardClipsOperator(**arguments))
 
     return make

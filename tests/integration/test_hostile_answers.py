@@ -28,6 +28,7 @@ from airflow_provider_vidai.purchase import walk as purchase
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.vidio import VidioJobSensor
 from tests.integration.conftest import KEY
+from tests.support.pauses import Pauses
 from tests.support.raw import Peer, RawServer, Request, Step, answer, endless, head, reset
 from tests.support.task import FASTER, Task
 
@@ -42,7 +43,8 @@ class Front:
 
     def __init__(self, sandbox: str) -> None:
         self._sandbox = urlsplit(sandbox).netloc
-        self._call, self._step, self._after = "", reset, False
+        self._call, self._after = "", False
+        self._step: Step = reset
         self.times = 0
         self.calls: list[str] = []
         self.server = RawServer(self._answer)
@@ -176,9 +178,9 @@ def _nothing_leaks(
 
 
 @pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for a lost render for less than a minute, and again soon after an answer that is none."""
-    monkeypatch.setattr(time.sleep, "faster", 500)
+def _short_waits(monkeypatch: pytest.MonkeyPatch, pauses: Pauses) -> None:
+    """Search for a lost render for less than a minute, and check again soon after an unusable answer."""
+    pauses.faster = 500.0
     monkeypatch.setattr(purchase, "LOOKUP_SECONDS", 0.3)
     monkeypatch.setattr(purchase, "LOOKUP_EVERY", 0.1)
     monkeypatch.setattr(poll, "SOONEST", 0.05)

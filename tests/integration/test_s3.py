@@ -101,7 +101,7 @@ def test_nothing_is_claimed_about_a_store_whose_last_answer_is_lost(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     completed = []
 
-    def store(peer: Peer) -> bool:
+    def store(peer: Peer) -> bool | None:
         _, _, query = peer.request.target.partition("?")
         if query == "uploads":
             return answer(200, b"<A><UploadId>7</UploadId></A>", content_type="text/xml")(peer)

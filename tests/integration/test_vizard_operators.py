@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -440,12 +441,17 @@ def test_an_answer_that_never_came_is_a_lost_purchase(
 
 
 def test_too_many_projects_in_a_minute_are_waited_for_and_then_bought_once(
-    clips_of: Any, control: Control, hurry: list[float]
+    clips_of: Any, control: Control, hurry: list[float], capfd: pytest.CaptureFixture[str]
 ) -> None:
     control.fault("vizard", "create", "code", code=4003, times=2)
     assert clips_of().run()["state"] == "ready"
     assert bought(control) == 1
-    assert 61 + 61 * 1.25 < sum(hurry) < 61 + 61 * 1.25 * 1.5 + 10, "a minute, and then longer"
+    said = capfd.readouterr().out
+    # How often the status is checked afterwards depends on the machine: only these pauses have a bound.
+    announced = [int(seconds) for seconds in re.findall(r"Nothing was bought; .* (\d+) s\.", said)]
+    assert len(announced) == 2
+    assert 61 + 61 * 1.25 - 1 < sum(announced) < 61 + 61 * 1.25 * 1.5 + 1, "a minute, and then longer"
+    assert sum(hurry) > sum(announced) - 1, "they were waited for"
 
 
 def test_too_many_projects_in_a_minute_hold_no_worker_and_burn_no_try(

@@ -14,7 +14,7 @@ def dag_bag(path: Path) -> Any:
     try:
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:  # Airflow 3.1
-        from airflow.models.dagbag import DagBag
+        from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
     return DagBag(dag_folder=str(path))
 
 
@@ -23,7 +23,9 @@ def stored(dag: Any) -> Any:
     try:
         from airflow.serialization.serialized_objects import DagSerialization as Serialization
     except ImportError:  # Airflow 3.1
-        from airflow.serialization.serialized_objects import SerializedDAG as Serialization
+        from airflow.serialization.serialized_objects import (  # type: ignore[attr-defined,assignment]
+            SerializedDAG as Serialization,
+        )
     return Serialization.from_dict(Serialization.to_dict(dag))
 
 

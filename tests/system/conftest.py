@@ -1,8 +1,13 @@
-"""A real Airflow with the sandbox, shared by all system tests of a session."""
+"""A real Airflow with the sandbox, shared by all system tests of a process.
+
+``make test-system`` runs two processes side by side, each with a home, ports and a database of its own. Tests
+assert order and number, never speed: all upper bounds leave room for a machine that is busy with both.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -26,26 +31,30 @@ T = TypeVar("T")
 HERE = Path(__file__).parent
 MEDIA = HERE.parent / "media" / "big_buck_bunny_5s.mp4"
 SPEED = 20.0
-#: In every delivery URL of Venice's.
+#: Seconds that something may take, and a whole run: several times what it takes on a quiet machine.
+SOON, RUN = 240.0, 600.0
+#: Part of every URL by which Venice delivers a video.
 SECRET_LINK = "/share/read/"
 
 SETTINGS = {
-    # A worker that died with its task is noticed after this long instead of minutes.
-    "scheduler.task_instance_heartbeat_timeout": "12",
+    # Airflow takes a worker for dead after this long instead of minutes. Tasks send a heartbeat every five
+    # seconds; the rest is for heartbeats that a busy machine delays. A live task that counts as dead is tried
+    # once more than a test expects.
+    "scheduler.task_instance_heartbeat_timeout": "20",
     "scheduler.task_instance_heartbeat_timeout_detection_interval": "3",
-    # Likewise a scheduler, whose running tasks become another one's; by default after five minutes.
-    "scheduler.scheduler_health_check_threshold": "12",
+    # The same for a scheduler, whose running tasks another one then adopts; by default after five minutes.
+    "scheduler.scheduler_health_check_threshold": "20",
     "scheduler.orphaned_tasks_check_interval": "5",
-    # Likewise a triggerer.
+    # The same for a triggerer.
     "triggerer.job_heartbeat_sec": "2",
-    "triggerer.triggerer_health_check_threshold": "8",
+    "triggerer.triggerer_health_check_threshold": "15",
 }
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The stack; on PostgreSQL or with the ledger on object storage where the environment says so."""
-    # Not pytest's own: that one is removed by the next few sessions, even if this one still runs.
+    # Not pytest's own temporary folder: later sessions remove it, even while this one still runs.
     home = Path(tempfile.mkdtemp(prefix="vidai-system-")) / "airflow"
     home.mkdir()
     settings = dict(SETTINGS)
@@ -63,9 +72,9 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture
 def sandbox(stack: Stack) -> Iterator[Control]:
     control = Control(stack.sandbox_url)
-    # Vizard's limits have a test of their own, and what a platform has is a film that is here.
+    # Vizard's limits have a test of their own; a video on a platform is represented by a local file.
     vizard = {"creates_per_minute": 0, "creates_per_hour": 0, "footage": str(MEDIA), "short_side": 64}
-    # Kills upload more often than people do.
+    # Killed tasks upload again, more often than people do.
     vidgo = {"uploads_per_minute": 0, "short_side": 64}
     control.settings(speed=SPEED, venice={"short_side": 64}, vizard=vizard, vidgo=vidgo)
     yield control
@@ -75,7 +84,7 @@ def sandbox(stack: Stack) -> Iterator[Control]:
 
 @pytest.fixture
 def footage(stack: Stack, sandbox: Control, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The key of a freshly uploaded clip, so that each test finds its own purchases in the book."""
+    """The key of a freshly uploaded clip, so that each test finds its own purchases in the account book."""
     from airflow_provider_vidai.hooks.vidio import VidioHook
 
     for name, value in stack.env().items():
@@ -85,19 +94,19 @@ def footage(stack: Stack, sandbox: Control, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class Product(NamedTuple):
-    """Something that is paid for.
+    """A kind of job that is paid for.
 
-    :param name: of its DAGs.
+    :param name: the prefix of its DAGs.
     :param call: the sandbox's name for the purchase.
-    :param look: the sandbox's name for the question how a job is.
-    :param begins: the vendor's word for a job that has just been bought.
+    :param status_call: the sandbox's name for the status check.
+    :param begins: the vendor's status of a job that has just been bought.
     """
 
     name: str
     vendor: str
     kind: str
     call: str
-    look: str
+    status_call: str
     begins: str
 
 
@@ -110,7 +119,7 @@ PRODUCTS = [
 
 
 class Order:
-    """One test's purchases of a product, known by a mark in their requests."""
+    """One test's purchases of a product, recognised by a mark in their requests."""
 
     def __init__(self, stack: Stack, sandbox: Control, product: Product, mark: str) -> None:
         self.product = product
@@ -120,28 +129,30 @@ class Order:
         return self.product.name
 
     def start(self, variant: str, stop: dict[str, str] | None = None, run_id: str | None = None) -> Run:
-        """Run the product's DAG of a variant; its first try stops where ``stop`` says."""
+        """Run a variant of the product's DAG; its first try stops at the place that ``stop`` names."""
         return self._stack.api.trigger(
             f"{self.product.name}_{variant}", {"mark": self._mark, "stop": stop}, run_id=run_id
         )
 
     def fault(self, fault: str, **options: Any) -> str:
-        """Order a fault of the call that buys."""
+        """Make the sandbox answer the purchase with a fault."""
         return self._sandbox.fault(self.product.vendor, self.product.call, fault, times=1, **options)
 
-    def look_fails(self, status: int, times: int) -> None:
-        """Let the next few questions how its job is be answered with an HTTP status."""
-        self._sandbox.fault(self.product.vendor, self.product.look, "status", status=status, times=times)
+    def status_checks_fail(self, status: int, times: int) -> None:
+        """Make the sandbox answer the next few status checks with an HTTP status."""
+        self._sandbox.fault(
+            self.product.vendor, self.product.status_call, "status", status=status, times=times
+        )
 
     def bought(self) -> list[dict[str, Any]]:
-        """Its purchases in the account book."""
+        """Return its purchases in the account book."""
         book = self._sandbox.purchases(self.product.vendor, self.product.kind)
         return [one for one in book if self._mark in json.dumps(one["request"])]
 
 
 @pytest.fixture
 def orders(stack: Stack, sandbox: Control, footage: str) -> list[Order]:
-    """An order of each product: what holds for one must hold for all, and they wait at the same time."""
+    """Return an order of each product: a promise must hold for all, and they wait at the same time."""
     marks = {"vidio_reel": footage}
     return [
         Order(stack, sandbox, product, marks.get(product.name) or f"mark-{uuid.uuid4()}")
@@ -150,7 +161,7 @@ def orders(stack: Stack, sandbox: Control, footage: str) -> list[Order]:
 
 
 class Stop:
-    """Makes the argument by which the first try of a run stops at a place, and tells when it has."""
+    """Makes the first try of a run stop at a place, and waits until it has stopped there."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -167,33 +178,33 @@ def stop(tmp_path: Path) -> Stop:
     return Stop(tmp_path)
 
 
-def eventually(what: str, look: Callable[[], T | None], timeout: float = 120.0) -> T:
-    """Return the first true thing that ``look`` finds."""
+def eventually(what: str, find: Callable[[], T | None], timeout: float = SOON) -> T:
+    """Call ``find`` until it returns something true, and return that."""
     until = time.monotonic() + timeout
-    while not (found := look()):
+    while not (found := find()):
         if time.monotonic() > until:
-            raise AssertionError(f"within {timeout:.0f} s there was no {what}")
+            raise AssertionError(f"no {what} within {timeout:.0f} s")
         time.sleep(0.2)
     return found
 
 
-def waits(runs: dict[Order, Run], state: str, timeout: float = 240.0) -> None:
+def waits(runs: dict[Order, Run], state: str, timeout: float = RUN) -> None:
     """Wait until all runs have ended in a state."""
     for order, run in runs.items():
         assert run.wait(timeout) == state, f"{order}: {messages(run, run.task('paid')['try_number'])[-2000:]}"
 
 
-def says(runs: dict[Order, Run], try_number: int, text: str, timeout: float = 120.0) -> None:
-    """Wait until the logs of a try of all runs tell something."""
+def says(runs: dict[Order, Run], try_number: int, text: str, timeout: float = SOON) -> None:
+    """Wait until the log of a try contains a text, in all runs."""
     for order, run in runs.items():
-        eventually(f"{text!r} of {order}", lambda run=run: text in messages(run, try_number), timeout)
+        eventually(f"{text!r} of {order}", functools.partial(_contains, run, try_number, text), timeout)
 
 
 WAITING = {"sync": "running", "deferred": "deferred"}
 
 
 def waiting(orders: list[Order], mode: str, variant: str | None = None) -> dict[Order, Run]:
-    """Start an order each, and wait until its job has been looked at."""
+    """Start each order, and wait until the status of its job has been checked."""
     runs = {order: order.start(variant or mode) for order in orders}
     for order, run in runs.items():
         in_state(run, WAITING[mode])
@@ -202,11 +213,19 @@ def waiting(orders: list[Order], mode: str, variant: str | None = None) -> dict[
 
 
 def cleared(runs: dict[Order, Run], purchases: int) -> None:
-    """Clear the paid task of each run, and wait until there are so many purchases."""
+    """Clear the paid task of each run, and wait for this number of purchases."""
     for run in runs.values():
         run.clear("paid")
     for order in runs:
-        eventually(f"purchases of {order}", lambda order=order: len(order.bought()) == purchases)
+        eventually(f"purchases of {order}", functools.partial(_has_bought, order, purchases))
+
+
+def _contains(run: Run, try_number: int, text: str) -> bool:
+    return text in messages(run, try_number)
+
+
+def _has_bought(order: Order, purchases: int) -> bool:
+    return len(order.bought()) == purchases
 
 
 def counts(orders: list[Order]) -> dict[str, int]:
@@ -218,12 +237,12 @@ def each(orders: list[Order], purchases: int) -> dict[str, int]:
 
 
 def seen(order: Order, run: Run) -> None:
-    """Wait until the first try has looked at the job and told so."""
-    eventually(f"look at the job of {order}", lambda: f": {order.product.begins}" in messages(run, 1))
+    """Wait until the first try has checked the job's status and logged it."""
+    eventually(f"status check of {order}", lambda: f": {order.product.begins}" in messages(run, 1))
 
 
 def bought(sandbox: Control, footage: str) -> list[dict[str, Any]]:
-    """The reels in the account book that were made of this footage."""
+    """Return the reels in the account book that were made from this footage."""
     return [one for one in sandbox.purchases("vidio", "reel") if one["request"]["input_keys"] == [footage]]
 
 
@@ -233,7 +252,7 @@ def in_state(run: Run, state: str, task_id: str = "paid") -> None:
 
 
 def nowhere_in_the_clear(stack: Stack, *secrets: str) -> None:
-    """Assert that no file of Airflow's holds a secret: no log, and no row of an SQLite database."""
+    """Assert that none of Airflow's files contains a secret: no log, and no row of an SQLite database."""
     found = [
         path
         for path in stack.home.rglob("*")
@@ -250,7 +269,7 @@ def nowhere_in_the_clear(stack: Stack, *secrets: str) -> None:
 
 
 def kill_task(run: Run, task_id: str = "paid", map_index: int = -1, *, worker: bool = False) -> None:
-    """SIGKILL the process of a running task; with ``worker`` also the one that supervises it."""
+    """Send SIGKILL to the process of a running task; with ``worker`` also to the one that supervises it."""
     pid = eventually("pid of the task", lambda: run.task(task_id, map_index)["pid"])
     victims = [psutil.Process(pid).ppid(), pid] if worker else [pid]
     for victim in victims:
@@ -259,7 +278,7 @@ def kill_task(run: Run, task_id: str = "paid", map_index: int = -1, *, worker: b
 
 
 def messages(run: Run, try_number: int, task_id: str = "paid", map_index: int = -1) -> str:
-    """The log of one try, as a person reads it; empty before it has begun."""
+    """Return the log of one try, as a person reads it; empty before the try has begun."""
     try:
         return run.log(task_id, try_number, map_index)
     except RestError:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test session's own, where the environment asks for one."""
+"""A PostgreSQL server for one test process, if the environment asks for it."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What happens and what it costs (docs/how-it-works/money.md), where nothing is killed and nobody clicks."""
+"""What happens and what it costs (docs/how-it-works/money.md) when nothing is killed or clicked."""
 
 from __future__ import annotations
 
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
-from tests.system.conftest import SPEED, Order, counts, each, messages, says, waiting, waits
+from tests.system.conftest import RUN, SPEED, Order, counts, each, messages, says, waiting, waits
 from tools.rest import Run
 from tools.stack import Stack
 
@@ -19,7 +19,7 @@ def tries(runs: dict[Order, Run]) -> list[int]:
 @MODES
 def test_an_api_that_is_down_while_a_job_is_waited_for_costs_nothing(orders: list[Order], mode: str) -> None:
     for order in orders:
-        order.look_fails(503, times=2)
+        order.status_checks_fail(503, times=2)
     runs = {order: order.start(mode) for order in orders}
 
     waits(runs, "success")
@@ -33,7 +33,7 @@ def test_a_key_that_is_refused_while_a_job_is_waited_for_never_costs_the_job(
     orders: list[Order], mode: str, refusals: int, last_try: int
 ) -> None:
     for order in orders:
-        order.look_fails(401, times=refusals)
+        order.status_checks_fail(401, times=refusals)
     runs = {order: order.start(mode) for order in orders}
 
     waits(runs, "success")
@@ -43,7 +43,7 @@ def test_a_key_that_is_refused_while_a_job_is_waited_for_never_costs_the_job(
 
 @MODES
 @pytest.mark.parametrize("limit", ["timeout", "execution_timeout"])
-def test_after_a_timeout_the_job_goes_on_and_the_retry_waits_for_it_anew(
+def test_after_a_timeout_the_job_goes_on_and_the_retry_waits_for_it_again(
     sandbox: Control, orders: list[Order], mode: str, limit: str
 ) -> None:
     sandbox.settings(speed=0)
@@ -73,11 +73,11 @@ def test_a_purchase_that_the_vendor_refuses_costs_nothing_and_is_not_tried_again
         assert "othing was charged" in messages(run, 1), order
 
 
-def test_a_lost_render_is_looked_for_and_adopted(stack: Stack, sandbox: Control, footage: str) -> None:
+def test_a_lost_render_is_searched_for_and_adopted(stack: Stack, sandbox: Control, footage: str) -> None:
     renders = len(sandbox.purchases("vidio", "render"))
     sandbox.fault("vidio", "render", "reset", when="after", times=1)
     run = stack.api.trigger("rendered", {"mark": footage})
 
-    assert run.wait(240) == "success"
+    assert run.wait(RUN) == "success"
     assert run.task("render")["try_number"] == 1
     assert len(sandbox.purchases("vidio", "render")) == renders + 1

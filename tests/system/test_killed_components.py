@@ -1,11 +1,11 @@
-"""Airflow's own parts die or change while paid jobs are waited for."""
+"""Airflow's components die or change while tasks wait for paid jobs."""
 
 from __future__ import annotations
 
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
-from tests.system.conftest import SPEED, Order, bought, counts, each, eventually, waiting, waits
+from tests.system.conftest import RUN, SPEED, Order, bought, counts, each, eventually, waiting, waits
 from tools.rest import Run
 from tools.stack import Stack
 
@@ -21,12 +21,12 @@ def test_a_triggerer_killed_with_fifty_waiting_jobs_loses_and_buys_none(
 ) -> None:
     sandbox.settings(speed=0)
     run = stack.api.trigger("many", {"mark": footage, "count": JOBS})
-    eventually(f"{JOBS} deferred tasks", lambda: deferred(run) == JOBS, 240)
+    eventually(f"{JOBS} deferred tasks", lambda: deferred(run) == JOBS, RUN)
     stack.kill("triggerer")
     stack.restart("triggerer")
     sandbox.settings(speed=SPEED)
 
-    assert run.wait(300) == "success"
+    assert run.wait(RUN) == "success"
     assert len(bought(sandbox, footage)) == JOBS
     jobs = {run.xcom("paid", map_index=index)["job_id"] for index in range(JOBS)}
     assert jobs == {one["job_id"] for one in bought(sandbox, footage)}
@@ -37,12 +37,12 @@ def test_triggerers_come_and_go_without_a_second_purchase(
 ) -> None:
     sandbox.settings(speed=0)
     run = stack.api.trigger("many", {"mark": footage, "count": 6})
-    eventually("6 deferred tasks", lambda: deferred(run) == 6, 120)
+    eventually("6 deferred tasks", lambda: deferred(run) == 6)
     second = stack.add_triggerer()
     stack.kill("triggerer")
     sandbox.settings(speed=SPEED)
 
-    assert run.wait(180) == "success"
+    assert run.wait(RUN) == "success"
     assert len(bought(sandbox, footage)) == 6
     stack.restart("triggerer")
     stack.kill(second)

@@ -1,12 +1,15 @@
-"""A worker dies while money is on the table: the same for whatever is bought."""
+"""A worker dies during a purchase: the same must hold for every product."""
 
 from __future__ import annotations
+
+import functools
 
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
 from tests.system.conftest import (
     SECRET_LINK,
+    SOON,
     SPEED,
     Order,
     Stop,
@@ -25,7 +28,7 @@ from tools.stack import Stack
 
 MODES = pytest.mark.parametrize("mode", ["sync", "deferred"])
 
-#: (where the worker is killed, how the run ends, purchases, what the second try says)
+#: (where the worker is killed, how the run ends, purchases, a text in the second try's log)
 PLACES = [
     ("before the offer", "success", 1, "Bought: {product.vendor} {product.kind}"),
     ("before the intent", "success", 1, "Bought: {product.vendor} {product.kind}"),
@@ -36,7 +39,7 @@ PLACES = [
 
 
 def killed_at(place: str, orders: list[Order], stop: Stop, variant: str) -> dict[Order, Run]:
-    """Start an order each, and kill its worker at a place."""
+    """Start each order, and kill its worker at a place."""
     runs = {order: order.start(variant, stop.at(place, order)) for order in orders}
     for order, run in runs.items():
         stop.reached(order)
@@ -45,9 +48,7 @@ def killed_at(place: str, orders: list[Order], stop: Stop, variant: str) -> dict
 
 
 @MODES
-@pytest.mark.parametrize(
-    ("place", "state", "purchases", "words"), PLACES, ids=[place for place, *_ in PLACES]
-)
+@pytest.mark.parametrize(("place", "state", "purchases", "text"), PLACES, ids=[place for place, *_ in PLACES])
 def test_a_worker_killed_at_any_place_never_buys_twice(
     stack: Stack,
     orders: list[Order],
@@ -56,14 +57,14 @@ def test_a_worker_killed_at_any_place_never_buys_twice(
     place: str,
     state: str,
     purchases: int,
-    words: str,
+    text: str,
 ) -> None:
     runs = killed_at(place, orders, stop, mode)
     waits(runs, state)
     for order, run in runs.items():
         assert len(order.bought()) == purchases, order
         assert run.task("paid")["try_number"] == 2, order
-        assert words.format(product=order.product) in messages(run, 2), order
+        assert text.format(product=order.product) in messages(run, 2), order
         if state == "success":
             assert run.xcom("paid")["job_id"] == order.bought()[0]["job_id"], order
         if state == "success" and order.product.name == "venice_video":
@@ -71,11 +72,15 @@ def test_a_worker_killed_at_any_place_never_buys_twice(
     nowhere_in_the_clear(stack, SECRET_LINK)
 
 
+def _is_retried(run: Run) -> bool:
+    return bool(run.task("paid")["try_number"] == 2)
+
+
 @MODES
 @pytest.mark.parametrize(
     ("place", "purchases"), [("before done is on record", 1), ("after done is on record", 2)]
 )
-def test_a_finished_task_whose_worker_died_before_it_noted_that_reuses_its_purchase_when_cleared(
+def test_a_finished_task_whose_worker_died_before_it_was_recorded_reuses_its_purchase_when_cleared(
     orders: list[Order], stop: Stop, mode: str, place: str, purchases: int
 ) -> None:
     runs = {order: order.start(mode, stop.at(place, order)) for order in orders}
@@ -87,13 +92,13 @@ def test_a_finished_task_whose_worker_died_before_it_noted_that_reuses_its_purch
     for run in runs.values():
         run.clear("paid")
     for order, run in runs.items():
-        eventually(f"second try of {order}", lambda run=run: run.task("paid")["try_number"] == 2)
+        eventually(f"second try of {order}", functools.partial(_is_retried, run))
     waits(runs, "success")
     assert counts(orders) == dict.fromkeys(map(str, orders), purchases)
 
 
 @pytest.mark.parametrize(("place", "purchases"), [("after the intent", 1), ("before bought is on record", 2)])
-def test_where_the_author_asked_for_it_a_lost_purchase_is_bought_again_once(
+def test_a_lost_purchase_is_bought_again_once_if_the_author_asked_for_that(
     orders: list[Order], stop: Stop, place: str, purchases: int
 ) -> None:
     runs = killed_at(place, orders, stop, "deferred_resubmit")
@@ -107,7 +112,7 @@ def test_a_worker_killed_during_an_upload_has_bought_nothing_and_the_retry_uploa
     (order,) = [one for one in orders if one.product.name == "vidgo_picture"]
     held = sandbox.fault("vidgo", "upload_base64", "hold", when="after", times=1)
     run = order.start("sync")
-    sandbox.wait_held(held, timeout=60)
+    sandbox.wait_held(held, timeout=SOON)
     kill_task(run)
     sandbox.release(held, drop=True)
 
@@ -123,7 +128,7 @@ def test_a_worker_killed_before_the_vendors_answer_stops_as_a_lost_purchase(
     held = {order: order.fault("hold", when="after") for order in orders}
     runs = {order: order.start(mode) for order in orders}
     for order, run in runs.items():
-        sandbox.wait_held(held[order], timeout=60)
+        sandbox.wait_held(held[order], timeout=SOON)
         kill_task(run)
         sandbox.release(held[order], drop=True)
 

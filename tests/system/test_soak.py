@@ -1,4 +1,4 @@
-"""A night of everything going wrong at once: every job ends in a known state, and none is bought twice.
+"""Many faults at once, as in a bad night: every job ends in a known state, and none is bought twice.
 
 ``make soak JOBS=300``; the faults grow with the jobs.
 """
@@ -27,7 +27,7 @@ FAULTS = [
     (0.05, "reset", {"when": "after"}),
     (0.02, "garbage", {}),
 ]
-#: Calls a job takes, about: one purchase and some looks.
+#: Calls per job, roughly: one purchase and some status checks.
 CALLS = 4
 KILLS = 3
 
@@ -54,7 +54,7 @@ def test_a_night_of_faults_and_kills_loses_no_job_and_buys_none_twice(
     began = time.monotonic()
     run = stack.api.trigger("soak", {"mark": footage, "count": JOBS})
     for _ in range(KILLS):
-        eventually("running task to kill", lambda: kill_a_running_task(run), 120)
+        eventually("running task to kill", lambda: kill_a_running_task(run))
         time.sleep(JOBS / 20)
         stack.kill("triggerer")
         stack.restart("triggerer")

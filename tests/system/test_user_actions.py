@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
 from tests.system.conftest import (
+    RUN,
     SPEED,
     Order,
     bought,
@@ -19,6 +22,7 @@ from tests.system.conftest import (
     waiting,
     waits,
 )
+from tools.rest import Run
 from tools.stack import Stack
 
 MODES = pytest.mark.parametrize("mode", ["sync", "deferred"])
@@ -35,7 +39,11 @@ def test_marking_a_waiting_task_leaves_the_job_running_and_says_so(
 
     waits(runs, state)
     assert counts(orders) == each(orders, 1)
-    says(runs, 1, "goes on there unless it has ended since", 15)
+    says(runs, 1, "goes on there unless it has ended since")
+
+
+def _succeeded(run: Run) -> bool:
+    return bool(run.task("paid")["state"] == "success")
 
 
 @MODES
@@ -50,12 +58,12 @@ def test_clearing_a_task_whose_job_runs_goes_on_with_that_job(
     sandbox.settings(speed=SPEED)
 
     for order, run in runs.items():
-        eventually(f"success of {order}", lambda run=run: run.task("paid")["state"] == "success", 90)
+        eventually(f"success of {order}", functools.partial(_succeeded, run))
     assert counts(orders) == each(orders, 1)
 
 
 @MODES
-def test_clearing_a_finished_task_buys_afresh(orders: list[Order], mode: str) -> None:
+def test_clearing_a_finished_task_buys_again(orders: list[Order], mode: str) -> None:
     runs = {order: order.start(mode) for order in orders}
     waits(runs, "success")
     first = {order: run.xcom("paid")["job_id"] for order, run in runs.items()}
@@ -68,7 +76,7 @@ def test_clearing_a_finished_task_buys_afresh(orders: list[Order], mode: str) ->
         assert "This try will buy" in messages(run, 2), order
 
 
-def test_clearing_a_finished_task_reuses_its_job_where_the_author_asked_for_it(orders: list[Order]) -> None:
+def test_clearing_a_finished_task_reuses_its_job_if_the_author_asked_for_that(orders: list[Order]) -> None:
     runs = {order: order.start("deferred_reuse") for order in orders}
     waits(runs, "success")
     first = {order: run.xcom("paid") for order, run in runs.items()}
@@ -126,11 +134,11 @@ def test_clearing_a_lost_purchase_is_the_go_ahead_to_buy_again(orders: list[Orde
 def test_clearing_with_downstream_buys_each_once_more(stack: Stack, sandbox: Control, footage: str) -> None:
     renders = len(sandbox.purchases("vidio", "render"))
     run = stack.api.trigger("rendered", {"mark": footage})
-    assert run.wait(240) == "success"
+    assert run.wait(RUN) == "success"
     run.clear("paid", downstream=True)
     eventually("second reel", lambda: len(bought(sandbox, footage)) == 2)
 
-    assert run.wait(240) == "success"
+    assert run.wait(RUN) == "success"
     assert len(bought(sandbox, footage)) == 2
     assert len(sandbox.purchases("vidio", "render")) == renders + 2
 
@@ -142,7 +150,7 @@ def test_a_run_that_is_deleted_and_made_again_buys_its_own(stack: Stack, orders:
         stack.api.call("DELETE", f"dags/{order}_deferred/dagRuns/{run.run_id}")
     again = {order: order.start("deferred", run_id=run.run_id) for order, run in runs.items()}
 
-    # Not always with its first try: Airflow may take the end of the deleted run's task for the new one's.
+    # Not always in the first try: Airflow may mistake the end of the deleted run's task for the new one's.
     waits(again, "success")
     assert counts(orders) == each(orders, 2)
 
@@ -152,17 +160,15 @@ def test_a_request_that_changes_between_tries_is_not_bought_by_the_retry(
     stack: Stack, sandbox: Control, footage: str, mode: str
 ) -> None:
     if mode == "deferred":
-        # A deferred task holds no worker that could be killed: its trigger gives up for a dead account.
+        # A deferred task has no worker to kill; its trigger gives up because the account is closed.
         sandbox.fault("vidio", "status", "status", status=403, times=2)
     sandbox.settings(speed=0)
     run = stack.api.trigger(f"changing_{mode}", {"mark": footage})
     if mode == "sync":
-        eventually("look at the job", lambda: "submitted" in messages(run, 1))
+        eventually("status check", lambda: "submitted" in messages(run, 1))
         kill_task(run)
-    eventually(
-        "second try", lambda: "The request differs from the one that was bought" in messages(run, 2), 90
-    )
+    eventually("second try", lambda: "The request differs from the one that was bought" in messages(run, 2))
     sandbox.settings(speed=SPEED)
 
-    assert run.wait(240) == "success"
+    assert run.wait(RUN) == "success"
     assert len(bought(sandbox, footage)) == 1

@@ -1,4 +1,4 @@
-"""A person approves, or rejects, the price of a video, over Airflow's own REST API."""
+"""A person approves or rejects the price of a video through Airflow's own REST API."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
-from tests.system.conftest import SECRET_LINK, nowhere_in_the_clear
+from tests.system.conftest import RUN, SECRET_LINK, SOON, nowhere_in_the_clear
 from tools.rest import Run
 from tools.stack import PROJECT, Stack
+
+# They share an Airflow with the example DAGs, which only one of the processes shall start.
+pytestmark = pytest.mark.xdist_group("examples")
 
 PRICE = 0.55
 LINKED = {"model": "grok-imagine-text-to-video-private", "resolution": "480p", "duration": 5}
@@ -20,7 +23,7 @@ LINKED = {"model": "grok-imagine-text-to-video-private", "resolution": "480p", "
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """An Airflow with the example DAGs, whose sandbox makes small films."""
+    """An Airflow with the example DAGs, whose sandbox makes small videos."""
     with Stack(tmp_path_factory.mktemp("venice"), dags=PROJECT / "dags", speed=20.0) as running:
         Control(running.sandbox_url).settings(venice={"short_side": 64})
         yield running
@@ -32,10 +35,10 @@ def control(examples: Stack) -> Control:
 
 
 def asked(run: Run) -> dict[str, Any]:
-    """Wait until the run waits for a person, and return what they are shown."""
-    run.wait_for_task("approve", ("awaiting_input", "deferred"), 90)
-    # The process that parked the task takes seconds to end. An answer before that makes the scheduler take
-    # its end for the task's (apache/airflow#66374), and the person is asked again by the next try.
+    """Wait until the run asks a person, and return what they see."""
+    run.wait_for_task("approve", ("awaiting_input", "deferred"), SOON)
+    # The process that parked the task takes seconds to end. If the answer comes before that, the scheduler
+    # mistakes its end for the task's (apache/airflow#66374), and the next try asks the person again.
     time.sleep(12)
     return dict(run.api.call("GET", f"{run._task('approve', -1)}/-1/hitlDetails"))
 
@@ -49,7 +52,7 @@ def purchases(control: Control, prompt: str) -> list[dict[str, Any]]:
     return [one for one in control.purchases("venice") if one["request"]["prompt"] == prompt]
 
 
-def test_what_a_person_approves_is_made_with_the_prompt_they_left(
+def test_an_approved_video_is_made_with_the_prompt_that_the_person_edited(
     examples: Stack, control: Control, tmp_path: Path
 ) -> None:
     run = examples.api.trigger(
@@ -62,7 +65,7 @@ def test_what_a_person_approves_is_made_with_the_prompt_they_left(
     assert control.purchases("venice") == []
     answer(run, "Approve", "A rough sea")
 
-    assert run.wait(120) == "success"
+    assert run.wait(RUN) == "success"
     assert len(purchases(control, "A rough sea")) == 1
     assert run.xcom("generate")["cost"] == {"quote_usd": PRICE}
     (landed,) = run.xcom("download")
@@ -70,11 +73,11 @@ def test_what_a_person_approves_is_made_with_the_prompt_they_left(
     assert [path.stat().st_size for path in tmp_path.iterdir()] == [landed["bytes"]]
 
 
-def test_what_a_person_rejects_is_not_bought(examples: Stack, control: Control) -> None:
+def test_a_rejected_video_is_not_bought(examples: Stack, control: Control) -> None:
     run = examples.api.trigger("venice_text_to_video", {"prompt": "A burning sea"})
     asked(run)
     answer(run, "Reject")
-    assert run.wait(90) == "success"
+    assert run.wait(RUN) == "success"
     assert {task["task_id"]: task["state"] for task in run.tasks()} == {
         "quote": "success",
         "approve": "success",
@@ -93,7 +96,7 @@ def test_a_link_that_came_with_the_purchase_is_nowhere_in_the_clear(
     )
     asked(run)
     answer(run, "Approve")
-    assert run.wait(120) == "success"
+    assert run.wait(RUN) == "success"
     assert run.xcom("generate")["sealed_url"]
     assert any(tmp_path.iterdir())
     nowhere_in_the_clear(examples, SECRET_LINK)
@@ -112,7 +115,7 @@ def test_every_picture_of_a_folder_becomes_a_video(examples: Stack, control: Con
         "prompt": "Alive",
     }
     run = examples.api.trigger("venice_image_to_video", told)
-    assert run.wait(150) == "success"
+    assert run.wait(RUN) == "success"
     assert len(list((tmp_path / "out").glob("*.mp4"))) == 2
     assert len(purchases(control, "Alive")) == 2
     fields = [task["rendered_fields"] for task in run.tasks() if task["task_id"] == "animate"]

@@ -1,4 +1,4 @@
-"""Vizard on a real Airflow: publishing beside kills, and thirty videos beside the limits."""
+"""Vizard on a real Airflow: publishing while workers are killed, and thirty videos under its rate limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
-from tests.system.conftest import SPEED, Order, Product, Stop, kill_task, messages, waits
+from tests.system.conftest import SOON, SPEED, Order, Product, Stop, kill_task, messages, waits
 from tests.system.test_killed_workers import PLACES, killed_at
 from tools.stack import Stack
 
@@ -22,7 +22,7 @@ PUBLISHING = Product("vizard_publish", "vizard", "publish", "publish_video", "",
 
 @pytest.fixture
 def order(stack: Stack, sandbox: Control, monkeypatch: pytest.MonkeyPatch) -> Order:
-    """The publishing of a clip that is there."""
+    """An order that publishes an existing clip."""
     from airflow_provider_vidai.hooks.vizard import VizardHook
 
     for name, value in stack.env().items():
@@ -34,11 +34,9 @@ def order(stack: Stack, sandbox: Control, monkeypatch: pytest.MonkeyPatch) -> Or
     return Order(stack, sandbox, PUBLISHING, f"{clip['details']['video_id']} mark-{uuid.uuid4()}")
 
 
-@pytest.mark.parametrize(
-    ("place", "state", "purchases", "words"), PLACES, ids=[place for place, *_ in PLACES]
-)
+@pytest.mark.parametrize(("place", "state", "purchases", "text"), PLACES, ids=[place for place, *_ in PLACES])
 def test_a_worker_killed_at_any_place_never_publishes_twice(
-    order: Order, stop: Stop, place: str, state: str, purchases: int, words: str
+    order: Order, stop: Stop, place: str, state: str, purchases: int, text: str
 ) -> None:
     runs = killed_at(place, [order], stop, "sync")
     waits(runs, state)
@@ -46,7 +44,7 @@ def test_a_worker_killed_at_any_place_never_publishes_twice(
     assert len(order.bought()) == purchases
     assert run.task("paid")["try_number"] == 2
     # There is no job to name.
-    assert words.partition("{")[0] in messages(run, 2)
+    assert text.partition("{")[0] in messages(run, 2)
     if state == "success":
         assert run.xcom("paid")["accepted"]
 
@@ -54,7 +52,7 @@ def test_a_worker_killed_at_any_place_never_publishes_twice(
 def test_a_worker_killed_before_the_answer_to_a_publishing_stops(sandbox: Control, order: Order) -> None:
     held = order.fault("hold", when="after")
     run = order.start("sync")
-    sandbox.wait_held(held, timeout=60)
+    sandbox.wait_held(held, timeout=SOON)
     kill_task(run)
     sandbox.release(held, drop=True)
 
@@ -67,7 +65,7 @@ def test_a_worker_killed_before_the_answer_to_a_publishing_stops(sandbox: Contro
     assert len(order.bought()) == 2, "a person's go-ahead"
 
 
-def test_thirty_mapped_videos_wait_their_turn_without_a_worker_and_are_bought_once_each(
+def test_thirty_mapped_videos_wait_without_a_worker_and_are_bought_once_each(
     stack: Stack, sandbox: Control
 ) -> None:
     sandbox.settings(vizard=LIMITS)
@@ -77,7 +75,7 @@ def test_thirty_mapped_videos_wait_their_turn_without_a_worker_and_are_bought_on
     run = stack.api.trigger("vizard_many", {"urls": urls})
 
     seen: list[Counter[str]] = []
-    until = time.monotonic() + 570
+    until = time.monotonic() + 900
     while run.state not in ("success", "failed"):
         assert time.monotonic() < until, seen[-1]
         seen.append(Counter(str(one["state"]) for one in run.tasks() if one["task_id"] == "paid"))
@@ -97,5 +95,7 @@ def test_thirty_mapped_videos_wait_their_turn_without_a_worker_and_are_bought_on
     waiting = [one for one in seen if one["deferred"] and not one["running"] and not one["queued"]]
     assert waiting, "there were moments when all that was left waited, and no worker was held"
     most = max(one["deferred"] for one in seen)
-    told = f"refused {refused} times; no worker at {len(waiting)} of {len(seen)} looks; {most} waited at once"
+    told = (
+        f"refused {refused} times; no worker at {len(waiting)} of {len(seen)} checks; {most} waited at once"
+    )
     sys.stdout.write(f"{told}\n")

@@ -58,7 +58,7 @@ REQUIRED: dict[str, Any] = {
 TAKES_NONE = {(VeniceReleaseOperator, "job")}
 
 
-def _kinds() -> Iterator[type]:
+def _kinds() -> Iterator[Any]:
     told = get_provider_info()
     for entry in (*told["operators"], *told["sensors"]):
         for module in map(importlib.import_module, entry["python-modules"]):
@@ -68,7 +68,7 @@ def _kinds() -> Iterator[type]:
                     yield kind
 
 
-def _defaults(kind: type) -> dict[str, Any]:
+def _defaults(kind: Any) -> dict[str, Any]:
     """Return the optional arguments, read from the signatures a second time."""
     found: dict[str, Any] = {}
     for one in kind.__mro__:
@@ -99,7 +99,7 @@ def _named(value: Any) -> str:
     return value.__name__ if isinstance(value, type) else repr(value)
 
 
-def made(kind: type, /, **given: Any) -> Any:
+def made(kind: Any, /, **given: Any) -> Any:
     needed = {name: value for name, value in REQUIRED.items() if name in kind.template_fields}
     needed = {name: value for name, value in needed.items() if name not in _defaults(kind)}
     with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)):
@@ -148,7 +148,7 @@ def test_every_operator_and_sensor_is_checked() -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), OPTIONAL, ids=_named)
-def test_an_empty_optional_argument_counts_as_omitted(kind: type, name: str) -> None:
+def test_an_empty_optional_argument_counts_as_omitted(kind: Any, name: str) -> None:
     left_out = meant(rendered(made(kind)))
     assert left_out[name] == _defaults(kind)[name]
     for empty in EMPTY:
@@ -158,13 +158,13 @@ def test_an_empty_optional_argument_counts_as_omitted(kind: type, name: str) -> 
 
 
 @pytest.mark.parametrize(("kind", "name"), OPTIONAL, ids=_named)
-def test_an_argument_that_an_upstream_task_returned_as_none_is_omitted(kind: type, name: str) -> None:
+def test_an_argument_that_an_upstream_task_returned_as_none_is_omitted(kind: Any, name: str) -> None:
     given = rendered(made(kind, **{name: lambda context, jinja_env: None}))
     assert meant(given) == meant(rendered(made(kind)))
 
 
 @pytest.mark.parametrize("kind", PAID, ids=_named)
-def test_a_purchase_is_the_same_with_all_that_is_optional_left_out_or_empty(kind: type) -> None:
+def test_a_purchase_is_the_same_with_all_that_is_optional_left_out_or_empty(kind: Any) -> None:
     options = {name: "{{ nothing }}" for one, name in OPTIONAL if one is kind}
     assert rendered(made(kind, **options)).asked() == rendered(made(kind)).asked()
 
@@ -173,7 +173,10 @@ def test_a_purchase_is_the_same_with_all_that_is_optional_left_out_or_empty(kind
 @pytest.mark.parametrize(
     ("kind", "name"), [(kind, name) for kind in KINDS for name in kind.collections], ids=_named
 )
-def test_empty_items_of_a_list_are_dropped(kind: type, name: str, empty: Any) -> None:
+def test_empty_items_of_a_list_are_dropped(kind: Any, name: str, empty: Any) -> None:
+    kept: Any
+    with_empty: Any
+    nothing: Any
     if name in ("options", "input"):
         kept, with_empty, nothing = {"a": "b"}, {"a": "b", "c": empty, "d": [empty]}, {"c": empty}
     else:
@@ -216,7 +219,7 @@ def test_a_list_of_nothing_but_empty_items_is_required_too(server: RawServer) ->
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=_named)
-def test_a_mapped_task_keeps_airflows_own_defaults(kind: type) -> None:
+def test_a_mapped_task_keeps_airflows_own_defaults(kind: Any) -> None:
     needed = [name for one, name in NEEDED if one is kind] or ["job"]
     given = {name: REQUIRED[name] for name in needed[1:]}
     with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)):
@@ -275,7 +278,7 @@ def test_what_is_no_number_is_never_taken_for_no_guard(value: Any, server: RawSe
 @pytest.mark.parametrize("nothing", ["{{ nothing }}", " {{ '' }}", "null", None], ids=repr)
 @pytest.mark.parametrize(("kind", "name"), GUARDS, ids=_named)
 def test_a_guard_that_was_given_is_not_switched_off_by_rendering_it(
-    kind: type, name: str, nothing: Any, server: RawServer
+    kind: Any, name: str, nothing: Any, server: RawServer
 ) -> None:
     template = (lambda context, jinja_env: None) if nothing is None else nothing
     refused(lambda: rendered(made(kind, **{name: template})), server, name, "Leave it out (None)")
@@ -299,7 +302,7 @@ NO_TIMES = [0, 0.0, -1, "0", "-5", timedelta(0), timedelta(seconds=-5), "soon", 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("kind", PAID, ids=_named)
 def test_a_time_that_is_not_above_zero_buys_nothing(
-    kind: type, deferrable: bool, value: Any, server: RawServer
+    kind: Any, deferrable: bool, value: Any, server: RawServer
 ) -> None:
     names = ["timeout", "poll_interval"] if issubclass(kind, JobOperator) else ["timeout"]
     for name in names:
@@ -312,13 +315,13 @@ def test_a_time_that_is_not_above_zero_buys_nothing(
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if issubclass(kind, JobSensor)], ids=_named)
-def test_a_sensor_waits_for_more_than_no_time(kind: type, deferrable: bool, server: RawServer) -> None:
+def test_a_sensor_waits_for_more_than_no_time(kind: Any, deferrable: bool, server: RawServer) -> None:
     zero = timedelta(0)
     for given in ({"timeout": 0}, {"timeout": zero}, {"poke_interval": 0}, {"poke_interval": zero}):
         refused(partial(made, kind, deferrable=deferrable, **given), server, next(iter(given)))
-    for given in (zero, -timedelta(5)):
+    for span in (zero, -timedelta(5)):
         refused(
-            partial(made, kind, deferrable=deferrable, execution_timeout=given),
+            partial(made, kind, deferrable=deferrable, execution_timeout=span),
             server,
             "execution_timeout",
         )
@@ -351,14 +354,14 @@ def test_the_usual_texts_for_true_and_false_are_read(value: Any, said: bool) -> 
 @pytest.mark.parametrize("value", ["maybe", "2", 2, "{{ deferrable }}", [], [False], 0.5, "none"], ids=repr)
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "deferrable" in _defaults(kind)], ids=_named)
 def test_a_task_that_is_neither_deferrable_nor_not_does_nothing(
-    kind: type, value: Any, server: RawServer
+    kind: Any, value: Any, server: RawServer
 ) -> None:
     refused(partial(made, kind, deferrable=value), server, "deferrable must be true or false")
 
 
 @pytest.mark.parametrize("empty", [*EMPTY, None], ids=repr)
 @pytest.mark.parametrize("kind", [VidgoGenerateOperator, VidioJobSensor], ids=_named)
-def test_deferrable_left_empty_is_what_airflow_is_set_to(kind: type, empty: Any) -> None:
+def test_deferrable_left_empty_is_what_airflow_is_set_to(kind: Any, empty: Any) -> None:
     assert made(kind, deferrable=empty).deferrable is conf.getboolean("operators", "default_deferrable")
 
 
@@ -366,7 +369,7 @@ def test_deferrable_left_empty_is_what_airflow_is_set_to(kind: type, empty: Any)
 
 
 @pytest.mark.parametrize("kind", [VeniceQuoteOperator, VeniceVideoOperator], ids=_named)
-def test_the_clients_names_of_an_argument_are_the_same_argument(kind: type) -> None:
+def test_the_clients_names_of_an_argument_are_the_same_argument(kind: Any) -> None:
     by_ours = made(kind, duration=5, image_url="/tmp/a.png", options={"fps": 24})
     by_theirs = made(kind, duration_seconds=5, image=Path("/tmp/a.png"), fps=24)
     assert rendered(by_theirs).described() == rendered(by_ours).described()

@@ -11,6 +11,8 @@ from packaging.requirements import Requirement
 
 import airflow_provider_vidai
 
+pytestmark = pytest.mark.slow
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:

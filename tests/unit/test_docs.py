@@ -33,6 +33,8 @@ pytest.importorskip("importlinter", reason="the layers are read by the tool that
 from tools.docs import DOCS, GENERATED, README, UnknownTextError, with_texts
 from tools.layers import Floor, drawing
 
+pytestmark = pytest.mark.slow
+
 GUIDES = DOCS / "guides"
 #: What a page may import: everything else may change without notice (docs/operations/upgrades.md).
 PUBLIC = re.compile(

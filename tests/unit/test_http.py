@@ -29,6 +29,8 @@ from airflow_provider_vidai.net.polls import AsyncClient
 from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from tests.support.raw import Peer, answer, closed_port, endless, head, reset, serving
 
+pytestmark = pytest.mark.slow
+
 KEY = "key-4f9d1c"
 QUERY = "signature-77aa"
 
@@ -279,16 +281,18 @@ def test_a_body_that_trickles_ends_at_the_calls_timeout(which: str) -> None:
     with serving(endless(b"[", b"1", every=0.3, stop=8, content_type="application/json")) as server:
         began = time.monotonic()
         error = failing(which, account(server.url), call(timeout=1.0))
-    assert 0.9 < time.monotonic() - began < 3
+    assert 0.9 < time.monotonic() - began < 6, "it went on for 8 s"
     assert error.retryable
     assert error.processed == "maybe"
 
 
-# They don't call time.sleep(): other tests record its calls, and these servers may still run then.
+#: Seconds that these servers go on for, and seconds within which a call with a timeout of 0.6 s must end. The
+#: second leaves room for a busy machine; a call whose timeout does not hold takes as long as the first.
+DRAWN_OUT, ENDED = 20, 10
 
 
 def _trickled_headers(peer: Peer) -> None:
-    for byte in head(content_type="application/json", length=2)[:14] + b"\r\nA: " + b"a" * 40:
+    for byte in head(content_type="application/json", length=2)[:14] + b"\r\nA: " + b"a" * 10 * DRAWN_OUT:
         if not peer.send(bytes([byte])):
             return
         threading.Event().wait(0.1)
@@ -296,20 +300,20 @@ def _trickled_headers(peer: Peer) -> None:
 
 
 def _flood_of_continues(peer: Peer) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + DRAWN_OUT
     while time.monotonic() < until and peer.send(b"HTTP/1.1 100 Continue\r\n\r\n"):
         threading.Event().wait(0.02)
     peer.send(head(content_type="application/json", length=2) + b"{}")
 
 
 def _flood_at_full_speed(peer: Peer) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + DRAWN_OUT
     while time.monotonic() < until and peer.send(b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" * 500):
         pass
 
 
 def _trickled_body(peer: Peer) -> None:
-    endless(b"[", b"1", every=0.1, stop=5, content_type="application/json")(peer)
+    endless(b"[", b"1", every=0.1, stop=DRAWN_OUT, content_type="application/json")(peer)
 
 
 @both
@@ -324,7 +328,7 @@ def test_the_timeout_holds_however_an_answer_is_drawn_out(
     with serving(slow, tls=self_signed[0] if tls else None) as server:
         began = time.monotonic()
         error = failing(which, account(server.url, verify=False), order(timeout=0.6))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < ENDED
     assert error.processed == "maybe", "the request had left"
     assert error.retryable
 
@@ -336,7 +340,7 @@ def test_the_timeout_holds_on_a_connection_that_was_kept() -> None:
         began = time.monotonic()
         with pytest.raises(ApiError):
             client.send(call(timeout=0.6), attempts=1)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < ENDED
         client.close()
     assert len(server.peers) == 1
 
@@ -348,7 +352,7 @@ def test_the_timeout_holds_while_a_server_takes_a_large_request_bit_by_bit() -> 
     def sip() -> None:
         sock, _ = listener.accept()
         with contextlib.suppress(OSError), sock:
-            until = time.monotonic() + 5
+            until = time.monotonic() + DRAWN_OUT
             while time.monotonic() < until and sock.recv(65536):
                 threading.Event().wait(0.05)
 
@@ -358,19 +362,21 @@ def test_the_timeout_holds_while_a_server_takes_a_large_request_bit_by_bit() -> 
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         order = call(method="POST", repeat=Repeat.ONCE, body={"a": "x" * (30 << 20)}, timeout=0.6)
         error = failing("sync", account(url), order)
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < ENDED
     assert error.processed == "maybe"
 
 
 @both
 def test_a_server_that_never_answers_is_given_the_connections_timeout(which: str) -> None:
     def silent(peer: Peer) -> None:
-        time.sleep(3)
+        hung_up.wait(DRAWN_OUT)
 
+    hung_up = threading.Event()
     with serving(silent) as server:
         began = time.monotonic()
         error = failing(which, account(server.url, timeout=0.5), call())
-    assert time.monotonic() - began < 2
+        assert time.monotonic() - began < ENDED
+        hung_up.set()
     assert error.processed == "maybe"
     assert error.retryable
 

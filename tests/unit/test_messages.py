@@ -35,6 +35,8 @@ from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from tests.support.raw import answer, serving
 from tools.catalogue import error_texts
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(airflow_provider_vidai.__file__).parent
 REF = JobRef(vendor="vidio", conn_id="vidio_default", job_id="J1", kind="reel")
 #: Words of a message that claim what is not known, or that a reader has to decode.

@@ -36,6 +36,8 @@ from airflow_provider_vidai.vendors.vizard.api import VIZARD
 from airflow_provider_vidai.vendors.vizard.requests import ProjectRequest
 from airflow_provider_vidai.vendors.vizard.social import CaptionRequest, PublishRequest
 
+pytestmark = pytest.mark.slow
+
 REEL = JobRef(vendor="vidio", conn_id="c", job_id="J1", kind="reel")
 RENDER = JobRef(
     vendor="vidio", conn_id="c", job_id="J1", kind="render", params={"output_index": 0, "before": None}

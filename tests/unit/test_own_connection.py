@@ -41,7 +41,7 @@ CASES: list[tuple[type, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "given"), CASES, ids=lambda one: getattr(one, "__name__", str(one)))
 def test_a_job_is_asked_for_with_the_connection_it_was_bought_with(
-    kind: type, given: dict[str, Any], connect: Any
+    kind: Any, given: dict[str, Any], connect: Any
 ) -> None:
     vendor = kind.hook_class.vendor_name
     with serving(answer(400, b"{}")) as bought, serving(answer(400, b"{}")) as changed:
@@ -64,7 +64,7 @@ def test_a_job_is_asked_for_with_the_connection_it_was_bought_with(
 
 
 @pytest.mark.parametrize("kind", SENSORS, ids=lambda kind: kind.__name__)
-def test_a_deferred_sensor_waits_with_the_connection_of_the_job(kind: type, connect: Any) -> None:
+def test_a_deferred_sensor_waits_with_the_connection_of_the_job(kind: Any, connect: Any) -> None:
     vendor = kind.hook_class.vendor_name
     job = {"vendor": vendor, "conn_id": "bought_with", "job_id": "12", "kind": KINDS[vendor]}
     with serving(answer(503, b"{}")) as server:

@@ -299,8 +299,9 @@ def test_a_job_that_is_not_there_for_minutes_is_given_up_after_them_and_not_afte
 
 
 def test_other_errors_in_between_make_a_gateways_word_no_more_believable():
-    told = itertools.chain([NOT_IN_ITS_OWN_WORDS, ApiError("HTTP 502", retryable=True)] * 40)
-    story = Story(watch(deadline=START + 1_000), lambda _: next(told))
+    answers: list[JobStatus | VidaiError] = [NOT_IN_ITS_OWN_WORDS, ApiError("HTTP 502", retryable=True)]
+    turns = itertools.cycle(answers)
+    story = Story(watch(deadline=START + 1_000), lambda _: next(turns))
     assert isinstance(story.end, DeadlinePassed)
 
 

@@ -16,6 +16,8 @@ from airflow_provider_vidai.files.probe import Media, probe
 from airflow_provider_vidai.jobs.media_types import HEAD, can_be, suffix_of
 from tests.support.videos import picture, sound, video
 
+pytestmark = pytest.mark.media
+
 
 def read(path: Path) -> Media:
     with path.open("rb") as file:
@@ -238,7 +240,7 @@ class Counted(io.FileIO):
 
     count = 0
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
         self.count += len(data)
         return data

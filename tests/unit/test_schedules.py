@@ -33,6 +33,8 @@ from airflow_provider_vidai.purchase.walk import Counter, Offer, Purchase, finis
 from airflow_provider_vidai.stores.object_storage import ObjectStore
 from airflow_provider_vidai.stores.task_state import TaskStateStore
 
+pytestmark = pytest.mark.slow
+
 RUNNING = JobStatus(state=JobState.RUNNING, vendor_status="processing")
 READY = JobStatus(state=JobState.READY, vendor_status="processed")
 NAMES = ("dag", "run", "task", "-1")

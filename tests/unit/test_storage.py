@@ -28,6 +28,8 @@ from airflow_provider_vidai.files.storage import (
 from airflow_provider_vidai.files.titles import file_name
 from tests.support.shelf import Shelf, shelf
 
+pytestmark = pytest.mark.slow
+
 
 class Boom(Exception):
     pass

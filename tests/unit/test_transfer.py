@@ -31,7 +31,7 @@ MEBIBYTE = 1 << 20
 VIDEO = b"\0\0\0\x18ftypisom" + os.urandom(4 * MEBIBYTE)
 PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>" * 20
 
-pytestmark = pytest.mark.usefixtures("hurry")
+pytestmark = [pytest.mark.usefixtures("hurry"), pytest.mark.slow]
 
 
 def account(**changes: Any) -> Account:
@@ -474,7 +474,8 @@ class Capped:
         if "range" in peer.request.headers:
             headers_sent["content_range"] = f"bytes {start}-{end - 1}/{len(BIG)}"
         if not last:
-            return self._trickle(peer, start, headers_sent)
+            self._trickle(peer, start, headers_sent)
+            return None
         with self._lock:
             self.ranges.append((start, end))
             self.under_way += 1

@@ -52,7 +52,7 @@ def status_of(body: object, status: int = 200) -> JobStatus:
     return VENICE.status(REF).parse(reply(body, status))
 
 
-def refused(call: Call[Any], answer: Answer) -> VidaiError:
+def refused(call: Call[Any], answer: Answer) -> Any:
     with pytest.raises(VidaiError) as error:
         call.parse(answer)
     return error.value

@@ -440,7 +440,7 @@ def packed(**parts: Any) -> str:
     return json.dumps(parts)
 
 
-MUSIC = {
+MUSIC: dict[str, Any] = {
     "generate-music": (
         [TRACK, {**TRACK, "audio_id": "8e755734"}],
         [

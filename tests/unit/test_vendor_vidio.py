@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def status_of(ref: JobRef, body: object, status: int = 200) -> JobStatus:
     return VIDIO.status(ref).parse(reply(body, status))
 
 
-def refused(call: Call[object], answer: Answer) -> VidaiError:
+def refused(call: Call[Any], answer: Answer) -> Any:
     with pytest.raises(VidaiError) as error:
         call.parse(answer)
     return error.value
@@ -607,7 +608,8 @@ def test_outputs_tell_everything_but_where_the_files_are():
         "thumbnail": "out/t.jpg",
         "fps": 59.94,
     }
-    video, sound = first.details["overlays"]
+    overlays: Any = first.details["overlays"]
+    video, sound = overlays
     assert (video["id"], video["from"], video["durationInFrames"], video["videoStartTime"]) == (
         3,
         12,

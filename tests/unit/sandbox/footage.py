@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -103,7 +104,7 @@ def video(
 def still(path: Path, picture: Picture) -> Path:
     """Write a picture as the kind of image that its name says."""
     codec = {".png": "png", ".jpg": "mjpeg"}[path.suffix]
-    context = av.CodecContext.create(codec, "w")
+    context: Any = av.CodecContext.create(codec, "w")  # a video codec's, which the stubs don't know
     pixels = "rgb24" if codec == "png" else "yuvj420p"
     context.width, context.height, context.pix_fmt = picture.shape[1], picture.shape[0], pixels
     context.time_base = Fraction(1, 25)

@@ -12,6 +12,7 @@ from airflow_provider_vidai.sandbox.media import reel
 from airflow_provider_vidai.sandbox.media.source import MediaError, Stopped
 
 MOTION, SOUND = reel.Weights(motion=1, sound=0), reel.Weights(motion=0, sound=1)
+pytestmark = pytest.mark.media
 
 
 def plan(*paths: Path, length: float, weights: reel.Weights = MOTION, shape: str = "landscape") -> reel.Plan:

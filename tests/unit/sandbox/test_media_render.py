@@ -27,6 +27,8 @@ from footage import (
 from airflow_provider_vidai.sandbox.media import music, reel
 from airflow_provider_vidai.sandbox.media.sound import mixed
 
+pytestmark = pytest.mark.media
+
 REAL = Path(__file__).parents[2] / "media" / "big_buck_bunny_5s.mp4"
 SILENT = reel.Mix(original=0)
 

@@ -15,6 +15,8 @@ from airflow_provider_vidai.sandbox.media import generate
 from airflow_provider_vidai.sandbox.media.lettering import lettered
 from airflow_provider_vidai.sandbox.media.source import Stopped
 
+pytestmark = pytest.mark.media
+
 
 def data_uri(path: Path, kind: str) -> str:
     return f"data:{kind};base64," + base64.b64encode(path.read_bytes()).decode()

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.media
+
 CALLBACK = "https://your-domain.com/callback"
 SONG = {"custom_mode": True, "instrumental": False, "mv": "V5", "title": "Peace", "style": "Classical"}
 
@@ -196,7 +198,7 @@ def test_wav_is_the_same_song(vidgo, song, tmp_path):
 def summed(vidgo, urls: list[str], tmp_path: Path) -> np.ndarray:
     parts = [recorded(vidgo.kept(url, tmp_path / "part.mp3"))[0] for url in urls]
     count = min(part.shape[1] for part in parts)
-    return sum(part[:, :count] for part in parts)
+    return np.sum([part[:, :count] for part in parts], axis=0)
 
 
 @pytest.mark.parametrize(
