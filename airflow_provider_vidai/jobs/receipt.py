@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.ref import JobRef
 
 
@@ -12,9 +13,9 @@ class Receipt(BaseModel):
 
     :param ref: the job that was bought, when the purchase made one.
     :param result: the result itself, when the purchase delivered it at once.
-    :param cost: what it cost, if told.
-    :param vendor_status: the vendor's word for how the new job stands, if told.
-    :param secret: a sealed secret that came only with this answer.
+    :param cost: what it cost, if the vendor said so.
+    :param vendor_status: the new job's status in the vendor's own word, if the vendor said so.
+    :param secret: the sealed URL of the job's file, where only this answer has it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,3 +25,8 @@ class Receipt(BaseModel):
     result: JsonValue = None
     cost: dict[str, JsonValue] | None = None
     secret: str | None = None
+
+    @property
+    def delivery(self) -> Delivery:
+        """How the job's files are delivered."""
+        return Delivery(sealed_url=self.secret)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobStatus
 from airflow_provider_vidai.jobs.text import literal
@@ -16,11 +17,12 @@ def job_result(
     ref: JobRef,
     status: JobStatus,
     cost: dict[str, JsonValue] | None = None,
-    sealed_url: str | None = None,
+    delivery: Delivery | None = None,
 ) -> dict[str, JsonValue]:
     """Return what a task gives to the next one about a READY job: the ref's fields and how it ended.
 
-    :param sealed_url: where its file is, sealed, when that came only with the purchase.
+    :param cost: what the purchase cost, unless the status says it better.
+    :param delivery: how its files are delivered, as the purchase said it.
     """
     result: dict[str, JsonValue] = {
         **ref.model_dump(mode="json"),
@@ -29,26 +31,32 @@ def job_result(
         "outputs": [output.model_dump(mode="json") for output in status.outputs],
         "cost": status.cost or cost,
     }
-    return result if sealed_url is None else {**result, "sealed_url": sealed_url}
+    return result if delivery is None else {**result, **delivery.fields()}
 
 
 class Bought(BaseModel):
-    """What a job's dict says beside its ref: what went with the purchase.
+    """What a job's dict says besides its ref: what the vendor's answer to the purchase said.
 
-    :param cost: what it cost, if told.
-    :param sealed_url: where its file is, sealed, when that came only with the purchase.
+    :param cost: what it cost, if the vendor said so.
+    :param delivery: how its files are delivered.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
     cost: dict[str, JsonValue] | None = None
-    sealed_url: str | None = None
+    delivery: Delivery = Delivery()
 
     @classmethod
     def read(cls, value: Any) -> Bought:
         """Return what an operator's ``job`` argument says; a bare id says nothing."""
         value = literal(value)
+        if not isinstance(value, Mapping):
+            return cls()
         try:
-            return cls.model_validate(dict(value) if isinstance(value, Mapping) else {})
+            return cls(cost=value.get("cost"), delivery=Delivery.model_validate(dict(value)))
         except ValidationError:
             return cls()
+
+    def fields(self) -> dict[str, JsonValue]:
+        """Return what :meth:`read` reads: the same flat fields as in a task's result."""
+        return {"cost": self.cost, **self.delivery.fields()}

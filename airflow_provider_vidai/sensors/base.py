@@ -63,7 +63,7 @@ class JobSensor(Arguments, BaseSensorOperator):
     def result(self, ref: JobRef, status: JobStatus) -> dict[str, JsonValue]:
         """Return the job, with what its purchase told if that was passed on."""
         bought = Bought.read(self.job)
-        return job_result(status.of(ref), status, bought.cost, bought.sealed_url)
+        return job_result(status.of(ref), status, bought.cost, bought.delivery)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Check once; a check without an answer is no failure."""
