@@ -234,7 +234,7 @@ class VidaiHook(BaseHook):
             typical=self.vendor.typical_seconds(ref.kind),
             poll_interval=poll_interval,
         )
-        step = watch.first(time.time()) if since else watch.at_once()
+        step = watch.first_poll(time.time()) if since else watch.poll_now()
         while True:
             if isinstance(step, Finished):
                 unless_ready(ref, step.status, buyer=buyer)
@@ -250,11 +250,11 @@ class VidaiHook(BaseHook):
                 status = self.look(ref)
             except VidaiError as error:
                 log.warning("%s: the status check failed and is repeated: %s", ref, error)
-                step = watch.missed(error, time.time())
+                step = watch.failed(error, time.time())
                 continue
             if on_status is not None:
                 on_status(status)
-            step = watch.saw(status, time.time())
+            step = watch.answered(status, time.time())
 
     @cached_property
     def seal(self) -> Seal:

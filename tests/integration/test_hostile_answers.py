@@ -180,8 +180,8 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for a lost render for less than a minute, and again soon after an answer that is none."""
     monkeypatch.setattr(time.sleep, "faster", 500)
     monkeypatch.setattr(purchase, "LOOKUP_SECONDS", 0.3)
-    monkeypatch.setattr(purchase, "LOOKUP_EVERY", 0.1)
-    monkeypatch.setattr(poll, "SOONEST", 0.05)
+    monkeypatch.setattr(purchase, "LOOKUP_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(poll, "MIN_POLL_SECONDS", 0.05)
 
 
 def failing(task: Task, *words: str, for_good: bool | None = None) -> str:

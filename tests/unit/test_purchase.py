@@ -27,19 +27,22 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.identity import Attempt, Run
-from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Ledger, MemoryStore, Record
+from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Ledger, Record
 from airflow_provider_vidai.purchase.limits import RateWait, limit_pause
-from airflow_provider_vidai.purchase.walk import (
-    LOOKUP_EVERY,
+from airflow_provider_vidai.purchase.timing import (
+    LOOKUP_INTERVAL_SECONDS,
     LOOKUP_SECONDS,
-    RESENDS,
-    SHORT_WAIT,
-    Counter,
+    MAX_SENDS,
+    MAX_SLEEP_SECONDS,
+)
+from airflow_provider_vidai.purchase.walk import (
     Offer,
     Purchase,
     Settled,
+    VendorCalls,
     finished,
 )
+from airflow_provider_vidai.stores.memory import MemoryStore
 
 RUNNING = JobStatus(state=JobState.RUNNING, vendor_status="processing")
 RENDERING = JobStatus(state=JobState.RUNNING, vendor_status="rendering")
@@ -92,7 +95,7 @@ class World:
         self.buying = ("vidio", "reel")
         self.store = Shelf(self)
 
-    # the counter
+    # the vendor's calls
 
     def offer(self) -> Offer:
         self.events.append("offer")
@@ -161,7 +164,7 @@ class World:
             label=vendor.upper(),
             kinds=("render",) if self.lookup else (kind,),
             ledger=Ledger(self.store),
-            counter=Counter(offer=self.offer, send=self.send, look=self.look),
+            calls=VendorCalls(offer=self.offer, send=self.send, check=self.look),
             policy=Policy(on_lost_submit=lost, on_clear=clear),  # type: ignore[arg-type]
             fingerprints=(request,),
             attempt=Attempt(try_id, try_number, max_tries, run),
@@ -370,14 +373,14 @@ def test_an_intent_that_cannot_be_withdrawn_is_told_of_and_stops_a_retry(world):
 
 
 def test_the_limits_are_those_that_are_documented():
-    assert (SHORT_WAIT, RESENDS, LOOKUP_SECONDS) == (60.0, 5, 60.0)
+    assert (MAX_SLEEP_SECONDS, MAX_SENDS, LOOKUP_SECONDS) == (60.0, 5, 60.0)
 
 
 # --- refused: nothing was bought ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NOT_NOW)
-@pytest.mark.parametrize("refusals", range(1, RESENDS))
+@pytest.mark.parametrize("refusals", range(1, MAX_SENDS))
 def test_what_the_vendor_did_not_look_at_is_sent_again_after_a_pause_with_no_intent_on_record(
     world, name, refusals
 ):
@@ -398,7 +401,7 @@ def test_it_is_not_sent_for_ever_and_the_task_may_be_retried(world, name):
     with pytest.raises(ApiError) as error:
         world.settle()
     assert error.value.retryable
-    assert world.events.count("send") <= RESENDS + 1
+    assert world.events.count("send") <= MAX_SENDS + 1
     assert world.record is None
     world.sends.clear()
     assert world.settle(try_number=2).receipt.ref.job_id == "J1"
@@ -426,7 +429,7 @@ def test_a_long_wait_gives_the_worker_back_with_no_intent_on_record(world, asked
 
 def test_a_long_wait_may_be_asked_for_at_the_last_resend_too(world):
     late = ApiError("HTTP 429", status=429, retryable=True, processed="no", retry_after=61.0)
-    world.sends = [*[NOT_NOW["HTTP 429"]] * (RESENDS - 1), late]
+    world.sends = [*[NOT_NOW["HTTP 429"]] * (MAX_SENDS - 1), late]
     with pytest.raises(RateWait):
         world.settle()
     assert world.record is None
@@ -567,9 +570,11 @@ def test_a_lost_purchase_that_the_vendor_shows_is_adopted(renders, status):
 def test_a_lost_purchase_is_looked_for_as_long_as_it_may_take_to_show(renders):
     renders.sends = [("booked", LOST["timeout"])]
     bought_at = renders.now
-    renders.status = lambda: RENDERING if renders.now - bought_at >= LOOKUP_SECONDS - LOOKUP_EVERY else STALE
+    renders.status = lambda: (
+        RENDERING if renders.now - bought_at >= LOOKUP_SECONDS - LOOKUP_INTERVAL_SECONDS else STALE
+    )
     assert renders.settle().receipt.ref == renders.lookup
-    assert set(renders.slept) == {LOOKUP_EVERY}
+    assert set(renders.slept) == {LOOKUP_INTERVAL_SECONDS}
 
 
 @pytest.mark.parametrize("status", [STALE, ApiError("HTTP 502", retryable=True), InputError("HTTP 422")])
