@@ -1,9 +1,9 @@
 """Finds a purchase's own record among those of its task: by vendor and kind, fingerprint, and place.
 
 A purchase that misses its own record buys twice; one that takes another's returns the wrong job. The
-fingerprint is therefore tried first, because it cannot be wrong. The place (the purchase's number among those
-of its kind in one try) finds what a changing request bought, and is trusted only for records of earlier tries
-that no other request of this try has taken.
+fingerprint is therefore tried first, because an equal request is the same purchase. The place (the purchase's
+number among those of its kind in one try) finds what a changing request bought. It is trusted only for
+records of earlier tries that no other request of this try has taken.
 """
 
 from __future__ import annotations
