@@ -2,7 +2,7 @@
 
 The order of its steps is what survives a crash. A worker can be killed between any two of them:
 
-* before the intent is written: nothing was sent, and the next try finds nothing and buys;
+* before the intent: nothing was sent, and the next try buys;
 * after the intent, before the vendor's answer: the next try finds an intent without a receipt. It cannot
   know whether the purchase arrived, so it stops, or looks the purchase up where the vendor allows it;
 * after the answer, before the receipt is written: as above, but the log has the job's id;
@@ -15,7 +15,6 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from airflow_provider_vidai.errors import (
     MONEY,
@@ -34,6 +33,7 @@ from airflow_provider_vidai.purchase.decide import Action, Found, Occasion, Poli
 from airflow_provider_vidai.purchase.identity import Attempt
 from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
 from airflow_provider_vidai.purchase.limits import RateWait
+from airflow_provider_vidai.purchase.log import Log
 from airflow_provider_vidai.purchase.match import Match, Request, match
 from airflow_provider_vidai.purchase.poll import confirmed
 from airflow_provider_vidai.purchase.timing import (
@@ -44,19 +44,6 @@ from airflow_provider_vidai.purchase.timing import (
     RECORD_RETRY_PAUSES,
 )
 from airflow_provider_vidai.purchase.verdict import unless_ready
-
-
-class Log(Protocol):
-    """As much of a logger as is needed; Airflow's is not the standard library's."""
-
-    def info(self, msg: str, /, *args: Any) -> Any:
-        """Log what happens."""
-
-    def warning(self, msg: str, /, *args: Any) -> Any:
-        """Log what a person should know."""
-
-    def error(self, msg: str, /, *args: Any) -> Any:
-        """Log what went wrong."""
 
 
 @dataclass(frozen=True)
@@ -168,13 +155,8 @@ class Purchase:
         if record is None:
             return self._buy(mine.free, mine.stale)
         why = occasion(record, fingerprints=self._fingerprints, max_tries=self._attempt.max_tries)
-        if why is Occasion.RETRY and record.fingerprint not in self._fingerprints:
-            self._log.warning(
-                "The request differs from the one that try %d %s (a changing value in it, or an edited "
-                "DAG?). A retry continues with that purchase. Clear the task to buy the new request.",
-                record.try_number,
-                "sent" if record.receipt is None else "bought",
-            )
+        if why is Occasion.RETRY:
+            self._warn_if_changed(record)
         status: JobStatus | None = None
         unreadable: VidaiError | None = None
         if why is not Occasion.CLEARED_OTHER:
@@ -200,6 +182,15 @@ class Purchase:
         if action is Action.STOP and record.receipt.ref is not None and status is not None:
             unless_ready(record.receipt.ref, status, buyer=True)
         return Settled(entry, self._answered(entry, record, why), record.receipt, status)
+
+    def _warn_if_changed(self, record: Record) -> None:
+        if record.fingerprint not in self._fingerprints:
+            self._log.warning(
+                "The request differs from the one that try %d %s (a changing value in it, or an edited "
+                "DAG?). A retry continues with that purchase. Clear the task to buy the new request.",
+                record.try_number,
+                "sent" if record.receipt is None else "bought",
+            )
 
     def _mine(self) -> Match:
         found = match(self._ledger, self._attempt, self._request, self._claimed)
@@ -337,11 +328,8 @@ class Purchase:
             self._sleep(LOOKUP_INTERVAL_SECONDS)
 
     def _keep(self, entry: Entry, record: Record, receipt: Receipt) -> Record:
-        """Record what was bought.
-
-        The job's id goes to the log first: if the record cannot be written, a person can still find the job.
-        A failed write does not fail the try either, because a retry would find only an intent, and stop.
-        """
+        """Record what was bought, once its id is in the log, where a person can find it without a record."""
+        # A failed write does not fail the try: a retry would find only an intent, and stop.
         bought = record.model_copy(update={"phase": "bought", "receipt": receipt, "bought_at": self._clock()})
         self._log.info("Bought: %s", receipt.ref or f"{self._label} {self._kinds[0]}")
         for pause in (*RECORD_RETRY_PAUSES, None):

@@ -8,7 +8,7 @@ from typing import Any, Final
 from airflow.sdk import Context
 
 from airflow_provider_vidai.purchase.ledger import Store
-from airflow_provider_vidai.purchase.walk import Log
+from airflow_provider_vidai.purchase.log import Log
 from airflow_provider_vidai.stores import memory, object_storage, task_state
 from airflow_provider_vidai.stores.backend import Backend
 
