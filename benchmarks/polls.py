@@ -125,12 +125,12 @@ KINDS = {
 def adaptive(job: Job, rng: random.Random) -> Found:
     """Check ``job`` as the package does."""
     watch = Watch(since=0.0, deadline=math.inf, typical=job.typical, jitter=rng.random)
-    now, checks, step = 0.0, 0, watch.first(0.0)
+    now, checks, step = 0.0, 0, watch.first_poll(0.0)
     while isinstance(step, Wait):
         now += step.seconds
         checks += 1
         running = JobStatus(state=JobState.RUNNING, vendor_status="running", **job.reports(now))  # type: ignore[arg-type]
-        step = watch.saw(READY if now >= job.takes else running, now)
+        step = watch.answered(READY if now >= job.takes else running, now)
     assert isinstance(step, Finished)
     return Found(job.takes, checks, now - job.takes)
 

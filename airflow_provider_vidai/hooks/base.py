@@ -18,6 +18,7 @@ from airflow_provider_vidai.errors import InputError, JobError, VidaiError
 from airflow_provider_vidai.files.download import download
 from airflow_provider_vidai.files.storage import write_text
 from airflow_provider_vidai.jobs.calls import Call, Fetch
+from airflow_provider_vidai.jobs.delivery import WITH_THE_STATUS, Delivery
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef, VendorName
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
@@ -80,6 +81,25 @@ def account_of(vendor: Vendor, connection: Connection) -> Account:
 
     :raises InputError: when it has no key, belongs to another vendor, or has unusable fields.
     """
+    key = key_of(vendor, connection)
+    extra = _extra_of(connection)
+    return Account(
+        label=vendor.label,
+        base_url=_base_url(connection, vendor),
+        key_headers=vendor.key_header(key),
+        polls_per_minute=extra.polls_per_minute or vendor.limits.polls_per_minute,
+        max_connections=extra.max_connections,
+        timeout=extra.timeout,
+        verify=extra.ca_bundle or extra.verify,
+        proxy=extra.proxy,
+    )
+
+
+def key_of(vendor: Vendor, connection: Connection) -> str:
+    """Return the API key in ``connection``.
+
+    :raises InputError: when it has none, or belongs to another vendor.
+    """
     conn_id = connection.conn_id
     if connection.conn_type in get_args(VendorName) and connection.conn_type != vendor.name:
         raise InputError(
@@ -94,17 +114,7 @@ def account_of(vendor: Vendor, connection: Connection) -> Account:
         raise InputError(
             f"Connection {conn_id!r}: the API key contains characters that are not valid in an API key."
         )
-    extra = _extra_of(connection)
-    return Account(
-        label=vendor.label,
-        base_url=_base_url(connection, vendor),
-        key_headers=vendor.key_header(key),
-        polls_per_minute=extra.polls_per_minute or vendor.limits.polls_per_minute,
-        max_connections=extra.max_connections,
-        timeout=extra.timeout,
-        verify=extra.ca_bundle or extra.verify,
-        proxy=extra.proxy,
-    )
+    return key
 
 
 async def aaccount(vendor: Vendor, conn_id: str) -> Account:
@@ -133,9 +143,14 @@ class VidaiHook(BaseHook):
         return VENDORS[self.vendor_name]
 
     @cached_property
+    def _connection(self) -> Connection:
+        """The connection, read once: the account and the seal must not come from two different keys."""
+        return self.get_connection(self.conn_id)
+
+    @cached_property
     def account(self) -> Account:
         """The account behind the connection."""
-        return account_of(self.vendor, self.get_connection(self.conn_id))
+        return account_of(self.vendor, self._connection)
 
     @cached_property
     def client(self) -> Client:
@@ -150,7 +165,7 @@ class VidaiHook(BaseHook):
         """Read the connection again at the next call: the key may have been changed."""
         if "client" in self.__dict__:
             self.client.close()
-        for name in ("account", "client"):
+        for name in ("account", "client", "_connection"):
             self.__dict__.pop(name, None)
 
     def send(self, call: Call[T]) -> T:
@@ -219,7 +234,7 @@ class VidaiHook(BaseHook):
             typical=self.vendor.typical_seconds(ref.kind),
             poll_interval=poll_interval,
         )
-        step = watch.first(time.time()) if since else watch.at_once()
+        step = watch.first_poll(time.time()) if since else watch.poll_now()
         while True:
             if isinstance(step, Finished):
                 unless_ready(ref, step.status, buyer=buyer)
@@ -235,45 +250,46 @@ class VidaiHook(BaseHook):
                 status = self.look(ref)
             except VidaiError as error:
                 log.warning("%s: the status check failed and is repeated: %s", ref, error)
-                step = watch.missed(error, time.time())
+                step = watch.failed(error, time.time())
                 continue
             if on_status is not None:
                 on_status(status)
-            step = watch.saw(status, time.time())
+            step = watch.answered(status, time.time())
 
     @cached_property
     def seal(self) -> Seal:
-        """What keeps a secret of this account where others may read: made from the account's key."""
-        return Seal("\0".join(self.account.key_headers.values()))
+        """Seals secrets of this account with its API key, so that they can be kept where others may read."""
+        return Seal(key_of(self.vendor, self._connection))
 
     def land(
-        self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
+        self, ref: JobRef, output: Output, destination: str, delivery: Delivery = WITH_THE_STATUS
     ) -> dict[str, Any]:
         """Download one output of a READY job.
 
         :param destination: a storage URI or path; ending in ``/`` it is a folder.
-        :param sealed_url: where the file is, sealed, when that came only with the purchase.
+        :param delivery: how the file is delivered, as the purchase said it.
         :returns: the landed file, see :func:`airflow_provider_vidai.files.download.download`.
-        :raises SealBroken: when ``sealed_url`` was sealed with another key.
+        :raises SealBroken: when its URL was sealed with another key.
         """
         stem = self.vendor.file_stem(ref, output)
         if output.kind == "text":
             return write_text(str(output.details.get("text", "")), destination, stem)
-        url = None if sealed_url is None else self.seal.open(sealed_url)
-        found = self.vendor.fetch(ref, output, url=url, base_url=self.account.base_url)
+        found = self.vendor.fetch(
+            ref, output, url=delivery.url(self.seal.open), base_url=self.account.base_url
+        )
         if isinstance(found, Fetch):
             return download(self.account, lambda: found, destination, stem, min_bytes=self.min_bytes)
         return download(self.account, lambda: self.send(found), destination, stem, min_bytes=self.min_bytes)
 
     def land_all(
-        self, ref: JobRef, outputs: Sequence[Output], destination: str, *, sealed_url: str | None = None
+        self, ref: JobRef, outputs: Sequence[Output], destination: str, delivery: Delivery = WITH_THE_STATUS
     ) -> list[JsonValue]:
         """Download every output of a READY job; see :meth:`land`.
 
         :raises InputError: when there are several and ``destination`` is one file.
         """
         check_room(ref, outputs, destination)
-        return [self.land(ref, output, str(destination), sealed_url=sealed_url) for output in outputs]
+        return [self.land(ref, output, str(destination), delivery) for output in outputs]
 
     def test_connection(self) -> tuple[bool, str]:
         """Prove the connection by a call that costs nothing."""

@@ -21,6 +21,7 @@ from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.hooks.spellings import HookJob, Quote, Result, also
 from airflow_provider_vidai.hooks.venice_release import Released, released
 from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.delivery import WITH_THE_STATUS, Delivery
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -156,7 +157,7 @@ class VeniceHook(VidaiHook):
         )
         assert receipt.ref is not None
         status = JobStatus(state=JobState.RUNNING, vendor_status="QUEUED")
-        return HookJob(job_result(receipt.ref, status, receipt.cost, receipt.secret))
+        return HookJob(job_result(receipt.ref, status, receipt.cost, receipt.delivery))
 
     submit = queue  # as venice-py calls it
 
@@ -210,7 +211,7 @@ class VeniceHook(VidaiHook):
         ref, bought = self.job(job, model), Bought.read(job)
         deadline = time.time() + (TIMEOUT if timeout is None else timeout)
         status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
-        return HookJob(job_result(ref, status, bought.cost, bought.sealed_url))
+        return HookJob(job_result(ref, status, bought.cost, bought.delivery))
 
     # --- the video
 
@@ -225,13 +226,13 @@ class VeniceHook(VidaiHook):
         :returns: ``{uri, path, bytes, sha256, content_type, duration, width, height, fps, released}``.
         :raises JobError: when it isn't finished, or is gone.
         """
-        ref, sealed_url = self.job(job, model), Bought.read(job).sealed_url
+        ref, delivery = self.job(job, model), Bought.read(job).delivery
         (output,) = self.ready(ref).outputs
-        file = self.land(ref, output, destination, sealed_url=sealed_url)
-        return self.after_landing(ref, sealed_url, file, delete_after=delete_after)
+        file = self.land(ref, output, destination, delivery)
+        return self.after_landing(ref, delivery, file, delete_after=delete_after)
 
     def land(
-        self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
+        self, ref: JobRef, output: Output, destination: str, delivery: Delivery = WITH_THE_STATUS
     ) -> dict[str, Any]:
         """Download a finished video, while it is there.
 
@@ -239,7 +240,7 @@ class VeniceHook(VidaiHook):
         """
         for pause in (*DEAD_URL_PAUSES, None):
             try:
-                return super().land(ref, output, destination, sealed_url=sealed_url)
+                return super().land(ref, output, destination, delivery)
             except AddressGone as dead:
                 # 410 is Venice's word for a URL that expired, was used up or revoked.
                 if pause is None or dead.status == 410:
@@ -261,12 +262,12 @@ class VeniceHook(VidaiHook):
             return (Path(folder) / "video.mp4").read_bytes()
 
     def after_landing(
-        self, ref: JobRef, sealed_url: str | None, file: Mapping[str, Any], *, delete_after: bool
+        self, ref: JobRef, delivery: Delivery, file: Mapping[str, Any], *, delete_after: bool
     ) -> dict[str, Any]:
         """Return a landed file with what became of it at the vendor."""
         outcome: Released = "expires"
         if delete_after and file.get("duration"):
-            outcome = released(self, ref, sealed_url)
+            outcome = released(self, ref, delivery)
         elif delete_after:
             log.warning("%s: what was landed cannot be read as a video, so Venice keeps it for now.", ref)
         return {**file, "released": outcome}
@@ -279,7 +280,7 @@ class VeniceHook(VidaiHook):
             offers nothing but to wait for the 24 hours it keeps a video.
         """
         ref = self.job(job, model)
-        return {"job_id": ref.job_id, "released": released(self, ref, Bought.read(job).sealed_url)}
+        return {"job_id": ref.job_id, "released": released(self, ref, Bought.read(job).delivery)}
 
     def transcribe(
         self, url: str, response_format: str = "json", *, model: str | None = None

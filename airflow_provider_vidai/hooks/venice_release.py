@@ -9,6 +9,7 @@ from typing import Literal
 from airflow_provider_vidai.errors import VidaiError
 from airflow_provider_vidai.files.download import status_of
 from airflow_provider_vidai.hooks.base import VidaiHook
+from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState
 from airflow_provider_vidai.vendors.venice.api import VENICE, model_of
@@ -22,20 +23,21 @@ _REVOKED = frozenset({200, 202, 204, 404, 410})
 log = logging.getLogger(__name__)
 
 
-def released(hook: VidaiHook, ref: JobRef, sealed_url: str | None) -> Released:
+def released(hook: VidaiHook, ref: JobRef, delivery: Delivery) -> Released:
     """Release what is there; what can't be released now goes by itself, so nothing is raised."""
     try:
-        return _deleted(hook, ref) if sealed_url is None else _revoked(hook, ref, sealed_url)
+        sealed = delivery.sealed_url
+        return _deleted(hook, ref) if sealed is None else _revoked(hook, ref, sealed)
     except VidaiError as error:
         log.warning("%s could not be released, and expires within 24 hours: %s", ref, error)
         return "expires"
 
 
-def _revoked(hook: VidaiHook, ref: JobRef, sealed_url: str) -> Released:
+def _revoked(hook: VidaiHook, ref: JobRef, sealed: str) -> Released:
     # A video that is still being made could never be had without its URL.
     if hook.look(ref).state is not JobState.READY:
         return "expires"
-    link = VENICE.link(hook.seal.open(sealed_url), hook.account.base_url)
+    link = VENICE.link(hook.seal.open(sealed), hook.account.base_url)
     status = status_of(hook.account, replace(link, method="DELETE"))
     if status not in _REVOKED:
         log.warning("Venice's share host answered HTTP %d to the revocation of a URL.", status)

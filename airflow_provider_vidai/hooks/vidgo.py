@@ -18,6 +18,7 @@ from airflow_provider_vidai.files.storage import shown_name
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.hooks.spellings import HookJob, also
 from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.delivery import WITH_THE_STATUS, Delivery
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -206,7 +207,7 @@ class VidgoHook(VidaiHook):
         return self.land_all(ref, self.ready(ref).outputs, destination)
 
     def land(
-        self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
+        self, ref: JobRef, output: Output, destination: str, delivery: Delivery = WITH_THE_STATUS
     ) -> dict[str, Any]:
         """Download one output, while the vendor keeps it.
 
@@ -222,7 +223,7 @@ class VidgoHook(VidaiHook):
             )
         if left is not None and output.index == 0:
             log.info("%s: Vidgo keeps its files for another %s.", ref, _hours(max(left, 0.0)))
-        return super().land(ref, output, destination, sealed_url=sealed_url)
+        return super().land(ref, output, destination, delivery)
 
     # --- what these are made of
 

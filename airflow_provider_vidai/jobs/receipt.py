@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.ref import JobRef
 
 
@@ -14,7 +15,7 @@ class Receipt(BaseModel):
     :param result: the result itself, if the purchase delivered it at once.
     :param cost: what the purchase cost, if the vendor reports it.
     :param vendor_status: the vendor's own word for the status of the new job, if it reports one.
-    :param secret: a secret that came only with this answer, sealed with the account's key.
+    :param secret: the sealed URL of the job's file, if only this answer has it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,3 +25,8 @@ class Receipt(BaseModel):
     result: JsonValue = None
     cost: dict[str, JsonValue] | None = None
     secret: str | None = None
+
+    @property
+    def delivery(self) -> Delivery:
+        """How the job's files are delivered."""
+        return Delivery(sealed_url=self.secret)

@@ -19,6 +19,7 @@ from airflow_provider_vidai.errors import (
 )
 from airflow_provider_vidai.files.storage import storage_path
 from airflow_provider_vidai.hooks.failures import airflow_failures, is_retryable
+from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought, job_result
@@ -134,7 +135,7 @@ class JobOperator(PaidOperator):
             if record.receipt is None:
                 # The file's only URL, where it came with the purchase, is needed by a retry too.
                 known = bought or Bought()
-                receipt = Receipt(ref=ref, cost=known.cost, secret=known.sealed_url)
+                receipt = Receipt(ref=ref, cost=known.cost, secret=known.delivery.sealed_url)
                 record = record.model_copy(update={"phase": "bought", "receipt": receipt})
                 entry.write(record)
             return entry, record
@@ -156,10 +157,10 @@ class JobOperator(PaidOperator):
             record = _updated(record, ref)
         if bought is None:  # Airflow's dag.test() loses what a deferral takes along
             bought = _bought(record.receipt) if record and record.receipt else Bought()
-        result = job_result(ref, status, bought.cost, bought.sealed_url)
+        result = job_result(ref, status, bought.cost, bought.delivery)
         if self.download_to:
             try:
-                files = self._landed(ref, status, bought.sealed_url)
+                files = self._landed(ref, status, bought.delivery)
             except LeaseOver:
                 # Nothing can be downloaded any more, so a Clear may buy again.
                 if entry is not None and record is not None:
@@ -172,12 +173,12 @@ class JobOperator(PaidOperator):
         self.log.info("%s is ready (%s).", ref, describe(status))
         return result
 
-    def _landed(self, ref: JobRef, status: JobStatus, sealed_url: str | None) -> list[JsonValue]:
+    def _landed(self, ref: JobRef, status: JobStatus, delivery: Delivery) -> list[JsonValue]:
         """Land the files; whatever goes wrong, the job is paid for by now."""
         try:
             hook = self.hook_for(ref)
             hook.min_bytes = whole_number("min_bytes", self.min_bytes)
-            return hook.land_all(ref, status.outputs, str(self.download_to), sealed_url=sealed_url)
+            return hook.land_all(ref, status.outputs, str(self.download_to), delivery)
         except LeaseOver:
             raise
         except VidaiError as error:
@@ -210,7 +211,7 @@ class JobOperator(PaidOperator):
                 poll_interval=poll_interval,
             ),
             method_name="execute_complete",
-            kwargs={"bought": bought.model_dump(mode="json")},
+            kwargs={"bought": bought.fields()},
             timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + BACKSTOP_SECONDS),
         )
 
@@ -221,7 +222,7 @@ def _updated(record: Record, ref: JobRef) -> Record:
 
 
 def _bought(receipt: Receipt) -> Bought:
-    return Bought(cost=receipt.cost, sealed_url=receipt.secret)
+    return Bought(cost=receipt.cost, delivery=receipt.delivery)
 
 
 def _utc(moment: float) -> str:

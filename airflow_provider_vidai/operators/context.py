@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import timezone
 from typing import Any
@@ -11,6 +12,10 @@ from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 from airflow_provider_vidai.purchase.identity import Attempt, Run
 from airflow_provider_vidai.stores.choice import ends_with_run
 
+#: Held while a task decides upon a purchase and sends it. A task's code may buy in several threads, and each
+#: of them takes the first free entry of the task's ledger: were one withdrawn while the next is taken, a
+#: retry would stop reading at the empty entry and buy again what comes after it.
+purchases_in_turn = threading.RLock()
 #: How many purchases each try that runs in this process has made, by kind.
 _made: dict[Hashable, int] = {}
 #: Which entries of its ledger each such try has taken, for which requests.
@@ -25,7 +30,7 @@ def attempt_of(context: Context) -> Attempt:
         instance.try_number,
         instance.max_tries,
         _run_of(context),
-        alone=ends_with_run(),
+        store_ends_with_run=ends_with_run(context),
     )
 
 
@@ -51,7 +56,8 @@ def next_of_kind(context: Context, kind: Hashable) -> int:
     """Return how many purchases of ``kind`` this try made before this one, from inside other tasks' code."""
     instance = context["ti"]
     key = (str(instance.id), instance.try_number, kind)
-    number = _made[key] = _made.get(key, -1) + 1
+    with purchases_in_turn:
+        number = _made[key] = _made.get(key, -1) + 1
     return number
 
 

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from airflow_provider_vidai.arguments import whole_number
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
+from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought
@@ -51,16 +52,16 @@ class DownloadOperator(VendorOperator):
             hook.min_bytes = whole_number("min_bytes", self.min_bytes)
             status = hook.ready(ref)
             bought = Bought.read(self.job)
-            files = self.land(hook, ref, status.outputs, bought.sealed_url)
+            files = self.land(hook, ref, status.outputs, bought.delivery)
             files = self.landed(hook, ref, files)
             land_outlets(context, self.outlets, files, bought.cost)
             return files
 
     def land(
-        self, hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
+        self, hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], delivery: Delivery
     ) -> list[JsonValue]:
         """Land what is wanted of a job's outputs."""
-        return hook.land_all(ref, outputs, self.destination, sealed_url=sealed_url)
+        return hook.land_all(ref, outputs, self.destination, delivery)
 
     def landed(self, hook: VidaiHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
         """Do what is left to do once all files are landed and checked; return them."""

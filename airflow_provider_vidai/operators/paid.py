@@ -29,13 +29,14 @@ from airflow_provider_vidai.operators.context import (
     claims_of,
     is_nested,
     next_of_kind,
+    purchases_in_turn,
 )
 from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.fingerprint import fingerprint, fingerprint_of_0_1
 from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
 from airflow_provider_vidai.purchase.limits import RateWait, limit_pause
-from airflow_provider_vidai.purchase.walk import Counter, Offer, Purchase, Settled, finished
+from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls, finished
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.stores.choice import store_of
 
@@ -125,8 +126,8 @@ class PaidOperator(VendorOperator):
             label=self.hook.vendor.label,
             kinds=self.kinds,
             ledger=self.ledger(context),
-            counter=Counter(
-                offer=self.offer_checked, send=self._send, look=lambda ref: self.hook_for(ref).look(ref)
+            calls=VendorCalls(
+                offer=self.offer_checked, send=self._send, check=lambda ref: self.hook_for(ref).look(ref)
             ),
             policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
             fingerprints=self._fingerprints(),
@@ -137,7 +138,8 @@ class PaidOperator(VendorOperator):
             patience=LONGEST_CHECK if self._defers else float("inf"),
             log=self.log,
         )
-        return purchase.settle()
+        with purchases_in_turn:
+            return purchase.settle()
 
     def on_kill(self) -> None:
         """Buy nothing any more: this runs in a signal's handler, and the task goes on where it was."""

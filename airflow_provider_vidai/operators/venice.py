@@ -254,9 +254,9 @@ class VeniceDownloadOperator(DownloadOperator):
         """Let the vendor delete what is landed, if asked to."""
         assert isinstance(hook, VeniceHook)
         delete_after = truth("delete_after", self.delete_after)
-        sealed_url = Bought.read(self.job).sealed_url
+        delivery = Bought.read(self.job).delivery
         return [
-            hook.after_landing(ref, sealed_url, file, delete_after=delete_after)
+            hook.after_landing(ref, delivery, file, delete_after=delete_after)
             for file in files
             if isinstance(file, dict)
         ]

@@ -15,6 +15,7 @@ from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook, warn_of_source
+from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobStatus
@@ -200,7 +201,7 @@ class VizardDownloadOperator(DownloadOperator):
         return ref if wanted is None else ref.model_copy(update={"params": {}})
 
     def land(
-        self, hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
+        self, hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], delivery: Delivery
     ) -> list[JsonValue]:
         """Land what is wanted, with what is said in it."""
         assert isinstance(hook, VizardHook)

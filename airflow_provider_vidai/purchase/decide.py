@@ -21,7 +21,7 @@ class Occasion(Enum):
 
 
 class Found(Enum):
-    """What the ledger and the vendor say about the purchase."""
+    """What the ledger and the vendor say about an earlier purchase."""
 
     NONE = "none"
     INTENT = "intent, unresolved"
@@ -33,7 +33,7 @@ class Found(Enum):
 
 
 class Action(Enum):
-    """What the task does about it."""
+    """What the task does."""
 
     BUY = "buy"
     ATTACH = "wait for the job that is running"
@@ -43,7 +43,7 @@ class Action(Enum):
 
 
 class Condition(Enum):
-    """What a cell of the table can depend on."""
+    """The conditions that a cell of the table can depend on."""
 
     RESUBMIT = "on_lost_submit='resubmit'"
     FINISHED_AND_FRESH = "the task had finished, and on_clear='fresh'"
@@ -52,7 +52,7 @@ class Condition(Enum):
 
 @dataclass(frozen=True)
 class Cell:
-    """``action``, or ``unless`` where ``when`` does not hold."""
+    """``action``, or ``unless`` if the condition ``when`` does not hold."""
 
     action: Action
     when: Condition | None = None
@@ -66,7 +66,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Policy:
-    """What the DAG's author asked for."""
+    """The arguments of an operator that change decisions."""
 
     on_lost_submit: Literal["fail", "resubmit"] = "fail"
     on_clear: Literal["fresh", "reuse"] = "fresh"
@@ -76,7 +76,10 @@ _BUY, _ATTACH, _REUSE, _STOP = (
     Cell(action) for action in (Action.BUY, Action.ATTACH, Action.REUSE, Action.STOP)
 )
 
-#: (what is found) -> (automatic retry; cleared, same request; cleared, other request or account)
+#: (what is found) -> (automatic retry; cleared, same request; cleared, other request or account). A retry is
+#: nobody's decision, so it never pays for what may be paid for already. A Clear is a person's go-ahead to
+#: buy, but not to abandon a job that runs: no vendor can cancel one, and it would be paid for twice. A status
+#: that cannot be read is no news, so a Clear with the same request waits until it can be read.
 TABLE: Final[Mapping[Found, tuple[Cell, Cell, Cell]]] = MappingProxyType(
     {
         Found.NONE: (_BUY, _BUY, _BUY),
@@ -99,9 +102,12 @@ _OF_STATE = {
 
 
 def occasion(record: Record, *, fingerprints: Collection[str], max_tries: int) -> Occasion:
-    """Distinguish a person's Clear from an automatic retry: only a Clear makes ``max_tries`` grow.
+    """Tell a person's Clear from an automatic retry: only a Clear makes ``max_tries`` grow.
 
-    :param fingerprints: of the request, in every form that earlier releases gave it.
+    ``clear_number`` would not do: it counts Clears of the whole run. A Clear of a running task reads as a
+    retry, which is the safe side.
+
+    :param fingerprints: of the request, in today's form and in those of earlier releases.
     """
     if max_tries <= record.max_tries:
         return Occasion.RETRY
@@ -109,7 +115,7 @@ def occasion(record: Record, *, fingerprints: Collection[str], max_tries: int) -
 
 
 def found(record: Record | None, status: JobStatus | None) -> Found:
-    """Name what is there.
+    """Classify an earlier purchase.
 
     :param status: the vendor's answer, or None when it could not be read.
     """
@@ -125,7 +131,7 @@ def found(record: Record | None, status: JobStatus | None) -> Found:
 def decide(
     what: Found, why: Occasion, policy: Policy, record: Record | None = None, status: JobStatus | None = None
 ) -> Action:
-    """Look the action up in :data:`TABLE`."""
+    """Return the action that :data:`TABLE` gives."""
     cell = TABLE[what][_COLUMNS[why]]
     if cell.when is None or cell.unless is None or _holds(cell.when, policy, record, status):
         return cell.action
@@ -141,5 +147,5 @@ def _holds(condition: Condition, policy: Policy, record: Record | None, status: 
 
 
 def may_buy_again(status: JobStatus) -> bool:
-    """Whether an automatic retry may buy a failed job again: it cost nothing, and could go well."""
+    """Whether an automatic retry may buy a failed job again: it cost nothing, and might succeed."""
     return status.charged in ("no", "refunded") and status.blame not in ("input", "policy")

@@ -1,4 +1,4 @@
-"""By what a request is recognised again: equal requests have equal fingerprints, in every release.
+"""Fingerprints of requests: equal requests have equal ones, in every release.
 
 A fingerprint decides whether a cleared task waits for the job it has or buys another one, so it must not
 change because this package learned one more optional argument, or because a template turned 5 into "5".
@@ -24,11 +24,11 @@ from pydantic import BaseModel
 
 from airflow_provider_vidai.errors import InputError
 
-#: Fingerprints of this form begin with it; those of version 0.1 have no prefix.
+#: Fingerprints of today's form begin with this; those of version 0.1 have no prefix.
 PREFIX = "2:"
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d{1,15})?")
-#: Python's own precision would take two long numbers for one.
+#: With Python's default precision of 28 digits, two long numbers could become one.
 _EXACT = Context(prec=4400)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -36,9 +36,9 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 def fingerprint(values: Mapping[str, Any]) -> str:
     """Return what identifies a request: the sha256 of its canonical JSON, with a prefix for the form.
 
-    What is None is left out, so an optional argument that a later release adds changes nothing. Numbers
-    and the text that a template makes of them are one value, and so are the ways in which Unicode can spell
-    one text. The order of a set does not count.
+    Values that are None are left out, so an optional argument that a later release adds changes nothing. A
+    number and the text that a template makes of it are one value, and so are the ways in which Unicode can
+    spell one text. The order of a set does not count.
 
     :raises InputError: when a value has no stable form: an iterator, which can be read only once, or an
         object that is shown by its address in memory.
@@ -87,7 +87,7 @@ def _scalar(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
     text = value if isinstance(value, str) else _plain(value)
-    # The digits of "007" or "1e3" may be a name, which is not the number that they could mean.
+    # "007" and "1e3" may be names, so only the plain spelling of a number counts as one.
     if _NUMBER.fullmatch(text.strip()):
         return _plain(Decimal(text.strip()))
     return unicodedata.normalize("NFC", text)

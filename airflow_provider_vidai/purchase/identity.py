@@ -1,4 +1,4 @@
-"""Whose purchase a record is: told by numbers and identities, never by comparing two machines' clocks."""
+"""Whose purchase a record is: decided by numbers and identities, never by comparing two machines' clocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Run(BaseModel):
-    """What tells a DAG run from a deleted one that had the same id.
+    """What distinguishes a DAG run from a deleted one that had the same id.
 
     :param started: when Airflow says that the run started. Airflow changes it when it
         clears the run, or queues it again.
@@ -35,14 +35,15 @@ class Attempt:
     :param number: of the try, within its run; it only ever grows.
     :param max_tries: grows when a person clears the task, and only then.
     :param run: None where Airflow does not say.
-    :param alone: whether the ledger ends with the run, so that no record in it is a deleted run's.
+    :param store_ends_with_run: whether Airflow deletes the ledger together with the run, so that no record in
+        it can be a deleted run's.
     """
 
     id: str
     number: int
     max_tries: int
     run: Run | None = None
-    alone: bool = False
+    store_ends_with_run: bool = False
 
 
 class Whose(Enum):
@@ -50,7 +51,7 @@ class Whose(Enum):
 
     OWN = "this try"
     EARLIER = "an earlier try of this run"
-    LATER = "a later try, which makes this one a left-over"
+    LATER = "a later try, which makes this one a leftover"
     DELETED = "a run of the same name that was deleted since"
 
 
@@ -62,9 +63,10 @@ def whose(record: Record, attempt: Attempt) -> Whose:
     if record.run is None:
         # Version 0.1 wrote no run. The tries of one run only ever count up.
         return Whose.EARLIER if record.try_number < attempt.number else Whose.DELETED
-    if attempt.run is None or attempt.alone:
+    if attempt.run is None or attempt.store_ends_with_run:
         # A run that is put back into the queue through Airflow's API starts again without a Clear.
         return by_number
+    # The number of Clears decides before the start, because Airflow changes a run's start when it clears it.
     theirs, ours = record.run, attempt.run
     if theirs.clears < ours.clears:
         # A Clear of this run begins a new try, so a record of this run has a lower number.

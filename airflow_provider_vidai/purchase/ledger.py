@@ -22,14 +22,15 @@ class Record(BaseModel):
     :param phase: ``intent`` (about to be sent, perhaps sent), ``bought`` (the vendor confirmed),
         ``done`` (Airflow has the task's result, or there is nothing left to get from the purchase).
     :param fingerprint: of the request, the connection and the base URL.
-    :param vendor: what was bought where, likewise ``kind``; "" in records of version 0.1.
+    :param vendor: where it was bought; "" in records of version 0.1, likewise ``kind``.
     :param ordinal: which purchase of this vendor and kind it was within its try, from 0.
-    :param nonce: tells this record from any other that was ever written.
+    :param nonce: distinguishes this record from every other one.
     :param run: the DAG run; None in records of version 0.1.
     :param try_id: the try that wrote the intent; likewise ``try_number``.
-    :param max_tries: as it was then; it grows when a person clears the task.
+    :param max_tries: the task's, when the record was written; it grows when a person clears the task.
     :param intended_at: seconds since the epoch; likewise ``bought_at``.
-    :param lookup: by what a purchase with an unknown outcome can be found again, where that is possible.
+    :param lookup: the job that shows whether a purchase with an unknown outcome arrived, where the vendor
+        offers a lookup.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,14 +52,14 @@ class Record(BaseModel):
 
     @property
     def ref(self) -> JobRef | None:
-        """The job that was bought, or perhaps bought, if it is known by now."""
+        """The job that was bought, or perhaps bought, if it is known."""
         return self.lookup if self.receipt is None else self.receipt.ref
 
     def buys(self, vendor: str, kinds: tuple[str, ...]) -> bool:
         """Whether this is a purchase of one of ``kinds`` at ``vendor``."""
         known_vendor = self.vendor or (self.ref.vendor if self.ref else "")
         known_kind = self.kind or (self.ref.kind if self.ref else "")
-        # Version 0.1 did not say what it was about to buy: then it may be this.
+        # An intent of version 0.1 does not say what it was about to buy, so it may be this purchase.
         return known_vendor in ("", vendor) and known_kind in ("", *kinds)
 
 
@@ -66,32 +67,13 @@ class Store(Protocol):
     """Durable storage that belongs to one task instance and outlives its tries."""
 
     def get(self, key: str) -> JsonValue:
-        """Return the value, or None when there is none; raise when that cannot be known."""
+        """Return the value, or None when there is none; raise when it cannot be read."""
 
     def add(self, key: str, value: JsonValue) -> None:
-        """Write a new value after the one that was read, or raise; also when another try did so since."""
+        """Write a new value after the one that was read; raise when that failed or another try was faster."""
 
     def set(self, key: str, value: JsonValue) -> None:
-        """Replace the current value, which is this try's own, or raise. None removes it."""
-
-
-class MemoryStore:
-    """Storage for a task that has none: it lasts as long as the process."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, JsonValue] = {}
-
-    def get(self, key: str) -> JsonValue:
-        """Return the value, or None."""
-        return self._values.get(key)
-
-    def set(self, key: str, value: JsonValue) -> None:
-        """Keep the value."""
-        self._values[key] = value
-
-    def add(self, key: str, value: JsonValue) -> None:
-        """Keep the value."""
-        self._values[key] = value
+        """Replace the current value, which this try wrote, or raise. None removes it."""
 
 
 class Entry:
@@ -141,7 +123,7 @@ class Entry:
 class Ledger:
     """The purchases of one task instance, in the order in which they were first made.
 
-    Failing to read is never taken for "there is none".
+    A failed read raises: it never counts as "there is no record", because that would buy again.
     """
 
     def __init__(self, store: Store) -> None:
@@ -154,6 +136,9 @@ class Ledger:
     def entries(self) -> Iterator[tuple[Entry, Record | None]]:
         """Yield each entry with its record; the last one is empty.
 
+        The first empty entry is the end, so a record that is removed must be the last one: purchases of one
+        task in several threads take turns for that reason.
+
         :raises LedgerError: when one cannot be read or understood.
         """
         number, record = 0, None
@@ -164,7 +149,7 @@ class Ledger:
             yield entry, record
 
     def find(self, attempt: Attempt, wanted: Callable[[Record, Whose], bool]) -> tuple[Entry, Record] | None:
-        """Return the last record of this run that is ``wanted``.
+        """Return the last record of this run for which ``wanted`` returns True.
 
         :raises LedgerError: when one cannot be read or understood.
         """

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from airflow_provider_vidai.errors import VidaiError
-
-#: How much longer a limit is waited for each time that the wait was in vain, at most how long (seconds), and
-#: by what share at random: tasks that were refused together must not come back together for ever.
-LIMIT_GROWTH = 1.25
-LONGEST_LIMIT_WAIT = 600.0
-LIMIT_JITTER = 0.5
+from airflow_provider_vidai.purchase.timing import (
+    MAX_RATE_WAIT_SECONDS,
+    RATE_WAIT_GROWTH,
+    RATE_WAIT_JITTER,
+)
 
 
 class RateWait(VidaiError):
@@ -20,14 +19,17 @@ class RateWait(VidaiError):
 
 
 def limit_pause(asked: float, waited: int, left: float, jitter: float) -> float:
-    """Return the seconds to wait for a rate limit: as asked, and longer each time that was not enough.
+    """Return the seconds to wait for a rate limit: what the vendor asks for, and more after each refusal.
 
     :param asked: seconds that the vendor asks for.
-    :param waited: how often this try has waited already.
+    :param waited: how often this try has waited for the limit already.
     :param left: seconds until the task's deadline.
     :param jitter: 0 to 1, at random.
     """
     if not waited:
         return asked
-    longer = min(asked * LIMIT_GROWTH**waited, max(LONGEST_LIMIT_WAIT, asked)) * (1 + LIMIT_JITTER * jitter)
+    # The vendor's number is when the next slot opens. Many tasks wait for that slot, and only one gets it.
+    longer = min(asked * RATE_WAIT_GROWTH**waited, max(MAX_RATE_WAIT_SECONDS, asked)) * (
+        1 + RATE_WAIT_JITTER * jitter
+    )
     return max(asked, min(longer, left - 1.0))

@@ -1,4 +1,10 @@
-"""Which of a task's records is a purchase's own: by what it buys where, its fingerprint, and its place."""
+"""Finds a purchase's own record among those of its task: by vendor and kind, fingerprint, and place.
+
+A purchase that misses its own record buys twice; one that takes another's returns the wrong job. The
+fingerprint is therefore tried first, because an equal request is the same purchase. The place (the purchase's
+number among those of its kind in one try) finds what a changing request bought. It is trusted only for
+records of earlier tries that no other request of this try has taken.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,7 @@ from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
 
 
 class Request(NamedTuple):
-    """By what a purchase is recognised."""
+    """The facts by which a purchase is recognised."""
 
     vendor: str
     kinds: tuple[str, ...]
@@ -19,23 +25,26 @@ class Request(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A purchase's own entry and record, if it has one, and where a new record belongs.
+    """A purchase's own entry and record, if it has one, and where a new record goes.
 
-    :param unused: what ``free`` holds now: nothing, or the record of a deleted run.
+    :param record: None where the purchase has no record; ``entry`` is then ``free``.
+    :param stale: the record of a deleted run that ``free`` holds now, or None.
     """
 
     entry: Entry
     record: Record | None
     free: Entry
-    unused: Record | None
+    stale: Record | None
 
 
 def match(ledger: Ledger, attempt: Attempt, request: Request, claimed: dict[str, str] | None = None) -> Match:
     """Find a purchase's record, and note in ``claimed`` that this try has taken it.
 
-    One record is not the purchase of two requests of a try.
+    One record never serves two requests of a try.
 
-    :raises LedgerError: when a later try of this task has begun, and this one is left over.
+    :param claimed: which entries this try has taken, for which requests; None where a task makes only one
+        purchase.
+    :raises LedgerError: when a later try of this task has bought, so that this one is a leftover.
     :raises JobError: when another request of this try has taken this one's record, by its place.
     """
     free: tuple[Entry, Record | None] | None = None
@@ -45,6 +54,7 @@ def match(ledger: Ledger, attempt: Attempt, request: Request, claimed: dict[str,
         if record is None or who is Whose.DELETED:
             free = free or (entry, record)
         elif who is Whose.LATER:
+            # This worker was declared dead, and a newer try runs already. It must not buy beside it.
             raise LedgerError(
                 f"Another try of this task (number {record.try_number}) has bought since this one "
                 "began, so this one buys nothing"
@@ -56,6 +66,7 @@ def match(ledger: Ledger, attempt: Attempt, request: Request, claimed: dict[str,
         return Match(free[0], None, *free)
     entry, record = mine
     cleared_other = record.fingerprint not in request.fingerprints and attempt.max_tries > record.max_tries
+    # A Clear with another request buys afresh and leaves the record to whichever request made it.
     if claimed is not None and not cleared_other:
         claimed[entry.key] = request.fingerprints[0]
     return Match(entry, record, *free)
@@ -64,7 +75,7 @@ def match(ledger: Ledger, attempt: Attempt, request: Request, claimed: dict[str,
 def _same(
     ours: list[tuple[Entry, Record, Whose]], request: Request, claimed: dict[str, str] | None
 ) -> tuple[Entry, Record] | None:
-    """Return the record of the very same request."""
+    """Return the newest record of the same request."""
     found = [(entry, record) for entry, record, _ in ours if record.fingerprint in request.fingerprints]
     if not found:
         return None
@@ -83,8 +94,8 @@ def _same(
 def _similar(
     ours: list[tuple[Entry, Record, Whose]], request: Request, claimed: dict[str, str] | None
 ) -> tuple[Entry, Record] | None:
-    """Return the newest record that an earlier try made in the same place, with another request."""
-    # What this very try bought with another fingerprint is not this purchase's earlier try.
+    """Return the newest record of an earlier try in the same place, whatever its request."""
+    # A record of this very try with another fingerprint belongs to another of its purchases.
     found = [
         (entry, record)
         for entry, record, who in ours

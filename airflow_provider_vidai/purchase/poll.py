@@ -1,4 +1,4 @@
-"""When to look next at a job, and when to stop looking: pure, with time as an argument.
+"""When to check a job next, and when to stop: pure, with time as an argument.
 
 Synchronous waiting, deferred waiting and sensors all use it.
 """
@@ -12,37 +12,25 @@ from dataclasses import dataclass
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
-
-#: Seconds between looks, at least: no vendor asks for less.
-SOONEST = 5.0
-#: Seconds before the first look, at least: Airflow may notice the end of a deferred task's process
-#: six seconds late, and takes that for the end of the task when its trigger has fired by then.
-FIRST = 8.0
-#: Seconds between looks, at least, at a job of which nobody says how long it may take: from eighty
-#: seconds on the share below is more, and shorter jobs are not worth twice the looks.
-UNTOLD = 8.0
-#: Seconds between looks, at most.
-LATEST = 120.0
-#: A job is looked at again after this share of the time it has taken by now, so that waiting adds
-#: no more than this share to it, however long it takes.
-SHARE = 0.1
-#: Looks begin after this share of the time that a job is expected to take: few take less.
-HEAD_START = 0.5
-#: Progress below this counts as this much: the first per cents tell little about the rest, and a
-#: job must not be left alone for long because of them.
-LEAST_PROGRESS = 0.25
-#: How often a status is asked for that is not believed, before it counts as one that cannot be read.
-MOST_DOUBTS = 10
-#: The longest pause taken from a vendor's Retry-After, in seconds.
-LONGEST_PAUSE = 900.0
+from airflow_provider_vidai.purchase.timing import (
+    FIRST_POLL_SECONDS,
+    MAX_CONTRADICTIONS,
+    MAX_POLL_SECONDS,
+    MAX_RETRY_AFTER_SECONDS,
+    MIN_POLL_SECONDS,
+    MIN_POLL_SECONDS_WITHOUT_ESTIMATE,
+    MIN_PROGRESS,
+    POLL_SHARE_OF_ELAPSED,
+    POLLING_STARTS_AT,
+)
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Look again after ``seconds``.
+    """Check again after ``seconds``.
 
     :param reconnect: read the connection again first: the key may have been changed.
-    :param pause_account: the vendor asked everybody to wait.
+    :param pause_account: the vendor asked the whole account to wait.
     """
 
     seconds: float
@@ -59,9 +47,9 @@ class Finished:
 
 @dataclass(frozen=True)
 class DeadlinePassed:
-    """Time is up; as far as is known the job goes on at the vendor.
+    """The deadline has passed; as far as is known the job goes on at the vendor.
 
-    :param last: what was seen last.
+    :param last: the last known status, for messages.
     """
 
     last: str
@@ -69,7 +57,7 @@ class DeadlinePassed:
 
 @dataclass(frozen=True)
 class AccountBroken:
-    """The vendor does not answer this account any more; the job goes on."""
+    """The vendor refuses this account; the job goes on."""
 
     error: VidaiError
 
@@ -77,18 +65,19 @@ class AccountBroken:
 Step = Wait | Finished | DeadlinePassed | AccountBroken
 
 
-def doubt(times: int) -> float:
-    """Return the seconds until an end that is not believed yet is looked at again.
+def confirm_in(times: int) -> float:
+    """Return the seconds until a reported end that is not believed yet is checked again.
 
-    :param times: how often in a row it was heard.
+    :param times: how often in a row it was reported.
     """
-    return min(SOONEST * 2.0 ** (times - 1), LATEST)
+    return min(MIN_POLL_SECONDS * 2.0 ** (times - 1), MAX_POLL_SECONDS)
 
 
 class Belief:
     """Whether an end was reported often enough, and for long enough, to be believed.
 
-    This is the one rule by which a paid job is given up; every way of waiting uses it.
+    This is the only rule by which a paid job is given up, and every way of waiting uses it. A gateway in
+    trouble answers 404 for a job that is there, and a vendor's 500 may be a failed job or a failed server.
     """
 
     def __init__(self) -> None:
@@ -96,40 +85,44 @@ class Belief:
         self._since = 0.0
         self._status: JobStatus | None = None
 
-    def hears(self, status: JobStatus, now: float) -> bool:
-        """Take an answer; return whether it is believed by now."""
+    def answered(self, status: JobStatus, now: float) -> bool:
+        """Count an answer; return whether it is believed by now."""
         if not _same(self._status, status):
             self.times, self._since = 0, now
         self.times += 1
         self._status = status
         return self.times >= status.repeats_needed and now - self._since >= status.believed_for
 
-    def misses(self) -> None:
-        """Take a failed check: what is not in the vendor's own words may be part of the same trouble."""
+    def failed(self) -> None:
+        """Note a failed check.
+
+        An end that is not in the vendor's own words may come from the same trouble, so its count begins
+        again.
+        """
         if self._status is not None and self._status.believed_for:
             self._status = None
 
 
 def confirmed(
     ref: JobRef,
-    look: Callable[[JobRef], JobStatus],
+    check: Callable[[JobRef], JobStatus],
     sleep: Callable[[float], None],
     patience: float | None = None,
 ) -> JobStatus:
-    """Check a job until an answer has come as often in a row, and for as long, as it needs to be believed.
+    """Check a job until one answer was repeated as often, and for as long, as it needs to be believed.
 
     Only the pauses count as time, so that no clock is needed.
 
-    :param patience: return the last answer, believed or not, rather than sleep for longer than this
-        in all (seconds).
+    :param check: checks a job once.
+    :param patience: seconds to sleep at most, in total; then the last answer is returned, believed or not.
     :raises ApiError: when each answer contradicts the one before.
     """
     belief, slept = Belief(), 0.0
-    for _ in range(MOST_DOUBTS + 1):
-        status = look(ref)
-        if belief.hears(status, slept):
+    for _ in range(MAX_CONTRADICTIONS + 1):
+        status = check(ref)
+        if belief.answered(status, slept):
             return status
-        pause = doubt(belief.times)
+        pause = confirm_in(belief.times)
         if patience is not None and slept + pause > patience:
             return status
         sleep(pause)
@@ -141,7 +134,7 @@ def confirmed(
 
 
 def _same(one: JobStatus | None, other: JobStatus) -> bool:
-    """Whether two answers say the same: a 500 does not make a 404 after it any truer."""
+    """Whether two answers say the same. A 404 after a 500 is the first 404, not the second bad answer."""
     return one is not None and (one.state, one.vendor_status) == (other.state, other.vendor_status)
 
 
@@ -150,8 +143,9 @@ class Watch:
 
     :param since: when the job was bought (seconds since the epoch), or when the waiting began.
     :param deadline: when to give up, seconds since the epoch.
-    :param typical: how long such a job usually takes, in seconds, if known.
-    :param poll_interval: seconds between looks; None adapts them.
+    :param typical: how long a job of this kind usually takes, in seconds, if known.
+    :param poll_interval: seconds between status checks; None adapts them.
+    :param jitter: returns a random number from 0 to 1.
     """
 
     def __init__(
@@ -174,62 +168,78 @@ class Watch:
         self._seen = "not checked yet"
         self._missed: VidaiError | None = None
 
-    def first(self, now: float) -> Step:
-        """Return when to look for the first time at a job that was bought just now."""
-        return self._wait(now, max(self._pace(now), FIRST))
+    def first_poll(self, now: float) -> Step:
+        """Return when to check a job for the first time that was bought just now."""
+        return self._wait(now, max(self._pace(now), FIRST_POLL_SECONDS))
 
     @staticmethod
-    def at_once() -> Step:
-        """Look now: the job may have been ready for long."""
+    def poll_now() -> Step:
+        """Check now: the job may have been ready for hours."""
         return Wait(0.0)
 
-    def saw(self, status: JobStatus, now: float) -> Step:
-        """Take an answer."""
+    def answered(self, status: JobStatus, now: float) -> Step:
+        """Return what follows from an answer."""
         self._failures = self._refusals = 0
         self._seen, self._missed = status.vendor_status, None
-        if not self._belief.hears(status, now):
+        if not self._belief.answered(status, now):
             # A job may be "not there" because the connection led to another account when it was read.
-            anew = status.state is JobState.GONE and self._belief.times == 1
-            return self._wait(now, doubt(self._belief.times), reconnect=anew)
+            reread = status.state is JobState.GONE and self._belief.times == 1
+            return self._wait(now, confirm_in(self._belief.times), reconnect=reread)
         if status.state is not JobState.RUNNING:
             return Finished(status)
+        # VIDIO keeps one render per job and says "rendered" for the one before, too. The same file still
+        # there after this time means that the new render is the same as the old one.
         if status.ready_after is not None and now - self._since >= status.ready_after:
             return Finished(status.model_copy(update={"state": JobState.READY}))
         return self._wait(now, self._pace(now, status))
 
-    def missed(self, error: VidaiError, now: float) -> Step:
-        """Take a failed look. The job is not failed by it; only a broken account ends the waiting."""
+    def failed(self, error: VidaiError, now: float) -> Step:
+        """Return what follows from a failed check.
+
+        It says nothing about the job: only an account that stays broken ends the waiting.
+        """
         account = isinstance(error, ApiError) and error.account
         self._refusals = self._refusals + 1 if account else 0
         self._failures += 1
         self._missed = error
-        self._belief.misses()
+        self._belief.failed()
         if account:
-            return self._wait(now, SOONEST, reconnect=True) if self._refusals == 1 else AccountBroken(error)
+            # The key may have been rotated since the connection was read, so one refusal proves nothing.
+            return (
+                self._wait(now, MIN_POLL_SECONDS, reconnect=True)
+                if self._refusals == 1
+                else AccountBroken(error)
+            )
         asked = error.retry_after if isinstance(error, ApiError) else None
-        backoff = min(SOONEST * 2.0 ** min(self._failures - 1, 10), LATEST)
-        pause = min(asked, LONGEST_PAUSE) if asked is not None else 0.0
-        everybody = bool(pause) and isinstance(error, ApiError) and error.everybody
-        return self._wait(now, max(self._pace(now), backoff, pause), pause_account=everybody)
+        # The exponent is limited because a float overflows after a thousand failures, which a long outage can
+        # reach.
+        backoff = min(MIN_POLL_SECONDS * 2.0 ** min(self._failures - 1, 10), MAX_POLL_SECONDS)
+        pause = min(asked, MAX_RETRY_AFTER_SECONDS) if asked is not None else 0.0
+        whole_account = bool(pause) and isinstance(error, ApiError) and error.everybody
+        return self._wait(now, max(self._pace(now), backoff, pause), pause_account=whole_account)
 
     def _pace(self, now: float, status: JobStatus | None = None) -> float:
         if self._interval is not None:
             return self._interval
         elapsed = max(now - self._since, 0.0)
-        begin, soonest = self._begin_in(elapsed, status), SOONEST
+        begin, least = self._begin_in(elapsed, status), MIN_POLL_SECONDS
         if begin is None:
-            begin, soonest = 0.0, UNTOLD
-        pace = max(elapsed * SHARE, begin, soonest)
-        return max(min(pace, LATEST) * (0.95 + 0.1 * self._jitter()), SOONEST)
+            begin, least = 0.0, MIN_POLL_SECONDS_WITHOUT_ESTIMATE
+        pace = max(elapsed * POLL_SHARE_OF_ELAPSED, begin, least)
+        # Jobs that were bought together must not be checked together: the vendor limits calls per minute.
+        return max(min(pace, MAX_POLL_SECONDS) * (0.95 + 0.1 * self._jitter()), MIN_POLL_SECONDS)
 
     def _begin_in(self, elapsed: float, status: JobStatus | None) -> float | None:
-        """Return in how many seconds looks begin to be worth it: by the vendor's word before a table's."""
+        """Return the seconds until status checks are worth their cost, or None with no expected duration.
+
+        The vendor's own estimate counts first, then the job's progress, then the kind's usual duration.
+        """
         expected = self._typical
         if status is not None and status.expected is not None:
             expected = status.expected
         elif status is not None and status.progress:
-            expected = elapsed / max(status.progress, LEAST_PROGRESS)
-        return None if expected is None else HEAD_START * expected - elapsed
+            expected = elapsed / max(status.progress, MIN_PROGRESS)
+        return None if expected is None else POLLING_STARTS_AT * expected - elapsed
 
     def _wait(
         self, now: float, seconds: float, *, reconnect: bool = False, pause_account: bool = False
@@ -237,11 +247,11 @@ class Watch:
         left = self._deadline - now
         if left <= 0:
             return DeadlinePassed(self._last())
-        # The last look is at the deadline itself, so that nothing that is ready by then is missed.
+        # The last check is at the deadline itself, so that a job that is ready by then is not missed.
         return Wait(min(seconds, left), reconnect, pause_account)
 
     def _last(self) -> str:
-        """Return what was seen last; a failed check does not tell how the job is."""
+        """Return the last known status; a failed check does not change it."""
         if self._missed is None:
             return self._seen
         checks = "status check" if self._failures == 1 else f"{self._failures} status checks"

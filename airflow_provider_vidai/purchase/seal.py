@@ -1,4 +1,4 @@
-"""How a secret that comes only once is kept where others may read: sealed with the account's key.
+"""Seals secrets that a vendor returns only once, so that they can be kept where others may read them.
 
 The ledger and XCom hold the sealed text. Whoever has the API key can open it, and could have asked the
 vendor for as much; nobody else can.
@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import base64
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from airflow_provider_vidai.errors import InputError
 
-# What the derived key is for, and in which version: no other use of the API key yields the same one.
+# What the derived key is for, and in which version: a key derived for another use is a different one.
 _PURPOSE = b"airflow-provider-vidai seal 1"
+# Version 0.1 derived it from the text of the header that carries the API key. Venice and Vidgo put this
+# before the key, VIDIO and Vizard nothing. A ledger may hold what it sealed for as long as a vendor keeps
+# the file.
+_HEADER_OF_0_1 = "Bearer "
 _PROBE = "https://seal.invalid/é"
 
 
@@ -26,12 +30,14 @@ class SealBroken(InputError):
 class Seal:
     """Seals and opens texts; two seals made from one key open each other's.
 
-    :param key: the API key, or what carries it.
+    The key itself makes the seal, so that a header that a vendor changes leaves every sealed text readable.
+
+    :param key: the API key.
     """
 
     def __init__(self, key: str) -> None:
-        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(key.encode())
-        self._fernet = Fernet(base64.urlsafe_b64encode(derived))
+        # The first one seals; each of them opens.
+        self._fernet = MultiFernet([_fernet(key), _fernet(_HEADER_OF_0_1 + key)])
 
     def close(self, text: str) -> str:
         """Return ``text`` sealed: ASCII, and different each time."""
@@ -40,7 +46,7 @@ class Seal:
     def open(self, sealed: str) -> str:
         """Return the text that was sealed.
 
-        :raises SealBroken: when it was sealed with another key, or is no sealed text.
+        :raises SealBroken: when it was sealed with another key, or is not a sealed text.
         """
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
@@ -52,9 +58,9 @@ class Seal:
             ) from None
 
     def test(self) -> None:
-        """Make sure that what is sealed can be opened, before something is bought that needs it.
+        """Check that a sealed text can be opened, before a purchase depends on it.
 
-        :raises InputError: when it can't.
+        :raises InputError: when it cannot.
         """
         try:
             if Seal.open(self, self.close(_PROBE)) == _PROBE:
@@ -62,3 +68,8 @@ class Seal:
         except Exception as error:
             raise InputError(f"Secrets cannot be sealed on this machine: {error}.") from error
         raise InputError("Secrets cannot be sealed on this machine.")
+
+
+def _fernet(secret: str) -> Fernet:
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret.encode())
+    return Fernet(base64.urlsafe_b64encode(derived))

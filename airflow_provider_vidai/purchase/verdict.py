@@ -15,22 +15,21 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.decide import may_buy_again
 
-#: A job that is on record was accepted by the vendor. Only what the vendor says of its end makes the charge
-#: uncertain, so that all other messages about one job say the same about the money.
-ON_RECORD: Charged = "yes"
+#: The vendor accepted a job that is on record. Only its report about the job's end makes the charge
+#: uncertain, so all other messages about one job say the same about the money.
+CHARGE_ON_RECORD: Charged = "yes"
 
-
-#: Said of every job that is no longer waited for: no vendor can cancel one, and it may have ended since.
-GOES_ON = "The vendor cannot cancel it, so it goes on there unless it has ended since"
-WAITS_AGAIN = f"{GOES_ON}; a retry waits for the same job and buys nothing."
+#: Said whenever the waiting for a job ends: no vendor can cancel one, and it may have ended since.
+CANNOT_CANCEL = "The vendor cannot cancel it, so it goes on there unless it has ended since"
+RETRY_WAITS = f"{CANNOT_CANCEL}; a retry waits for the same job and buys nothing."
 
 
 def no_longer_waiting(what: object) -> str:
-    """Return the line of a log about a job that nobody waits for here any longer.
+    """Return the log line for a job that this process no longer waits for.
 
     :param what: the job.
     """
-    return f"Stopped waiting for {what}. {WAITS_AGAIN} {MONEY[ON_RECORD]}"
+    return f"Stopped waiting for {what}. {RETRY_WAITS} {MONEY[CHARGE_ON_RECORD]}"
 
 
 def unless_ready(ref: JobRef, status: JobStatus, *, buyer: bool = False) -> None:
@@ -55,8 +54,10 @@ def unless_ready(ref: JobRef, status: JobStatus, *, buyer: bool = False) -> None
 
 
 def _gone(ref: JobRef, status: JobStatus, said: str, clear: str, *, buyer: bool) -> JobGone:
-    # An answer that would look the same had the purchase never arrived tells nothing new about the money.
-    charged = ON_RECORD if buyer and not status.proven and status.charged == "maybe" else status.charged
+    # An answer that would be the same had the purchase never arrived says nothing new about the money.
+    charged = (
+        CHARGE_ON_RECORD if buyer and not status.proven and status.charged == "maybe" else status.charged
+    )
     if not status.believed_for:
         return JobGone(
             f"{ref} is gone: the vendor says {status.vendor_status!r}{said}. {clear}", charged=charged
@@ -71,13 +72,13 @@ def _gone(ref: JobRef, status: JobStatus, said: str, clear: str, *, buyer: bool)
 
 
 def timed_out(ref: JobRef, last: str) -> JobTimedOut:
-    """Return the error for a job whose end was not seen by the deadline.
+    """Return the error for a job that was not known to have ended by the deadline.
 
-    :param last: what was seen last.
+    :param last: the last known status.
     """
     return JobTimedOut(
-        f"{ref} was not seen to end by the task's deadline (last seen: {last}). {WAITS_AGAIN}",
-        charged=ON_RECORD,
+        f"{ref} was not seen to end by the task's deadline (last status: {last}). {RETRY_WAITS}",
+        charged=CHARGE_ON_RECORD,
         retryable=True,
     )
 
@@ -85,8 +86,8 @@ def timed_out(ref: JobRef, last: str) -> JobTimedOut:
 def account_broken(ref: JobRef, error: VidaiError) -> JobError:
     """Return the error for a job whose account no longer answers."""
     return JobError(
-        f"{ref} cannot be checked: {error} {GOES_ON}; when the account works again, a retry waits for the "
-        "same job and buys nothing.",
-        charged=ON_RECORD,
+        f"{ref} cannot be checked: {error} {CANNOT_CANCEL}; when the account works again, a retry waits for "
+        "the same job and buys nothing.",
+        charged=CHARGE_ON_RECORD,
         retryable=True,
     )

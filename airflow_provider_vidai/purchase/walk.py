@@ -1,4 +1,13 @@
-"""The walk of a purchase: read the ledger, decide, and only then spend money, once."""
+"""The walk of a purchase: read the ledger, decide, and only then spend money, once.
+
+The order of its steps is what survives a crash. A worker can be killed between any two of them:
+
+* before the intent: nothing was sent, and the next try buys;
+* after the intent, before the vendor's answer: the next try finds an intent without a receipt. It cannot
+  know whether the purchase arrived, so it stops, or looks the purchase up where the vendor allows it;
+* after the answer, before the receipt is written: as above, but the log has the job's id;
+* after the receipt: the next try waits for the same job.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +15,6 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from airflow_provider_vidai.errors import (
     MONEY,
@@ -25,38 +33,25 @@ from airflow_provider_vidai.purchase.decide import Action, Found, Occasion, Poli
 from airflow_provider_vidai.purchase.identity import Attempt
 from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
 from airflow_provider_vidai.purchase.limits import RateWait
+from airflow_provider_vidai.purchase.log import Log
 from airflow_provider_vidai.purchase.match import Match, Request, match
 from airflow_provider_vidai.purchase.poll import confirmed
+from airflow_provider_vidai.purchase.timing import (
+    LOOKUP_INTERVAL_SECONDS,
+    LOOKUP_SECONDS,
+    MAX_SENDS,
+    MAX_SLEEP_SECONDS,
+    RECORD_RETRY_PAUSES,
+)
 from airflow_provider_vidai.purchase.verdict import unless_ready
-
-#: Waits up to this many seconds are slept through; longer ones give the worker back.
-SHORT_WAIT = 60.0
-#: How often a purchase that the vendor refuses to look at is sent within one try.
-RESENDS = 5
-#: How long a purchase with an unknown outcome is looked for, where the vendor allows it, in seconds.
-LOOKUP_SECONDS = 60.0
-LOOKUP_EVERY = 5.0
-
-
-class Log(Protocol):
-    """As much of a logger as is needed; Airflow's is not the standard library's."""
-
-    def info(self, msg: str, /, *args: Any) -> Any:
-        """Log what happens."""
-
-    def warning(self, msg: str, /, *args: Any) -> Any:
-        """Log what a person should know."""
-
-    def error(self, msg: str, /, *args: Any) -> Any:
-        """Log what went wrong."""
 
 
 @dataclass(frozen=True)
 class Offer:
     """One purchase, validated and ready to be sent.
 
-    :param lookup: by what it could be found again if its answer were lost; None where the vendor
-        has no way.
+    :param lookup: the job that shows whether the purchase arrived, should its answer be lost; None where the
+        vendor offers no lookup.
     """
 
     call: Call[Receipt]
@@ -68,7 +63,7 @@ class Settled:
     """A purchase that exists.
 
     :param entry: where its record is kept.
-    :param status: how the job stands, if it was checked; READY means that nothing is left to wait for.
+    :param status: the job's status, if it was checked; READY means that there is nothing to wait for.
     """
 
     entry: Entry
@@ -78,38 +73,40 @@ class Settled:
 
 
 @dataclass(frozen=True)
-class Counter:
-    """Where the vendor's side of a purchase is handled.
+class VendorCalls:
+    """Callables that talk to the vendor.
 
-    :param offer: validates and prices; called only when buying.
-    :param send: sends a call once.
-    :param look: asks how a job is, once.
+    :param offer: validates and prices the request; called only when buying, because a changed catalogue
+        must not block the way to a job that is paid for.
+    :param send: sends a purchase once.
+    :param check: checks a job's status once.
     """
 
     offer: Callable[[], Offer]
     send: Callable[[Call[Receipt]], Receipt]
-    look: Callable[[JobRef], JobStatus]
+    check: Callable[[JobRef], JobStatus]
 
 
 class Purchase:
     """One purchase of a task, made at most once.
 
-    A task can make several. A retry finds each of them again: by what it buys where, and by its
-    fingerprint. Only a request that changes from try to try, such as one with the time of day in it, has
-    to be recognised by its place among the purchases of its kind.
+    A task can make several. A retry finds each of them again by vendor, kind and fingerprint. Only a request
+    that changes from try to try, such as one with the time of day in it, has to be recognised by its place
+    among the purchases of its kind.
 
     :param vendor: its name.
     :param label: its name as the vendor writes it, for messages.
     :param kinds: the kinds of job that this purchase can make.
     :param ordinal: how many purchases of this vendor and these kinds the same try made before it.
-    :param claimed: which entries this try's purchases have taken, for which requests; None where a task can
-        make only one.
-    :param fingerprints: of the request, the connection and the base URL: as it is written now, and as
-        earlier releases wrote it.
+    :param calls: talk to the vendor.
+    :param claimed: which entries this try's purchases have taken, for which requests (key of the entry:
+        fingerprint); None where a task can make only one.
+    :param fingerprints: of the request, the connection and the base URL: in today's form, and in those of
+        earlier releases.
     :param attempt: which try this is.
-    :param until: when the task's own time is over, seconds since the epoch.
-    :param patience: for how many seconds a retry confirms how its job ended; after that it waits for it like
-        for any other. A Clear has to know, because it may buy again.
+    :param until: the task's deadline, seconds since the epoch.
+    :param patience: seconds for which a retry confirms a reported end; then it waits for the job as for a
+        running one. A Clear always confirms it, because it may buy again.
     """
 
     def __init__(
@@ -119,7 +116,7 @@ class Purchase:
         label: str,
         kinds: tuple[str, ...],
         ledger: Ledger,
-        counter: Counter,
+        calls: VendorCalls,
         policy: Policy,
         fingerprints: tuple[str, ...],
         attempt: Attempt,
@@ -135,7 +132,7 @@ class Purchase:
         self._request = Request(vendor, kinds, fingerprints, ordinal)
         self._claimed = claimed
         self._ledger = ledger
-        self._counter = counter
+        self._calls = calls
         self._policy = policy
         self._fingerprints = fingerprints
         self._attempt = attempt
@@ -148,23 +145,18 @@ class Purchase:
         """Buy, re-attach or reuse, as the decision table says.
 
         :raises InputError: nothing was sent.
-        :raises RateWait: come back after some time; nothing was bought.
-        :raises LedgerError: the record could not be read, or not be written; nothing was sent.
+        :raises RateWait: the vendor asks for a long wait; nothing was bought.
+        :raises LedgerError: the record could not be read or written; nothing was sent.
         :raises LostSubmit: the outcome of a purchase is unknown.
         :raises JobError: the job that was bought failed or is gone.
         """
         mine = self._mine()
         entry, record = mine.entry, mine.record
         if record is None:
-            return self._buy(mine.free, mine.unused)
+            return self._buy(mine.free, mine.stale)
         why = occasion(record, fingerprints=self._fingerprints, max_tries=self._attempt.max_tries)
-        if why is Occasion.RETRY and record.fingerprint not in self._fingerprints:
-            self._log.warning(
-                "The request differs from the one that try %d %s (a changing value in it, or an edited "
-                "DAG?). A retry continues with that purchase. Clear the task to buy the new request.",
-                record.try_number,
-                "sent" if record.receipt is None else "bought",
-            )
+        if why is Occasion.RETRY:
+            self._warn_if_changed(record)
         status: JobStatus | None = None
         unreadable: VidaiError | None = None
         if why is not Occasion.CLEARED_OTHER:
@@ -175,8 +167,9 @@ class Purchase:
         self._log.info("%s", self._summary(record, what, why, action, status))
         if action is Action.BUY:
             if why is Occasion.CLEARED_OTHER and self._claimed is not None:
-                # It was found by its place, and may be what a later purchase of this task has to find.
-                return self._buy(mine.free, mine.unused)
+                # The record was found by its place. It may belong to a purchase that this task makes later,
+                # so it stays, and the new purchase gets an entry of its own.
+                return self._buy(mine.free, mine.stale)
             return self._buy(entry, record)
         if action is Action.LATER:
             raise JobError(
@@ -190,19 +183,28 @@ class Purchase:
             unless_ready(record.receipt.ref, status, buyer=True)
         return Settled(entry, self._answered(entry, record, why), record.receipt, status)
 
+    def _warn_if_changed(self, record: Record) -> None:
+        if record.fingerprint not in self._fingerprints:
+            self._log.warning(
+                "The request differs from the one that try %d %s (a changing value in it, or an edited "
+                "DAG?). A retry continues with that purchase. Clear the task to buy the new request.",
+                record.try_number,
+                "sent" if record.receipt is None else "bought",
+            )
+
     def _mine(self) -> Match:
         found = match(self._ledger, self._attempt, self._request, self._claimed)
-        if found.record is None and found.unused is not None:
+        if found.record is None and found.stale is not None:
             self._log.info(
                 "The ledger has a purchase of try %d of a run of the same name that was deleted since (%s); "
                 "this run buys its own.",
-                found.unused.try_number,
-                _named(found.unused),
+                found.stale.try_number,
+                _named(found.stale),
             )
         return found
 
     def _answered(self, entry: Entry, record: Record, why: Occasion) -> Record:
-        """Note that this Clear was taken up: the retries that follow are no Clears of their own."""
+        """Record that this Clear has been acted upon, so that the retries that follow it count as retries."""
         if why is Occasion.RETRY:
             return record
         record = record.model_copy(update={"max_tries": self._attempt.max_tries})
@@ -224,28 +226,34 @@ class Purchase:
         ref = record.receipt.ref
         until = min(self._until, self._clock() + self._patience) if why is Occasion.RETRY else self._until
         try:
-            # A paid job is not given up, let alone bought again, for one answer that it isn't there.
-            return confirmed(ref, self._counter.look, lambda pause: self._sleep_in_time(pause, until)), None
+            # One answer that the job isn't there is no reason to give it up, let alone to buy it again.
+            return confirmed(ref, self._calls.check, lambda pause: self._sleep_in_time(pause, until)), None
         except VidaiError as error:
             self._log.warning("The status of %s cannot be read now: %s", record.receipt.ref, error)
             return None, error
 
     def _sleep_in_time(self, seconds: float, until: float) -> None:
-        """Sleep, unless the time for it would be over by then."""
+        """Sleep, unless the time would be up before the sleep ends."""
         if self._clock() + seconds >= until:
             raise ApiError("There is no time left to check whether this answer is final.", retryable=True)
         self._sleep(seconds)
 
     def _buy(self, entry: Entry, before: Record | None) -> Settled:
-        for resend in range(RESENDS):
+        """Send the purchase, again only if the vendor did not process it.
+
+        :param before: what a withdrawn intent gives way to in ``entry``.
+        """
+        for resend in range(MAX_SENDS):
             offer = self._offered()
             record = self._intent(offer)
+            # If this write fails, nothing is sent. If it succeeds, no later try buys unknowingly.
             entry.begin(record)
             try:
-                receipt = self._counter.send(offer.call)
+                receipt = self._calls.send(offer.call)
             except ApiError as error:
                 if error.processed == "maybe":
                     return self._after_lost(entry, record, error)
+                # The intent goes first: a worker that is killed while it waits must not leave one behind.
                 self._withdraw(entry, before)
                 self._wait_to_resend(error, resend)
                 continue
@@ -273,20 +281,20 @@ class Purchase:
         )
 
     def _offered(self) -> Offer:
-        """Return the purchase; a limit that what is asked before it runs into is waited for likewise."""
+        """Return the purchase. A rate limit on the calls that prepare it counts like one on the purchase."""
         try:
-            return self._counter.offer()
+            return self._calls.offer()
         except ApiError as error:
-            if error.retryable and (error.retry_after or 0.0) > SHORT_WAIT:
+            if error.retryable and (error.retry_after or 0.0) > MAX_SLEEP_SECONDS:
                 raise RateWait(error.retry_after or 0.0, str(error)) from None
             raise
 
     def _wait_to_resend(self, error: ApiError, resend: int) -> None:
-        """Wait, knowing that nothing was bought; or raise."""
+        """Wait before sending again, or raise; nothing was bought."""
         pause = error.retry_after if error.retry_after is not None else 2.0**resend
-        if error.retryable and pause > SHORT_WAIT:
+        if error.retryable and pause > MAX_SLEEP_SECONDS:
             raise RateWait(pause, str(error))
-        if not error.retryable or resend == RESENDS - 1:
+        if not error.retryable or resend == MAX_SENDS - 1:
             error.args = (f"{error} {MONEY['no']}",)
             raise error
         self._log.info("%s Nothing was bought; sending again in %.0f s.", error, pause)
@@ -299,28 +307,32 @@ class Purchase:
         raise self._lost(record, str(error))
 
     def _bought(self, lookup: JobRef, *, patience: float) -> bool:
-        """Whether the vendor shows the purchase, looking for ``patience`` seconds."""
+        """Whether the vendor shows the purchase within ``patience`` seconds."""
         until = self._clock() + patience
         while True:
             try:
-                status = self._counter.look(lookup)
+                status = self._calls.check(lookup)
             except VidaiError as error:
                 self._log.warning("The status check of %s failed: %s", lookup, error)
             else:
+                # Only a status that cannot come from before the purchase proves that it arrived.
                 if status.proven and status.state is not JobState.GONE:
                     self._log.info(
-                        "%s: its answer was lost, but the vendor has it (%s).", lookup, status.vendor_status
+                        "%s: the answer to the purchase was lost, but the vendor has the job (%s).",
+                        lookup,
+                        status.vendor_status,
                     )
                     return True
-            if self._clock() + LOOKUP_EVERY > until:
+            if self._clock() + LOOKUP_INTERVAL_SECONDS > until:
                 return False
-            self._sleep(LOOKUP_EVERY)
+            self._sleep(LOOKUP_INTERVAL_SECONDS)
 
     def _keep(self, entry: Entry, record: Record, receipt: Receipt) -> Record:
-        """Write down what was bought; the log has it first, so that it is never lost whole."""
+        """Record what was bought, once its id is in the log, where a person can find it without a record."""
+        # A failed write does not fail the try: a retry would find only an intent, and stop.
         bought = record.model_copy(update={"phase": "bought", "receipt": receipt, "bought_at": self._clock()})
         self._log.info("Bought: %s", receipt.ref or f"{self._label} {self._kinds[0]}")
-        for pause in (0.5, 2.0, 5.0, None):
+        for pause in (*RECORD_RETRY_PAUSES, None):
             try:
                 entry.write(bought)
                 break
@@ -337,7 +349,7 @@ class Purchase:
         return bought
 
     def _withdraw(self, entry: Entry, before: Record | None) -> None:
-        """Take the intent back; what was on record before it is on record again."""
+        """Remove the intent and restore the record that it replaced."""
         try:
             entry.write(before)
         except LedgerError as error:
@@ -368,7 +380,7 @@ class Purchase:
         done = "sent" if record.receipt is None else "bought"
         kept = ""
         if action is Action.REUSE and why is Occasion.CLEARED and self._policy.on_clear == "fresh":
-            # Only a task that ended in success counts as finished, and only its own process can know that.
+            # Only its own process learns that a task ended in success, and then marks the record as done.
             kept = " Airflow did not report that the task had succeeded, so its purchase is not repeated."
         return (
             f"{_named(record)}: {done} by try {record.try_number}, {age:.0f} s ago"

@@ -1,4 +1,4 @@
-"""What all sensors share: waiting for a job that another task, or somebody else, bought."""
+"""What all sensors share: they wait for a job that another task or another program bought."""
 
 from __future__ import annotations
 
@@ -26,18 +26,22 @@ from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.verdict import account_broken, unless_ready
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
-#: Between looks when not deferrable, in seconds; Airflow's own default.
+#: Seconds between status checks when not deferrable; Airflow's own default.
 POKE_INTERVAL = 60.0
+#: Seconds after the trigger's own deadline at which Airflow ends the deferral, in case the trigger does not.
 BACKSTOP_SECONDS = 60.0
 
 
 class JobSensor(Arguments, BaseSensorOperator):
-    """Wait for a job, and return the same as the operator that bought it would.
+    """Wait for a job, and return what the operator that bought it would return.
+
+    It buys nothing. A retry, or a Clear, waits for the same job again; a kill or a timeout ends only the
+    waiting, because no vendor can cancel a job.
 
     :param job: what an upstream task returned (or its text), or a bare job id.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
-    :param poke_interval: seconds (or timedelta) between status checks; None adapts them to the job when
-        deferrable, and takes 60 otherwise.
+    :param poke_interval: seconds (or timedelta) between status checks; by default they adapt to the job when
+        deferrable, and come every 60 seconds otherwise.
     """
 
     hook_class: ClassVar[type[VidaiHook]]
@@ -61,12 +65,12 @@ class JobSensor(Arguments, BaseSensorOperator):
         raise NotImplementedError
 
     def result(self, ref: JobRef, status: JobStatus) -> dict[str, JsonValue]:
-        """Return the job, with what its purchase told if that was passed on."""
+        """Return the job, with what the vendor said at its purchase if ``job`` has it."""
         bought = Bought.read(self.job)
-        return job_result(status.of(ref), status, bought.cost, bought.sealed_url)
+        return job_result(status.of(ref), status, bought.cost, bought.delivery)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Check once; a check without an answer is no failure."""
+        """Check once; a failed check does not fail the task."""
         with airflow_failures():
             self.required()
             ref = self.ref()
@@ -84,7 +88,10 @@ class JobSensor(Arguments, BaseSensorOperator):
             return PokeReturnValue(is_done=True, xcom_value=self.result(ref, status))
 
     def execute(self, context: Context) -> Any:
-        """Check at once; then wait, in the triggerer if deferrable."""
+        """Check at once; then wait, in the triggerer if deferrable.
+
+        A job that is ready already needs no trigger.
+        """
         with airflow_failures():
             self.deferrable = truth("deferrable", self.deferrable)
             for name in ("timeout", "poke_interval", "execution_timeout"):
@@ -113,8 +120,8 @@ class JobSensor(Arguments, BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, JsonValue]:
         """Take the job from the trigger's event."""
         with airflow_failures():
-            told = read_event(event)
-            if told.end == "deadline":
-                raise AirflowSensorTimeout(f"{told.ref} is not ready yet (last seen: {told.message}).")
-            status = told.ready()
-            return self.result(told.ref, status)
+            found = read_event(event)
+            if found.end == "deadline":
+                raise AirflowSensorTimeout(f"{found.ref} is not ready yet (last status: {found.message}).")
+            status = found.ready()
+            return self.result(found.ref, status)

@@ -1,1 +1,1 @@
-"""Where purchases are recorded: a plug for each kind of storage, and the choice of one."""
+"""Where purchases are recorded: a module for each kind of storage, and the choice of one."""

@@ -1,55 +1,49 @@
-"""Which store keeps a task instance's ledger."""
+"""Which storage keeps a task instance's ledger."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from airflow.sdk import Context
 
-from airflow_provider_vidai._compat import conf
-from airflow_provider_vidai.purchase.ledger import MemoryStore, Store
-from airflow_provider_vidai.purchase.walk import Log
-from airflow_provider_vidai.stores.object_storage import ObjectStore
-from airflow_provider_vidai.stores.task_state import TaskStateStore
+from airflow_provider_vidai.purchase.ledger import Store
+from airflow_provider_vidai.purchase.log import Log
+from airflow_provider_vidai.stores import memory, object_storage, task_state
+from airflow_provider_vidai.stores.backend import Backend
+
+#: The first one that applies is used; a new backend is one module and one line here. ``[vidai] ledger_path``
+#: comes first: it works with every Airflow, and keeps the record when a person clears the task, which the
+#: task state store of Airflow 3.4 does not.
+BACKENDS: Final[tuple[Backend, ...]] = (
+    object_storage.BACKEND,
+    task_state.BACKEND,
+    memory.BACKEND,
+)
 
 #: The region of a task instance that is in no loop, since Airflow 3.4.
 _NO_REGION = uuid.UUID(int=0)
 
 
-def _root() -> str:
-    return str(conf.get("vidai", "ledger_path", fallback="")).strip()
+def _chosen(context: Context) -> Backend:
+    return next(backend for backend in BACKENDS if backend.applies(context))
 
 
-def ends_with_run() -> bool:
-    """Whether the ledger is Airflow's own, or none: Airflow removes a run's task states with the run."""
-    return not _root()
+def ends_with_run(context: Context) -> bool:
+    """Whether the records of this task instance are removed together with its DAG run."""
+    return _chosen(context).ends_with_run
 
 
 def store_of(context: Context, log: Log) -> Store:
-    """Return the durable storage of this task instance.
-
-    ``[vidai] ledger_path`` comes first: it works with every Airflow, and keeps the record when a
-    person clears the task, which Airflow 3.4's task state store does not.
-    """
-    root = _root()
-    lap = lap_of(context["ti"])
-    if root:
-        instance = context["ti"]
-        names = (instance.dag_id, instance.run_id, instance.task_id, str(instance.map_index), *lap)
-        return ObjectStore(root, names)
-    accessor = context.get("task_state_store")
-    if accessor is not None:
-        return TaskStateStore(accessor, lap)
-    log.warning(
-        "Nothing remembers what this task buys, so a retry after a crash would buy again: this Airflow has "
-        "no task state store (it came with 3.3), and [vidai] ledger_path is not set."
-    )
-    return MemoryStore()
+    """Return the storage of this task instance's ledger."""
+    backend = _chosen(context)
+    if backend.warning:
+        log.warning("%s", backend.warning)
+    return backend.open(context, lap_of(context["ti"]))
 
 
 def lap_of(instance: Any) -> tuple[str, ...]:
-    """Return what tells the laps of a loop apart, of which all share dag, run, task and map index."""
+    """Return what distinguishes the laps of a loop, which share dag, run, task and map index."""
     region = getattr(instance, "region_id", None)
     if region is None or region == _NO_REGION:
         return ()

@@ -12,25 +12,29 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from airflow.sdk import Context
 from pydantic import JsonValue
 
+from airflow_provider_vidai._compat import conf
 from airflow_provider_vidai.files.storage import is_local, storage_path
+from airflow_provider_vidai.stores.backend import Backend
 from airflow_provider_vidai.stores.writing import Taken, despite_lost_answers
 
-#: A longer name is shortened in a path: this is what disks take, in bytes.
+#: Bytes that disks allow in one name; a longer name is shortened.
 LONGEST_NAME = 255
 
 
 class ObjectStore:
     """A folder of numbered JSON files in object storage, the highest number being the current value.
 
-    Adding makes the file after the one that was read and fails if it is there already, so of two live
-    tries that decided upon the same record only one can write its intent. Local disks and S3 make sure
-    of that; a store whose filesystem cannot create exclusively only checks first. No file is ever removed,
-    because its number could then be used twice, and only the try that made a file writes to it again.
+    ``add`` creates the file after the one that was read and fails if it exists. If two tries run concurrently
+    and decided upon the same record, only one can write its intent: atomically on local disks and S3; a
+    filesystem that cannot create exclusively checks first and then writes. No file is ever removed, because
+    its number could then be used twice. Only the try that created a file writes to it again, so a leftover
+    try changes no other try's record.
 
     :param root: a storage URI or path that every worker reaches.
-    :param names: what tells this task instance from all others.
+    :param names: what distinguishes this task instance from all others.
     """
 
     def __init__(
@@ -57,13 +61,14 @@ class ObjectStore:
             try:
                 self._write(file, value, exclusively=True)
             except FileExistsError as error:
-                # A client that repeats a request whose answer was lost meets the file that it made itself.
+                # A storage client that repeats a request whose answer was lost meets its own file. The
+                # record's nonce makes the two cases differ.
                 if self._value(file) != value:
                     raise Taken("another try of this task is buying, so this one buys nothing") from error
         self._number[key] = number
 
     def set(self, key: str, value: JsonValue) -> None:
-        """Replace the current value. None leaves an empty one: its number stays used."""
+        """Replace the current value. None leaves an empty file, so that its number stays used."""
         self._write(self._file(key, max(self._current(key), 1)), value, exclusively=False)
 
     def _value(self, file: str) -> JsonValue:
@@ -77,6 +82,7 @@ class ObjectStore:
         return self._number[key] if key in self._number else self._highest(key)
 
     def _highest(self, key: str) -> int:
+        # fsspec caches listings for the life of the process; another worker may have written since.
         self._fs.invalidate_cache(self._folder)
         try:
             names = [str(name).rpartition("/")[2] for name in self._fs.ls(self._folder, detail=False)]
@@ -94,18 +100,22 @@ class ObjectStore:
 
 
 def path_name(name: str) -> str:
-    """Return a DAG's, run's or task's id as one part of a path: no two ids have the same."""
+    """Return the id of a DAG, run or task as one part of a path; different ids give different parts."""
     if name in ("", ".", ".."):
         return "%" + name.replace(".", "%2E")
     quoted = quote(name, safe="")
     if len(quoted) <= LONGEST_NAME:
         return quoted
-    # No quoted name holds an equals sign, so that a shortened one equals none of them.
+    # A quoted name contains no equals sign, so a shortened name never equals a whole one.
     return f"{quoted[:90]}={hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def _write_local(file: Path, data: bytes, *, exclusively: bool) -> None:
-    """Write a file whole, and on the disk, before it has its name."""
+    """Write a file so that it appears under its name only when it is complete and on the disk.
+
+    Without the fsync, a machine that loses power after the purchase could come back without its intent. A
+    hard link, unlike a rename, fails if the name exists.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{uuid.uuid4().hex}.part")
     try:
@@ -119,3 +129,16 @@ def _write_local(file: Path, data: bytes, *, exclusively: bool) -> None:
             part.replace(file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _ledger_path() -> str:
+    return str(conf.get("vidai", "ledger_path", fallback="")).strip()
+
+
+def _open(context: Context, lap: tuple[str, ...]) -> ObjectStore:
+    instance = context["ti"]
+    names = (instance.dag_id, instance.run_id, instance.task_id, str(instance.map_index), *lap)
+    return ObjectStore(_ledger_path(), names)
+
+
+BACKEND = Backend(applies=lambda _: bool(_ledger_path()), open=_open, ends_with_run=False)

@@ -8,25 +8,33 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from airflow.sdk import Context
 from pydantic import JsonValue
 
+from airflow_provider_vidai.stores.backend import Backend
 from airflow_provider_vidai.stores.writing import Taken, despite_lost_answers
 
-#: How long the ledger is kept in Airflow's task state store. No vendor keeps a job longer.
+#: How long Airflow keeps the ledger. No vendor keeps a job longer.
 RETENTION = timedelta(days=90)
 
 
 class TaskStateStore:
     """Airflow's task state store (3.3), with a retention of our own.
 
-    A write by a try that is no longer the current one fails: that keeps two tries from both buying.
-    Airflow can give two tries the same identity, though, when the first one failed while it was queued.
-    A new value is therefore written between two steps that at most one of several writers survives: each
-    first puts its name down as the one whose turn it is, and has bought nothing until it has found its name
-    still there after writing the value.
+    Airflow refuses a write by a try that is no longer the current one, which keeps two tries from both
+    buying. It can give two tries the same identity, though, when the first one failed while it was queued,
+    and the store has no atomic create. ``add`` therefore takes turns, in four steps:
+
+    1. write my name under ``<key>.turn``;
+    2. read the value: if it changed since it was read, another try was faster;
+    3. write the value;
+    4. read the turn: if it is not my name, another try began in between.
+
+    Only the writer that wrote its name last can still pass step 4. Had another passed it before that, the
+    last one finds the other's value in step 2. Nothing is sent before step 4.
 
     :param accessor: Airflow's own.
-    :param lap: of the loop that the task instance is in, if it is in one.
+    :param lap: what distinguishes the lap of a loop that the task instance is in; empty outside of loops.
     """
 
     def __init__(
@@ -66,3 +74,14 @@ class TaskStateStore:
     def _write(self, key: str, value: JsonValue) -> None:
         with despite_lost_answers(lambda: self._accessor.get(key) == value, self._sleep):
             self._accessor.set(key, value, retention=RETENTION)
+
+
+def _open(context: Context, lap: tuple[str, ...]) -> TaskStateStore:
+    return TaskStateStore(context["task_state_store"], lap)
+
+
+BACKEND = Backend(
+    applies=lambda context: context.get("task_state_store") is not None,
+    open=_open,
+    ends_with_run=True,
+)

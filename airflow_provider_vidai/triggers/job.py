@@ -21,7 +21,6 @@ from airflow_provider_vidai.jobs.status import JobStatus
 from airflow_provider_vidai.net.account import Account
 from airflow_provider_vidai.net.sharing import Line, line, read_once
 from airflow_provider_vidai.purchase.poll import (
-    SOONEST,
     AccountBroken,
     DeadlinePassed,
     Finished,
@@ -29,8 +28,9 @@ from airflow_provider_vidai.purchase.poll import (
     Wait,
     Watch,
 )
+from airflow_provider_vidai.purchase.timing import MIN_POLL_SECONDS
 from airflow_provider_vidai.purchase.verdict import (
-    WAITS_AGAIN,
+    RETRY_WAITS,
     account_broken,
     no_longer_waiting,
     timed_out,
@@ -41,16 +41,15 @@ from airflow_provider_vidai.vendors import VENDORS
 
 log = logging.getLogger(__name__)
 
-#: The connection is read again after this many seconds, so that a rotated key reaches jobs that
-#: have been waiting for long.
-CONNECTION_LASTS = 600.0
+#: Seconds after which the connection is read again, so that a rotated key reaches jobs that wait for hours.
+CONNECTION_TTL_SECONDS = 600.0
 
 
 class JobEvent(BaseModel):
-    """What the trigger tells the resumed task: JSON primitives, with everything the task needs.
+    """What the trigger reports to the resumed task: JSON primitives, with everything the task needs.
 
     :param end: why the waiting ended.
-    :param message: for an end other than ``status``, what was last known.
+    :param message: for an end other than ``status``, the last known status or the error.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -82,16 +81,17 @@ class JobEvent(BaseModel):
 
 
 def sendable(event: JobEvent) -> dict[str, Any]:
-    """Return ``event`` as what a triggerer can send, and any database can store.
+    """Return ``event`` in a form that a triggerer can send and any database can store.
 
-    An event that cannot be encoded ends the whole triggerer, and ends it again after each restart.
+    An event that cannot be encoded ends the whole triggerer, with everybody's triggers, and ends it again
+    after each restart.
     """
     try:
         found: dict[str, Any] = clean(event.model_dump(mode="json"))
-        # As a triggerer sends it to its supervisor, and as that stores it.
+        # The triggerer sends it to its supervisor as msgpack, and the supervisor stores it as JSON.
         msgspec.msgpack.encode(found)
         json.dumps(found, allow_nan=False).encode()
-    except Exception as error:  # noqa: BLE001 - whatever it is, nobody else may suffer for it
+    except Exception as error:  # noqa: BLE001 - whatever it is, other triggers must go on
         log.warning("%s: how it ended cannot be encoded: %s", event.ref, type(error).__name__)
         bare = JobEvent(end="unsendable", ref=event.ref, message=type(error).__name__)
         return bare.model_dump(mode="json")
@@ -101,13 +101,13 @@ def sendable(event: JobEvent) -> dict[str, Any]:
 def read_event(event: Any) -> JobEvent:
     """Return the event that resumed a task.
 
-    :raises JobError: when it is None or unknown: that never passes for success.
+    :raises JobError: when it is None or unknown: it must never count as success.
     """
     try:
         return JobEvent.model_validate(event)
     except ValidationError:
         raise JobError(
-            f"The trigger ended with an event that is not understood ({shown(event, 200)}). {WAITS_AGAIN}",
+            f"The trigger ended with an event that is not understood ({shown(event, 200)}). {RETRY_WAITS}",
             charged="yes",
             retryable=True,
         ) from None
@@ -131,18 +131,18 @@ class JobTrigger(BaseTrigger):
         poll_interval: float | None = None,
         **_: Any,
     ) -> None:
-        # An exception here would end the whole triggerer, and with it everybody's waiting: what is
-        # wrong shows in run(). Arguments of a later version are left alone for the same reason.
+        # An exception here would end the whole triggerer and all its triggers, so run() reports what is
+        # wrong. Arguments of a later version are ignored for the same reason.
         super().__init__()  # type: ignore[no-untyped-call]
         self.ref = ref
         self.deadline = deadline
         self.since = since
         self.poll_interval = poll_interval
-        self._told = ""
-        self._asked_at = 0.0
+        self._last_reported = ""
+        self._polled_at = 0.0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what rebuilds this trigger elsewhere; it holds no secret."""
+        """Return what rebuilds this trigger in another process; it contains no secret."""
         return (
             "airflow_provider_vidai.triggers.job.JobTrigger",
             {
@@ -154,7 +154,7 @@ class JobTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Check the job until it ends, and report so in one event."""
+        """Check the job until it ends, and report the end in one event."""
         ref = JobRef.model_validate(self.ref)
         watch = Watch(
             since=self.since or time.time(),
@@ -164,69 +164,71 @@ class JobTrigger(BaseTrigger):
         )
         try:
             event = await self._until_ended(ref, watch)
-        except asyncio.CancelledError:  # in every Airflow; on_kill() came with 3.3, and misses some of it
+        except asyncio.CancelledError:
+            # Every Airflow cancels run(). on_kill() came with 3.3, and Airflow does not call it each time.
             self.log.info("%s Another triggerer may take over.", no_longer_waiting(ref))
             raise
+        # Nothing may follow the event: Airflow 3 can cancel a trigger at once after it.
         yield TriggerEvent(sendable(event))  # type: ignore[no-untyped-call]
 
     async def _until_ended(self, ref: JobRef, watch: Watch) -> JobEvent:
-        step = watch.first(time.time())
+        step = watch.first_poll(time.time())
         while (event := _event(ref, step)) is None:
             step = await self._on_one_connection(ref, watch, step)
         return event
 
     async def _on_one_connection(self, ref: JobRef, watch: Watch, step: Step) -> Step:
-        """Look until the job ends, or until the connection should be read again."""
-        until = time.monotonic() + CONNECTION_LASTS
+        """Check the job until it ends, or until it is time to read the connection again."""
+        until = time.monotonic() + CONNECTION_TTL_SECONDS
         try:
             async with line(await self._account(ref, step)) as shared:
                 while isinstance(step, Wait) and time.monotonic() < until:
                     await asyncio.sleep(step.seconds)
-                    step = await self._look(ref, watch, shared)
+                    step = await self._poll(ref, watch, shared)
                     if isinstance(step, Wait) and step.reconnect:
                         break
-        except Exception as error:  # noqa: BLE001 - whatever stops it, the job is paid for
-            self._asked_at = time.time()
-            # Only what is wrong with the connection itself ends the waiting, not a blip in reading it.
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job is paid for
+            self._polled_at = time.time()
+            # An error in the connection itself ends the waiting; a failed attempt to read it does not.
             broken = isinstance(error, (InputError, AirflowNotFoundException))
             self.log.warning("Connection %r cannot be used: %s", ref.conn_id, error)
-            await asyncio.sleep(SOONEST)
+            await asyncio.sleep(MIN_POLL_SECONDS)
             why = ApiError(f"Connection {ref.conn_id!r} cannot be used: {error}", account=broken)
-            return watch.missed(why, time.time())
+            return watch.failed(why, time.time())
         return step
 
     async def _account(self, ref: JobRef, step: Step) -> Account:
         """Read the connection, or take what another trigger has read.
 
-        But not from before the purchase, when it may have led to another account, nor from before it
-        was refused.
+        An account read before the purchase is not good enough, because the connection may have led to another
+        account then; nor is one read before the vendor refused it.
         """
-        since = self._asked_at if isinstance(step, Wait) and step.reconnect else self.since or 0.0
+        since = self._polled_at if isinstance(step, Wait) and step.reconnect else self.since or 0.0
         vendor = VENDORS[ref.vendor]
         return await read_once((ref.vendor, ref.conn_id), lambda: aaccount(vendor, ref.conn_id), since=since)
 
-    async def _look(self, ref: JobRef, watch: Watch, shared: Line) -> Step:
+    async def _poll(self, ref: JobRef, watch: Watch, shared: Line) -> Step:
         await shared.budget.turn()
-        self._asked_at = time.time()
+        self._polled_at = time.time()
         try:
             status = await shared.client.asend(VENDORS[ref.vendor].status(ref))
         except VidaiError as error:
             self.log.warning("%s: the status check failed and is repeated: %s", ref, error)
-            step = watch.missed(error, time.time())
+            step = watch.failed(error, time.time())
             if isinstance(step, Wait) and step.pause_account:
                 shared.budget.pause(step.seconds)
             return step
-        words = describe(status)
-        if words != self._told:
-            self._told = words
-            await self._tell(ref, status, words)
-        return watch.saw(status, time.time())
+        text = describe(status)
+        if text != self._last_reported:
+            self._last_reported = text
+            await self._report(ref, status, text)
+        return watch.answered(status, time.time())
 
-    async def _tell(self, ref: JobRef, status: JobStatus, words: str) -> None:
-        self.log.info("%s: %s", ref, words)
+    async def _report(self, ref: JobRef, status: JobStatus, text: str) -> None:
+        self.log.info("%s: %s", ref, text)
         if not status.known:
             self.log.warning(
-                "%s: %r is no status that %s documents; the job is paid for, so it is waited for.",
+                "%s: %r is not a status that %s documents. The job is paid for, so the task waits for it.",
                 ref,
                 status.vendor_status,
                 VENDORS[ref.vendor].label,
@@ -248,12 +250,12 @@ class JobTrigger(BaseTrigger):
                 run_id=instance.run_id,
                 map_index=instance.map_index,
             )
-        except Exception as error:  # noqa: BLE001 - nothing about showing progress may end the waiting
+        except Exception as error:  # noqa: BLE001 - a failure to show progress must not end the waiting
             self.log.debug("Progress could not be shown: %s", error)
 
 
 def describe(status: JobStatus) -> str:
-    """Return how a job is, in one line for a person."""
+    """Return a job's status in one line for a person."""
     done = "" if status.progress is None else f", {status.progress:.0%}"
     return f"{status.vendor_status}{done}"
 

@@ -182,8 +182,8 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch, pauses: Pauses) -> None:
     """Search for a lost render for less than a minute, and check again soon after an unusable answer."""
     pauses.faster = 500.0
     monkeypatch.setattr(purchase, "LOOKUP_SECONDS", 0.3)
-    monkeypatch.setattr(purchase, "LOOKUP_EVERY", 0.1)
-    monkeypatch.setattr(poll, "SOONEST", 0.05)
+    monkeypatch.setattr(purchase, "LOOKUP_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(poll, "MIN_POLL_SECONDS", 0.05)
 
 
 def failing(task: Task, *words: str, for_good: bool | None = None) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +15,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_vidai._compat import AirflowException, TaskDeferred
 from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
 from airflow_provider_vidai.sandbox.client import Control
-from tests.support.task import Instance, Task
+from tests.support.task import Instance, StateStore, Task
 
 pytestmark = pytest.mark.usefixtures("vidgo")
 
@@ -163,6 +165,47 @@ def test_a_purchase_found_by_its_fingerprint_is_not_found_by_its_place_too(contr
     task.make = pictures("bca").make
     assert len(set(task.retry().run())) == 3
     assert bought(control) == 3
+
+
+class SlowStates(StateStore):
+    """A store that removes a record only after three seconds, or after the other purchase is on record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.bought = threading.Event(), threading.Event()
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        super().set(key, value, retention=retention)
+        if isinstance(value, dict):
+            self.begun.set()
+            if value["phase"] == "bought":
+                self.bought.set()
+
+    def delete(self, key: str) -> None:
+        self.bought.wait(3)
+        super().delete(key)
+
+
+def test_a_purchase_in_a_thread_is_found_again_although_the_one_before_it_was_refused(
+    control: Control,
+) -> None:
+    def both(context: Any) -> None:
+        with ThreadPoolExecutor() as threads:
+            refused = threads.submit(picture("a").execute, context)
+            assert states.begun.wait(10)
+            threads.submit(picture("b").execute, context).result()
+            refused.result()
+
+    states = SlowStates()
+    task = calling(both)
+    task.store = states
+    control.fault("vidgo", "submit", "status", status=401)
+    with pytest.raises(AirflowException, match="401"):
+        task.run()
+    (job,) = control.purchases()
+    task.make = pictures("b").make
+    assert task.retry().run() == [job["job_id"]]
+    assert bought(control) == 1
 
 
 def test_a_run_that_is_put_back_into_the_queue_buys_nothing_again(control: Control) -> None:

@@ -112,7 +112,7 @@ def test_an_unknown_status_is_waited_out_and_told_once(
     control.settings(speed=SPEED)
     running.resume(running.deferrals.pop())
     said = capfd.readouterr().out + caplog.text
-    assert said.count("is no status that VIDIO documents; the job is paid for, so it is waited for") == 1
+    assert said.count("is not a status that VIDIO documents. The job is paid for, so the task waits") == 1
 
 
 def test_one_answer_that_the_job_is_gone_is_not_believed(running: Task, control: Control) -> None:

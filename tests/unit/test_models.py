@@ -13,7 +13,7 @@ from airflow_provider_vidai.jobs.calls import Fetch, Put
 from airflow_provider_vidai.jobs.output import Output, digest
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
-from airflow_provider_vidai.jobs.result import job_result
+from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.jobs.text import literal, validated
 from airflow_provider_vidai.net.account import Account
@@ -349,6 +349,28 @@ def test_a_tasks_result_is_its_ref_and_how_it_ended_and_can_be_read_back_as_the_
     }
     assert read(json.loads(json.dumps(result))) == ref
     assert job_result(ref, status.model_copy(update={"cost": {"usd": 2}}), {"usd": 1})["cost"] == {"usd": 2}
+
+
+def test_a_sealed_url_goes_from_the_receipt_through_xcom_to_the_download():
+    ref, status = JobRef(**RENDER), JobStatus(state=JobState.READY, vendor_status="rendered")
+    delivery = Receipt(ref=ref, secret="sealed").delivery
+    result = job_result(ref, status, {"usd": 1}, delivery)
+    assert result["sealed_url"] == "sealed"
+    for passed_on in (
+        result,
+        json.dumps(result),
+        str(result),
+        Bought(cost={"usd": 1}, delivery=delivery).fields(),
+    ):
+        assert Bought.read(passed_on) == Bought(cost={"usd": 1}, delivery=delivery)
+    assert delivery.url(str.upper) == "SEALED"
+
+
+def test_a_job_whose_files_the_vendor_reports_has_no_sealed_url():
+    delivery = Receipt(ref=JobRef(**RENDER)).delivery
+    assert (delivery.fields(), delivery.url(str.upper)) == ({}, None)
+    for nothing in ("job 1", {"cost": None, "sealed_url": None}, {"sealed_url": 5}, {"cost": "free"}):
+        assert Bought.read(nothing) == Bought()
 
 
 def test_a_receipt_survives_the_ledger():

@@ -1,4 +1,4 @@
-"""When to look next, under virtual time."""
+"""When to check a job next, under virtual time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,6 @@ from airflow_provider_vidai.errors import ApiError, InputError, TransferError, V
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.poll import (
-    FIRST,
-    HEAD_START,
-    LATEST,
-    LEAST_PROGRESS,
-    LONGEST_PAUSE,
-    SHARE,
-    SOONEST,
-    UNTOLD,
     AccountBroken,
     DeadlinePassed,
     Finished,
@@ -26,6 +18,16 @@ from airflow_provider_vidai.purchase.poll import (
     Wait,
     Watch,
     confirmed,
+)
+from airflow_provider_vidai.purchase.timing import (
+    FIRST_POLL_SECONDS,
+    MAX_POLL_SECONDS,
+    MAX_RETRY_AFTER_SECONDS,
+    MIN_POLL_SECONDS,
+    MIN_POLL_SECONDS_WITHOUT_ESTIMATE,
+    MIN_PROGRESS,
+    POLL_SHARE_OF_ELAPSED,
+    POLLING_STARTS_AT,
 )
 
 START = 1_000_000.0
@@ -47,23 +49,25 @@ def seconds(step: Step) -> float:
 
 
 class Story:
-    """A job that answers by ``tells(now)``, watched to the end; every look is written down."""
+    """A job that answers by ``reports(now)``, checked until the end; every status check is noted."""
 
     def __init__(
-        self, watching: Watch, tells: Callable[[float], JobStatus | VidaiError], *, first: bool = True
+        self, watching: Watch, reports: Callable[[float], JobStatus | VidaiError], *, first: bool = True
     ):
-        self.looks: list[float] = []
+        self.checks: list[float] = []
         self.waits: list[Wait] = []
         now = START
-        step = watching.first(now) if first else watching.at_once()
+        step = watching.first_poll(now) if first else watching.poll_now()
         while isinstance(step, Wait):
-            assert len(self.looks) < 20_000, "it never ends"
+            assert len(self.checks) < 20_000, "it never ends"
             self.waits.append(step)
             now += step.seconds
-            self.looks.append(now - START)
-            answer = tells(now - START)
+            self.checks.append(now - START)
+            answer = reports(now - START)
             step = (
-                watching.missed(answer, now) if isinstance(answer, VidaiError) else watching.saw(answer, now)
+                watching.failed(answer, now)
+                if isinstance(answer, VidaiError)
+                else watching.answered(answer, now)
             )
         self.end = step
         self.took = now - START
@@ -77,25 +81,25 @@ def ready_at(moment: float) -> Callable[[float], JobStatus]:
 
 
 @pytest.mark.parametrize("typical", [None, 1.0, 20.0, 600.0])
-def test_the_first_look_is_not_right_after_the_purchase(typical):
-    assert seconds(watch(typical=typical).first(START)) >= FIRST
+def test_the_first_check_is_not_right_after_the_purchase(typical):
+    assert seconds(watch(typical=typical).first_poll(START)) >= FIRST_POLL_SECONDS
 
 
 @pytest.mark.parametrize("typical", [None, 1.0])
-def test_not_even_jitter_makes_the_first_look_come_sooner(typical):
-    assert seconds(watch(typical=typical, jitter=0.0).first(START)) >= FIRST
+def test_not_even_jitter_makes_the_first_check_come_sooner(typical):
+    assert seconds(watch(typical=typical, jitter=0.0).first_poll(START)) >= FIRST_POLL_SECONDS
 
 
-def test_a_short_interval_of_the_users_does_not_make_the_first_look_come_sooner():
-    assert seconds(watch(poll_interval=1.0).first(START)) >= FIRST
+def test_a_short_interval_of_the_users_does_not_make_the_first_check_come_sooner():
+    assert seconds(watch(poll_interval=1.0).first_poll(START)) >= FIRST_POLL_SECONDS
 
 
 @pytest.mark.parametrize("hint", [None, 0.0, -3.0, 1.0])
-def test_looks_are_never_closer_than_the_floor(hint):
+def test_checks_are_never_closer_than_the_floor(hint):
     watching = watch(jitter=0.0)
     for elapsed in (0.0, 1.0, 30.0):
         status = RUNNING.model_copy(update={"expected": hint})
-        assert seconds(watching.saw(status, START + elapsed)) >= SOONEST
+        assert seconds(watching.answered(status, START + elapsed)) >= MIN_POLL_SECONDS
 
 
 @pytest.mark.parametrize("jitter", JITTERS)
@@ -104,54 +108,61 @@ def test_waiting_adds_a_tenth_or_the_floor_whatever_the_job_takes(jitter, took):
     story = Story(watch(jitter=jitter), ready_at(took))
     assert story.end == Finished(READY)
     assert story.took >= took
-    assert story.took - took <= max(UNTOLD, SHARE * took) * (1 + SPREAD) + 1e-6
+    assert (
+        story.took - took
+        <= max(MIN_POLL_SECONDS_WITHOUT_ESTIMATE, POLL_SHARE_OF_ELAPSED * took) * (1 + SPREAD) + 1e-6
+    )
     gaps = [wait.seconds for wait in story.waits]
-    assert min(gaps) >= UNTOLD * (1 - SPREAD)
-    assert max(gaps) <= LATEST * (1 + SPREAD)
+    assert min(gaps) >= MIN_POLL_SECONDS_WITHOUT_ESTIMATE * (1 - SPREAD)
+    assert max(gaps) <= MAX_POLL_SECONDS * (1 + SPREAD)
 
 
-def test_a_long_job_is_looked_at_seldom():
-    assert len(Story(watch(), ready_at(3_600)).looks) <= 70
-    assert len(Story(watch(), ready_at(86_400)).looks) <= 800
+def test_a_long_job_is_checked_seldom():
+    assert len(Story(watch(), ready_at(3_600)).checks) <= 70
+    assert len(Story(watch(), ready_at(86_400)).checks) <= 800
 
 
 @pytest.mark.parametrize("jitter", JITTERS)
 @pytest.mark.parametrize("typical", [12.0, 60.0, 200.0])
-def test_half_of_what_such_a_job_takes_is_waited_through_without_a_look(jitter, typical):
+def test_half_of_the_expected_duration_is_waited_through_without_a_check(jitter, typical):
     story = Story(watch(typical=typical, jitter=jitter), ready_at(typical))
-    assert story.looks[0] == pytest.approx(max(typical * HEAD_START, FIRST), rel=SPREAD + 1e-9)
-    assert story.took - typical <= max(SOONEST, SHARE * typical) * (1 + SPREAD) + 1e-6
+    assert story.checks[0] == pytest.approx(
+        max(typical * POLLING_STARTS_AT, FIRST_POLL_SECONDS), rel=SPREAD + 1e-9
+    )
+    assert (
+        story.took - typical <= max(MIN_POLL_SECONDS, POLL_SHARE_OF_ELAPSED * typical) * (1 + SPREAD) + 1e-6
+    )
 
 
-def test_a_look_before_half_time_does_not_bring_the_next_one_nearer():
-    assert seconds(watch(typical=200.0).saw(RUNNING, START + 10)) == pytest.approx(90.0)
-    assert seconds(watch(typical=200.0).saw(RUNNING, START + 150)) == pytest.approx(15.0)
+def test_a_check_before_half_time_does_not_bring_the_next_one_nearer():
+    assert seconds(watch(typical=200.0).answered(RUNNING, START + 10)) == pytest.approx(90.0)
+    assert seconds(watch(typical=200.0).answered(RUNNING, START + 150)) == pytest.approx(15.0)
 
 
 @pytest.mark.parametrize("typical", [600.0, 86_400.0])
-def test_however_long_such_jobs_take_there_is_a_look_every_two_minutes(typical):
-    assert seconds(watch(typical=typical).first(START)) == pytest.approx(LATEST)
+def test_however_long_a_job_is_expected_to_take_it_is_checked_every_two_minutes(typical):
+    assert seconds(watch(typical=typical).first_poll(START)) == pytest.approx(MAX_POLL_SECONDS)
 
 
 @pytest.mark.parametrize(
     ("elapsed", "expected", "wait"),
     [
-        (0.0, 0.0, SOONEST),
+        (0.0, 0.0, MIN_POLL_SECONDS),
         (0.0, 16.0, 8.0),
         (5.0, 190.0, 90.0),
         (200.0, 300.0, 20.0),
         (200.0, 410.0, 20.0),
-        (0.0, 9_999.0, LATEST),
-        (3_000.0, 0.0, LATEST),
+        (0.0, 9_999.0, MAX_POLL_SECONDS),
+        (3_000.0, 0.0, MAX_POLL_SECONDS),
     ],
 )
 @pytest.mark.parametrize("typical", [None, 600.0])
 @pytest.mark.parametrize("progress", [None, 0.3])
-def test_what_the_vendor_says_it_takes_goes_before_what_else_is_known_but_brings_no_look_nearer(
+def test_the_vendors_estimate_counts_before_any_other_but_brings_no_check_nearer(
     elapsed, expected, wait, typical, progress
 ):
     status = RUNNING.model_copy(update={"expected": expected, "progress": progress})
-    assert seconds(watch(typical=typical).saw(status, START + elapsed)) == pytest.approx(wait)
+    assert seconds(watch(typical=typical).answered(status, START + elapsed)) == pytest.approx(wait)
 
 
 @pytest.mark.parametrize(
@@ -161,26 +172,28 @@ def test_what_the_vendor_says_it_takes_goes_before_what_else_is_known_but_brings
         (40.0, 0.4, 10.0),
         (100.0, 0.5, 10.0),
         (100.0, 1.0, 10.0),
-        (20.0, 1.0, SOONEST),
+        (20.0, 1.0, MIN_POLL_SECONDS),
         (9.0, 0.01, 9.0),
     ],
 )
 @pytest.mark.parametrize("typical", [None, 600.0])
-def test_looks_begin_at_half_of_what_progress_makes_expect(elapsed, progress, wait, typical):
+def test_checks_begin_at_half_of_what_the_progress_lets_expect(elapsed, progress, wait, typical):
     status = RUNNING.model_copy(update={"progress": progress})
-    assert seconds(watch(typical=typical).saw(status, START + elapsed)) == pytest.approx(wait)
+    assert seconds(watch(typical=typical).answered(status, START + elapsed)) == pytest.approx(wait)
 
 
-def test_progress_that_has_not_begun_tells_nothing():
-    assert watch().saw(RUNNING.model_copy(update={"progress": 0.0}), START) == watch().saw(RUNNING, START)
+def test_progress_that_has_not_begun_reports_nothing():
+    assert watch().answered(RUNNING.model_copy(update={"progress": 0.0}), START) == watch().answered(
+        RUNNING, START
+    )
 
 
 def test_progress_that_lags_behind_never_leaves_a_job_alone_for_longer_than_it_has_taken():
-    assert HEAD_START / LEAST_PROGRESS - 1 <= 1
+    assert POLLING_STARTS_AT / MIN_PROGRESS - 1 <= 1
 
 
 def test_jobs_that_were_bought_together_do_not_stay_together():
-    waits = {seconds(watch(jitter=jitter).saw(RUNNING, START + 300)) for jitter in JITTERS}
+    waits = {seconds(watch(jitter=jitter).answered(RUNNING, START + 300)) for jitter in JITTERS}
     assert len(waits) == 3
     assert all(abs(wait - 30) <= 30 * SPREAD + 1e-9 for wait in waits)
 
@@ -191,40 +204,40 @@ def test_an_interval_of_the_users_is_kept_to_exactly(interval, jitter):
     watching = watch(poll_interval=interval, typical=60.0, jitter=jitter)
     hinted = RUNNING.model_copy(update={"expected": 133.0})
     for elapsed in (0.0, 100.0, 5_000.0):
-        assert seconds(watching.saw(RUNNING, START + elapsed)) == interval
-        assert seconds(watching.saw(hinted, START + elapsed)) == interval
+        assert seconds(watching.answered(RUNNING, START + elapsed)) == interval
+        assert seconds(watching.answered(hinted, START + elapsed)) == interval
 
 
-def test_a_job_that_may_have_been_ready_for_long_is_looked_at_at_once():
-    assert Watch.at_once() == Wait(0.0)
-    assert Story(watch(), ready_at(0), first=False).looks == [0.0]
+def test_a_job_that_may_have_been_ready_for_hours_is_checked_at_once():
+    assert Watch.poll_now() == Wait(0.0)
+    assert Story(watch(), ready_at(0), first=False).checks == [0.0]
 
 
 def test_a_clock_that_was_set_back_does_no_harm():
-    assert seconds(watch().saw(RUNNING, START - 500)) == pytest.approx(UNTOLD)
+    assert seconds(watch().answered(RUNNING, START - 500)) == pytest.approx(MIN_POLL_SECONDS_WITHOUT_ESTIMATE)
 
 
 # --- the end --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [JobState.READY, JobState.FAILED])
-def test_a_job_that_ended_is_finished_at_the_first_sight(state):
+def test_a_job_that_ended_is_finished_at_the_first_answer(state):
     status = JobStatus(state=state, vendor_status="word")
-    assert watch().saw(status, START + 1) == Finished(status)
+    assert watch().answered(status, START + 1) == Finished(status)
 
 
 def test_what_is_ready_is_taken_even_after_the_deadline():
-    assert watch(deadline=START + 10).saw(READY, START + 500) == Finished(READY)
+    assert watch(deadline=START + 10).answered(READY, START + 500) == Finished(READY)
 
 
 @pytest.mark.parametrize("jitter", JITTERS)
 @pytest.mark.parametrize("timeout", [2.0, 5.0, 47.0, 3_600.0])
-def test_there_is_exactly_one_look_at_the_deadline_and_none_after(jitter, timeout):
+def test_there_is_exactly_one_check_at_the_deadline_and_none_after(jitter, timeout):
     story = Story(watch(deadline=START + timeout, jitter=jitter), lambda _: RUNNING)
     assert story.end == DeadlinePassed("processing")
-    assert story.looks[-1] == pytest.approx(timeout)
-    assert sum(abs(look - timeout) < 1e-6 for look in story.looks) == 1
-    assert max(story.looks) <= timeout + 1e-6
+    assert story.checks[-1] == pytest.approx(timeout)
+    assert sum(abs(check - timeout) < 1e-6 for check in story.checks) == 1
+    assert max(story.checks) <= timeout + 1e-6
 
 
 @pytest.mark.parametrize("timeout", [2.0, 47.0, 3_600.0])
@@ -232,16 +245,16 @@ def test_what_becomes_ready_just_before_the_deadline_is_not_missed(timeout):
     assert Story(watch(deadline=START + timeout), ready_at(timeout - 0.001)).end == Finished(READY)
 
 
-def test_a_deadline_that_has_passed_before_the_first_look_says_so():
-    assert watch(deadline=START).first(START) == DeadlinePassed("not checked yet")
-    assert watch(deadline=START - 5).first(START) == DeadlinePassed("not checked yet")
+def test_a_deadline_that_has_passed_before_the_first_check_says_so():
+    assert watch(deadline=START).first_poll(START) == DeadlinePassed("not checked yet")
+    assert watch(deadline=START - 5).first_poll(START) == DeadlinePassed("not checked yet")
 
 
-def test_the_last_thing_seen_is_told_at_the_deadline():
+def test_the_last_known_status_is_reported_at_the_deadline():
     watching = watch(deadline=START + 100)
-    watching.saw(RUNNING, START + 5)
+    watching.answered(RUNNING, START + 5)
     error = ApiError("HTTP 502.", retryable=True)
-    assert watching.missed(error, START + 100) == DeadlinePassed(
+    assert watching.failed(error, START + 100) == DeadlinePassed(
         "processing; the last status check failed: HTTP 502"
     )
 
@@ -251,31 +264,31 @@ def test_the_last_thing_seen_is_told_at_the_deadline():
 
 def test_a_paid_job_is_not_given_up_for_one_answer_that_it_is_not_there():
     watching = watch()
-    assert seconds(watching.saw(GONE, START + 400)) == SOONEST
-    assert watching.saw(GONE, START + 405) == Finished(GONE)
+    assert seconds(watching.answered(GONE, START + 400)) == MIN_POLL_SECONDS
+    assert watching.answered(GONE, START + 405) == Finished(GONE)
 
 
-def test_a_job_that_is_not_there_is_looked_for_with_the_connection_as_it_is_now():
-    assert watch().saw(GONE, START + 400) == Wait(SOONEST, reconnect=True)
+def test_a_job_that_is_not_there_is_checked_again_with_the_connection_as_it_is_now():
+    assert watch().answered(GONE, START + 400) == Wait(MIN_POLL_SECONDS, reconnect=True)
 
 
 @pytest.mark.parametrize("between", [RUNNING, READY])
 def test_a_job_that_is_there_again_was_not_gone(between):
     watching = watch()
-    watching.saw(GONE, START + 400)
-    watching.saw(between, START + 405)
-    assert seconds(watching.saw(GONE, START + 450)) == SOONEST
+    watching.answered(GONE, START + 400)
+    watching.answered(between, START + 405)
+    assert seconds(watching.answered(GONE, START + 450)) == MIN_POLL_SECONDS
 
 
-def test_a_look_that_failed_does_not_count_as_one_that_found_nothing():
+def test_a_check_that_failed_does_not_count_as_one_that_found_nothing():
     watching = watch()
-    watching.saw(GONE, START + 400)
-    assert isinstance(watching.missed(ApiError("HTTP 500", retryable=True), START + 405), Wait)
-    assert watching.saw(GONE, START + 420) == Finished(GONE)
+    watching.answered(GONE, START + 400)
+    assert isinstance(watching.failed(ApiError("HTTP 500", retryable=True), START + 405), Wait)
+    assert watching.answered(GONE, START + 420) == Finished(GONE)
 
 
 def test_one_answer_at_the_deadline_that_it_is_not_there_is_not_believed_either():
-    assert watch(deadline=START + 100).saw(GONE, START + 100) == DeadlinePassed("404")
+    assert watch(deadline=START + 100).answered(GONE, START + 100) == DeadlinePassed("404")
 
 
 # A gateway in trouble says that a job is not there as well: only the vendor's own words count at once.
@@ -285,23 +298,23 @@ NOT_IN_ITS_OWN_WORDS = GONE.model_copy(update={"believed_after": 4, "believed_fo
 
 @pytest.mark.parametrize("outage", [1.0, 20.0, 120.0, 299.0])
 def test_a_job_that_a_gateway_hides_for_a_while_is_waited_for(outage):
-    def tells(elapsed: float) -> JobStatus:
+    def reports(elapsed: float) -> JobStatus:
         return NOT_IN_ITS_OWN_WORDS if 60.0 <= elapsed < 60.0 + outage else ready_at(1_000)(elapsed)
 
-    assert Story(watch(), tells).end == Finished(READY)
+    assert Story(watch(), reports).end == Finished(READY)
 
 
 def test_a_job_that_is_not_there_for_minutes_is_given_up_after_them_and_not_after_so_many_answers():
     story = Story(watch(), lambda _: NOT_IN_ITS_OWN_WORDS)
     assert story.end == Finished(NOT_IN_ITS_OWN_WORDS)
-    assert 300.0 <= story.looks[-1] - story.looks[0] <= 420.0
-    assert len(story.looks) <= 10
+    assert 300.0 <= story.checks[-1] - story.checks[0] <= 420.0
+    assert len(story.checks) <= 10
 
 
 def test_other_errors_in_between_make_a_gateways_word_no_more_believable():
     answers: list[JobStatus | VidaiError] = [NOT_IN_ITS_OWN_WORDS, ApiError("HTTP 502", retryable=True)]
-    turns = itertools.cycle(answers)
-    story = Story(watch(deadline=START + 1_000), lambda _: next(turns))
+    replies = itertools.cycle(answers)
+    story = Story(watch(deadline=START + 1_000), lambda _: next(replies))
     assert isinstance(story.end, DeadlinePassed)
 
 
@@ -325,27 +338,27 @@ SAME_FILE = JobStatus(
 
 @pytest.mark.parametrize("elapsed", [0.0, 5.0, 59.9])
 def test_what_may_be_an_earlier_result_is_waited_for(elapsed):
-    assert isinstance(watch().saw(SAME_FILE, START + elapsed), Wait)
+    assert isinstance(watch().answered(SAME_FILE, START + elapsed), Wait)
 
 
 @pytest.mark.parametrize("elapsed", [60.0, 61.0, 9_000.0])
-def test_what_is_still_there_after_its_time_is_ready_with_all_it_told(elapsed):
-    step = watch().saw(SAME_FILE, START + elapsed)
+def test_what_is_still_there_after_its_time_is_ready_with_all_that_was_reported(elapsed):
+    step = watch().answered(SAME_FILE, START + elapsed)
     assert isinstance(step, Finished)
     assert step.status == SAME_FILE.model_copy(update={"state": JobState.READY})
 
 
-def test_the_time_counts_from_the_purchase_and_not_from_the_first_sight():
+def test_the_time_counts_from_the_purchase_and_not_from_the_first_answer():
     story = Story(watch(), lambda _: SAME_FILE)
     assert isinstance(story.end, Finished)
-    assert 60 <= story.took <= 60 + 1.1 * SOONEST + 1
+    assert 60 <= story.took <= 60 + 1.1 * MIN_POLL_SECONDS + 1
 
 
 def test_without_such_a_time_running_stays_running_for_ever():
-    assert isinstance(watch().saw(RUNNING, START + 1e8), Wait)
+    assert isinstance(watch().answered(RUNNING, START + 1e8), Wait)
 
 
-# --- looks that fail ------------------------------------------------------------------------------
+# --- checks that fail ------------------------------------------------------------------------------
 
 
 def blip(retry_after: float | None = None, status: int | None = 502) -> ApiError:
@@ -365,34 +378,34 @@ def blip(retry_after: float | None = None, status: int | None = 502) -> ApiError
         VidaiError("odd"),
     ],
 )
-def test_no_failed_look_ends_the_waiting_before_the_deadline(error):
+def test_no_failed_check_ends_the_waiting_before_the_deadline(error):
     story = Story(watch(deadline=START + 3_600), lambda _: error)
     assert isinstance(story.end, DeadlinePassed)
     assert story.end.last.startswith("not checked yet; the last ")
     assert story.end.last.endswith(f"status checks failed: {error}".rstrip("."))
     assert story.took == pytest.approx(3_600)
-    assert len(story.looks) <= 45, "a vendor in trouble is left in peace"
+    assert len(story.checks) <= 45, "a vendor in trouble is left in peace"
     assert not any(wait.reconnect or wait.pause_account for wait in story.waits)
 
 
 @pytest.mark.parametrize("error", [blip(), InputError("HTTP 422"), blip(7.0)])
-def test_a_job_that_becomes_ready_while_looks_fail_is_found(error):
+def test_a_job_that_becomes_ready_while_checks_fail_is_found(error):
     story = Story(watch(deadline=START + 3_600), lambda elapsed: error if elapsed < 300 else READY)
     assert story.end == Finished(READY)
 
 
-def test_pauses_after_failed_looks_double_up_to_two_minutes_and_begin_anew_after_an_answer():
+def test_pauses_after_failed_checks_double_up_to_two_minutes_and_begin_again_after_an_answer():
     watching = watch(typical=1.0)
-    pauses = [seconds(watching.missed(blip(), START)) for _ in range(8)]
+    pauses = [seconds(watching.failed(blip(), START)) for _ in range(8)]
     assert pauses == pytest.approx([5, 10, 20, 40, 80, 120, 120, 120])
-    watching.saw(RUNNING, START)
-    assert seconds(watching.missed(blip(), START)) == pytest.approx(5)
+    watching.answered(RUNNING, START)
+    assert seconds(watching.failed(blip(), START)) == pytest.approx(5)
 
 
 def test_ten_thousand_failed_looks_are_no_arithmetic_problem():
     watching = watch()
     for _ in range(10_000):
-        assert seconds(watching.missed(blip(), START)) <= LATEST
+        assert seconds(watching.failed(blip(), START)) <= MAX_POLL_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -400,30 +413,36 @@ def test_ten_thousand_failed_looks_are_no_arithmetic_problem():
     [
         (33.0, 33.0),
         (600.0, 600.0),
-        (LONGEST_PAUSE, LONGEST_PAUSE),
-        (86_400.0, LONGEST_PAUSE),
-        (float("inf"), LONGEST_PAUSE),
+        (MAX_RETRY_AFTER_SECONDS, MAX_RETRY_AFTER_SECONDS),
+        (86_400.0, MAX_RETRY_AFTER_SECONDS),
+        (float("inf"), MAX_RETRY_AFTER_SECONDS),
     ],
 )
 def test_a_vendor_that_says_how_long_is_believed_up_to_a_quarter_of_an_hour(asked, pause):
-    step = watch().missed(blip(asked, 429), START)
+    step = watch().failed(blip(asked, 429), START)
     assert step == Wait(pause, pause_account=True)
 
 
 @pytest.mark.parametrize("asked", [0.0, 1.0])
 def test_a_vendor_that_asks_for_less_than_the_floor_gets_the_floor(asked):
-    step = watch(typical=1.0).missed(blip(asked, 429), START)
-    assert seconds(step) == pytest.approx(SOONEST)
+    step = watch(typical=1.0).failed(blip(asked, 429), START)
+    assert seconds(step) == pytest.approx(MIN_POLL_SECONDS)
     assert step.pause_account == bool(asked)
 
 
 def test_the_limits_are_those_that_are_documented():
-    assert (SOONEST, FIRST, UNTOLD, LATEST, LONGEST_PAUSE) == (5.0, 8.0, 8.0, 120.0, 900.0)
-    assert (SHARE, HEAD_START, LEAST_PROGRESS) == (0.1, 0.5, 0.25)
+    assert (
+        MIN_POLL_SECONDS,
+        FIRST_POLL_SECONDS,
+        MIN_POLL_SECONDS_WITHOUT_ESTIMATE,
+        MAX_POLL_SECONDS,
+        MAX_RETRY_AFTER_SECONDS,
+    ) == (5.0, 8.0, 8.0, 120.0, 900.0)
+    assert (POLL_SHARE_OF_ELAPSED, POLLING_STARTS_AT, MIN_PROGRESS) == (0.1, 0.5, 0.25)
 
 
 def test_a_pause_does_not_reach_past_the_deadline():
-    assert watch(deadline=START + 20).missed(blip(600.0), START) == Wait(20.0, pause_account=True)
+    assert watch(deadline=START + 20).failed(blip(600.0), START) == Wait(20.0, pause_account=True)
 
 
 # --- the account ----------------------------------------------------------------------------------
@@ -436,35 +455,35 @@ def refusal(status: int = 401) -> ApiError:
 @pytest.mark.parametrize("status", [401, 402, 403])
 def test_a_refused_key_is_read_again_once_and_then_the_account_is_broken(status):
     watching = watch()
-    assert watching.missed(refusal(status), START) == Wait(SOONEST, reconnect=True)
+    assert watching.failed(refusal(status), START) == Wait(MIN_POLL_SECONDS, reconnect=True)
     last = refusal(status)
-    assert watching.missed(last, START + 5) == AccountBroken(last)
+    assert watching.failed(last, START + 5) == AccountBroken(last)
 
 
 @pytest.mark.parametrize("between", [RUNNING, SAME_FILE, GONE])
 def test_an_answer_in_between_gives_the_account_its_chance_again(between):
     watching = watch()
     for round_ in range(3):
-        assert watching.missed(refusal(), START + round_) == Wait(SOONEST, reconnect=True)
-        watching.saw(between, START + round_)
+        assert watching.failed(refusal(), START + round_) == Wait(MIN_POLL_SECONDS, reconnect=True)
+        watching.answered(between, START + round_)
         if between is GONE:
-            watching.saw(RUNNING, START + round_)
+            watching.answered(RUNNING, START + round_)
 
 
-def test_an_account_that_stays_broken_costs_two_looks():
+def test_an_account_that_stays_broken_costs_two_checks():
     story = Story(watch(deadline=START + 600), lambda elapsed: refusal())
     assert isinstance(story.end, AccountBroken)
-    assert len(story.looks) == 2
+    assert len(story.checks) == 2
 
 
-def test_a_key_that_was_rotated_is_found_at_the_second_look():
+def test_a_key_that_was_rotated_is_found_at_the_second_check():
     story = Story(watch(), lambda elapsed: refusal() if elapsed < 9 else READY)
     assert story.end == Finished(READY)
     assert [wait.reconnect for wait in story.waits] == [False, True]
 
 
 def test_no_account_is_broken_after_the_deadline_at_its_first_refusal():
-    step = watch(deadline=START + 10).missed(refusal(), START + 10)
+    step = watch(deadline=START + 10).failed(refusal(), START + 10)
     assert step == DeadlinePassed("not checked yet; the last status check failed: HTTP 401")
 
 
@@ -474,48 +493,52 @@ REF = JobRef(vendor="vidio", conn_id="c", job_id="J1", kind="reel")
 DOUBTED = JobStatus(state=JobState.FAILED, vendor_status="500", believed_after=4)
 
 
-def test_an_end_that_needs_to_be_heard_often_is_looked_at_again_with_growing_patience():
+def test_an_end_that_needs_repeating_is_checked_again_after_growing_pauses():
     story = Story(watch(), lambda _: DOUBTED)
     assert story.end == Finished(DOUBTED)
-    assert [wait.seconds for wait in story.waits[1:]] == [SOONEST, 2 * SOONEST, 4 * SOONEST]
+    assert [wait.seconds for wait in story.waits[1:]] == [
+        MIN_POLL_SECONDS,
+        2 * MIN_POLL_SECONDS,
+        4 * MIN_POLL_SECONDS,
+    ]
 
 
-def test_an_end_that_was_not_heard_often_enough_in_a_row_ends_nothing():
+def test_an_end_that_was_not_repeated_often_enough_in_a_row_ends_nothing():
     answers = iter([DOUBTED, DOUBTED, DOUBTED, RUNNING, DOUBTED, DOUBTED, READY])
     assert Story(watch(), lambda _: next(answers)).end == Finished(READY)
 
 
 @pytest.mark.parametrize("answers", [[DOUBTED, GONE, RUNNING, READY], [GONE, *[DOUBTED] * 3, READY]])
 def test_one_kind_of_doubtful_end_does_not_make_another_more_believable(answers):
-    told = iter(answers)
-    assert Story(watch(), lambda _: next(told)).end == Finished(READY)
-    told = iter(answers)
-    assert confirmed(REF, lambda _: next(told), lambda _: None) in (RUNNING, READY)
+    replies = iter(answers)
+    assert Story(watch(), lambda _: next(replies)).end == Finished(READY)
+    replies = iter(answers)
+    assert confirmed(REF, lambda _: next(replies), lambda _: None) in (RUNNING, READY)
 
 
 def test_answers_that_contradict_one_another_for_ever_are_as_good_as_none():
-    told = itertools.cycle([DOUBTED, GONE])
+    replies = itertools.cycle([DOUBTED, GONE])
     with pytest.raises(ApiError, match="contradict") as caught:
-        confirmed(REF, lambda _: next(told), lambda _: None)
+        confirmed(REF, lambda _: next(replies), lambda _: None)
     assert caught.value.retryable
 
 
 def test_an_end_that_needs_no_repeating_is_believed_at_once():
     failed = JobStatus(state=JobState.FAILED, vendor_status="failed")
-    assert watch().saw(failed, START) == Finished(failed)
+    assert watch().answered(failed, START) == Finished(failed)
 
 
-def test_looking_until_it_is_believed_takes_as_long_as_waiting_does():
+def test_checking_until_it_is_believed_takes_as_long_as_waiting_does():
     slept: list[float] = []
     answers = iter([DOUBTED] * 4)
     assert confirmed(REF, lambda _: next(answers), slept.append) == DOUBTED
-    assert slept == [SOONEST, 2 * SOONEST, 4 * SOONEST]
+    assert slept == [MIN_POLL_SECONDS, 2 * MIN_POLL_SECONDS, 4 * MIN_POLL_SECONDS]
     answers = iter([GONE, RUNNING])
     assert confirmed(REF, lambda _: next(answers), slept.append) == RUNNING
 
 
 def test_a_wait_that_is_not_everybodys_pauses_only_its_own_job():
     error = ApiError("model overloaded", retryable=True, retry_after=30, everybody=False)
-    step = watch().missed(error, START)
+    step = watch().failed(error, START)
     assert isinstance(step, Wait)
     assert (step.seconds >= 30, step.pause_account) == (True, False)

@@ -27,19 +27,22 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.identity import Attempt, Run
-from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Ledger, MemoryStore, Record
+from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Ledger, Record
 from airflow_provider_vidai.purchase.limits import RateWait, limit_pause
-from airflow_provider_vidai.purchase.walk import (
-    LOOKUP_EVERY,
+from airflow_provider_vidai.purchase.timing import (
+    LOOKUP_INTERVAL_SECONDS,
     LOOKUP_SECONDS,
-    RESENDS,
-    SHORT_WAIT,
-    Counter,
+    MAX_SENDS,
+    MAX_SLEEP_SECONDS,
+)
+from airflow_provider_vidai.purchase.walk import (
     Offer,
     Purchase,
     Settled,
+    VendorCalls,
     finished,
 )
+from airflow_provider_vidai.stores.memory import MemoryStore
 
 RUNNING = JobStatus(state=JobState.RUNNING, vendor_status="processing")
 RENDERING = JobStatus(state=JobState.RUNNING, vendor_status="rendering")
@@ -84,7 +87,7 @@ class World:
         self.sends: list[BaseException | tuple[str, BaseException]] = []
         #: How jobs stand; an error is raised.
         self.status: JobStatus | VidaiError | Callable[[], JobStatus | VidaiError] = RUNNING
-        self.looked: list[JobRef] = []
+        self.checked: list[JobRef] = []
         self.offers = 0
         self.offer_error: BaseException | None = None
         self.lookup = JobRef(vendor="vidio", conn_id="c", job_id="reel", kind="render") if lookup else None
@@ -92,7 +95,7 @@ class World:
         self.buying = ("vidio", "reel")
         self.store = Shelf(self)
 
-    # the counter
+    # the vendor's calls
 
     def offer(self) -> Offer:
         self.events.append("offer")
@@ -116,9 +119,9 @@ class World:
         )
         return Receipt(ref=ref, vendor_status="submitted")
 
-    def look(self, ref: JobRef) -> JobStatus:
-        self.events.append("look")
-        self.looked.append(ref)
+    def check(self, ref: JobRef) -> JobStatus:
+        self.events.append("check")
+        self.checked.append(ref)
         status = self.status if isinstance(self.status, (JobStatus, VidaiError)) else self.status()
         if isinstance(status, VidaiError):
             raise status
@@ -161,7 +164,7 @@ class World:
             label=vendor.upper(),
             kinds=("render",) if self.lookup else (kind,),
             ledger=Ledger(self.store),
-            counter=Counter(offer=self.offer, send=self.send, look=self.look),
+            calls=VendorCalls(offer=self.offer, send=self.send, check=self.check),
             policy=Policy(on_lost_submit=lost, on_clear=clear),  # type: ignore[arg-type]
             fingerprints=(request,),
             attempt=Attempt(try_id, try_number, max_tries, run),
@@ -244,7 +247,7 @@ def test_a_purchase_goes_through_its_steps_in_the_one_safe_order(world):
     assert world.record == settled.record
 
 
-def test_the_record_tells_what_was_bought_by_whom_and_when(world):
+def test_the_record_says_what_was_bought_by_whom_and_when(world):
     world.settle(try_number=2, max_tries=5, request="abc")
     record = world.record
     assert (record.phase, record.fingerprint, record.try_number, record.max_tries) == ("bought", "abc", 2, 5)
@@ -357,7 +360,7 @@ def test_a_purchase_that_cannot_be_written_down_goes_on_and_its_id_is_in_the_log
     assert world.booked == ["J1"]
 
 
-def test_an_intent_that_cannot_be_withdrawn_is_told_of_and_stops_a_retry(world):
+def test_an_intent_that_cannot_be_withdrawn_is_logged_and_stops_a_retry(world):
     world.sends = [ApiError("HTTP 401", status=401, processed="no", account=True)]
     world.store.fail("delete")
     with pytest.raises(ApiError, match="401"):
@@ -370,15 +373,15 @@ def test_an_intent_that_cannot_be_withdrawn_is_told_of_and_stops_a_retry(world):
 
 
 def test_the_limits_are_those_that_are_documented():
-    assert (SHORT_WAIT, RESENDS, LOOKUP_SECONDS) == (60.0, 5, 60.0)
+    assert (MAX_SLEEP_SECONDS, MAX_SENDS, LOOKUP_SECONDS) == (60.0, 5, 60.0)
 
 
 # --- refused: nothing was bought ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NOT_NOW)
-@pytest.mark.parametrize("refusals", range(1, RESENDS))
-def test_what_the_vendor_did_not_look_at_is_sent_again_after_a_pause_with_no_intent_on_record(
+@pytest.mark.parametrize("refusals", range(1, MAX_SENDS))
+def test_what_the_vendor_did_not_process_is_sent_again_after_a_pause_with_no_intent_on_record(
     world, name, refusals
 ):
     world.sends = [NOT_NOW[name]] * refusals
@@ -398,7 +401,7 @@ def test_it_is_not_sent_for_ever_and_the_task_may_be_retried(world, name):
     with pytest.raises(ApiError) as error:
         world.settle()
     assert error.value.retryable
-    assert world.events.count("send") <= RESENDS + 1
+    assert world.events.count("send") <= MAX_SENDS + 1
     assert world.record is None
     world.sends.clear()
     assert world.settle(try_number=2).receipt.ref.job_id == "J1"
@@ -426,7 +429,7 @@ def test_a_long_wait_gives_the_worker_back_with_no_intent_on_record(world, asked
 
 def test_a_long_wait_may_be_asked_for_at_the_last_resend_too(world):
     late = ApiError("HTTP 429", status=429, retryable=True, processed="no", retry_after=61.0)
-    world.sends = [*[NOT_NOW["HTTP 429"]] * (RESENDS - 1), late]
+    world.sends = [*[NOT_NOW["HTTP 429"]] * (MAX_SENDS - 1), late]
     with pytest.raises(RateWait):
         world.settle()
     assert world.record is None
@@ -559,7 +562,7 @@ def test_a_lost_purchase_that_the_vendor_shows_is_adopted(renders, status):
     settled = renders.settle()
     assert settled.receipt.ref == renders.lookup
     assert renders.record.phase == "bought"
-    assert renders.looked == [renders.lookup]
+    assert renders.checked == [renders.lookup]
     assert renders.slept == []
     assert renders.booked == ["J1"]
 
@@ -567,9 +570,11 @@ def test_a_lost_purchase_that_the_vendor_shows_is_adopted(renders, status):
 def test_a_lost_purchase_is_looked_for_as_long_as_it_may_take_to_show(renders):
     renders.sends = [("booked", LOST["timeout"])]
     bought_at = renders.now
-    renders.status = lambda: RENDERING if renders.now - bought_at >= LOOKUP_SECONDS - LOOKUP_EVERY else STALE
+    renders.status = lambda: (
+        RENDERING if renders.now - bought_at >= LOOKUP_SECONDS - LOOKUP_INTERVAL_SECONDS else STALE
+    )
     assert renders.settle().receipt.ref == renders.lookup
-    assert set(renders.slept) == {LOOKUP_EVERY}
+    assert set(renders.slept) == {LOOKUP_INTERVAL_SECONDS}
 
 
 @pytest.mark.parametrize("status", [STALE, ApiError("HTTP 502", retryable=True), InputError("HTTP 422")])
@@ -603,7 +608,7 @@ def test_a_retry_right_after_a_kill_looks_for_the_rest_of_the_minute_only(render
     with pytest.raises(LostSubmit):
         renders.settle(try_number=3)
     assert renders.slept == []
-    assert renders.events.count("look") == 1
+    assert renders.events.count("check") == 1
 
 
 # --- kills ----------------------------------------------------------------------------------------
@@ -812,22 +817,22 @@ def test_a_result_that_came_with_the_purchase_is_never_asked_about(world, clear)
     )
     Ledger(world.store).entry().write(record)
     assert world.settle(try_number=2, clear=clear).receipt.result == {"text": "hello"}
-    assert world.looked == []
+    assert world.checked == []
     assert not world.booked
 
 
 def test_another_request_is_bought_without_a_warning_or_a_question_about_the_old_job(world):
     _bought(world)
     world.settle(try_number=2, max_tries=9, request="changed")
-    assert world.looked == []
+    assert world.checked == []
     assert not any("differs" in line for line in world.lines)
 
 
-def test_a_purchase_that_is_on_record_is_looked_at_once_and_not_looked_for(renders):
+def test_a_purchase_that_is_on_record_is_checked_once_and_not_looked_up(renders):
     _bought(renders)
     renders.status = STALE
     renders.settle(try_number=2)
-    assert renders.events.count("look") == 1
+    assert renders.events.count("check") == 1
     assert renders.slept == []
 
 
@@ -866,17 +871,17 @@ def test_a_cleared_run_attaches_to_the_job_that_it_bought_before(world):
 
 @pytest.mark.parametrize("now", [0.0, 600.0, 1e9])
 @pytest.mark.parametrize("run", [RUN, CLEARED_RUN, MADE_AGAIN])
-def test_a_try_that_is_left_over_buys_nothing_whatever_the_clocks_say(world, now, run):
+def test_a_leftover_try_buys_nothing_whatever_the_clocks_say(world, now, run):
     world.now = now
     world.settle(try_number=2, try_id="later", run=run)
     world.now = 600.0
     with pytest.raises(LedgerError, match="Another try of this task"):
-        world.settle(try_number=1, try_id="left over", run=RUN)
+        world.settle(try_number=1, try_id="leftover", run=RUN)
     assert world.booked == ["J1"]
     assert world.record.try_number == 2
 
 
-def test_two_tries_with_the_same_id_are_told_apart_by_their_numbers(world):
+def test_two_tries_with_the_same_id_differ_by_their_numbers(world):
     world.settle(try_number=2, try_id="same")
     with pytest.raises(LedgerError, match="Another try of this task"):
         world.settle(try_number=1, try_id="same")

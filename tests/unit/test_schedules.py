@@ -29,7 +29,7 @@ from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.identity import Attempt, Run
 from airflow_provider_vidai.purchase.ledger import Ledger, Store
 from airflow_provider_vidai.purchase.limits import RateWait
-from airflow_provider_vidai.purchase.walk import Counter, Offer, Purchase, finished
+from airflow_provider_vidai.purchase.walk import Offer, Purchase, VendorCalls, finished
 from airflow_provider_vidai.stores.object_storage import ObjectStore
 from airflow_provider_vidai.stores.task_state import TaskStateStore
 
@@ -164,10 +164,10 @@ class Scene:
             label="VIDIO",
             kinds=("reel",),
             ledger=Ledger(self.store(one, name)),
-            counter=Counter(
+            calls=VendorCalls(
                 offer=lambda: Offer(call),
                 send=lambda _: self.step(SEND, name, "send", self.book),
-                look=lambda ref: self.story.status,
+                check=lambda ref: self.story.status,
             ),
             policy=one.policy,
             fingerprints=(one.request,),

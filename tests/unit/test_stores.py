@@ -11,8 +11,10 @@ import pytest
 
 from airflow_provider_vidai.errors import LedgerError
 from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Entry, Ledger, Record
-from airflow_provider_vidai.stores.choice import lap_of
+from airflow_provider_vidai.stores.choice import ends_with_run, lap_of, store_of
+from airflow_provider_vidai.stores.memory import MemoryStore
 from airflow_provider_vidai.stores.object_storage import LONGEST_NAME, ObjectStore, path_name
+from airflow_provider_vidai.stores.task_state import TaskStateStore
 from tests.support.shelf import shelf
 
 NAMES = ("dag", "scheduled__2026-01-01T00:00:00+00:00", "task", "-1")
@@ -69,7 +71,7 @@ def test_of_two_tries_that_found_no_record_only_one_can_begin(root: str) -> None
 
     slow = threading.Thread(target=begin_late)
     slow.start()
-    _Slow.looked.wait(5)
+    _Slow.has_read.wait(5)
     begun.start()
     begun.join()
     _Slow.go.set()
@@ -80,7 +82,7 @@ def test_of_two_tries_that_found_no_record_only_one_can_begin(root: str) -> None
 
 
 class _Slow:
-    looked = threading.Event()
+    has_read = threading.Event()
     go = threading.Event()
 
 
@@ -93,11 +95,11 @@ def _slow(store: ObjectStore) -> ObjectStore:
 
         def _current(self, key: str) -> int:
             current = super()._current(key)
-            _Slow.looked.set()
+            _Slow.has_read.set()
             _Slow.go.wait(5)
             return current
 
-    _Slow.looked.clear()
+    _Slow.has_read.clear()
     _Slow.go.clear()
     return Slow()
 
@@ -114,7 +116,7 @@ def test_a_try_that_decided_upon_what_another_has_changed_since_cannot_begin(roo
     assert ledger(root).read() == bought
 
 
-def test_a_try_that_is_left_over_writes_over_no_other_tries_record(root: str) -> None:
+def test_a_leftover_try_writes_over_no_other_tries_record(root: str) -> None:
     first, second = ledger(root), ledger(root)
     first.read()
     first.begin(record(try_number=1))
@@ -190,7 +192,7 @@ def test_an_intent_whose_answer_was_lost_is_this_trys_own(error: Exception, read
         assert ledger(f"{uri}/ledger").read() == mine
 
 
-def test_a_rivals_intent_is_told_from_an_own_one_whose_answer_was_lost() -> None:
+def test_a_rivals_intent_is_not_taken_for_an_own_one_whose_answer_was_lost() -> None:
     with shelf() as (_, uri):
         late, quick = ObjectStore(f"{uri}/ledger", NAMES, sleep=lambda _: None), ledger(f"{uri}/ledger")
         Ledger(late).entry().read()
@@ -230,7 +232,7 @@ def test_every_id_that_airflow_allows_has_a_place_of_its_own_below_the_root(
     assert [path for path in tmp_path.rglob("*.json") if not path.is_relative_to(tmp_path / "ledger")] == []
 
 
-def test_the_laps_of_a_loop_are_told_apart_and_other_tasks_have_none() -> None:
+def test_each_lap_of_a_loop_has_its_own_name_and_other_tasks_have_none() -> None:
     class Instance:
         region_id: Any = None
         region_index: Any = None
@@ -240,6 +242,34 @@ def test_the_laps_of_a_loop_are_told_apart_and_other_tasks_have_none() -> None:
     lap.region_id, lap.region_index = uuid.UUID(int=7), 3
     assert lap_of(outside) == lap_of(older) == ()
     assert lap_of(lap) == (f"{uuid.UUID(int=7)}.3",)
+
+
+@pytest.mark.parametrize(
+    ("path", "states", "store", "ends"),
+    [
+        ("somewhere", None, ObjectStore, False),
+        ("somewhere", object(), ObjectStore, False),
+        ("", object(), TaskStateStore, True),
+        ("", None, MemoryStore, True),
+    ],
+)
+def test_the_ledger_path_comes_before_airflows_own_store_and_a_task_without_either_is_warned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, states: Any, store: type, ends: bool
+) -> None:
+    class Instance:
+        dag_id, run_id, task_id, map_index = "dag", "run", "task", -1
+
+    class Log:
+        def warning(self, msg: str, *args: Any) -> None:
+            lines.append(msg % args)
+
+    lines: list[str] = []
+    monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", f"{tmp_path}/{path}" if path else "")
+    context: Any = {"ti": Instance(), "task_state_store": states}
+    log: Any = Log()
+    assert type(store_of(context, log)) is store
+    assert ends_with_run(context) is ends
+    assert [line[:17] for line in lines] == (["Nothing remembers"] if store is MemoryStore else [])
 
 
 def test_a_record_that_cannot_be_read_is_not_taken_for_none(root: str) -> None:

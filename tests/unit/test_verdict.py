@@ -93,7 +93,7 @@ def test_at_the_deadline_the_job_goes_on_and_a_retry_waits_for_it():
     error = timed_out(REF, "processing")
     assert isinstance(error, JobTimedOut)
     assert (error.retryable, error.charged) == (True, "yes")
-    for words in ("vidio reel J1", "last seen: processing", "goes on there", "buys nothing", MONEY["yes"]):
+    for words in ("vidio reel J1", "last status: processing", "goes on there", "buys nothing", MONEY["yes"]):
         assert words in str(error)
 
 

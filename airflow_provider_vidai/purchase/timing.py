@@ -1,0 +1,57 @@
+"""Every duration, interval and count by which a purchase and its job are timed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- status checks
+
+#: Seconds between two status checks, at least. No vendor asks for less.
+MIN_POLL_SECONDS: Final = 5.0
+#: Seconds from the purchase to the first status check, at least. Airflow may notice up to six seconds late
+#: that the process of a deferred task has ended. If the trigger fires before that, Airflow takes the end of
+#: the process for the end of the task.
+FIRST_POLL_SECONDS: Final = 8.0
+#: Seconds between two status checks of a job with no expected duration, at least. From eighty seconds on the
+#: share below is more, and a shorter job is not worth twice the status checks.
+MIN_POLL_SECONDS_WITHOUT_ESTIMATE: Final = 8.0
+#: Seconds between two status checks, at most: no job that is ready waits longer.
+MAX_POLL_SECONDS: Final = 120.0
+#: The next status check comes after this share of the time that the job has taken by now, so that waiting
+#: adds no more than this share to any job, short or long.
+POLL_SHARE_OF_ELAPSED: Final = 0.1
+#: Status checks begin after this share of the job's expected duration, because few jobs take less.
+POLLING_STARTS_AT: Final = 0.5
+#: A lower progress (0 to 1) counts as this one. The first few per cent say little about the rest, and an
+#: estimate made from them would leave the job unchecked for too long.
+MIN_PROGRESS: Final = 0.25
+#: How many status checks may contradict one another before the status counts as unreadable.
+MAX_CONTRADICTIONS: Final = 10
+#: Seconds taken from a vendor's Retry-After to a status check, at most: one odd header must not leave a job
+#: unchecked for hours.
+MAX_RETRY_AFTER_SECONDS: Final = 900.0
+
+# --- sending a purchase
+
+#: Seconds of a rate limit that a task sleeps through; for a longer one it gives its worker back.
+MAX_SLEEP_SECONDS: Final = 60.0
+#: How often one try sends a purchase that the vendor refuses without processing it.
+MAX_SENDS: Final = 5
+#: Seconds between the attempts to record a purchase that was made; after the last one the task goes on
+#: without a record. Short, because a worker that is killed meanwhile leaves only the log.
+RECORD_RETRY_PAUSES: Final = (0.5, 2.0, 5.0)
+#: Seconds for which a purchase with an unknown outcome is looked up, where the vendor allows it
+#: (VIDIO's renders).
+LOOKUP_SECONDS: Final = 60.0
+#: Seconds between two lookups.
+LOOKUP_INTERVAL_SECONDS: Final = 5.0
+
+# --- waiting for a rate limit
+
+#: Growth factor for repeated rate-limit waits.
+RATE_WAIT_GROWTH: Final = 1.25
+#: Seconds to which a repeated rate-limit wait grows, at most.
+MAX_RATE_WAIT_SECONDS: Final = 600.0
+#: The share of a repeated rate-limit wait that is added at random, at most. Tasks that were refused together
+#: must not come back together every time.
+RATE_WAIT_JITTER: Final = 0.5
