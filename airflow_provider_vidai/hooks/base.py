@@ -31,6 +31,7 @@ from airflow_provider_vidai.vendors import VENDORS
 from airflow_provider_vidai.vendors.base import Vendor, is_loopback
 
 T = TypeVar("T")
+HookT = TypeVar("HookT", bound="VidaiHook")
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +153,13 @@ class VidaiHook(BaseHook):
             self.client.close()
         for name in ("account", "client"):
             self.__dict__.pop(name, None)
+
+    def for_job(self: HookT, ref: JobRef) -> HookT:
+        """Return the hook on the connection that a job was bought with.
+
+        The ref's connection wins: only the account that bought a job can check or download it.
+        """
+        return self if ref.conn_id == self.conn_id else type(self)(ref.conn_id)
 
     def send(self, call: Call[T]) -> T:
         """Run a call; see :meth:`airflow_provider_vidai.net.calls.Client.send`."""

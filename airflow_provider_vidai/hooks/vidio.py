@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from airflow_provider_vidai.files.storage import Source, shown_name, source
 from airflow_provider_vidai.files.upload import upload
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.hooks.spellings import Result
-from airflow_provider_vidai.jobs.calls import Put
+from airflow_provider_vidai.jobs.calls import Call, Put
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -111,20 +112,25 @@ class VidioHook(VidaiHook):
         :raises InputError: naming each wrong field; nothing was sent or charged.
         :raises ApiError: with ``processed="maybe"`` the reel may have been bought.
         """
-        request = validated(
-            ReelRequest,
-            {
-                "input_keys": input_keys,
-                "video_category": video_category,
-                "output_length": output_length,
-                "aspect_ratio": aspect_ratio,
-                "music_category": music_category,
-                "music_volume": music_volume,
-                "original_audio_volume": original_audio_volume,
-            },
-            what="Highlight reel",
-        )
-        return _job(self.send(VIDIO.create_reel(request, conn_id=self.conn_id)))
+        asked = {
+            "input_keys": input_keys,
+            "video_category": video_category,
+            "output_length": output_length,
+            "aspect_ratio": aspect_ratio,
+            "music_category": music_category,
+            "music_volume": music_volume,
+            "original_audio_volume": original_audio_volume,
+        }
+        return _job(self.send(self.order(asked)))
+
+    def order(self, asked: Mapping[str, Any]) -> Call[Receipt]:
+        """Validate a request and return the purchase of a reel; nothing is bought yet.
+
+        :param asked: the fields of :class:`~airflow_provider_vidai.vendors.vidio.requests.ReelRequest`.
+        :raises InputError: naming each wrong field.
+        """
+        request = validated(ReelRequest, asked, what="Highlight reel")
+        return VIDIO.create_reel(request, conn_id=self.conn_id)
 
     def get_job(self, job_id: str) -> VidioJob:
         """Read a job: its status, and its outputs with overlays once it has been rendered."""
@@ -154,13 +160,23 @@ class VidioHook(VidaiHook):
         :raises InputError: when ``output_index`` is out of range.
         :raises JobError: when the job is not ready for it; nothing was sent.
         """
-        request = validated(
-            RenderRequest, {"output_index": output_index, "export_option": export_option}, what="Render"
-        )
-        ref = VIDIO.render_ref(self.ref(job_id, "reel"), self.get_job(job_id), request)
-        receipt = self.send(VIDIO.render(ref, request))
+        asked = {"output_index": output_index, "export_option": export_option}
+        call, ref = self.order_render(self.ref(job_id, "reel"), asked)
+        receipt = self.send(call)
         self._renders[job_id] = ref
         return _job(receipt)
+
+    def order_render(self, reel: JobRef, asked: Mapping[str, Any]) -> tuple[Call[Receipt], JobRef]:
+        """Validate a request against the reel as it is now and return the purchase of its render.
+
+        :param asked: the fields of :class:`~airflow_provider_vidai.vendors.vidio.requests.RenderRequest`.
+        :returns: the purchase, and the ref under which the render can be found even if its answer is lost.
+        :raises InputError: when a field is wrong, or ``output_index`` is out of range.
+        :raises JobError: when the job cannot be rendered now.
+        """
+        request = validated(RenderRequest, asked, what="Render")
+        ref = VIDIO.render_ref(reel, self.get_job(reel.job_id), request)
+        return VIDIO.render(ref, request), ref
 
     def get_render(self, job_id: str) -> VidioJob:
         """Read a render: one resource carries the job and its last render."""
@@ -189,6 +205,14 @@ class VidioHook(VidaiHook):
         :raises JobError: when nothing is rendered, or a render is under way.
         """
         return self.land(self._render_ref(job_id), Output(index=0, kind="video"), destination)
+
+    def job(self, job: Any, kind: str = "reel") -> JobRef:
+        """Return the ref of a job.
+
+        :param job: a job's dict, its text, or a bare id.
+        :param kind: of a bare id: ``reel`` or ``render``.
+        """
+        return JobRef.read(job, vendor="vidio", conn_id=self.conn_id, kind=kind)
 
     def _render_ref(self, job_id: str) -> JobRef:
         return self._renders.get(job_id) or self.ref(job_id, "render")

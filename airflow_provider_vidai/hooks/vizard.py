@@ -234,11 +234,15 @@ class VizardHook(VidaiHook):
             "title": title,
             "publish_at": publish_at,
         }
-        result = self.send(VIZARD.publish(self.publishable(clip, asked))).result
+        result = self.send(self.order_publishing(clip, asked)).result
         assert isinstance(result, dict)
         return result
 
-    def publishable(self, clip: Any, asked: Mapping[str, Any]) -> PublishRequest:
+    def order_publishing(self, clip: Any, asked: Mapping[str, Any]) -> Call[Receipt]:
+        """Validate what is to be published and return the call; nothing is published yet."""
+        return VIZARD.publish(self.publish_request(clip, asked))
+
+    def publish_request(self, clip: Any, asked: Mapping[str, Any]) -> PublishRequest:
         """Validate what is to be published, against the account that it goes to; nothing is sent for it.
 
         :raises InputError: naming what is wrong.

@@ -25,6 +25,7 @@ from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.operators.context import attempt_of, land_outlets
 from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
+from airflow_provider_vidai.operators.vendor import HookT
 from airflow_provider_vidai.purchase.identity import Whose
 from airflow_provider_vidai.purchase.ledger import Entry, Record
 from airflow_provider_vidai.purchase.verdict import no_longer_waiting
@@ -34,7 +35,7 @@ from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 __all__ = ["JobOperator", "PaidOperator"]
 
 
-class JobOperator(PaidOperator):
+class JobOperator(PaidOperator[HookT]):
     """Buy a job and wait for it, by default without holding a worker where Airflow is set up so.
 
     :param poll_interval: seconds between status checks; None adapts them to the job.

@@ -9,16 +9,15 @@ from airflow.sdk import Context
 from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import whole_number
-from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought
 from airflow_provider_vidai.operators.context import land_outlets
-from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 
 
-class DownloadOperator(VendorOperator):
+class DownloadOperator(VendorOperator[HookT]):
     """Land the files of a finished job. Nothing is bought; it may be repeated freely.
 
     :param job: what an upstream task returned (or its text), or a bare job id.
@@ -57,11 +56,11 @@ class DownloadOperator(VendorOperator):
             return files
 
     def land(
-        self, hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
+        self, hook: HookT, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
     ) -> list[JsonValue]:
         """Land what is wanted of a job's outputs."""
         return hook.land_all(ref, outputs, self.destination, sealed_url=sealed_url)
 
-    def landed(self, hook: VidaiHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
+    def landed(self, hook: HookT, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
         """Do what is left to do once all files are landed and checked; return them."""
         return files

@@ -30,7 +30,7 @@ from airflow_provider_vidai.operators.context import (
     is_nested,
     next_of_kind,
 )
-from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.fingerprint import fingerprint, fingerprint_of_0_1
 from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
@@ -49,7 +49,7 @@ LONGEST_CHECK = 10.0
 BACKSTOP_SECONDS = 60.0
 
 
-class PaidOperator(VendorOperator):
+class PaidOperator(VendorOperator[HookT]):
     """Buy something, once per task however often the task is tried.
 
     Its ``execute`` can be called inside a ``@task`` function too, several times for several purchases: each

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow.sdk import BaseOperator, Context
 
@@ -14,11 +14,14 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.redaction import shown_media
 
+HookT = TypeVar("HookT", bound=VidaiHook)
 
-class VendorOperator(Arguments, BaseOperator):
+
+class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
     """An operator that talks to one vendor through one connection."""
 
-    hook_class: ClassVar[type[VidaiHook]]
+    #: A class attribute; a ``ClassVar`` cannot depend on a type variable.
+    hook_class: type[HookT]
     #: Arguments that may hold a signed URL or a whole file: shown without them once rendered, and read
     #: by :meth:`given`.
     media_fields: ClassVar[Sequence[str]] = ()
@@ -34,13 +37,13 @@ class VendorOperator(Arguments, BaseOperator):
         return str(getattr(self, f"{self.hook_class.vendor_name}_conn_id"))
 
     @cached_property
-    def hook(self) -> VidaiHook:
+    def hook(self) -> HookT:
         """The vendor's hook on this operator's connection."""
         return self.hook_class(self.conn_id())
 
-    def hook_for(self, ref: JobRef) -> VidaiHook:
-        """Return the hook on the connection that a job was bought with, which is the only one to ask."""
-        return self.hook if ref.conn_id == self.hook.conn_id else self.hook_class(ref.conn_id)
+    def hook_for(self, ref: JobRef) -> HookT:
+        """Return the hook on the connection that a job was bought with."""
+        return self.hook.for_job(ref)
 
     def given(self, name: str) -> Any:
         """Return an argument as it was given, whatever of it is shown."""

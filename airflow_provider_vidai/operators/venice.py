@@ -11,7 +11,6 @@ from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import agreed, is_empty, truth
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.venice import TIMEOUT, VeniceHook
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -36,7 +35,7 @@ _OLD = tuple(sorted(GONE_FIELDS))
 _FIELDS = (*_ARGUMENTS, *OTHER_NAMES, *_OLD, "reference_video_total_duration")
 
 
-class _VideoArguments(VendorOperator):
+class _VideoArguments(VendorOperator[VeniceHook]):
     """The arguments by which a video is described, priced and bought.
 
     Files may be public URLs, data URIs, storage URIs or paths; the last two are read when the task runs,
@@ -69,7 +68,7 @@ class _VideoArguments(VendorOperator):
         the files where they are not URLs.
     """
 
-    hook_class: ClassVar[type[VidaiHook]] = VeniceHook
+    hook_class = VeniceHook
     request_fields: ClassVar[Sequence[str]] = _ARGUMENTS
     media_fields: ClassVar[Sequence[str]] = (
         *(name for name in MEDIA if name in _ARGUMENTS),
@@ -122,12 +121,6 @@ class _VideoArguments(VendorOperator):
         for name in (*_FIELDS, "venice_conn_id"):
             setattr(self, name, given[name])
 
-    @property
-    def venice(self) -> VeniceHook:
-        """The hook, as what it is."""
-        assert isinstance(self.hook, VeniceHook)
-        return self.hook
-
     def described(self) -> dict[str, Any]:
         """Return the request's fields with those of ``options`` among them.
 
@@ -168,7 +161,7 @@ class VeniceQuoteOperator(_VideoArguments):
         """Return the price."""
         with airflow_failures():
             self.required()
-            quote = self.venice.quote(
+            quote = self.hook.quote(
                 **self.described(),
                 reference_video_total_duration=self.reference_video_total_duration,
             )
@@ -176,7 +169,7 @@ class VeniceQuoteOperator(_VideoArguments):
         return quote
 
 
-class VeniceVideoOperator(_VideoArguments, JobOperator):
+class VeniceVideoOperator(_VideoArguments, JobOperator[VeniceHook]):
     """Buy a video, and wait until it is made.
 
     :param max_cost_usd: buy only if the quote, asked for right before, is not higher. Only None is no limit:
@@ -214,7 +207,7 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
 
     def offer(self) -> Offer:
         """Return the purchase of the video, checked and priced."""
-        order = self.venice.order(
+        order = self.hook.order(
             self.described(),
             max_cost_usd=self.max_cost_usd,
             on_retired=self.on_retired,
@@ -223,7 +216,7 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
         return Offer(order)
 
 
-class VeniceDownloadOperator(DownloadOperator):
+class VeniceDownloadOperator(DownloadOperator[VeniceHook]):
     """Land a finished video.
 
     :param job: what :class:`VeniceVideoOperator` returned (or its text), or a bare job id.
@@ -256,11 +249,10 @@ class VeniceDownloadOperator(DownloadOperator):
 
     def ref(self) -> JobRef:
         """Return the job."""
-        return VeniceHook(self.venice_conn_id).job(self.job, self.model)
+        return self.hook.job(self.job, self.model)
 
-    def landed(self, hook: VidaiHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
+    def landed(self, hook: VeniceHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
         """Let the vendor delete what is landed, if asked to."""
-        assert isinstance(hook, VeniceHook)
         delete_after = truth("delete_after", self.delete_after)
         sealed_url = Bought.read(self.job).sealed_url
         return [
@@ -270,7 +262,7 @@ class VeniceDownloadOperator(DownloadOperator):
         ]
 
 
-class VeniceReleaseOperator(VendorOperator):
+class VeniceReleaseOperator(VendorOperator[VeniceHook]):
     """Have Venice delete a finished video, or revoke its URL, once it is downloaded.
 
     Put it after the download (``download >> release``), and never as a teardown: that runs after a failed
@@ -306,13 +298,13 @@ class VeniceReleaseOperator(VendorOperator):
             self.log.info("The task before bought no video: there is nothing to release.")
             return None
         with airflow_failures():
-            ref = VeniceHook(self.venice_conn_id).job(self.job, self.model)
-            result = VeniceHook(ref.conn_id).release(self.job, model=self.model)
+            ref = self.hook.job(self.job, self.model)
+            result = self.hook_for(ref).release(self.job, model=self.model)
         self.log.info("%s: %s.", ref, result["released"])
         return result
 
 
-class VeniceTranscribeOperator(PaidOperator):
+class VeniceTranscribeOperator(PaidOperator[VeniceHook]):
     """Buy the transcript of a public video.
 
     Venice's own endpoint for it was retired; where it no longer answers, a chat model listens.
@@ -347,5 +339,4 @@ class VeniceTranscribeOperator(PaidOperator):
 
     def offer(self) -> Offer:
         """Return the purchase of the transcript."""
-        assert isinstance(self.hook, VeniceHook)
         return Offer(self.hook.order_transcript({name: self.given(name) for name in self.request_fields}))

@@ -18,7 +18,7 @@ from airflow_provider_vidai.purchase.walk import Offer
 from airflow_provider_vidai.vendors.vidgo.requests import plain
 
 
-class VidgoGenerateOperator(JobOperator):
+class VidgoGenerateOperator(JobOperator[VidgoHook]):
     """Buy an image, a video or music, and wait until it is made.
 
     Vidgo keeps files for 24 hours and cannot renew them: download at once, or set ``download_to``.
@@ -76,7 +76,6 @@ class VidgoGenerateOperator(JobOperator):
 
     def offer(self) -> Offer:
         """Return the purchase, checked, afforded, and with its pictures uploaded."""
-        assert isinstance(self.hook, VidgoHook)
         return Offer(
             self.hook.order(
                 self.model,
@@ -88,7 +87,7 @@ class VidgoGenerateOperator(JobOperator):
         )
 
 
-class VidgoDownloadOperator(DownloadOperator):
+class VidgoDownloadOperator(DownloadOperator[VidgoHook]):
     """Land all that a finished task delivers: pictures, videos, songs and their covers, words.
 
     :param job: what :class:`VidgoGenerateOperator` returned (or its text), or a bare task id.
@@ -108,10 +107,10 @@ class VidgoDownloadOperator(DownloadOperator):
 
     def ref(self) -> JobRef:
         """Return the task."""
-        return VidgoHook(self.vidgo_conn_id).job(self.job, self.kind)
+        return self.hook.job(self.job, self.kind)
 
 
-class VidgoUploadImageOperator(VendorOperator):
+class VidgoUploadImageOperator(VendorOperator[VidgoHook]):
     """Upload a picture for 72 hours. It costs nothing, and a retry uploads again.
 
     Its URL is a secret: it is sealed with a key made from the API key, and
@@ -134,7 +133,6 @@ class VidgoUploadImageOperator(VendorOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Upload the picture."""
-        assert isinstance(self.hook, VidgoHook)
         with airflow_failures():
             self.required()
             found = self.hook.upload_image(self.given("source"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 from airflow.sdk import Context
@@ -11,16 +12,15 @@ from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.vidio import TIMEOUT, VidioHook
 from airflow_provider_vidai.jobs.ref import JobRef
-from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.purchase.walk import Offer
 from airflow_provider_vidai.vendors.vidio.api import VIDIO
-from airflow_provider_vidai.vendors.vidio.requests import ReelRequest, RenderRequest, input_key_list
+from airflow_provider_vidai.vendors.vidio.requests import input_key_list
 
 
-class VidioUploadOperator(VendorOperator):
+class VidioUploadOperator(VendorOperator[VidioHook]):
     """Upload a video or an image to VIDIO. It costs nothing, and a retry uploads again.
 
     :param source: a storage URI or a local path; its name must have an extension.
@@ -57,7 +57,7 @@ class VidioUploadOperator(VendorOperator):
         """Upload the file."""
         with airflow_failures():
             self.required()
-            result = VidioHook(self.vidio_conn_id).upload(
+            result = self.hook.upload(
                 self.given("source"),
                 media_type=self.media_type,
                 width=self.width,
@@ -68,7 +68,7 @@ class VidioUploadOperator(VendorOperator):
         return dict(result)  # a plain dict is what every XCom backend stores
 
 
-class VidioHighlightReelOperator(JobOperator):
+class VidioHighlightReelOperator(JobOperator[VidioHook]):
     """Buy a highlight reel from uploaded footage, and wait until it is processed.
 
     :param input_keys: keys of uploads, or the upload operators' results, in the order of the reel;
@@ -135,11 +135,10 @@ class VidioHighlightReelOperator(JobOperator):
                 "download_to: a reel has no file before one of its outputs is rendered: give download_to to "
                 "VidioRenderOperator."
             )
-        request = validated(ReelRequest, self.asked(), what="Highlight reel")
-        return Offer(VIDIO.create_reel(request, conn_id=self.hook.conn_id))
+        return Offer(self.hook.order(self.asked()))
 
 
-class VidioRenderOperator(JobOperator):
+class VidioRenderOperator(JobOperator[VidioHook]):
     """Buy the render of one output of a processed reel, and wait for it.
 
     VIDIO keeps only the last render of a job: run render and download in turn for several outputs.
@@ -177,9 +176,10 @@ class VidioRenderOperator(JobOperator):
         self.export_option = export_option
         self.vidio_conn_id = vidio_conn_id
 
-    def conn_id(self) -> str:
-        """Return the connection that the reel was bought with."""
-        return self._reel().conn_id
+    @cached_property
+    def hook(self) -> VidioHook:
+        """The hook on the connection that the reel was bought with."""
+        return VidioHook(self.conn_id()).for_job(self._reel())
 
     def asked(self) -> dict[str, Any]:
         """Return the request, with the identity only of the reel."""
@@ -187,18 +187,16 @@ class VidioRenderOperator(JobOperator):
 
     def offer(self) -> Offer:
         """Return the purchase of the render, if the job can be rendered now."""
-        values = {"output_index": self.output_index, "export_option": self.export_option}
-        request = validated(RenderRequest, values, what="Render")
-        reel = self._reel()
-        ref = VIDIO.render_ref(reel, self.hook.send(VIDIO.job(reel.job_id)), request)
-        return Offer(VIDIO.render(ref, request), lookup=ref)
+        asked = {"output_index": self.output_index, "export_option": self.export_option}
+        call, ref = self.hook.order_render(self._reel(), asked)
+        return Offer(call, lookup=ref)
 
     def _reel(self) -> JobRef:
         self.required("job")
-        return VIDIO.reel_of(JobRef.read(self.job, vendor="vidio", conn_id=self.vidio_conn_id, kind="reel"))
+        return VIDIO.reel_of(VidioHook(self.conn_id()).job(self.job))
 
 
-class VidioDownloadOperator(DownloadOperator):
+class VidioDownloadOperator(DownloadOperator[VidioHook]):
     """Land the rendered file of a job.
 
     :param job: what :class:`VidioRenderOperator` returned (or its text), or a bare job id.
@@ -218,5 +216,4 @@ class VidioDownloadOperator(DownloadOperator):
 
     def ref(self) -> JobRef:
         """Return the render: of a reel, whatever was rendered last."""
-        ref = JobRef.read(self.job, vendor="vidio", conn_id=self.vidio_conn_id, kind=self.kind)
-        return VIDIO.render_of(ref)
+        return VIDIO.render_of(self.hook.job(self.job, self.kind))

@@ -12,7 +12,6 @@ from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import truth
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook, warn_of_source
 from airflow_provider_vidai.jobs.output import Output
@@ -24,7 +23,7 @@ from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.paid import PaidOperator
 from airflow_provider_vidai.purchase.walk import Offer, Settled
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.vendors.vizard.api import VIZARD, chosen_anew
+from airflow_provider_vidai.vendors.vizard.api import chosen_anew
 from airflow_provider_vidai.vendors.vizard.requests import Choice
 from airflow_provider_vidai.vendors.vizard.social import clip_output, video_id_of
 
@@ -36,7 +35,7 @@ _ARGUMENTS = (
 _CHOICE = ("min_viral_score", "drop_source")
 
 
-class VizardClipsOperator(JobOperator):
+class VizardClipsOperator(JobOperator[VizardHook]):
     """Buy the clips of a long video (or one short video edited), and wait until they are made.
 
     A source that matches nothing gives no clips, and no failure: tasks mapped over them have nothing to do.
@@ -120,8 +119,6 @@ class VizardClipsOperator(JobOperator):
 
     def offer(self) -> Offer:
         """Return the purchase of the clips, checked and with a source that Vizard can fetch."""
-        hook = self.hook
-        assert isinstance(hook, VizardHook)
         self._choice()
         asked = {name: self.given(name) for name in _ARGUMENTS}
         if (
@@ -133,7 +130,7 @@ class VizardClipsOperator(JobOperator):
                 f"download_to: there may be several clips, but {self.download_to} is one file: end it with "
                 "'/'."
             )
-        return Offer(hook.order(asked))
+        return Offer(self.hook.order(asked))
 
     def settle(self, context: Context, deadline: float) -> Settled:
         """Buy, re-attach or reuse; of what there is, this task's choice of clips."""
@@ -154,7 +151,7 @@ class VizardClipsOperator(JobOperator):
         return validated(Choice, given, what="Clips").model_dump(mode="json")
 
 
-class VizardDownloadOperator(DownloadOperator):
+class VizardDownloadOperator(DownloadOperator[VizardHook]):
     """Land the clips of a project, or one of them.
 
     :param job: what :class:`VizardClipsOperator` returned (or its text), or a bare project id; not needed
@@ -194,14 +191,13 @@ class VizardDownloadOperator(DownloadOperator):
             job = wanted.details.get("project_id")
             if not job:
                 raise InputError("job is required with a bare video_id.")
-        ref = VizardHook(self.vizard_conn_id).job(job)
+        ref = self.hook.job(job)
         return ref if wanted is None else ref.model_copy(update={"params": {}})
 
     def land(
-        self, hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
+        self, hook: VizardHook, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
     ) -> list[JsonValue]:
         """Land what is wanted, with what is said in it."""
-        assert isinstance(hook, VizardHook)
         transcript: Any = self.transcript
         if transcript not in (None, "txt", "json"):
             raise InputError(f"transcript must be txt or json, not {shown(transcript)}.")
@@ -211,18 +207,12 @@ class VizardDownloadOperator(DownloadOperator):
         return None if self.clip is None else clip_output(self.clip)
 
 
-class _ClipOperator(PaidOperator):
+class _ClipOperator(PaidOperator[VizardHook]):
     """One paid call about a clip, once per task however often it is tried."""
 
     hook_class = VizardHook
 
     clip: Any
-
-    @property
-    def vizard(self) -> VizardHook:
-        """The hook, as what it is."""
-        assert isinstance(self.hook, VizardHook)
-        return self.hook
 
     def asked(self) -> dict[str, Any]:
         """Return the request, with the identity only of the clip."""
@@ -267,7 +257,7 @@ class VizardCaptionOperator(_ClipOperator):
 
     def offer(self) -> Offer:
         """Return the purchase of the caption."""
-        return Offer(self.vizard.order_caption(self.clip, self.wished()))
+        return Offer(self.hook.order_caption(self.clip, self.wished()))
 
 
 class VizardPublishOperator(_ClipOperator):
@@ -320,7 +310,7 @@ class VizardPublishOperator(_ClipOperator):
 
     def offer(self) -> Offer:
         """Return the publishing, checked against the account it goes to."""
-        return Offer(VIZARD.publish(self.vizard.publishable(self.clip, self.wished())))
+        return Offer(self.hook.order_publishing(self.clip, self.wished()))
 
     def execute(self, context: Context) -> Any:
         """Publish, or return that it was; or only check it."""
@@ -329,7 +319,7 @@ class VizardPublishOperator(_ClipOperator):
             if not truth("dry_run", dry_run):
                 return super().execute(context)
             self.required()
-            request = self.vizard.publishable(self.clip, self.wished())
+            request = self.hook.publish_request(self.clip, self.wished())
         self.log.info("Dry run: clip %s would be published; nothing was sent.", request.video_id)
         return {
             "video_id": str(request.video_id),

@@ -38,5 +38,5 @@ class VidioJobSensor(JobSensor):
         """Return the reel or its render, as ``until`` says."""
         if self.until not in ("processed", "rendered"):
             raise InputError(f"until must be 'processed' or 'rendered', not {shown(self.until)}.")
-        ref = JobRef.read(self.job, vendor="vidio", conn_id=self.vidio_conn_id, kind="reel")
+        ref = VidioHook(self.vidio_conn_id).job(self.job)
         return VIDIO.render_of(ref) if self.until == "rendered" else VIDIO.reel_of(ref)
