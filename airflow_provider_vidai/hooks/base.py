@@ -30,6 +30,8 @@ from airflow_provider_vidai.purchase.verdict import account_broken, timed_out, u
 from airflow_provider_vidai.vendors import VENDORS
 from airflow_provider_vidai.vendors.base import Vendor, is_loopback
 
+__all__ = ["ConnectionExtra", "OnStatus", "VidaiHook", "aaccount", "account_of", "check_room"]
+
 T = TypeVar("T")
 HookT = TypeVar("HookT", bound="VidaiHook")
 

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, TypeVar, cast
 from airflow_provider_vidai.arguments import agreed
 from airflow_provider_vidai.jobs.status import JobState
 
+__all__ = ["HookJob", "Quote", "Result", "also"]
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -32,6 +32,8 @@ from airflow_provider_vidai.vendors.venice.api import BODY_LIMIT, VENICE, catalo
 from airflow_provider_vidai.vendors.venice.catalogue import Constraints, fitted
 from airflow_provider_vidai.vendors.venice.requests import GONE_FIELDS, VideoRequest
 
+__all__ = ["TIMEOUT", "VeniceHook"]
+
 #: How long a video is waited for when not told, in seconds: public clients saw up to half an hour.
 TIMEOUT = 3600.0
 #: Seconds until a delivery URL that answers 404 is tried again: a short trouble must not cost the video.

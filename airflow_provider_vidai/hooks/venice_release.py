@@ -13,6 +13,8 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState
 from airflow_provider_vidai.vendors.venice.api import VENICE, model_of
 
+__all__ = ["Released", "released"]
+
 #: What became of a finished video: deleted now, its URL revoked now, or left to go within 24 hours.
 Released = Literal["deleted", "revoked", "expires"]
 

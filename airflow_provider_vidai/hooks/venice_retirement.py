@@ -15,6 +15,8 @@ from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.venice.api import deprecation_notice
 from airflow_provider_vidai.vendors.venice.catalogue import ModelSpec, retirement
 
+__all__ = ["CHOICES", "check", "choice", "noticing"]
+
 #: What to do about a model that is retired: refuse before buying, or let Venice choose another one.
 CHOICES: Final = ("fail", "warn")
 

@@ -35,9 +35,12 @@ from airflow_provider_vidai.vendors.vidgo.api import (
     UPLOAD_TYPES,
     VIDGO,
     lease_left,
+    parse_webhook,
 )
 from airflow_provider_vidai.vendors.vidgo.catalogue import MODELS, kind_of
 from airflow_provider_vidai.vendors.vidgo.requests import check, understood, with_images
+
+__all__ = ["TIMEOUT", "VidgoHook", "parse_webhook"]
 
 T = TypeVar("T")
 

@@ -25,12 +25,17 @@ from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.vidio.answers import VidioJob
 from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from airflow_provider_vidai.vendors.vidio.requests import (
+    AspectRatio,
     MediaType,
+    MusicCategory,
     ReelRequest,
     RenderRequest,
     UploadRequest,
+    VideoCategory,
     extension,
 )
+
+__all__ = ["TIMEOUT", "AspectRatio", "MusicCategory", "Uploaded", "VideoCategory", "VidioHook"]
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.vizard.answers import SocialAccount, VizardProject, far_longer
-from airflow_provider_vidai.vendors.vizard.api import VIZARD
+from airflow_provider_vidai.vendors.vizard.api import VIZARD, parse_webhook
 from airflow_provider_vidai.vendors.vizard.requests import ProjectRequest
 from airflow_provider_vidai.vendors.vizard.social import (
     CaptionRequest,
@@ -41,6 +41,8 @@ from airflow_provider_vidai.vendors.vizard.social import (
     clip_output,
     video_id_of,
 )
+
+__all__ = ["TIMEOUT", "Transcript", "VizardHook", "parse_webhook", "warn_of_source"]
 
 #: How long ``wait_for_project`` waits when not told, in seconds.
 TIMEOUT = 7200.0

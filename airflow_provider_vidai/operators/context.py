@@ -11,6 +11,8 @@ from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 from airflow_provider_vidai.purchase.identity import Attempt, Run
 from airflow_provider_vidai.stores.choice import ends_with_run
 
+__all__ = ["after_success", "attempt_of", "claims_of", "is_nested", "land_outlets", "next_of_kind"]
+
 #: How many purchases each try that runs in this process has made, by kind.
 _made: dict[Hashable, int] = {}
 #: Which entries of its ledger each such try has taken, for which requests.

@@ -16,6 +16,8 @@ from airflow_provider_vidai.jobs.result import Bought
 from airflow_provider_vidai.operators.context import land_outlets
 from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 
+__all__ = ["DownloadOperator"]
+
 
 class DownloadOperator(VendorOperator[HookT]):
     """Land the files of a finished job. Nothing is bought; it may be repeated freely.

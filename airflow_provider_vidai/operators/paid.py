@@ -39,6 +39,8 @@ from airflow_provider_vidai.purchase.walk import Counter, Offer, Purchase, Settl
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.stores.choice import store_of
 
+__all__ = ["BACKSTOP_SECONDS", "PaidOperator"]
+
 #: Seconds that a synchronous wait sleeps through at most: Airflow kills a task five seconds after it has
 #: asked it to end, and until then it would stand in the way of the next try.
 LONGEST_SLEEP = 2.0

@@ -14,6 +14,8 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.redaction import shown_media
 
+__all__ = ["HookT", "VendorOperator"]
+
 HookT = TypeVar("HookT", bound=VidaiHook)
 
 

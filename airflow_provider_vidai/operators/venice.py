@@ -24,6 +24,14 @@ from airflow_provider_vidai.purchase.walk import Offer
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.venice.requests import GONE_FIELDS, MEDIA, OTHER_NAMES, same
 
+__all__ = [
+    "VeniceDownloadOperator",
+    "VeniceQuoteOperator",
+    "VeniceReleaseOperator",
+    "VeniceTranscribeOperator",
+    "VeniceVideoOperator",
+]
+
 _ARGUMENTS = (
     *("model", "prompt", "duration", "negative_prompt", "resolution", "audio", "aspect_ratio"),
     *("image_url", "upscale_factor", "end_image_url", "audio_url", "video_url"),

@@ -17,6 +17,8 @@ from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.purchase.walk import Offer
 from airflow_provider_vidai.vendors.vidgo.requests import plain
 
+__all__ = ["VidgoDownloadOperator", "VidgoGenerateOperator", "VidgoUploadImageOperator"]
+
 
 class VidgoGenerateOperator(JobOperator[VidgoHook]):
     """Buy an image, a video or music, and wait until it is made.

@@ -19,6 +19,13 @@ from airflow_provider_vidai.purchase.walk import Offer
 from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from airflow_provider_vidai.vendors.vidio.requests import input_key_list
 
+__all__ = [
+    "VidioDownloadOperator",
+    "VidioHighlightReelOperator",
+    "VidioRenderOperator",
+    "VidioUploadOperator",
+]
+
 
 class VidioUploadOperator(VendorOperator[VidioHook]):
     """Upload a video or an image to VIDIO. It costs nothing, and a retry uploads again.

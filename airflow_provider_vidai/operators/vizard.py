@@ -27,6 +27,8 @@ from airflow_provider_vidai.vendors.vizard.api import chosen_anew
 from airflow_provider_vidai.vendors.vizard.requests import Choice
 from airflow_provider_vidai.vendors.vizard.social import clip_output, video_id_of
 
+__all__ = ["VizardCaptionOperator", "VizardClipsOperator", "VizardDownloadOperator", "VizardPublishOperator"]
+
 _ARGUMENTS = (
     *("video_url", "source", "ext", "language", "mode", "prefer_length", "aspect_ratio", "template_id"),
     *("max_clips", "keywords", "remove_silence", "subtitles", "headline", "emoji", "highlight_keywords"),

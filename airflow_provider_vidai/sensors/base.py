@@ -26,6 +26,8 @@ from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.verdict import account_broken, unless_ready
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
+__all__ = ["JobSensor"]
+
 #: Between looks when not deferrable, in seconds; Airflow's own default.
 POKE_INTERVAL = 60.0
 BACKSTOP_SECONDS = 60.0

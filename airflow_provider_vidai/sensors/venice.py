@@ -9,6 +9,8 @@ from airflow_provider_vidai.hooks.venice import VeniceHook
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.sensors.base import JobSensor
 
+__all__ = ["VeniceVideoSensor"]
+
 
 class VeniceVideoSensor(JobSensor):
     """Wait until a video is made.

@@ -9,6 +9,8 @@ from airflow_provider_vidai.hooks.vidgo import VidgoHook
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.sensors.base import JobSensor
 
+__all__ = ["VidgoTaskSensor"]
+
 
 class VidgoTaskSensor(JobSensor):
     """Wait until a task is finished.

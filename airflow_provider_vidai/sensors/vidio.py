@@ -12,6 +12,8 @@ from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.sensors.base import JobSensor
 from airflow_provider_vidai.vendors.vidio.api import VIDIO
 
+__all__ = ["VidioJobSensor"]
+
 
 class VidioJobSensor(JobSensor):
     """Wait until a VIDIO job is processed, or rendered.

@@ -9,6 +9,8 @@ from airflow_provider_vidai.hooks.vizard import VizardHook
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.sensors.base import JobSensor
 
+__all__ = ["VizardProjectSensor"]
+
 
 class VizardProjectSensor(JobSensor):
     """Wait until a project's clips are made.

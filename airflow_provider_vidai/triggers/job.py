@@ -39,6 +39,8 @@ from airflow_provider_vidai.purchase.verdict import (
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors import VENDORS
 
+__all__ = ["JobEvent", "JobTrigger", "describe", "read_event", "sendable"]
+
 log = logging.getLogger(__name__)
 
 #: The connection is read again after this many seconds, so that a rotated key reaches jobs that
