@@ -1,4 +1,4 @@
-"""Vizard: buy clips of a long video, download them, have captions written, publish."""
+"""Vizard operators: buy clips of a long video, download them, write captions, publish."""
 
 from __future__ import annotations
 
@@ -38,32 +38,50 @@ _CHOICE = ("min_viral_score", "drop_source")
 
 
 class VizardClipsOperator(JobOperator[VizardHook]):
-    """Buy the clips of a long video (or one short video edited), and wait until they are made.
+    """Buy the clips of a long video (or the edit of a short one) and wait until they are ready.
 
-    A source that matches nothing gives no clips, and no failure: tasks mapped over them have nothing to do.
+    If nothing in the source matches, the task succeeds without clips, and tasks mapped over them are skipped.
 
-    :param video_url: where Vizard fetches it: a file's or a platform's http(s) URL; or a file in an object
-        storage, for which a URL is signed when the task runs.
+    - **Retry**: waits for the project that an earlier try bought. It buys again only if that project failed
+      through the vendor's fault and was not charged.
+    - **Kill**: the project keeps running and is still billed; a retry waits for it.
+    - **Timeout**: after ``timeout`` the try fails and the project keeps running; a retry waits for it again.
+    - **Clear**: a finished task buys again (with ``on_clear="reuse"`` it returns what it bought). An
+      unfinished one waits for its job if the request is the same, and buys if it changed or the job failed.
+
+    Example::
+
+        clips = VizardClipsOperator(
+            task_id="clips",
+            video_url="https://www.youtube.com/watch?v=aqz-KE-bpKQ",
+            prefer_length=["<30s", "30-60s"],
+            max_clips=5,
+            min_viral_score=6,
+            deferrable=True,
+        )
+
+    :param video_url: the http(s) URL of a file or of a platform's video; or a file in an object storage, for
+        which the task signs a URL.
     :param source: file, youtube, google_drive, vimeo, streamyard, tiktok, twitter (x), rumble, twitch, loom,
-        facebook, linkedin, dropbox or instagram, or Vizard's number; None takes what the URL's host tells.
-    :param ext: mp4, 3gp, avi or mov; None takes what the URL's path ends with. Only files need it.
-    :param language: spoken in it: a code such as ``en``, an English name, or ``auto``.
-    :param mode: ``clips``; or ``edit`` for one video of up to three minutes out of one.
+        facebook, linkedin, dropbox or instagram, or Vizard's number; None derives it from the URL's host.
+    :param ext: mp4, 3gp, avi or mov; None takes it from the URL's path. Only files need it.
+    :param language: the spoken language: a code such as ``en``, an English name, or ``auto`` (default).
+    :param mode: ``clips`` (default), or ``edit`` for one edited version of a video of up to three minutes.
     :param prefer_length: ``auto``, or any of ``<30s``, ``30-60s``, ``60-90s``, ``90s-3min``.
     :param aspect_ratio: ``9:16`` (Vizard's default), ``1:1``, ``4:5`` or ``16:9``.
     :param template_id: a brand template of the workspace; its ratio must be ``aspect_ratio``.
-    :param max_clips: 1 to 100; the best by viral score. None is all.
-    :param keywords: what the clips shall be about: text or a list.
-    :param remove_silence: cut pauses; Vizard's default is no.
-    :param subtitles: burn subtitles in; Vizard's default is yes.
-    :param headline: show a headline at first; Vizard's default is yes.
-    :param emoji: add emoji; likewise ``highlight_keywords`` and ``auto_broll``; Vizard's default is no.
-    :param project_name: None takes the file's or the platform's.
+    :param max_clips: 1 to 100; the best by viral score are kept. None keeps all.
+    :param keywords: topics of the clips: text or a list.
+    :param remove_silence: cut pauses. Vizard's default: no.
+    :param subtitles: burn subtitles in. Vizard's default: yes.
+    :param headline: show a headline at the beginning. Vizard's default: yes.
+    :param emoji: add emoji; likewise ``highlight_keywords`` and ``auto_broll``. Vizard's default: no.
+    :param project_name: None takes the name of the file or the platform's title.
     :param clip_model: ``clip_v1`` or ``clip_v2``, which costs a quarter more.
-    :param webhook_url: Vizard posts the result there too, once.
-    :param min_viral_score: keep only clips that score at least this, of 10. Nothing is bought again for
-        another score.
-    :param drop_source: leave out the copy of the source that Vizard sometimes puts among the clips.
+    :param webhook_url: Vizard also posts the result to this URL, once.
+    :param min_viral_score: 0 to 10; keep only clips that score at least this. Changing it
+        buys nothing again.
+    :param drop_source: leave out the copy of the source that Vizard sometimes returns among the clips.
     """
 
     hook_class = VizardHook
@@ -120,7 +138,7 @@ class VizardClipsOperator(JobOperator[VizardHook]):
             setattr(self, name, given[name])
 
     def offer(self) -> Offer:
-        """Return the purchase of the clips, checked and with a source that Vizard can fetch."""
+        """Return the validated purchase of the clips, with a source that Vizard can fetch."""
         self._choice()
         asked = {name: self.given(name) for name in _ARGUMENTS}
         if (
@@ -135,7 +153,7 @@ class VizardClipsOperator(JobOperator[VizardHook]):
         return Offer(self.hook.order(asked))
 
     def settle(self, context: Context, deadline: float) -> Settled:
-        """Buy, re-attach or reuse; of what there is, this task's choice of clips."""
+        """Buy, re-attach or reuse, and apply this task's choice of clips."""
         choice = self._choice()
         settled = super().settle(context, deadline)
         assert settled.receipt.ref is not None
@@ -154,14 +172,25 @@ class VizardClipsOperator(JobOperator[VizardHook]):
 
 
 class VizardDownloadOperator(DownloadOperator[VizardHook]):
-    """Land the clips of a project, or one of them.
+    """Download the clips of a project, or one of them.
 
-    :param job: what :class:`VizardClipsOperator` returned (or its text), or a bare project id; not needed
+    - **Retry**: downloads again; nothing is bought.
+    - **Kill**: a file that is not complete is discarded.
+    - **Timeout**: ``execution_timeout`` ends the download; a file that is not complete is discarded.
+    - **Clear**: downloads again and replaces the files, as long as Vizard keeps the clips (7 days).
+
+    Example::
+
+        VizardDownloadOperator(
+            task_id="download", job=clips.output, destination="s3://aws_default@media/clips/"
+        )
+
+    :param job: what :class:`VizardClipsOperator` returned (or that as text), or a bare project id; not needed
         with a ``clip`` that came from a job.
-    :param destination: a storage URI or path; ending in ``/`` it is a folder.
-    :param clip: one of the job's outputs, or its ``video_id``; None lands all. Made for ``.expand()``.
-    :param transcript: write what is said beside each clip: ``txt``, or ``json`` with all that is told of it.
-    :returns: a list of landed files, each with its ``video_id``.
+    :param destination: a storage URI or path. A folder ends in ``/``.
+    :param clip: one of the job's outputs, or its ``video_id``; None downloads all. Meant for ``.expand()``.
+    :param transcript: write a transcript beside each clip: ``txt``, or ``json`` with all that Vizard reports.
+    :returns: a list of downloaded files, each with its ``video_id``.
     """
 
     hook_class = VizardHook
@@ -187,7 +216,7 @@ class VizardDownloadOperator(DownloadOperator[VizardHook]):
         self.vizard_conn_id = vizard_conn_id
 
     def ref(self) -> JobRef:
-        """Return the project; of a single clip the whole of it, whatever a choice left out."""
+        """Return the project. For a single clip it is the whole project, without any choice of clips."""
         wanted, job = self._wanted(), self.job
         if wanted is not None and job is None:
             job = wanted.details.get("project_id")
@@ -199,7 +228,7 @@ class VizardDownloadOperator(DownloadOperator[VizardHook]):
     def land(
         self, hook: VizardHook, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
     ) -> list[JsonValue]:
-        """Land what is wanted, with what is said in it."""
+        """Download the wanted clips, with their transcripts."""
         transcript: Any = self.transcript
         if transcript not in (None, "txt", "json"):
             raise InputError(f"transcript must be txt or json, not {shown(transcript)}.")
@@ -210,26 +239,36 @@ class VizardDownloadOperator(DownloadOperator[VizardHook]):
 
 
 class _ClipOperator(PaidOperator[VizardHook]):
-    """One paid call about a clip, once per task however often it is tried."""
+    """One paid call about a clip, sent once per task however often the task is tried."""
 
     hook_class = VizardHook
 
     clip: Any
 
     def asked(self) -> dict[str, Any]:
-        """Return the request, with the identity only of the clip."""
+        """Return the request with the clip's id only."""
         self.required("clip")
         return {**super().asked(), "clip": video_id_of(self.clip)}
 
     def wished(self) -> dict[str, Any]:
-        """Return the request's fields but for the clip."""
+        """Return the request's fields except the clip."""
         return {name: getattr(self, name) for name in self.request_fields if name != "clip"}
 
 
 class VizardCaptionOperator(_ClipOperator):
     """Have Vizard write a caption for a clip.
 
-    :param clip: one of a job's outputs (or its text), or its ``video_id``.
+    - **Retry**: returns the result that an earlier try paid for. If that try never learnt the outcome, the
+      task fails (with ``on_lost_submit="resubmit"`` it asks again).
+    - **Kill**: a request that was sent cannot be taken back.
+    - **Timeout**: ``timeout`` limits the wait for the vendor's rate limit; nothing is sent after it.
+    - **Clear**: a finished task asks again (with ``on_clear="reuse"`` it returns the earlier result).
+
+    Example::
+
+        caption = VizardCaptionOperator.partial(task_id="caption", platform="tiktok").expand(clip=good_clips)
+
+    :param clip: one of a job's outputs (or that as text), or its ``video_id``.
     :param platform: general, tiktok, instagram, youtube, facebook, linkedin or twitter (x).
     :param tone: neutral, interesting, catchy, serious or question.
     :param voice: first_person or third_person.
@@ -263,17 +302,29 @@ class VizardCaptionOperator(_ClipOperator):
 
 
 class VizardPublishOperator(_ClipOperator):
-    """Publish a clip to a connected account, once: a retry never publishes it again.
+    """Publish a clip to a connected social account, once.
 
-    Vizard tells that it accepted it, and never what became of it.
+    Vizard reports only that it accepted the clip, not whether it was published.
 
-    :param clip: one of a job's outputs (or its text), or its ``video_id``.
-    :param social_account_id: as ``VizardHook.list_social_accounts`` tells it.
-    :param caption: "" has Vizard write caption and hashtags.
-    :param title: for YouTube; None has Vizard write it.
-    :param publish_at: when: a datetime, ISO 8601 text (UTC unless it says otherwise) or seconds since the
-        epoch; None at once.
-    :param dry_run: check everything, and send nothing.
+    - **Retry**: returns the result that an earlier try paid for. If that try never learnt the outcome, the
+      task fails (with ``on_lost_submit="resubmit"`` it publishes again).
+    - **Kill**: a request that was sent cannot be taken back; the clip may be published.
+    - **Timeout**: ``timeout`` limits the wait for the vendor's rate limit; nothing is sent after it.
+    - **Clear**: a finished task publishes again (with ``on_clear="reuse"`` it returns the earlier result).
+
+    Example::
+
+        VizardPublishOperator(
+            task_id="publish", clip="14589263", social_account_id="7000", caption="Our best goal"
+        )
+
+    :param clip: one of a job's outputs (or that as text), or its ``video_id``.
+    :param social_account_id: as ``VizardHook.list_social_accounts`` returns it.
+    :param caption: "" (default) lets Vizard write caption and hashtags.
+    :param title: for YouTube; None lets Vizard write it.
+    :param publish_at: a datetime, ISO 8601 text (UTC if it has no zone) or seconds since the epoch; None
+        publishes at once.
+    :param dry_run: check everything and send nothing.
     :returns: ``{"video_id", "social_account_id", "publish_at", "accepted"}``; ``publish_at`` in milliseconds
         since the epoch.
     """
@@ -306,16 +357,16 @@ class VizardPublishOperator(_ClipOperator):
         self.caption = caption
         self.title = title
         self.publish_at = publish_at
-        # Hides a method of the base's that would print the template fields; nothing calls it.
+        # This hides BaseOperator.dry_run, which prints the template fields; nothing calls it.
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]
         self.vizard_conn_id = vizard_conn_id
 
     def offer(self) -> Offer:
-        """Return the publishing, checked against the account it goes to."""
+        """Return the publishing, validated against the social account."""
         return Offer(self.hook.order_publishing(self.clip, self.wished()))
 
     def execute(self, context: Context) -> Any:
-        """Publish, or return that it was; or only check it."""
+        """Publish the clip, return an earlier try's result, or only check the request."""
         dry_run: Any = self.dry_run
         with airflow_failures():
             if not truth("dry_run", dry_run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import json
 import re
 from pathlib import Path
@@ -125,6 +126,7 @@ def test_a_tasks_docstring_says_what_ends_it_and_shows_it(kind: Any) -> None:
     example = _example(doc)
     assert kind.__name__ in example
     ast.parse(example)
-    for name in kind.__init__.__annotations__:
-        if name not in ("return", "kwargs") and name in vars(kind)["__init__"].__annotations__:
-            assert name in doc or name.endswith("_conn_id"), f"{name} is not described"
+    constructor = vars(kind).get("__init__")
+    for name in inspect.signature(constructor).parameters if constructor else ():
+        hidden = name in ("self", "kwargs") or name.endswith("_conn_id")
+        assert hidden or f"``{name}``" in doc or f":param {name}:" in doc, f"{name} is not described"
