@@ -15,17 +15,17 @@ from airflow_provider_vidai.vendors.venice.api import VENICE, model_of
 
 __all__ = ["Released", "released"]
 
-#: What became of a finished video: deleted now, its URL revoked now, or left to go within 24 hours.
+#: What happened to a finished video: deleted, its URL revoked, or left to expire within 24 hours.
 Released = Literal["deleted", "revoked", "expires"]
 
-# How the host of a delivery URL says that the URL is no longer good.
+# Answers of the delivery host that mean the URL no longer works.
 _REVOKED = frozenset({200, 202, 204, 404, 410})
 
 log = logging.getLogger(__name__)
 
 
 def released(hook: VidaiHook, ref: JobRef, sealed_url: str | None) -> Released:
-    """Release what is there; what can't be released now goes by itself, so nothing is raised."""
+    """Release a finished video. Errors are only logged, because an unreleased video expires by itself."""
     try:
         return _deleted(hook, ref) if sealed_url is None else _revoked(hook, ref, sealed_url)
     except VidaiError as error:
@@ -34,7 +34,7 @@ def released(hook: VidaiHook, ref: JobRef, sealed_url: str | None) -> Released:
 
 
 def _revoked(hook: VidaiHook, ref: JobRef, sealed_url: str) -> Released:
-    # A video that is still being made could never be had without its URL.
+    # Revoking the URL of a video that is still being made would lose it: there is no other URL.
     if hook.look(ref).state is not JobState.READY:
         return "expires"
     link = VENICE.link(hook.seal.open(sealed_url), hook.account.base_url)
@@ -45,7 +45,7 @@ def _revoked(hook: VidaiHook, ref: JobRef, sealed_url: str) -> Released:
 
 
 def _deleted(hook: VidaiHook, ref: JobRef) -> Released:
-    """Delete by one more retrieval of which nothing but the headers is read."""
+    """Delete the video with one more retrieval, of which only the headers are read."""
     status = hook.client.send(VENICE.retrieve(model_of(ref), ref.job_id, delete=True), attempts=1)
     if status.state is JobState.GONE:
         return "expires" if status.believed_for else "deleted"

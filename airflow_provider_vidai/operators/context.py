@@ -1,4 +1,4 @@
-"""What is read from and written to the context of a running task."""
+"""Reads from and writes to the context of a running task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["after_success", "attempt_of", "claims_of", "is_nested", "land_outlet
 
 #: How many purchases each try that runs in this process has made, by kind.
 _made: dict[Hashable, int] = {}
-#: Which entries of its ledger each such try has taken, for which requests.
+#: Which ledger entries each such try has claimed, and for which requests.
 _claimed: dict[Hashable, dict[str, str]] = {}
 
 
@@ -58,7 +58,7 @@ def next_of_kind(context: Context, kind: Hashable) -> int:
 
 
 def claims_of(context: Context) -> dict[str, str]:
-    """Return which entries of the ledger the purchases of this try have taken, to be added to."""
+    """Return the ledger entries that this try's purchases have claimed; the caller adds to them."""
     instance = context["ti"]
     return _claimed.setdefault((str(instance.id), instance.try_number), {})
 
@@ -82,7 +82,7 @@ def after_success(context: Context, action: Callable[[], None]) -> None:
 
 
 def land_outlets(context: Context, outlets: Sequence[Any], files: Iterable[Any], cost: Any = None) -> None:
-    """Tell the task's asset outlets which files were landed, and what their job cost, if known."""
+    """Add the downloaded files, and their job's cost if known, to the events of the task's asset outlets."""
     landed = list(files)
     paid = {} if cost is None else {"cost": cost}
     for outlet in outlets:

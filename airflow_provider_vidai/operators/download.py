@@ -1,4 +1,4 @@
-"""What the download operators share: landing the files of a finished job."""
+"""The base of the download operators."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["DownloadOperator"]
 
 
 class DownloadOperator(VendorOperator[HookT]):
-    """Land the files of a finished job. Nothing is bought; it may be repeated freely.
+    """Download the files of a finished job. Nothing is bought, so it can be repeated freely.
 
-    :param job: what an upstream task returned (or its text), or a bare job id.
-    :param destination: a storage URI or path; ending in ``/`` it is a folder, otherwise the exact
-        file. A file that is there already is replaced, but only by a whole one.
-    :param min_bytes: refuse a file of fewer bytes. A vendor's moderation can deliver a tiny placeholder as
-        if it were the video; by default a video under 100 kB is landed with a warning in the log.
+    :param job: what an upstream task returned (or that as text), or a bare job id.
+    :param destination: a storage URI or path. It is a folder if it ends in ``/``, otherwise the exact file.
+        An existing file is replaced, but only by a complete one.
+    :param min_bytes: refuse a file of fewer bytes. A vendor's moderation may deliver a tiny placeholder
+        instead of the video; by default a video under 100 kB is kept, with a warning in the log.
     """
 
     template_fields: Sequence[str] = ("job", "destination", "min_bytes")
@@ -44,7 +44,7 @@ class DownloadOperator(VendorOperator[HookT]):
         raise NotImplementedError
 
     def execute(self, context: Context) -> list[JsonValue]:
-        """Return the landed files."""
+        """Return the downloaded files."""
         with airflow_failures():
             self.required()
             ref = self.ref()
@@ -60,9 +60,9 @@ class DownloadOperator(VendorOperator[HookT]):
     def land(
         self, hook: HookT, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
     ) -> list[JsonValue]:
-        """Land what is wanted of a job's outputs."""
+        """Download the wanted outputs of a job."""
         return hook.land_all(ref, outputs, self.destination, sealed_url=sealed_url)
 
     def landed(self, hook: HookT, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
-        """Do what is left to do once all files are landed and checked; return them."""
+        """Finish after all files are downloaded and checked; return them."""
         return files

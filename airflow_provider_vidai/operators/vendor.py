@@ -1,4 +1,4 @@
-"""An operator and its vendor: the connection, and what of the arguments may be shown."""
+"""The base of all operators: the vendor's connection, and which parts of arguments are shown."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
 
     #: A class attribute; a ``ClassVar`` cannot depend on a type variable.
     hook_class: type[HookT]
-    #: Arguments that may hold a signed URL or a whole file: shown without them once rendered, and read
-    #: by :meth:`given`.
+    #: Arguments that may hold a signed URL or a whole file. Once rendered, they are shown without it; use
+    #: :meth:`given` to read them.
     media_fields: ClassVar[Sequence[str]] = ()
     ui_color = "#d9ecff"
 
     def __init__(self, **kwargs: Any) -> None:
-        # Without a constructor of its own, a class whose first base is no operator is given BaseOperator's
-        # one by Airflow, and mapped tasks then take None for its list arguments, such as inlets.
+        # This constructor must exist. Without it, Airflow gives a class whose first base is no operator the
+        # constructor of BaseOperator, and mapped tasks then pass None for list arguments such as inlets.
         super().__init__(**kwargs)
 
     def conn_id(self) -> str:
@@ -48,7 +48,7 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
         return self.hook.for_job(ref)
 
     def given(self, name: str) -> Any:
-        """Return an argument as it was given, whatever of it is shown."""
+        """Return an argument as it was given, including what is not shown."""
         return self.__dict__.get("_given_media", {}).get(name, getattr(self, name))
 
     def _do_render_template_fields(
@@ -59,7 +59,7 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
         jinja_env: Any,
         seen_oids: set[int],
     ) -> None:
-        """Render, and keep what must not be shown out of what Airflow stores and shows."""
+        """Render the fields, and keep secrets and files out of what Airflow stores and shows."""
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
         if parent is not self or not self.media_fields:
             return
