@@ -30,7 +30,7 @@ from airflow_provider_vidai.purchase.verdict import account_broken, timed_out, u
 from airflow_provider_vidai.vendors import VENDORS
 from airflow_provider_vidai.vendors.base import Vendor, is_loopback
 
-__all__ = ["ConnectionExtra", "OnStatus", "VidaiHook", "aaccount", "account_of", "check_room"]
+__all__ = ["ConnectionExtra", "OnStatus", "VidaiHook", "aaccount", "account_of", "require_folder"]
 
 T = TypeVar("T")
 HookT = TypeVar("HookT", bound="VidaiHook")
@@ -38,7 +38,7 @@ HookT = TypeVar("HookT", bound="VidaiHook")
 log = logging.getLogger(__name__)
 
 #: A task that needs a finished job waits at most this many seconds until the job's end is confirmed.
-PATIENCE = 40.0
+CONFIRM_SECONDS = 40.0
 
 OnStatus = Callable[[JobStatus], None]
 
@@ -171,7 +171,7 @@ class VidaiHook(BaseHook):
         """Return the ref of a job of this connection."""
         return JobRef(vendor=self.vendor_name, conn_id=self.conn_id, job_id=job_id, kind=kind)
 
-    def look(self, ref: JobRef) -> JobStatus:
+    def poll(self, ref: JobRef) -> JobStatus:
         """Check the status of ``ref`` once.
 
         :raises VidaiError: when there is no usable answer, which says nothing about the job.
@@ -183,7 +183,7 @@ class VidaiHook(BaseHook):
 
         :raises VidaiError: when there is no usable answer, which says nothing about the job.
         """
-        return confirmed(ref, self.look, time.sleep)
+        return confirmed(ref, self.poll, time.sleep)
 
     def ready(self, ref: JobRef) -> JobStatus:
         """Return the status of a READY job.
@@ -192,7 +192,7 @@ class VidaiHook(BaseHook):
         """
         call = self.vendor.status(ref)
         # A short outage is waited out here; a longer one is left to the task's retry.
-        status = confirmed(ref, lambda _: self.send(call), time.sleep, PATIENCE)
+        status = confirmed(ref, lambda _: self.send(call), time.sleep, CONFIRM_SECONDS)
         unless_ready(ref, status)
         if status.state is JobState.RUNNING and not status.ready_after:
             raise JobError(
@@ -242,7 +242,7 @@ class VidaiHook(BaseHook):
             if step.reconnect:
                 self.reconnect()
             try:
-                status = self.look(ref)
+                status = self.poll(ref)
             except VidaiError as error:
                 log.warning("%s: the status check failed and is repeated: %s", ref, error)
                 step = watch.missed(error, time.time())
@@ -256,7 +256,7 @@ class VidaiHook(BaseHook):
         """Encrypts secrets of this account for places where others can read, with a key from the API key."""
         return Seal("\0".join(self.account.key_headers.values()))
 
-    def land(
+    def download_output(
         self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
     ) -> dict[str, Any]:
         """Download one output of a READY job.
@@ -275,15 +275,17 @@ class VidaiHook(BaseHook):
             return download(self.account, lambda: found, destination, stem, min_bytes=self.min_bytes)
         return download(self.account, lambda: self.send(found), destination, stem, min_bytes=self.min_bytes)
 
-    def land_all(
+    def download_outputs(
         self, ref: JobRef, outputs: Sequence[Output], destination: str, *, sealed_url: str | None = None
     ) -> list[JsonValue]:
-        """Download every output of a READY job; see :meth:`land`.
+        """Download every output of a READY job; see :meth:`download_output`.
 
         :raises InputError: when there are several and ``destination`` is one file.
         """
-        check_room(ref, outputs, destination)
-        return [self.land(ref, output, str(destination), sealed_url=sealed_url) for output in outputs]
+        require_folder(ref, outputs, destination)
+        return [
+            self.download_output(ref, output, str(destination), sealed_url=sealed_url) for output in outputs
+        ]
 
     def test_connection(self) -> tuple[bool, str]:
         """Test the connection with a call that costs nothing."""
@@ -293,7 +295,7 @@ class VidaiHook(BaseHook):
             return False, str(error)
 
 
-def check_room(ref: JobRef, outputs: Sequence[Output], destination: str) -> None:
+def require_folder(ref: JobRef, outputs: Sequence[Output], destination: str) -> None:
     """Make sure that several files are not written to one path.
 
     :raises InputError: when they would be.

@@ -126,7 +126,7 @@ class VeniceHook(VidaiHook):
             )
         cost = self._cost(request, inlined, limit, reference_video_total_duration)
         call = VENICE.queue(inlined, conn_id=self.conn_id, seal=self.seal.close, cost=cost)
-        return retirement.noticing(call, request.model)
+        return retirement.warning_on_retirement(call, request.model)
 
     def queue(
         self,
@@ -188,7 +188,7 @@ class VeniceHook(VidaiHook):
             here and in the methods below.
         :param model: required with a bare id.
         """
-        return self.look(self.job(job, model))
+        return self.poll(self.job(job, model))
 
     @also(job=("job_id", "queue_id"), timeout=("max_wait_time",), on_status=("callback", "on_progress"))
     def wait_for_completion(
@@ -229,10 +229,10 @@ class VeniceHook(VidaiHook):
         """
         ref, sealed_url = self.job(job, model), Bought.read(job).sealed_url
         (output,) = self.ready(ref).outputs
-        file = self.land(ref, output, destination, sealed_url=sealed_url)
-        return self.after_landing(ref, sealed_url, file, delete_after=delete_after)
+        file = self.download_output(ref, output, destination, sealed_url=sealed_url)
+        return self.release_downloaded(ref, sealed_url, file, delete_after=delete_after)
 
-    def land(
+    def download_output(
         self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
     ) -> dict[str, Any]:
         """Download a finished video while Venice keeps it.
@@ -241,7 +241,7 @@ class VeniceHook(VidaiHook):
         """
         for pause in (*DEAD_URL_PAUSES, None):
             try:
-                return super().land(ref, output, destination, sealed_url=sealed_url)
+                return super().download_output(ref, output, destination, sealed_url=sealed_url)
             except AddressGone as dead:
                 # Venice answers 410 for a URL that has expired, was used up or was revoked.
                 if pause is None or dead.status == 410:
@@ -262,7 +262,7 @@ class VeniceHook(VidaiHook):
             self.download(job, f"{folder}/video.mp4", model=model)
             return (Path(folder) / "video.mp4").read_bytes()
 
-    def after_landing(
+    def release_downloaded(
         self, ref: JobRef, sealed_url: str | None, file: Mapping[str, Any], *, delete_after: bool
     ) -> dict[str, Any]:
         """Return a downloaded file with what happened to it at the vendor."""

@@ -35,7 +35,7 @@ def released(hook: VidaiHook, ref: JobRef, sealed_url: str | None) -> Released:
 
 def _revoked(hook: VidaiHook, ref: JobRef, sealed_url: str) -> Released:
     # Revoking the URL of a video that is still being made would lose it: there is no other URL.
-    if hook.look(ref).state is not JobState.READY:
+    if hook.poll(ref).state is not JobState.READY:
         return "expires"
     link = VENICE.link(hook.seal.open(sealed_url), hook.account.base_url)
     status = status_of(hook.account, replace(link, method="DELETE"))

@@ -15,7 +15,7 @@ from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.venice.api import deprecation_notice
 from airflow_provider_vidai.vendors.venice.catalogue import ModelSpec, retirement
 
-__all__ = ["CHOICES", "check", "choice", "noticing"]
+__all__ = ["CHOICES", "check", "choice", "warning_on_retirement"]
 
 #: What to do about a model that is retired: refuse before buying, or let Venice choose another one.
 CHOICES: Final = ("fail", "warn")
@@ -50,7 +50,7 @@ def check(model: str, spec: ModelSpec, on_retired: str) -> None:
     log.warning("%s", message)
 
 
-def noticing(call: Call[Receipt], model: str) -> Call[Receipt]:
+def warning_on_retirement(call: Call[Receipt], model: str) -> Call[Receipt]:
     """Return the purchase, with a warning if the answer announces a retirement or names another model."""
 
     def parse(answer: Answer) -> Receipt:

@@ -123,7 +123,7 @@ class VidgoHook(VidaiHook):
         check(model, asked, callback_url)
         kind = _kind(model, kind)
         if least is not None:
-            self._afford(least)
+            self._require_balance(least)
         try:
             placed = with_images(asked, self._placed)
         except ApiError as error:
@@ -165,7 +165,7 @@ class VidgoHook(VidaiHook):
             and in the methods below.
         :param kind: what a bare id stands for: ``media`` (images and videos) or ``music``.
         """
-        return self.look(self.job(job, kind))
+        return self.poll(self.job(job, kind))
 
     @also(job=("task_id",))
     def music_detail(self, job: Any) -> JobStatus:
@@ -208,9 +208,9 @@ class VidgoHook(VidaiHook):
         :raises JobError: when it isn't finished, or is gone.
         """
         ref = self.job(job, kind)
-        return self.land_all(ref, self.ready(ref).outputs, destination)
+        return self.download_outputs(ref, self.ready(ref).outputs, destination)
 
-    def land(
+    def download_output(
         self, ref: JobRef, output: Output, destination: str, *, sealed_url: str | None = None
     ) -> dict[str, Any]:
         """Download one output, while the vendor keeps it.
@@ -227,7 +227,7 @@ class VidgoHook(VidaiHook):
             )
         if left is not None and output.index == 0:
             log.info("%s: Vidgo keeps its files for another %s.", ref, _hours(max(left, 0.0)))
-        return super().land(ref, output, destination, sealed_url=sealed_url)
+        return super().download_output(ref, output, destination, sealed_url=sealed_url)
 
     # --- what these are made of
 
@@ -240,7 +240,7 @@ class VidgoHook(VidaiHook):
         """
         return JobRef.read(job, vendor="vidgo", conn_id=self.conn_id, kind=_kind("", kind))
 
-    def _afford(self, least: float) -> None:
+    def _require_balance(self, least: float) -> None:
         found = self.balance()
         if found < least:
             raise InputError(

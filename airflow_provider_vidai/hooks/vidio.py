@@ -209,7 +209,7 @@ class VidioHook(VidaiHook):
         :returns: ``{uri, path, bytes, sha256, content_type, duration, width, height, fps}``.
         :raises JobError: when nothing is rendered, or a render is under way.
         """
-        return self.land(self._render_ref(job_id), Output(index=0, kind="video"), destination)
+        return self.download_output(self._render_ref(job_id), Output(index=0, kind="video"), destination)
 
     def job(self, job: Any, kind: str = "reel") -> JobRef:
         """Return the ref of a job.

@@ -21,7 +21,7 @@ from airflow_provider_vidai.files.storage import (
     storage_path,
     write_whole,
 )
-from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook, check_room
+from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook, require_folder
 from airflow_provider_vidai.hooks.spellings import HookJob, also
 from airflow_provider_vidai.jobs.calls import Call
 from airflow_provider_vidai.jobs.output import Output
@@ -42,7 +42,7 @@ from airflow_provider_vidai.vendors.vizard.social import (
     video_id_of,
 )
 
-__all__ = ["TIMEOUT", "Transcript", "VizardHook", "parse_webhook", "warn_of_source"]
+__all__ = ["TIMEOUT", "Transcript", "VizardHook", "parse_webhook", "warn_about_source_copy"]
 
 #: Default timeout of ``wait_for_project``, in seconds.
 TIMEOUT = 7200.0
@@ -136,7 +136,7 @@ class VizardHook(VidaiHook):
         ref = self.job(job)
         deadline = time.time() + (TIMEOUT if timeout is None else timeout)
         status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
-        warn_of_source(ref, status.outputs)
+        warn_about_source_copy(ref, status.outputs)
         return HookJob(job_result(ref, status))
 
     @also(job=("project_id", "projectId"))
@@ -155,9 +155,9 @@ class VizardHook(VidaiHook):
         ref = self.job(job)
         wanted = None if clip is None else clip_output(clip)
         ref = ref if wanted is None else ref.model_copy(update={"params": {}})
-        return self.land_clips(ref, self.ready(ref).outputs, destination, wanted, transcript)
+        return self.download_clips(ref, self.ready(ref).outputs, destination, wanted, transcript)
 
-    def land_clips(
+    def download_clips(
         self,
         ref: JobRef,
         outputs: Sequence[Output],
@@ -171,14 +171,14 @@ class VizardHook(VidaiHook):
         :raises JobGone: when the wanted one is not among them.
         """
         found, destination = _picked(ref, outputs, wanted), str(destination)
-        check_room(ref, found, destination)
-        warn_of_source(ref, found)
-        return [self._land_clip(ref, output, destination, transcript) for output in found]
+        require_folder(ref, found, destination)
+        warn_about_source_copy(ref, found)
+        return [self._download_clip(ref, output, destination, transcript) for output in found]
 
-    def _land_clip(
+    def _download_clip(
         self, ref: JobRef, output: Output, destination: str, transcript: Transcript | None = None
     ) -> dict[str, Any]:
-        file = {**self.land(ref, output, destination), "video_id": output.details.get("video_id")}
+        file = {**self.download_output(ref, output, destination), "video_id": output.details.get("video_id")}
         if transcript is None:
             return file
         path = destination_path(destination, VIZARD.file_stem(ref, output), f".{transcript}")
@@ -287,7 +287,7 @@ class VizardHook(VidaiHook):
         )
 
 
-def warn_of_source(ref: JobRef, outputs: Sequence[Output]) -> None:
+def warn_about_source_copy(ref: JobRef, outputs: Sequence[Output]) -> None:
     """Warn about an output that is probably a copy of the source: Vizard sometimes returns one."""
     found = far_longer(outputs)
     if found is not None:

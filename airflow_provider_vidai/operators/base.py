@@ -23,7 +23,7 @@ from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
-from airflow_provider_vidai.operators.context import attempt_of, land_outlets
+from airflow_provider_vidai.operators.context import attempt_of, report_files
 from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
 from airflow_provider_vidai.operators.vendor import HookT
 from airflow_provider_vidai.purchase.identity import Whose
@@ -160,25 +160,25 @@ class JobOperator(PaidOperator[HookT]):
         result = job_result(ref, status, bought.cost, bought.sealed_url)
         if self.download_to:
             try:
-                files = self._landed(ref, status, bought.sealed_url)
+                files = self._download(ref, status, bought.sealed_url)
             except LeaseOver:
                 # Nothing can be downloaded any more, so a Clear may buy again.
                 if entry is not None and record is not None:
                     self._close(entry, record)
                 raise
-            land_outlets(context, self.outlets, files, result["cost"])
+            report_files(context, self.outlets, files, result["cost"])
             result["files"] = files
         if entry is not None and record is not None:
             self.conclude(context, entry, record)
         self.log.info("%s is ready (%s).", ref, describe(status))
         return result
 
-    def _landed(self, ref: JobRef, status: JobStatus, sealed_url: str | None) -> list[JsonValue]:
+    def _download(self, ref: JobRef, status: JobStatus, sealed_url: str | None) -> list[JsonValue]:
         """Download the files; every error says that the job is paid for by now."""
         try:
             hook = self.hook_for(ref)
             hook.min_bytes = whole_number("min_bytes", self.min_bytes)
-            return hook.land_all(ref, status.outputs, str(self.download_to), sealed_url=sealed_url)
+            return hook.download_outputs(ref, status.outputs, str(self.download_to), sealed_url=sealed_url)
         except LeaseOver:
             raise
         except VidaiError as error:

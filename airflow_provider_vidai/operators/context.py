@@ -11,7 +11,7 @@ from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 from airflow_provider_vidai.purchase.identity import Attempt, Run
 from airflow_provider_vidai.stores.choice import ends_with_run
 
-__all__ = ["after_success", "attempt_of", "claims_of", "is_nested", "land_outlets", "next_of_kind"]
+__all__ = ["after_success", "attempt_of", "claims_of", "is_nested", "next_of_kind", "report_files"]
 
 #: How many purchases each try that runs in this process has made, by kind.
 _made: dict[Hashable, int] = {}
@@ -81,7 +81,7 @@ def after_success(context: Context, action: Callable[[], None]) -> None:
     task.on_success_callback = [*(task.on_success_callback or ()), act]
 
 
-def land_outlets(context: Context, outlets: Sequence[Any], files: Iterable[Any], cost: Any = None) -> None:
+def report_files(context: Context, outlets: Sequence[Any], files: Iterable[Any], cost: Any = None) -> None:
     """Add the downloaded files, and their job's cost if known, to the events of the task's asset outlets."""
     landed = list(files)
     paid = {} if cost is None else {"cost": cost}

@@ -13,7 +13,7 @@ from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought
-from airflow_provider_vidai.operators.context import land_outlets
+from airflow_provider_vidai.operators.context import report_files
 from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 
 __all__ = ["DownloadOperator"]
@@ -52,17 +52,17 @@ class DownloadOperator(VendorOperator[HookT]):
             hook.min_bytes = whole_number("min_bytes", self.min_bytes)
             status = hook.ready(ref)
             bought = Bought.read(self.job)
-            files = self.land(hook, ref, status.outputs, bought.sealed_url)
-            files = self.landed(hook, ref, files)
-            land_outlets(context, self.outlets, files, bought.cost)
+            files = self.download(hook, ref, status.outputs, bought.sealed_url)
+            files = self.after_download(hook, ref, files)
+            report_files(context, self.outlets, files, bought.cost)
             return files
 
-    def land(
+    def download(
         self, hook: HookT, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
     ) -> list[JsonValue]:
         """Download the wanted outputs of a job."""
-        return hook.land_all(ref, outputs, self.destination, sealed_url=sealed_url)
+        return hook.download_outputs(ref, outputs, self.destination, sealed_url=sealed_url)
 
-    def landed(self, hook: HookT, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
+    def after_download(self, hook: HookT, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
         """Finish after all files are downloaded and checked; return them."""
         return files

@@ -128,7 +128,7 @@ class PaidOperator(VendorOperator[HookT]):
             kinds=self.kinds,
             ledger=self.ledger(context),
             counter=Counter(
-                offer=self.offer_checked, send=self._send, look=lambda ref: self.hook_for(ref).look(ref)
+                offer=self.offer_checked, send=self._send, look=lambda ref: self.hook_for(ref).poll(ref)
             ),
             policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
             fingerprints=self._fingerprints(),

@@ -293,12 +293,12 @@ class VeniceDownloadOperator(DownloadOperator[VeniceHook]):
         """Return the job."""
         return self.hook.job(self.job, self.model)
 
-    def landed(self, hook: VeniceHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
+    def after_download(self, hook: VeniceHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
         """Have the vendor delete the downloaded video, if ``delete_after`` says so."""
         delete_after = truth("delete_after", self.delete_after)
         sealed_url = Bought.read(self.job).sealed_url
         return [
-            hook.after_landing(ref, sealed_url, file, delete_after=delete_after)
+            hook.release_downloaded(ref, sealed_url, file, delete_after=delete_after)
             for file in files
             if isinstance(file, dict)
         ]

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from airflow_provider_vidai.arguments import truth
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.failures import airflow_failures
-from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook, warn_of_source
+from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook, warn_about_source_copy
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobStatus
@@ -163,7 +163,7 @@ class VizardClipsOperator(JobOperator[VizardHook]):
         return replace(settled, receipt=receipt, status=status)
 
     def _finish(self, context: Context, ref: JobRef, status: JobStatus, *rest: Any) -> dict[str, JsonValue]:
-        warn_of_source(ref, status.outputs)
+        warn_about_source_copy(ref, status.outputs)
         return super()._finish(context, ref, status, *rest)
 
     def _choice(self) -> dict[str, JsonValue]:
@@ -225,14 +225,14 @@ class VizardDownloadOperator(DownloadOperator[VizardHook]):
         ref = self.hook.job(job)
         return ref if wanted is None else ref.model_copy(update={"params": {}})
 
-    def land(
+    def download(
         self, hook: VizardHook, ref: JobRef, outputs: Sequence[Output], sealed_url: str | None
     ) -> list[JsonValue]:
         """Download the wanted clips, with their transcripts."""
         transcript: Any = self.transcript
         if transcript not in (None, "txt", "json"):
             raise InputError(f"transcript must be txt or json, not {shown(transcript)}.")
-        return [*hook.land_clips(ref, outputs, self.destination, self._wanted(), transcript)]
+        return [*hook.download_clips(ref, outputs, self.destination, self._wanted(), transcript)]
 
     def _wanted(self) -> Output | None:
         return None if self.clip is None else clip_output(self.clip)
