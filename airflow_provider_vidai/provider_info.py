@@ -1,4 +1,4 @@
-"""What Airflow is told about this package: connection forms, hooks, operators, sensors, triggers."""
+"""The provider's metadata for Airflow: connection forms, hooks, operators, sensors, triggers."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _NUMBER = {"type": ["number", "null"], "exclusiveMinimum": 0}
 _CONN_FIELDS = {
     "polls_per_minute": {
         "label": "Status calls per minute",
-        "description": "How many this account allows; empty takes what the vendor publishes.",
+        "description": "How many this account allows. Empty: the limit that the vendor publishes.",
         "schema": _NUMBER,
     },
     "max_connections": {
         "label": "Connections",
-        "description": "How many connections one triggerer opens to this account for status calls (20).",
+        "description": "Connections that one triggerer opens to this account for status calls. Default: 20.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "timeout": {
         "label": "Timeout of a call (s)",
-        "description": "Seconds one call to the API may take, not a job (30).",
+        "description": "Seconds that one API call may take (not a job). Default: 30.",
         "schema": _NUMBER,
     },
     "verify": {
@@ -45,7 +45,7 @@ _CONN_FIELDS = {
     },
     "ca_bundle": {
         "label": "CA bundle",
-        "description": "Path, on every worker and triggerer, of the certificates to trust.",
+        "description": "Path of the trusted certificates, on every worker and triggerer.",
         "schema": {"type": ["string", "null"]},
     },
     "proxy": {
@@ -64,7 +64,7 @@ def _connection(vendor: str, label: str, base_url: str) -> dict[str, Any]:
         "ui-field-behaviour": {
             "hidden-fields": ["login", "port", "schema", "extra"],
             "relabeling": {"password": "API key", "host": "Base URL"},
-            "placeholders": {"host": base_url, "password": f"the key of your {label} account"},
+            "placeholders": {"host": base_url, "password": f"API key of your {label} account"},
         },
         "conn-fields": _CONN_FIELDS,
     }
@@ -84,7 +84,7 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "ledger_path": {
                         "description": (
-                            "A storage URI or path, reached by every worker, where paid tasks keep the "
+                            "A storage URI or path that every worker can reach, where paid tasks keep the "
                             "record of what they bought. Empty: Airflow's task state store (3.3), which 3.4 "
                             "empties when a task is cleared."
                         ),

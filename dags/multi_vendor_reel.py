@@ -1,13 +1,13 @@
 """Four vendors, one DAG: footage is generated, cut into a reel, and the reel into vertical clips.
 
-Vidgo and Venice each film every scene; VIDIO makes a highlight reel of all that footage; Vizard cuts
-captioned vertical clips from the reel. Every task lands its own files below the destination, in a folder of
-the run, and every step can be cleared and rerun by itself: what was paid for is not paid for again by a
-retry.
+Vidgo and Venice each make a video of every scene; VIDIO makes a highlight reel of all that footage; Vizard
+cuts captioned vertical clips from the reel. Every task writes its own files to a folder of the run, below
+the destination. Every step can be cleared and rerun by itself. A retry never pays again for what was paid
+for.
 
-Vizard fetches the reel from the web. From S3, GCS or Azure a URL is signed for it. Where the destination is
-another storage, ``public_url`` says where its files are to be read, such as ``https://media.example.com/``.
-Vizard wants a minute or more: three scenes of ten seconds, filmed twice, are one.
+Vizard fetches the reel by URL. On S3, GCS and Azure the task signs one. If the destination is another
+storage, set ``public_url`` to where its files can be read, such as ``https://media.example.com/``. Vizard
+needs at least a minute of video: three scenes of ten seconds, made twice, add up to one.
 
 Needs the connections ``vidgo_default``, ``venice_default``, ``vidio_default`` and ``vizard_default``.
 """
@@ -29,13 +29,13 @@ from airflow_provider_vidai.operators.vizard import VizardClipsOperator, VizardD
 
 clips = Asset("multi_vendor_clips")
 
-#: Where all tasks of a run land their files.
+#: The folder for all files of a run.
 FOLDER = "{{ params.destination }}{{ dag_run.run_after | ts_nodash }}/"
 SECONDS = 10
 
 with DAG(
     dag_id="multi_vendor_reel",
-    description="Film scenes with Vidgo and Venice, make a reel with VIDIO, cut clips with Vizard",
+    description="Make scenes with Vidgo and Venice, a reel with VIDIO, clips with Vizard",
     doc_md=__doc__,
     schedule=None,
     start_date=datetime(2026, 1, 1),
@@ -54,25 +54,25 @@ with DAG(
             minItems=1,
             maxItems=10,
             title="Scenes",
-            description="One a line; each is filmed by both.",
+            description="One per line; Vidgo and Venice each make a video of it.",
         ),
         "reel_length": Param(
             60, type="integer", minimum=5, maximum=300, title="Length of the reel", description="Seconds."
         ),
-        "max_clips": Param(3, type="integer", minimum=1, maximum=20, title="Clips"),
+        "max_clips": Param(3, type="integer", minimum=1, maximum=20, title="Number of clips"),
         "max_cost_usd": Param(
             2.0,
             type="number",
             exclusiveMinimum=0,
-            title="At most",
-            description="USD, for each scene by Venice.",
+            title="Maximum price (USD)",
+            description="For each scene that Venice makes.",
         ),
         "min_credits": Param(
             200,
             type="integer",
             minimum=0,
-            title="Buy only with",
-            description="Vidgo's credits that must be there before each of its scenes.",
+            title="Minimum balance (credits)",
+            description="A Vidgo scene is bought only if the account has at least this many credits.",
         ),
         "destination": Param(
             "s3://aws_default@media/reels/",
@@ -85,22 +85,22 @@ with DAG(
             None,
             type=["null", "string"],
             pattern="/$",
-            title="Its public URL",
-            description="Where the web reads the destination, ending in /; empty where URLs can be signed.",
+            title="Public URL of the destination",
+            description="Ends in /. Leave it empty if the storage can sign URLs.",
         ),
     },
 ) as dag:
 
     @task
     def scenes(params: dict) -> list[str]:
-        """Tell one scene for each task of Venice's."""
+        """Return one scene for each mapped Venice task."""
         return list(params["scenes"])
 
     @task
     def inputs(params: dict) -> list[dict]:
-        """Tell the same to Vidgo, in its model's own fields."""
-        wish = {"duration": SECONDS, "resolution": "720p", "aspect_ratio": "16:9"}
-        return [{**wish, "prompt": scene} for scene in params["scenes"]]
+        """Return the same scenes for Vidgo, as fields of its model."""
+        common = {"duration": SECONDS, "resolution": "720p", "aspect_ratio": "16:9"}
+        return [{**common, "prompt": scene} for scene in params["scenes"]]
 
     vidgo = VidgoGenerateOperator.partial(
         task_id="vidgo",
@@ -123,7 +123,7 @@ with DAG(
 
     @task
     def footage(one: list[dict], other: list[dict]) -> list[str]:
-        """List the takes, scene by scene."""
+        """List the videos, scene by scene."""
         return [job["files"][0]["path"] for takes in zip(one, other, strict=True) for job in takes]
 
     uploads = VidioUploadOperator.partial(task_id="upload").expand(
@@ -145,7 +145,7 @@ with DAG(
 
     @task
     def address(job: dict, params: dict) -> str:
-        """Tell where Vizard gets the reel: in its storage, or in the web."""
+        """Return where Vizard can fetch the reel: its storage path, or its public URL."""
         path = job["files"][0]["path"]
         return params["public_url"] + "/".join(path.split("/")[-2:]) if params["public_url"] else path
 

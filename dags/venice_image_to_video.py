@@ -1,11 +1,11 @@
 """Every picture in a folder of object storage becomes a video: one mapped task per picture.
 
-The pictures travel inside the requests (about 26 MB at most, each), so they need no public URL. A video
-is landed by the task that bought it. A limit on the price of each keeps a mistyped model from costing
-more than it should.
+The pictures are sent inside the requests (about 26 MB each at most), so they need no public URL. The task
+that buys a video also downloads it. The maximum price keeps a mistyped model from costing more than it
+should.
 
-``max_active_tis_per_dagrun`` bounds how many videos are in the making at once; unlike a pool it counts
-tasks that wait in the triggerer too. Needs a connection ``venice_default``.
+``max_active_tis_per_dagrun`` limits how many videos are made at the same time. Unlike a pool, it also
+counts tasks that wait in the triggerer. Needs a connection ``venice_default``.
 """
 
 from __future__ import annotations
@@ -55,10 +55,12 @@ with DAG(
             title="Model",
             description="Any image-to-video model of the catalogue.",
         ),
-        "duration": Param(5, type="integer", minimum=1, maximum=30, title="Length", description="Seconds."),
-        "resolution": Param("720p", type=["null", "string"], examples=["480p", "720p", "1080p"]),
+        "duration": Param(5, type="integer", minimum=1, maximum=30, title="Duration", description="Seconds."),
+        "resolution": Param(
+            "720p", type=["null", "string"], examples=["480p", "720p", "1080p"], title="Resolution"
+        ),
         "max_cost_usd": Param(
-            1.0, type="number", exclusiveMinimum=0, title="At most", description="USD, for each video."
+            1.0, type="number", exclusiveMinimum=0, title="Maximum price (USD)", description="For each video."
         ),
         "destination": Param(
             "file:///data/videos/",

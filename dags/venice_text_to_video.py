@@ -1,8 +1,8 @@
-"""Words in, video out, with a person who sees the price first: quote → approve → generate → download.
+"""A prompt becomes a video, and a person approves the price first: quote → approve → generate → download.
 
-The approval waits in the UI under *Required Actions*, with the price and the prompt; whoever approves
-may still change the prompt. Nothing is paid before, and what is bought then costs no more than what was
-shown: it is quoted again right before the purchase. *Reject* skips the rest.
+The approval waits in the UI under *Required Actions*, with the price and the prompt; the person who
+approves can still change the prompt. Nothing is bought before the approval. The price is quoted again
+right before the purchase, and a higher one than was approved stops it. *Reject* skips the rest.
 
 Needs a connection ``venice_default`` with the API key as its password.
 """
@@ -20,7 +20,7 @@ from airflow_provider_vidai.operators.venice import (
     VeniceVideoOperator,
 )
 
-#: What is priced is what is bought.
+#: The quote and the purchase share these fields, so that the price is that of the video bought.
 VIDEO = {
     "model": "{{ params.model }}",
     "duration": "{{ params.duration }}",
@@ -47,7 +47,7 @@ with DAG(
             minLength=1,
             title="Prompt",
         ),
-        "negative_prompt": Param(None, type=["null", "string"], title="Not to be seen"),
+        "negative_prompt": Param(None, type=["null", "string"], title="Negative prompt"),
         "model": Param(
             "wan-2.6-text-to-video",
             type="string",
@@ -65,20 +65,20 @@ with DAG(
             type="integer",
             minimum=1,
             maximum=30,
-            title="Length",
-            description="Seconds; each model has its own.",
+            title="Duration",
+            description="Seconds. Each model allows some durations.",
         ),
         "resolution": Param(
             "720p", type=["null", "string"], examples=["480p", "720p", "1080p"], title="Resolution"
         ),
         "aspect_ratio": Param(
-            "16:9", type=["null", "string"], examples=["16:9", "9:16", "1:1"], title="Aspect"
+            "16:9", type=["null", "string"], examples=["16:9", "9:16", "1:1"], title="Aspect ratio"
         ),
         "audio": Param(
             None,
             type=["null", "boolean"],
             enum=[None, True, False],
-            values_display={"null": "as the model has it", "true": "with sound", "false": "silent"},
+            values_display={"null": "model default", "true": "with sound", "false": "silent"},
             title="Sound",
         ),
         "destination": Param(
@@ -86,7 +86,7 @@ with DAG(
             type="string",
             minLength=1,
             title="Destination",
-            description="A storage URI or path; ending in / it is a folder.",
+            description="A storage URI or path. A folder ends in /.",
         ),
     },
 ) as dag:

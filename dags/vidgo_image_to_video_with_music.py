@@ -1,9 +1,8 @@
-"""A prompt becomes a picture, the picture a video, and music goes with it: image → video, and music.
+"""A prompt becomes a picture, the picture a video, and music is made for it: image → video, and music.
 
-Vidgo keeps what it makes for 24 hours and cannot renew it, so each task lands its own files. The picture
-goes from the folder into the video's request by itself: what is no URL there is uploaded when buying.
-The result is one set of files below the destination, in a folder of the run: the picture, the video, two
-versions of the song and their covers.
+Vidgo keeps files for 24 hours and cannot renew them, so each task downloads its own files. The video task
+uploads the picture from the folder right before it buys. The result is one set of files in a folder of the
+run, below the destination: the picture, the video, two versions of the song and their covers.
 
 Trigger it from the UI: every choice is a form field. Needs a connection ``vidgo_default`` with the API key
 as its password.
@@ -19,7 +18,7 @@ from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
 
 scenes = Asset("vidgo_scenes")
 
-#: Where all tasks of a run land their files.
+#: The folder for all files of a run.
 FOLDER = "{{ params.destination }}{{ dag_run.run_after | ts_nodash }}/"
 
 with DAG(
@@ -41,14 +40,14 @@ with DAG(
             type="string",
             format="multiline",
             minLength=1,
-            title="What is seen",
+            title="Image prompt",
         ),
         "motion": Param(
             "Gentle waves, drifting clouds, a slow push forward",
             type="string",
             format="multiline",
             minLength=1,
-            title="How it moves",
+            title="Motion prompt",
         ),
         "music": Param(
             "A calm and relaxing piano track with soft melodies",
@@ -56,7 +55,7 @@ with DAG(
             format="multiline",
             minLength=1,
             maxLength=500,
-            title="What is heard",
+            title="Music prompt",
         ),
         "image_model": Param(
             "nano-banana-2",
@@ -71,17 +70,19 @@ with DAG(
             title="Video model",
             description="An image-to-video model that takes image_urls, duration and resolution.",
         ),
-        "aspect_ratio": Param("16:9", type="string", enum=["16:9", "9:16", "1:1", "4:3"], title="Aspect"),
+        "aspect_ratio": Param(
+            "16:9", type="string", enum=["16:9", "9:16", "1:1", "4:3"], title="Aspect ratio"
+        ),
         "duration": Param(
-            5, type="integer", minimum=4, maximum=15, title="Length", description="Seconds of the video."
+            5, type="integer", minimum=4, maximum=15, title="Duration", description="Seconds of the video."
         ),
         "resolution": Param("720p", type="string", enum=["480p", "720p", "1080p"], title="Resolution"),
         "min_credits": Param(
             100,
             type="integer",
             minimum=0,
-            title="Buy only with",
-            description="Credits that must be there before each purchase.",
+            title="Minimum balance (credits)",
+            description="Each purchase is made only if the account has at least this many credits.",
         ),
         "destination": Param(
             "file:///data/scenes/",
@@ -124,7 +125,7 @@ with DAG(
 
     @task(outlets=[scenes])
     def scene(*jobs: dict, outlet_events: dict) -> list[dict]:
-        """Tell what belongs together: all files of the run, as one asset event."""
+        """Publish all files of the run as one asset event."""
         files = [file for job in jobs for file in job["files"]]
         outlet_events[scenes].extra = {"files": files}
         return files

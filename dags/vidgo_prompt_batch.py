@@ -8,15 +8,15 @@ input (``prompt``, ``size``, ``duration``, ...), and empty cells are left out:
     sora-2,waves below the lighthouse,,10
 
 Two things keep a long file from costing more than it should. ``min_credits`` stops a purchase when the
-account has less than that before it; what the purchase leaves is not counted. The pool ``vidgo`` bounds how
-many are in the making at once; Airflow makes it with
+account has fewer credits than that before it; the balance after the purchase is not checked. The pool
+``vidgo`` limits how many tasks run at the same time. Create it with
 
-    airflow pools set vidgo 10 "Vidgo's tasks in the making" --include-deferred
+    airflow pools set vidgo 10 "Running Vidgo tasks" --include-deferred
 
-where ``--include-deferred`` matters: tasks that wait in the triggerer are in the making too. Airflow starts
-no task of a pool that is not there.
+The option ``--include-deferred`` matters: tasks that wait in the triggerer must count too. Airflow starts
+no task of a pool that does not exist.
 
-What fails is retried by itself; the other lines are not held up by it. Needs a connection
+A line that fails is retried by itself and does not hold up the other lines. Needs a connection
 ``vidgo_default``.
 """
 
@@ -33,7 +33,7 @@ batch = Asset("vidgo_batch")
 
 with DAG(
     dag_id="vidgo_prompt_batch",
-    description="Make something of every line of a CSV file",
+    description="Make a picture, a video or a song from every line of a CSV file",
     doc_md=__doc__,
     schedule=None,
     start_date=datetime(2026, 1, 1),
@@ -46,14 +46,14 @@ with DAG(
             type="string",
             minLength=1,
             title="Prompts",
-            description="A CSV file with a column model: a storage URI or path.",
+            description="Storage URI or path of a CSV file with a column named model.",
         ),
         "min_credits": Param(
             200,
             type="integer",
             minimum=0,
-            title="Buy only with",
-            description="Credits that must be there before each purchase.",
+            title="Minimum balance (credits)",
+            description="Each purchase is made only if the account has at least this many credits.",
         ),
         "destination": Param(
             "file:///data/batch/",

@@ -1,8 +1,8 @@
 """Footage in, highlight reel out: upload → reel → render → download.
 
 Trigger it from the UI: every choice below is a form field, so a person can run it again with
-another aspect or length. Waiting costs no worker: it is done in the triggerer. Each step can be
-cleared and rerun by itself; a step that was paid for is not paid for again by a retry.
+another aspect ratio or length. The triggerer does the waiting, so no worker is held. Each step can be
+cleared and rerun by itself. A retry never pays again for a step that was paid for.
 
 Needs a connection ``vidio_default`` with the API key as its password.
 """
@@ -14,13 +14,13 @@ from typing import get_args
 
 from airflow.sdk import DAG, Param, task
 
+from airflow_provider_vidai.hooks.vidio import AspectRatio, MusicCategory, VideoCategory
 from airflow_provider_vidai.operators.vidio import (
     VidioDownloadOperator,
     VidioHighlightReelOperator,
     VidioRenderOperator,
     VidioUploadOperator,
 )
-from airflow_provider_vidai.vendors.vidio.requests import AspectRatio, MusicCategory, VideoCategory
 
 with DAG(
     dag_id="vidio_highlight_reel",
@@ -39,33 +39,41 @@ with DAG(
             items={"type": "string"},
             minItems=1,
             title="Footage",
-            description="Storage URIs or paths of videos and images, in the order of the reel, one a line.",
+            description="Storage URIs or paths of videos and images, in the order of the reel, one per line.",
         ),
-        "video_category": Param("others", type="string", enum=[*get_args(VideoCategory)], title="Category"),
+        "video_category": Param(
+            "others", type="string", enum=[*get_args(VideoCategory)], title="Video category"
+        ),
         "output_length": Param(
-            30, type="integer", minimum=1, maximum=3600, title="Length", description="Seconds."
+            30, type="integer", minimum=1, maximum=3600, title="Output length", description="Seconds."
         ),
-        "aspect_ratio": Param("landscape", type="string", enum=[*get_args(AspectRatio)], title="Aspect"),
+        "aspect_ratio": Param(
+            "landscape", type="string", enum=[*get_args(AspectRatio)], title="Aspect ratio"
+        ),
         "music_category": Param(
             None,
             type=["null", "string"],
             enum=[None, *get_args(MusicCategory)],
             values_display={"null": "no music"},
-            title="Music",
+            title="Music category",
         ),
         "music_volume": Param(70, type="integer", minimum=0, maximum=100, title="Music volume"),
         "original_audio_volume": Param(
-            100, type="integer", minimum=0, maximum=100, title="Volume of the footage"
+            100, type="integer", minimum=0, maximum=100, title="Original audio volume"
         ),
         "output_index": Param(
-            0, type="integer", minimum=0, title="Which candidate", description="0 is in general the best."
+            0,
+            type="integer",
+            minimum=0,
+            title="Output",
+            description="Number of the output to render. 0 is usually the best.",
         ),
         "destination": Param(
             "file:///data/reels/",
             type="string",
             minLength=1,
             title="Destination",
-            description="A storage URI or path; ending in / it is a folder.",
+            description="A storage URI or path. A folder ends in /.",
         ),
     },
 ) as dag:

@@ -1,11 +1,11 @@
-"""Every night: one highlight reel of each new video under a prefix, landed in a folder of that night.
+"""Every night: one highlight reel of each new video under a prefix, downloaded to a folder of that night.
 
 Set the Airflow variables ``vidio_footage_prefix`` (such as ``s3://aws_default@footage/incoming/``)
 and ``vidio_reels_prefix``. A file belongs to the night in whose data interval it was last changed,
-so a rerun of an old night finds the same files, and no file is bought twice by two nights.
+so a rerun of an old night finds the same files, and no two nights buy a reel of the same file.
 
-``max_active_tis_per_dagrun`` bounds how many reels are in the making at once; unlike a pool it counts
-tasks that wait in the triggerer too.
+``max_active_tis_per_dagrun`` limits how many reels are made at the same time. Unlike a pool, it also
+counts tasks that wait in the triggerer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ with DAG(
 
     @task
     def new_footage(data_interval_start: datetime, data_interval_end: datetime) -> list[str]:
-        """List the videos that were changed during the interval, oldest name first."""
+        """List the videos that were changed during the interval, by name."""
         prefix = ObjectStoragePath(Variable.get("vidio_footage_prefix"))
         found = []
         for path in sorted(prefix.iterdir(), key=str):

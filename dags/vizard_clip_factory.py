@@ -1,13 +1,13 @@
-"""A long video becomes short clips; those that score well are captioned, kept, and published.
+"""A long video becomes short clips; those with a good viral score are downloaded, captioned and published.
 
-Buys the clips (1), keeps those with at least the asked-for viral score, lands each of them in object
-storage (2), has a caption written for each (3), and publishes it to one connected account (4). By default
-the publishing is a dry run: everything is checked, and nothing is posted.
+The DAG buys the clips (1), keeps those with at least the minimum viral score, downloads each of them to
+object storage (2), has a caption written for each (3), and publishes it to one connected account (4). By
+default the publishing is a dry run: everything is checked, and nothing is published.
 
-A video in which nothing is found gives no clips; then nothing is left to do, and the run succeeds. A clip
-for which no caption can be written (nobody speaks in it) is landed and not published. Each clip is
-published once: a retry never posts it again. Needs a connection ``vizard_default``; the id of a
-social account is told by ``VizardHook().list_social_accounts()``.
+If Vizard finds no clips in a video, nothing is left to do and the run succeeds. A clip without speech gets
+no caption; it is downloaded and not published. Each clip is published once: a retry never publishes it
+again. Needs a connection ``vizard_default``. ``VizardHook().list_social_accounts()`` returns the ids of
+the social accounts.
 """
 
 from __future__ import annotations
@@ -47,25 +47,30 @@ with DAG(
             ["auto"],
             type="array",
             items={"enum": ["auto", "<30s", "30-60s", "60-90s", "90s-3min"]},
-            title="Length of clips",
-            description="auto, or any of the others.",
+            title="Clip length",
+            description="auto, or one or more of the others.",
         ),
-        "aspect_ratio": Param("9:16", enum=["9:16", "1:1", "4:5", "16:9"], title="Aspect"),
-        "max_clips": Param(10, type="integer", minimum=1, maximum=100, title="At most so many clips"),
-        "min_viral_score": Param(5.0, type="number", minimum=0, maximum=10, title="Viral score, at least"),
+        "aspect_ratio": Param("9:16", enum=["9:16", "1:1", "4:5", "16:9"], title="Aspect ratio"),
+        "max_clips": Param(10, type="integer", minimum=1, maximum=100, title="Number of clips"),
+        "min_viral_score": Param(5.0, type="number", minimum=0, maximum=10, title="Minimum viral score"),
         "keywords": Param(
-            None, type=["null", "string"], title="About", description="Topics; may match none."
+            None,
+            type=["null", "string"],
+            title="Keywords",
+            description="Topics of the clips. There may be no clip about them.",
         ),
         "platform": Param(
             "tiktok",
             enum=["general", "tiktok", "instagram", "youtube", "facebook", "linkedin", "twitter"],
-            title="Captions for",
+            title="Platform of the captions",
         ),
         "tone": Param(
             "neutral", enum=["neutral", "interesting", "catchy", "serious", "question"], title="Tone"
         ),
-        "social_account_id": Param("7000", type="string", minLength=1, title="Publish to account"),
-        "dry_run": Param(True, type="boolean", title="Dry run", description="Check all, and post nothing."),
+        "social_account_id": Param("7000", type="string", minLength=1, title="Social account"),
+        "dry_run": Param(
+            True, type="boolean", title="Dry run", description="Check everything, publish nothing."
+        ),
         "destination": Param(
             "file:///data/clips/",
             type="string",
@@ -89,7 +94,7 @@ with DAG(
 
     @task
     def good_ones(job: dict) -> list[dict]:
-        """Return the clips that are left, best first: none is no failure."""
+        """Return the clips that were kept, best first. An empty list is not a failure."""
         return job["outputs"]
 
     clips = good_ones(bought.output)
@@ -108,7 +113,7 @@ with DAG(
 
     @task(trigger_rule="all_done")
     def posts(captions: list[dict] | None) -> list[dict]:
-        """Return what is posted: each clip that has a caption; one without speech holds up no other."""
+        """Return each clip that has a caption, so that one without speech does not hold up the others."""
         return [{"clip": one["video_id"], "caption": one["caption"]} for one in captions or ()]
 
     VizardPublishOperator.partial(

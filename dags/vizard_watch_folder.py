@@ -1,15 +1,16 @@
-"""Every hour: clips of each new video under a prefix, landed beside one another; each video is bought once.
+"""Every hour: clips of each new video under a prefix, downloaded to one folder a day; clips of a video are
+bought once.
 
 Set the Airflow variables ``vizard_source_prefix`` (such as ``s3://aws_default@footage/incoming/``, in a
-storage that can sign URLs: Vizard fetches a file by its URL) and ``vizard_clips_prefix``. Each run takes the
-files that were changed since the run before it ended looking, so those of an outage too, and keeps what it
-found as ``runs/….json`` beside the clips; a manual run or a backfill of a time that was looked at finds
-nothing, so no two runs buy the same file. Retried or cleared, a run has the same files in the same order,
-whatever became of the folder, and each file's task knows what it bought: with ``on_clear="reuse"`` clearing
-buys nothing again either.
+storage that can sign URLs: Vizard fetches a file by its URL) and ``vizard_clips_prefix``. Each run takes
+the files that were changed since the end of the previous run's interval, so an outage loses none. It
+writes what it found to ``runs/….json`` beside the clips. A manual run or a backfill of an interval that
+was checked before finds nothing, so no two runs buy clips of the same file. A retried or cleared run has
+the same files in the same order, whatever happened to the folder since, and each file's task finds what it
+bought: with ``on_clear="reuse"`` a Clear buys nothing again either.
 
-Vizard lets three projects be created in a minute and twenty in an hour; what is more waits for its turn
-without a worker. ``timeout`` counts from a task's start and includes that: it is long here.
+Vizard allows three new projects a minute and twenty an hour; further tasks wait for their turn without a
+worker. ``timeout`` counts from a task's start and includes that wait, so it is long here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all hooks share: from an Airflow connection to an account, and from a job to its files."""
+"""The base of all hooks: turns a connection into an account, waits for jobs, downloads their files."""
 
 from __future__ import annotations
 
@@ -31,12 +31,15 @@ from airflow_provider_vidai.purchase.verdict import account_broken, timed_out, u
 from airflow_provider_vidai.vendors import VENDORS
 from airflow_provider_vidai.vendors.base import Vendor, is_loopback
 
+__all__ = ["ConnectionExtra", "OnStatus", "VidaiHook", "aaccount", "account_of", "require_folder"]
+
 T = TypeVar("T")
+HookT = TypeVar("HookT", bound="VidaiHook")
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a task which needs a finished job now waits for an end to be confirmed.
-PATIENCE = 40.0
+#: A task that needs a finished job waits at most this many seconds until the job's end is confirmed.
+CONFIRM_SECONDS = 40.0
 
 OnStatus = Callable[[JobStatus], None]
 
@@ -44,11 +47,11 @@ OnStatus = Callable[[JobStatus], None]
 class ConnectionExtra(BaseModel):
     """The connection's extra fields.
 
-    :param polls_per_minute: overrides what the vendor publishes.
-    :param max_connections: open at once for status calls of one triggerer.
-    :param timeout: seconds for one call.
+    :param polls_per_minute: status calls per minute; overrides the limit that the vendor publishes.
+    :param max_connections: connections that one triggerer opens for status calls.
+    :param timeout: seconds that one call may take.
     :param verify: whether the server's certificate is checked.
-    :param ca_bundle: path of a CA bundle to check it with.
+    :param ca_bundle: path of a CA bundle that it is checked with.
     :param proxy: URL of an HTTP proxy.
     """
 
@@ -77,7 +80,7 @@ class ConnectionExtra(BaseModel):
 
 
 def account_of(vendor: Vendor, connection: Connection) -> Account:
-    """Return what ``connection`` says about the account at ``vendor``.
+    """Return the account at ``vendor`` that ``connection`` describes.
 
     :raises InputError: when it has no key, belongs to another vendor, or has unusable fields.
     """
@@ -118,7 +121,7 @@ def key_of(vendor: Vendor, connection: Connection) -> str:
 
 
 async def aaccount(vendor: Vendor, conn_id: str) -> Account:
-    """Return the account behind ``conn_id``, read in the way that a triggerer allows."""
+    """Return the account behind ``conn_id``, read asynchronously, as a triggerer requires."""
     return account_of(vendor, await BaseHook.aget_connection(conn_id))
 
 
@@ -129,7 +132,7 @@ class VidaiHook(BaseHook):
     """
 
     vendor_name: ClassVar[VendorName]
-    #: Refuse to land a file of fewer bytes, such as a placeholder for a moderated video. None only warns of
+    #: Refuse a download of fewer bytes, such as a placeholder for a moderated video. None only warns about
     #: a very small video.
     min_bytes: int | None = None
 
@@ -139,7 +142,7 @@ class VidaiHook(BaseHook):
 
     @property
     def vendor(self) -> Vendor:
-        """The vendor's side, without I/O."""
+        """The vendor module: it builds requests and parses answers, without I/O."""
         return VENDORS[self.vendor_name]
 
     @cached_property
@@ -162,11 +165,18 @@ class VidaiHook(BaseHook):
         return self.client
 
     def reconnect(self) -> None:
-        """Read the connection again at the next call: the key may have been changed."""
+        """Read the connection again at the next call, because the key may have been changed."""
         if "client" in self.__dict__:
             self.client.close()
         for name in ("account", "client", "_connection"):
             self.__dict__.pop(name, None)
+
+    def for_job(self: HookT, ref: JobRef) -> HookT:
+        """Return the hook on the connection that a job was bought with.
+
+        The ref's connection wins: only the account that bought a job can check or download it.
+        """
+        return self if ref.conn_id == self.conn_id else type(self)(ref.conn_id)
 
     def send(self, call: Call[T]) -> T:
         """Run a call; see :meth:`airflow_provider_vidai.net.calls.Client.send`."""
@@ -176,19 +186,19 @@ class VidaiHook(BaseHook):
         """Return the ref of a job of this connection."""
         return JobRef(vendor=self.vendor_name, conn_id=self.conn_id, job_id=job_id, kind=kind)
 
-    def look(self, ref: JobRef) -> JobStatus:
-        """Ask once how ``ref`` is.
+    def poll(self, ref: JobRef) -> JobStatus:
+        """Check the status of ``ref`` once.
 
-        :raises VidaiError: when there is no usable answer; that says nothing about the job.
+        :raises VidaiError: when there is no usable answer, which says nothing about the job.
         """
         return self.client.send(self.vendor.status(ref), attempts=1)
 
     def confirmed(self, ref: JobRef) -> JobStatus:
-        """Ask how ``ref`` is; an end that is not to be believed at once must be said again.
+        """Check the status of ``ref``, again where a single answer does not prove the job's end.
 
-        :raises VidaiError: when there is no usable answer; that says nothing about the job.
+        :raises VidaiError: when there is no usable answer, which says nothing about the job.
         """
-        return confirmed(ref, self.look, time.sleep)
+        return confirmed(ref, self.poll, time.sleep)
 
     def ready(self, ref: JobRef) -> JobStatus:
         """Return the status of a READY job.
@@ -196,8 +206,8 @@ class VidaiHook(BaseHook):
         :raises JobError: when it failed, is gone, or is not ready yet.
         """
         call = self.vendor.status(ref)
-        # A short trouble is waited out here; what lasts longer is left to the task's retry.
-        status = confirmed(ref, lambda _: self.send(call), time.sleep, PATIENCE)
+        # A short outage is waited out here; a longer one is left to the task's retry.
+        status = confirmed(ref, lambda _: self.send(call), time.sleep, CONFIRM_SECONDS)
         unless_ready(ref, status)
         if status.state is JobState.RUNNING and not status.ready_after:
             raise JobError(
@@ -221,12 +231,12 @@ class VidaiHook(BaseHook):
         """Wait in this process until ``ref`` is READY.
 
         :param deadline: seconds since the epoch.
-        :param since: when it was bought; None when unknown, or long ago.
+        :param since: when it was bought (seconds since the epoch); None if unknown or long ago.
         :param poll_interval: seconds between status checks; None adapts them.
         :param on_status: called with every answer.
-        :param sleep: sleeps for so many seconds, or raises to end the waiting.
-        :param buyer: whether it is the task that bought the job which waits.
-        :raises JobError: when it failed, is gone, or was not seen to end by the deadline.
+        :param sleep: called with seconds; it sleeps, or raises to end the waiting.
+        :param buyer: whether the waiting task is the one that bought the job.
+        :raises JobError: when it failed, is gone, or did not end before the deadline.
         """
         watch = Watch(
             since=since or time.time(),
@@ -247,7 +257,7 @@ class VidaiHook(BaseHook):
             if step.reconnect:
                 self.reconnect()
             try:
-                status = self.look(ref)
+                status = self.poll(ref)
             except VidaiError as error:
                 log.warning("%s: the status check failed and is repeated: %s", ref, error)
                 step = watch.failed(error, time.time())
@@ -258,17 +268,17 @@ class VidaiHook(BaseHook):
 
     @cached_property
     def seal(self) -> Seal:
-        """Seals secrets of this account with its API key, so that they can be kept where others may read."""
+        """Encrypts secrets of this account for places where others can read, with a key from the API key."""
         return Seal(key_of(self.vendor, self._connection))
 
-    def land(
+    def download_output(
         self, ref: JobRef, output: Output, destination: str, delivery: Delivery = WITH_THE_STATUS
     ) -> dict[str, Any]:
         """Download one output of a READY job.
 
-        :param destination: a storage URI or path; ending in ``/`` it is a folder.
-        :param delivery: how the file is delivered, as the purchase said it.
-        :returns: the landed file, see :func:`airflow_provider_vidai.files.download.download`.
+        :param destination: a storage URI or path. A folder ends in ``/``.
+        :param delivery: how the file is delivered, as the purchase reported it.
+        :returns: the downloaded file, see :func:`airflow_provider_vidai.files.download.download`.
         :raises SealBroken: when its URL was sealed with another key.
         """
         stem = self.vendor.file_stem(ref, output)
@@ -281,26 +291,26 @@ class VidaiHook(BaseHook):
             return download(self.account, lambda: found, destination, stem, min_bytes=self.min_bytes)
         return download(self.account, lambda: self.send(found), destination, stem, min_bytes=self.min_bytes)
 
-    def land_all(
+    def download_outputs(
         self, ref: JobRef, outputs: Sequence[Output], destination: str, delivery: Delivery = WITH_THE_STATUS
     ) -> list[JsonValue]:
-        """Download every output of a READY job; see :meth:`land`.
+        """Download every output of a READY job; see :meth:`download_output`.
 
         :raises InputError: when there are several and ``destination`` is one file.
         """
-        check_room(ref, outputs, destination)
-        return [self.land(ref, output, str(destination), delivery) for output in outputs]
+        require_folder(ref, outputs, destination)
+        return [self.download_output(ref, output, str(destination), delivery) for output in outputs]
 
     def test_connection(self) -> tuple[bool, str]:
-        """Prove the connection by a call that costs nothing."""
+        """Test the connection with a call that costs nothing."""
         try:
             return True, self.send(self.vendor.check())
         except VidaiError as error:
             return False, str(error)
 
 
-def check_room(ref: JobRef, outputs: Sequence[Output], destination: str) -> None:
-    """Make sure that several files are not landed as one.
+def require_folder(ref: JobRef, outputs: Sequence[Output], destination: str) -> None:
+    """Make sure that several files are not written to one path.
 
     :raises InputError: when they would be.
     """

@@ -20,6 +20,8 @@ from airflow_provider_vidai.errors import (
     VidaiError,
 )
 
+__all__ = ["airflow_failures", "is_retryable"]
+
 
 def is_retryable(error: VidaiError) -> bool:
     """Whether Airflow's own retry of the task can do something useful."""

@@ -1,4 +1,4 @@
-"""The vendors' own clients and their words: what scripts that used one can go on writing with a hook."""
+"""Names that the vendors' own clients use, so that scripts written for them also work with a hook."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Any, ClassVar, TypeVar, cast
 from airflow_provider_vidai.arguments import agreed
 from airflow_provider_vidai.jobs.status import JobState
 
+__all__ = ["HookJob", "Quote", "Result", "also"]
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def also(**names: tuple[str, ...]) -> Callable[[F], F]:
-    """Let a method take parameters by other names too.
+    """Let a method also accept other names for its parameters.
 
-    A call that gives two names of one parameter different values raises InputError, before anything is sent.
+    Different values under two names of one parameter raise InputError, before anything is sent.
 
-    :param names: to each parameter its other names.
+    :param names: the other names of each parameter.
     """
     meant = {other: name for name, others in names.items() for other in others}
 
@@ -43,7 +45,7 @@ def also(**names: tuple[str, ...]) -> Callable[[F], F]:
 
 
 def _with(signature: inspect.Signature, meant: Mapping[str, str]) -> inspect.Signature:
-    """Return a signature that shows the other names too."""
+    """Return a signature that includes the other names."""
     by_name = inspect.Parameter.KEYWORD_ONLY
     added = [inspect.Parameter(other, by_name, default=None) for other in meant]
     own = list(signature.parameters.values())
@@ -52,7 +54,7 @@ def _with(signature: inspect.Signature, meant: Mapping[str, str]) -> inspect.Sig
 
 
 class Result(dict[str, Any]):
-    """What a hook returns: plain JSON, whose fields are attributes too, by the clients' names as well."""
+    """A hook's result: plain JSON whose fields are also attributes, under the clients' names too."""
 
     other_names: ClassVar[Mapping[str, str]] = {}
 
@@ -64,7 +66,7 @@ class Result(dict[str, Any]):
 
 
 class HookJob(Result):
-    """A job, as all methods and operators take it."""
+    """A job in the form that all methods and operators accept."""
 
     other_names: ClassVar[Mapping[str, str]] = {
         "status": "vendor_status",
@@ -75,12 +77,12 @@ class HookJob(Result):
 
     @property
     def model(self) -> str | None:
-        """The model it was bought from, where the vendor has models."""
+        """The model that made it, if the vendor has models."""
         found: str | None = self["params"].get("model")
         return found
 
     def is_completed(self) -> bool:
-        """Whether it is READY, as the hook last saw it."""
+        """Whether it was READY at the last status check."""
         return bool(self["state"] == JobState.READY.value)
 
     def is_failed(self) -> bool:

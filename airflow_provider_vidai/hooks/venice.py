@@ -33,9 +33,11 @@ from airflow_provider_vidai.vendors.venice.api import BODY_LIMIT, VENICE, catalo
 from airflow_provider_vidai.vendors.venice.catalogue import Constraints, fitted
 from airflow_provider_vidai.vendors.venice.requests import GONE_FIELDS, VideoRequest
 
-#: How long a video is waited for when not told, in seconds: public clients saw up to half an hour.
+__all__ = ["TIMEOUT", "VeniceHook"]
+
+#: Default timeout of ``wait_for_completion`` in seconds; users of public clients saw up to half an hour.
 TIMEOUT = 3600.0
-#: Seconds until a delivery URL that answers 404 is tried again: a short trouble must not cost the video.
+#: Seconds until a delivery URL that answers 404 is tried again, so that a short outage loses no video.
 DEAD_URL_PAUSES = (5.0, 15.0)
 
 log = logging.getLogger(__name__)
@@ -60,14 +62,14 @@ class VeniceHook(VidaiHook):
     # --- the catalogue
 
     def list_models(self) -> list[dict[str, JsonValue]]:
-        """Return the catalogue's video models, each as the vendor tells it."""
+        """Return the catalogue's video models as the vendor describes them."""
         return self.send(VENICE.models())
 
     def valid_parameters(self, model: str) -> dict[str, JsonValue]:
         """Return what a model allows, in one call.
 
         :returns: ``durations``, ``resolutions``, ``aspect_ratios``, ``audio``, ``audio_configurable``
-            and whatever else the catalogue says of it.
+            and whatever else the catalogue says about it.
         :raises InputError: when the catalogue does not have the model.
         """
         limits = self._limits(model)
@@ -81,7 +83,7 @@ class VeniceHook(VidaiHook):
     def quote(
         self, model: str, *, reference_video_total_duration: float | None = None, **asked: Any
     ) -> Quote:
-        """Return what a video would cost now. It is free, and binds nobody.
+        """Return what a video would cost now. The quote is free and not binding.
 
         :param reference_video_total_duration: seconds of all reference videos; read from the files
             where they are not URLs.
@@ -106,7 +108,7 @@ class VeniceHook(VidaiHook):
     ) -> Call[Receipt]:
         """Validate, price and return the purchase of a video; nothing is bought yet.
 
-        :param max_cost_usd: refuse to buy when the quote is higher, or can't be had.
+        :param max_cost_usd: refuse to buy when the quote is higher or fails.
         :raises InputError: when the request is wrong, does not fit its model, is too big, or too dear.
         """
         limit, on_retired = guard("max_cost_usd", max_cost_usd), retirement.choice(on_retired)
@@ -125,7 +127,7 @@ class VeniceHook(VidaiHook):
             )
         cost = self._cost(request, inlined, limit, reference_video_total_duration)
         call = VENICE.queue(inlined, conn_id=self.conn_id, seal=self.seal.close, cost=cost)
-        return retirement.noticing(call, request.model)
+        return retirement.warning_on_retirement(call, request.model)
 
     def queue(
         self,
@@ -181,13 +183,13 @@ class VeniceHook(VidaiHook):
 
     @also(job=("job_id", "queue_id"))
     def retrieve(self, job: Any, model: str | None = None) -> JobStatus:
-        """Ask once how a job is; nothing of a finished video is downloaded.
+        """Check the status of a job once, without downloading a finished video.
 
         :param job: what :meth:`queue` or an operator returned, or a bare id. Also ``job_id`` or ``queue_id``,
             here and in the methods below.
-        :param model: of a bare id.
+        :param model: required with a bare id.
         """
-        return self.look(self.job(job, model))
+        return self.poll(self.job(job, model))
 
     @also(job=("job_id", "queue_id"), timeout=("max_wait_time",), on_status=("callback", "on_progress"))
     def wait_for_completion(
@@ -221,28 +223,28 @@ class VeniceHook(VidaiHook):
     ) -> dict[str, Any]:
         """Download a finished video.
 
-        :param destination: a storage URI or path; ending in ``/`` a folder. Also ``path``, ``output_path``.
-        :param delete_after: have the vendor delete it once it is landed whole.
+        :param destination: a storage URI or path. A folder ends in ``/``. Also ``path``, ``output_path``.
+        :param delete_after: have the vendor delete it once the whole file is stored.
         :returns: ``{uri, path, bytes, sha256, content_type, duration, width, height, fps, released}``.
         :raises JobError: when it isn't finished, or is gone.
         """
         ref, delivery = self.job(job, model), Bought.read(job).delivery
         (output,) = self.ready(ref).outputs
-        file = self.land(ref, output, destination, delivery)
-        return self.after_landing(ref, delivery, file, delete_after=delete_after)
+        file = self.download_output(ref, output, destination, delivery)
+        return self.release_downloaded(ref, delivery, file, delete_after=delete_after)
 
-    def land(
+    def download_output(
         self, ref: JobRef, output: Output, destination: str, delivery: Delivery = WITH_THE_STATUS
     ) -> dict[str, Any]:
-        """Download a finished video, while it is there.
+        """Download a finished video while Venice keeps it.
 
         :raises LeaseOver: when the URL that came with the purchase is dead: Venice has no other.
         """
         for pause in (*DEAD_URL_PAUSES, None):
             try:
-                return super().land(ref, output, destination, delivery)
+                return super().download_output(ref, output, destination, delivery)
             except AddressGone as dead:
-                # 410 is Venice's word for a URL that expired, was used up or revoked.
+                # Venice answers 410 for a URL that has expired, was used up or was revoked.
                 if pause is None or dead.status == 410:
                     raise LeaseOver(
                         f"{ref} is ready, but its file is gone for good: its only URL, which came with the "
@@ -261,10 +263,10 @@ class VeniceHook(VidaiHook):
             self.download(job, f"{folder}/video.mp4", model=model)
             return (Path(folder) / "video.mp4").read_bytes()
 
-    def after_landing(
+    def release_downloaded(
         self, ref: JobRef, delivery: Delivery, file: Mapping[str, Any], *, delete_after: bool
     ) -> dict[str, Any]:
-        """Return a landed file with what became of it at the vendor."""
+        """Return a downloaded file with what happened to it at the vendor."""
         outcome: Released = "expires"
         if delete_after and file.get("duration"):
             outcome = released(self, ref, delivery)
@@ -276,8 +278,8 @@ class VeniceHook(VidaiHook):
     def release(self, job: Any, *, model: str | None = None) -> dict[str, JsonValue]:
         """Have the vendor delete a finished video, or revoke its URL. A running job can't be cancelled.
 
-        :returns: ``{"job_id", "released"}``: ``deleted``, ``revoked``, or ``expires`` where the vendor
-            offers nothing but to wait for the 24 hours it keeps a video.
+        :returns: ``{"job_id", "released"}``: ``deleted``, ``revoked``, or ``expires`` if the vendor can
+            only be left to delete it after 24 hours.
         """
         ref = self.job(job, model)
         return {"job_id": ref.job_id, "released": released(self, ref, Bought.read(job).delivery)}
@@ -288,7 +290,7 @@ class VeniceHook(VidaiHook):
         """Buy the transcript of a public video. This sends the purchase once and keeps no record.
 
         :param response_format: ``json`` or ``text``, as ``VeniceTranscribeOperator`` returns them.
-        :param model: a chat model that takes video; None lets one be found.
+        :param model: a chat model that takes video; None picks one from the catalogue.
         """
         asked = {"url": url, "response_format": response_format, "model": model}
         result = self.send(self.order_transcript(asked)).result
@@ -296,7 +298,7 @@ class VeniceHook(VidaiHook):
         return Result(result) if isinstance(result, dict) else result
 
     def order_transcript(self, asked: Mapping[str, Any]) -> Call[Receipt]:
-        """Return the purchase of a transcript, where it is to be had today."""
+        """Return the purchase of a transcript, from the endpoint or chat model that offers it today."""
         request = validated(speech.TranscriptRequest, asked, what="Transcript")
         if request.model is None and self._transcribes():
             return speech.by_endpoint(request)
@@ -331,9 +333,9 @@ class VeniceHook(VidaiHook):
     def _fitted(
         self, request: VideoRequest, on_retired: str = "warn", *, only_price: bool = False
     ) -> VideoRequest:
-        """Hold a request against the catalogue, as far as that can be read and says something.
+        """Validate a request against the catalogue, as far as that can be read and has the model.
 
-        :param only_price: hold what a price depends on; a quote ignores what a model does not take at all.
+        :param only_price: validate only what a price depends on; a quote ignores what a model does not take.
         """
         try:
             row = catalogue_row(self._catalogue, request.model)
@@ -354,7 +356,7 @@ class VeniceHook(VidaiHook):
     def _cost(
         self, given: VideoRequest, inlined: VideoRequest, limit: float | None, total: float | None
     ) -> dict[str, JsonValue] | None:
-        """Return the quote; without a limit, one that can't be had is no reason not to buy."""
+        """Return the quote; without a limit, a failed quote does not block the purchase."""
         try:
             usd = self._price(given.model_copy(update={"video_url": inlined.video_url}), total)
         except VidaiError as error:
@@ -371,17 +373,17 @@ class VeniceHook(VidaiHook):
         return {"quote_usd": usd}
 
     def _price(self, request: VideoRequest, total: float | None) -> float:
-        """Return what a request costs, in USD. Of its files the source travels; references are measured."""
+        """Return a request's price in USD. The source video is sent; of references only the duration."""
         seconds = self._reference_seconds(request, total)
         video = request.video_url and Inliner(BODY_LIMIT)(request.video_url, "video_url")
         request = request.model_copy(update={"video_url": video})
         return self.send(VENICE.quote(request, reference_video_total_duration=seconds))
 
     def _reference_seconds(self, request: VideoRequest, total: float | None) -> float | None:
-        """Return how long the reference videos are together: a quote without it is too low."""
-        told = positive_seconds("reference_video_total_duration", total)
-        if told is not None or not request.reference_video_urls:
-            return told
+        """Return the total seconds of the reference videos, without which a quote would be too low."""
+        given = positive_seconds("reference_video_total_duration", total)
+        if given is not None or not request.reference_video_urls:
+            return given
         lengths = [seconds_of(video, "reference_video_urls") for video in request.reference_video_urls]
         if None in lengths:
             raise InputError(

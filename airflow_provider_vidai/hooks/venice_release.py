@@ -14,17 +14,19 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState
 from airflow_provider_vidai.vendors.venice.api import VENICE, model_of
 
-#: What became of a finished video: deleted now, its URL revoked now, or left to go within 24 hours.
+__all__ = ["Released", "released"]
+
+#: What happened to a finished video: deleted, its URL revoked, or left to expire within 24 hours.
 Released = Literal["deleted", "revoked", "expires"]
 
-# How the host of a delivery URL says that the URL is no longer good.
+# Answers of the delivery host that mean the URL no longer works.
 _REVOKED = frozenset({200, 202, 204, 404, 410})
 
 log = logging.getLogger(__name__)
 
 
 def released(hook: VidaiHook, ref: JobRef, delivery: Delivery) -> Released:
-    """Release what is there; what can't be released now goes by itself, so nothing is raised."""
+    """Release a finished video. Errors are only logged, because an unreleased video expires by itself."""
     try:
         sealed = delivery.sealed_url
         return _deleted(hook, ref) if sealed is None else _revoked(hook, ref, sealed)
@@ -34,8 +36,8 @@ def released(hook: VidaiHook, ref: JobRef, delivery: Delivery) -> Released:
 
 
 def _revoked(hook: VidaiHook, ref: JobRef, sealed: str) -> Released:
-    # A video that is still being made could never be had without its URL.
-    if hook.look(ref).state is not JobState.READY:
+    # Revoking the URL of a video that is still being made would lose it: there is no other URL.
+    if hook.poll(ref).state is not JobState.READY:
         return "expires"
     link = VENICE.link(hook.seal.open(sealed), hook.account.base_url)
     status = status_of(hook.account, replace(link, method="DELETE"))
@@ -45,7 +47,7 @@ def _revoked(hook: VidaiHook, ref: JobRef, sealed: str) -> Released:
 
 
 def _deleted(hook: VidaiHook, ref: JobRef) -> Released:
-    """Delete by one more retrieval of which nothing but the headers is read."""
+    """Delete the video with one more retrieval, of which only the headers are read."""
     status = hook.client.send(VENICE.retrieve(model_of(ref), ref.job_id, delete=True), attempts=1)
     if status.state is JobState.GONE:
         return "expires" if status.believed_for else "deleted"

@@ -1,4 +1,4 @@
-"""Models that Venice retires: a warning before, a refusal to buy after, and a word on who served."""
+"""Models that Venice retires: warn before the date, refuse to buy after it, report a substitute model."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.venice.api import deprecation_notice
 from airflow_provider_vidai.vendors.venice.catalogue import ModelSpec, retirement
 
+__all__ = ["CHOICES", "check", "choice", "warning_on_retirement"]
+
 #: What to do about a model that is retired: refuse before buying, or let Venice choose another one.
 CHOICES: Final = ("fail", "warn")
 
@@ -22,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def choice(on_retired: Any) -> str:
-    """Return what was chosen.
+    """Return the validated ``on_retired``.
 
     :raises InputError: when it is neither ``fail`` nor ``warn``.
     """
@@ -32,24 +34,24 @@ def choice(on_retired: Any) -> str:
 
 
 def check(model: str, spec: ModelSpec, on_retired: str) -> None:
-    """Warn of a model's end.
+    """Warn about a model's retirement.
 
-    :raises InputError: when it has come, and ``on_retired`` is ``fail``.
+    :raises InputError: when the model is retired and ``on_retired`` is ``fail``.
     """
     found = retirement(model, spec, time.time())
     if found is None:
         return
-    words, over = found
+    message, over = found
     if over and on_retired == "fail":
         raise InputError(
-            f"model: {words} A request for it would be served, and charged, as another model's. Choose a "
+            f"model: {message} A request for it would be served, and charged, as another model's. Choose a "
             "model, or give on_retired='warn'."
         )
-    log.warning("%s", words)
+    log.warning("%s", message)
 
 
-def noticing(call: Call[Receipt], model: str) -> Call[Receipt]:
-    """Return the purchase with a warning when its answer speaks of a retirement, or of another model."""
+def warning_on_retirement(call: Call[Receipt], model: str) -> Call[Receipt]:
+    """Return the purchase, with a warning if the answer announces a retirement or names another model."""
 
     def parse(answer: Answer) -> Receipt:
         receipt = call.parse(answer)

@@ -36,15 +36,18 @@ from airflow_provider_vidai.vendors.vidgo.api import (
     UPLOAD_TYPES,
     VIDGO,
     lease_left,
+    parse_webhook,
 )
 from airflow_provider_vidai.vendors.vidgo.catalogue import MODELS, kind_of
 from airflow_provider_vidai.vendors.vidgo.requests import check, understood, with_images
 
+__all__ = ["TIMEOUT", "VidgoHook", "parse_webhook"]
+
 T = TypeVar("T")
 
-#: How long ``wait_for_task`` waits when not told, in seconds.
+#: Default timeout of ``wait_for_task``, in seconds.
 TIMEOUT = 1800.0
-#: Seconds after which a purchase whose pictures could not be uploaded is taken up again.
+#: Seconds to wait when the upload limit (five a minute) is reached: a little over a minute frees all five.
 UPLOADS_FULL = 61.0
 
 log = logging.getLogger(__name__)
@@ -65,7 +68,7 @@ class VidgoHook(VidaiHook):
     def __init__(self, vidgo_conn_id: str = default_conn_name) -> None:
         super().__init__(vidgo_conn_id)
         self.vidgo_conn_id = vidgo_conn_id
-        #: Where pictures were uploaded to, by their digest.
+        #: URLs of the pictures that this hook uploaded, by digest.
         self._uploaded: dict[str, str] = {}
 
     def balance(self) -> float:
@@ -75,13 +78,15 @@ class VidgoHook(VidaiHook):
     # --- pictures
 
     def upload_image(self, source: str | bytes | PurePath) -> Uploaded:
-        """Upload a picture, free, for 72 hours; five a minute are let in, and more are waited for.
+        """Upload a picture, free of charge; Vidgo keeps it for 72 hours and takes five a minute.
+
+        Further uploads wait for their turn.
 
         :param source: a storage URI or path, a data URI, the bytes themselves, or a public URL, which the
             vendor fetches itself. JPEG, PNG, GIF or WebP.
         :returns: its ``file_url``, which is a secret, and ``file_name``, ``mime_type``, ``file_size``,
-            ``expires_at`` as the vendor tells them.
-        :raises InputError: when it is no such picture; nothing was sent.
+            ``expires_at`` as the vendor reports them.
+        :raises InputError: when it is not such a picture. Nothing was sent.
         """
         if isinstance(source, PurePath):
             source = str(source)
@@ -105,21 +110,21 @@ class VidgoHook(VidaiHook):
     ) -> Call[Receipt]:
         """Check the request and the balance, upload its pictures, and return the purchase.
 
-        Nothing is bought yet. A picture that this hook has uploaded before, to buy, is not uploaded again.
+        Nothing is bought yet. The hook uploads the same picture only once.
 
         :param asked: the ``input``. Its pictures may be storage URIs, paths, data URIs, or what an upload
             operator returned.
         :param kind: ``media`` or ``music``, for a model that this package does not know.
         :param min_credits: do not buy when the account has less.
         :raises InputError: when the request is wrong, or the account has too little.
-        :raises RateWait: when the limit of uploads holds on; nothing was bought.
+        :raises RateWait: while the upload rate limit still applies. Nothing was bought.
         """
         least = guard("min_credits", min_credits)
         model, asked = _named(model), understood(_dict(asked))
         check(model, asked, callback_url)
         kind = _kind(model, kind)
         if least is not None:
-            self._afford(least)
+            self._require_balance(least)
         try:
             placed = with_images(asked, self._placed)
         except ApiError as error:
@@ -155,17 +160,17 @@ class VidgoHook(VidaiHook):
 
     @also(job=("task_id",))
     def status(self, job: Any, *, kind: str = "media") -> JobStatus:
-        """Ask once how a task is.
+        """Check the status of a task once.
 
         :param job: what :meth:`submit` or an operator returned, or a bare id. Also ``task_id``, here
             and in the methods below.
-        :param kind: of a bare id: ``media`` (images and videos) or ``music``.
+        :param kind: what a bare id stands for: ``media`` (images and videos) or ``music``.
         """
-        return self.look(self.job(job, kind))
+        return self.poll(self.job(job, kind))
 
     @also(job=("task_id",))
     def music_detail(self, job: Any) -> JobStatus:
-        """Ask once how a music task is."""
+        """Check the status of a music task once."""
         return self.status(job, kind="music")
 
     @also(job=("task_id",))
@@ -180,7 +185,7 @@ class VidgoHook(VidaiHook):
     ) -> HookJob:
         """Wait until a task is finished.
 
-        :param kind: of a bare id.
+        :param kind: what a bare id stands for.
         :param poll_interval: seconds between status checks; None adapts them to the progress.
         :param timeout: seconds; None waits for half an hour.
         :param on_status: called with the :class:`~airflow_provider_vidai.models.JobStatus` of every check.
@@ -196,17 +201,17 @@ class VidgoHook(VidaiHook):
 
     @also(job=("task_id",))
     def download(self, job: Any, destination: str, *, kind: str = "media") -> list[JsonValue]:
-        """Download all that a finished task delivers.
+        """Download all files of a finished task.
 
-        :param destination: a storage URI or path; ending in ``/`` it is a folder, which several files need.
-        :param kind: of a bare id.
+        :param destination: a storage URI or path. A folder ends in ``/``; several files need one.
+        :param kind: what a bare id stands for.
         :returns: a list of ``{uri, path, bytes, sha256, content_type, duration, width, height, fps}``.
         :raises JobError: when it isn't finished, or is gone.
         """
         ref = self.job(job, kind)
-        return self.land_all(ref, self.ready(ref).outputs, destination)
+        return self.download_outputs(ref, self.ready(ref).outputs, destination)
 
-    def land(
+    def download_output(
         self, ref: JobRef, output: Output, destination: str, delivery: Delivery = WITH_THE_STATUS
     ) -> dict[str, Any]:
         """Download one output, while the vendor keeps it.
@@ -223,7 +228,7 @@ class VidgoHook(VidaiHook):
             )
         if left is not None and output.index == 0:
             log.info("%s: Vidgo keeps its files for another %s.", ref, _hours(max(left, 0.0)))
-        return super().land(ref, output, destination, delivery)
+        return super().download_output(ref, output, destination, delivery)
 
     # --- what these are made of
 
@@ -231,12 +236,12 @@ class VidgoHook(VidaiHook):
         """Return the ref of a job.
 
         :param job: a job's dict, its text, or a bare id.
-        :param kind: of a bare id.
-        :raises InputError: when it is none, or the kind is neither ``media`` nor ``music``.
+        :param kind: what a bare id stands for.
+        :raises InputError: when it is not a job, or the kind is neither ``media`` nor ``music``.
         """
         return JobRef.read(job, vendor="vidgo", conn_id=self.conn_id, kind=_kind("", kind))
 
-    def _afford(self, least: float) -> None:
+    def _require_balance(self, least: float) -> None:
         found = self.balance()
         if found < least:
             raise InputError(
@@ -246,7 +251,7 @@ class VidgoHook(VidaiHook):
             )
 
     def _placed(self, value: Any) -> str:
-        """Return the URL of a picture, uploaded if it is none yet."""
+        """Return the URL of a picture, after uploading it if it has none."""
         value = literal(value)
         if isinstance(value, Mapping) and isinstance(value.get("sealed_url"), str):
             return self.seal.open(value["sealed_url"])
@@ -258,7 +263,8 @@ class VidgoHook(VidaiHook):
                 "VidgoUploadImageOperator returned."
             )
         picture = _picture(value)
-        # By what it holds, because a file may have changed. No try goes on for the 72 hours it is kept.
+        # The digest is of the content: the file behind a path may change. A URL can't expire here, as no try
+        # lasts for the 72 hours that Vidgo keeps an upload.
         digest = hashlib.sha256(picture.encode()).hexdigest()
         if digest not in self._uploaded:
             self._uploaded[digest] = self._upload(VIDGO.upload(picture)).file_url
@@ -292,7 +298,7 @@ def _dict(asked: Any) -> dict[str, Any]:
 
 
 def _kind(model: str, kind: str | None) -> str:
-    """Return where a task is asked after."""
+    """Return the endpoint (``media`` or ``music``) at which a task is polled."""
     if kind not in (None, "media", "music"):
         raise InputError(f"kind must be media or music, not {shown(kind)}.")
     if kind is not None and model in MODELS and kind != kind_of(model):

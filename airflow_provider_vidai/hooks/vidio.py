@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from airflow_provider_vidai.files.storage import Source, shown_name, source
 from airflow_provider_vidai.files.upload import upload
 from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook
 from airflow_provider_vidai.hooks.spellings import Result
-from airflow_provider_vidai.jobs.calls import Put
+from airflow_provider_vidai.jobs.calls import Call, Put
 from airflow_provider_vidai.jobs.media_types import kind_of_name
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.receipt import Receipt
@@ -24,21 +25,26 @@ from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.vidio.answers import VidioJob
 from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from airflow_provider_vidai.vendors.vidio.requests import (
+    AspectRatio,
     MediaType,
+    MusicCategory,
     ReelRequest,
     RenderRequest,
     UploadRequest,
+    VideoCategory,
     extension,
 )
 
+__all__ = ["TIMEOUT", "AspectRatio", "MusicCategory", "Uploaded", "VideoCategory", "VidioHook"]
+
 log = logging.getLogger(__name__)
 
-#: How long ``wait_*`` waits when not told, in seconds, as the vendor's client does.
+#: Default timeout of ``wait_*`` in seconds, as in the vendor's client.
 TIMEOUT = 3600.0
 
 
 class Uploaded(Result):
-    """An upload's result, with its ``input_key``, of which a reel is made."""
+    """An upload's result, with the ``input_key`` that a reel takes."""
 
 
 class VidioHook(VidaiHook):
@@ -67,12 +73,12 @@ class VidioHook(VidaiHook):
         height: int | str | None = None,
         duration: float | str | None = None,
     ) -> Uploaded:
-        """Upload a video or an image and return what a reel needs of it.
+        """Upload a video or an image and return what a reel needs to know about it.
 
         :param file_path: a storage URI (``s3://…``, ``file://…``) or a local path; its name must
             have an extension.
         :param media_type: ``video`` or ``image``; None reads it from the file itself. The file's bytes and
-            its extension must not say otherwise.
+            its extension must agree with it.
         :param width: pixels; likewise ``height``; None reads it from the file.
         :param duration: seconds; None reads it from the file (0 for an image).
         :returns: ``{input_key, file_name, media_type, width, height, duration, display_width,
@@ -86,7 +92,7 @@ class VidioHook(VidaiHook):
         file = source(file_path)
         found = _checked(file, media_type)
         request = _upload_request(file, found, width=width, height=height, duration=duration)
-        # The id of the upload is the client's to choose, and has nothing to do with a job's.
+        # The client chooses the upload's id; it has nothing to do with a job's id.
         upload_id = str(uuid.uuid4())
         call = VIDIO.upload_url(request, upload_id=upload_id)
         upload(self.account, lambda: Put(self.send(call), request.content_type), file)
@@ -111,20 +117,25 @@ class VidioHook(VidaiHook):
         :raises InputError: naming each wrong field; nothing was sent or charged.
         :raises ApiError: with ``processed="maybe"`` the reel may have been bought.
         """
-        request = validated(
-            ReelRequest,
-            {
-                "input_keys": input_keys,
-                "video_category": video_category,
-                "output_length": output_length,
-                "aspect_ratio": aspect_ratio,
-                "music_category": music_category,
-                "music_volume": music_volume,
-                "original_audio_volume": original_audio_volume,
-            },
-            what="Highlight reel",
-        )
-        return _job(self.send(VIDIO.create_reel(request, conn_id=self.conn_id)))
+        asked = {
+            "input_keys": input_keys,
+            "video_category": video_category,
+            "output_length": output_length,
+            "aspect_ratio": aspect_ratio,
+            "music_category": music_category,
+            "music_volume": music_volume,
+            "original_audio_volume": original_audio_volume,
+        }
+        return _job(self.send(self.order(asked)))
+
+    def order(self, asked: Mapping[str, Any]) -> Call[Receipt]:
+        """Validate a request and return the purchase of a reel; nothing is bought yet.
+
+        :param asked: the fields of :class:`~airflow_provider_vidai.vendors.vidio.requests.ReelRequest`.
+        :raises InputError: naming each wrong field.
+        """
+        request = validated(ReelRequest, asked, what="Highlight reel")
+        return VIDIO.create_reel(request, conn_id=self.conn_id)
 
     def get_job(self, job_id: str) -> VidioJob:
         """Read a job: its status, and its outputs with overlays once it has been rendered."""
@@ -150,17 +161,27 @@ class VidioHook(VidaiHook):
     def render(self, job_id: str, output_index: int = 0, *, export_option: str = "premium") -> VidioJob:
         """Buy the render of one output of a processed job; the vendor keeps only the last render.
 
-        :param output_index: 0 is in general the best.
+        :param output_index: 0 is usually the best.
         :raises InputError: when ``output_index`` is out of range.
         :raises JobError: when the job is not ready for it; nothing was sent.
         """
-        request = validated(
-            RenderRequest, {"output_index": output_index, "export_option": export_option}, what="Render"
-        )
-        ref = VIDIO.render_ref(self.ref(job_id, "reel"), self.get_job(job_id), request)
-        receipt = self.send(VIDIO.render(ref, request))
+        asked = {"output_index": output_index, "export_option": export_option}
+        call, ref = self.order_render(self.ref(job_id, "reel"), asked)
+        receipt = self.send(call)
         self._renders[job_id] = ref
         return _job(receipt)
+
+    def order_render(self, reel: JobRef, asked: Mapping[str, Any]) -> tuple[Call[Receipt], JobRef]:
+        """Validate a request against the reel as it is now and return the purchase of its render.
+
+        :param asked: the fields of :class:`~airflow_provider_vidai.vendors.vidio.requests.RenderRequest`.
+        :returns: the purchase, and the ref under which the render can be found even if its answer is lost.
+        :raises InputError: when a field is wrong, or ``output_index`` is out of range.
+        :raises JobError: when the job cannot be rendered now.
+        """
+        request = validated(RenderRequest, asked, what="Render")
+        ref = VIDIO.render_ref(reel, self.get_job(reel.job_id), request)
+        return VIDIO.render(ref, request), ref
 
     def get_render(self, job_id: str) -> VidioJob:
         """Read a render: one resource carries the job and its last render."""
@@ -176,19 +197,27 @@ class VidioHook(VidaiHook):
     ) -> VidioJob:
         """Wait until the last render is finished.
 
-        A render that this hook started is told from an earlier one of the same job; of any other,
-        the first that is found finished is taken.
+        A render that this hook started is not confused with an earlier one of the same job. Otherwise the
+        first finished render counts.
         """
         return self._finished(self._render_ref(job_id), poll_interval, timeout, on_status)
 
     def download(self, job_id: str, destination: str) -> dict[str, Any]:
         """Download the finished render of a job.
 
-        :param destination: a storage URI or path; ending in ``/`` it is a folder.
+        :param destination: a storage URI or path. A folder ends in ``/``.
         :returns: ``{uri, path, bytes, sha256, content_type, duration, width, height, fps}``.
         :raises JobError: when nothing is rendered, or a render is under way.
         """
-        return self.land(self._render_ref(job_id), Output(index=0, kind="video"), destination)
+        return self.download_output(self._render_ref(job_id), Output(index=0, kind="video"), destination)
+
+    def job(self, job: Any, kind: str = "reel") -> JobRef:
+        """Return the ref of a job.
+
+        :param job: a job's dict, its text, or a bare id.
+        :param kind: of a bare id: ``reel`` or ``render``.
+        """
+        return JobRef.read(job, vendor="vidio", conn_id=self.conn_id, kind=kind)
 
     def _render_ref(self, job_id: str) -> JobRef:
         return self._renders.get(job_id) or self.ref(job_id, "render")
@@ -199,7 +228,7 @@ class VidioHook(VidaiHook):
         deadline = time.time() + (TIMEOUT if timeout is None else timeout)
         status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
         if self._renders.get(ref.job_id) == ref:
-            # What tells it from the render before, which a download cannot find out.
+            # The answer identifies this render; a later download could not tell it from the one before.
             self._renders[ref.job_id] = status.of(ref)
         job = status.answer
         assert isinstance(job, VidioJob)
@@ -207,7 +236,7 @@ class VidioHook(VidaiHook):
 
 
 def _checked(file: Source, media_type: str | None) -> Checked:
-    """Make sure that a file can be used as footage, and is what it is said to be."""
+    """Make sure that a file can be used as footage and is of the stated type."""
     try:
         extension(file.name)
     except ValueError as error:
@@ -239,12 +268,12 @@ def _kind(found: Checked) -> MediaType:
 
 
 def _upload_request(file: Source, found: Checked, **given: Any) -> UploadRequest:
-    """Describe a file to the vendor; what was not given is read from the file itself."""
+    """Return the file's description for VIDIO; values that were not given come from the file."""
     media = found.media
     duration = 0.0 if media.kind == "image" else media.duration
     read = {"width": media.width, "height": media.height, "duration": duration}
-    told = {name: value if given[name] is None else given[name] for name, value in read.items()}
-    missing = [name for name, value in told.items() if value is None]
+    values = {name: value if given[name] is None else given[name] for name, value in read.items()}
+    missing = [name for name, value in values.items() if value is None]
     if missing:
         raise InputError(
             f"Could not read the {', '.join(missing)} of {shown_name(file.name)} from the file: pass "
@@ -252,7 +281,7 @@ def _upload_request(file: Source, found: Checked, **given: Any) -> UploadRequest
         )
     request = validated(
         UploadRequest,
-        {**told, "media_type": _kind(found), "file_name": file.name},
+        {**values, "media_type": _kind(found), "file_name": file.name},
         what=shown_name(file.path),
     )
     if request.media_type == "video" and not request.duration:

@@ -21,7 +21,7 @@ from airflow_provider_vidai.files.storage import (
     storage_path,
     write_whole,
 )
-from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook, check_room
+from airflow_provider_vidai.hooks.base import OnStatus, VidaiHook, require_folder
 from airflow_provider_vidai.hooks.spellings import HookJob, also
 from airflow_provider_vidai.jobs.calls import Call
 from airflow_provider_vidai.jobs.output import Output
@@ -32,7 +32,7 @@ from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.vizard.answers import SocialAccount, VizardProject, far_longer
-from airflow_provider_vidai.vendors.vizard.api import VIZARD
+from airflow_provider_vidai.vendors.vizard.api import VIZARD, parse_webhook
 from airflow_provider_vidai.vendors.vizard.requests import ProjectRequest
 from airflow_provider_vidai.vendors.vizard.social import (
     CaptionRequest,
@@ -42,14 +42,16 @@ from airflow_provider_vidai.vendors.vizard.social import (
     video_id_of,
 )
 
-#: How long ``wait_for_project`` waits when not told, in seconds.
+__all__ = ["TIMEOUT", "Transcript", "VizardHook", "parse_webhook", "warn_about_source_copy"]
+
+#: Default timeout of ``wait_for_project``, in seconds.
 TIMEOUT = 7200.0
-#: How long a signed URL of a source is good for, in seconds: the vendor may begin late, and reads slowly.
+#: Lifetime of a source's signed URL, in seconds. Vizard may start late and reads slowly.
 SIGNED_FOR = 24 * 3600
-#: How far in the past a moment of publishing may be, in seconds.
+#: A ``publish_at`` up to this many seconds in the past is accepted.
 PAST = 300.0
 
-#: How a transcript is kept beside its clip.
+#: The format of the transcript beside a clip.
 Transcript = Literal["txt", "json"]
 
 log = logging.getLogger(__name__)
@@ -107,7 +109,7 @@ class VizardHook(VidaiHook):
 
     @also(job=("project_id", "projectId"))
     def query_project(self, job: Any) -> VizardProject:
-        """Read a project once, however it stands: ``code`` 1000 is processing, 2000 done.
+        """Read a project once, whatever its status (``code`` 1000: processing, 2000: done).
 
         :param job: a job's dict, its text, or a bare id. Also ``project_id``, here and in the methods
             below.
@@ -134,7 +136,7 @@ class VizardHook(VidaiHook):
         ref = self.job(job)
         deadline = time.time() + (TIMEOUT if timeout is None else timeout)
         status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
-        warn_of_source(ref, status.outputs)
+        warn_about_source_copy(ref, status.outputs)
         return HookJob(job_result(ref, status))
 
     @also(job=("project_id", "projectId"))
@@ -143,9 +145,9 @@ class VizardHook(VidaiHook):
     ) -> list[dict[str, Any]]:
         """Download the clips of a project, or one of them.
 
-        :param destination: a storage URI or path; ending in ``/`` it is a folder, which several clips need.
+        :param destination: a storage URI or path. A folder ends in ``/``; several files need one.
         :param clip: one of the job's outputs, or its ``video_id``.
-        :param transcript: write it beside each clip: ``txt``, or ``json`` with all that is known of it.
+        :param transcript: write it beside each clip: ``txt``, or ``json`` with all that Vizard reports.
         :returns: for each clip ``{uri, path, bytes, sha256, content_type, duration, width, height, fps,
             video_id}``, and ``transcript_uri`` where one was written.
         :raises JobError: when the project is not done, or gone.
@@ -153,9 +155,9 @@ class VizardHook(VidaiHook):
         ref = self.job(job)
         wanted = None if clip is None else clip_output(clip)
         ref = ref if wanted is None else ref.model_copy(update={"params": {}})
-        return self.land_clips(ref, self.ready(ref).outputs, destination, wanted, transcript)
+        return self.download_clips(ref, self.ready(ref).outputs, destination, wanted, transcript)
 
-    def land_clips(
+    def download_clips(
         self,
         ref: JobRef,
         outputs: Sequence[Output],
@@ -163,20 +165,20 @@ class VizardHook(VidaiHook):
         wanted: Output | None = None,
         transcript: Transcript | None = None,
     ) -> list[dict[str, Any]]:
-        """Land the wanted clip of a READY project, or all; see :meth:`download`.
+        """Download the wanted clip of a READY project, or all of them; see :meth:`download`.
 
         :raises InputError: when there are several and ``destination`` is one file.
         :raises JobGone: when the wanted one is not among them.
         """
         found, destination = _picked(ref, outputs, wanted), str(destination)
-        check_room(ref, found, destination)
-        warn_of_source(ref, found)
-        return [self._land_clip(ref, output, destination, transcript) for output in found]
+        require_folder(ref, found, destination)
+        warn_about_source_copy(ref, found)
+        return [self._download_clip(ref, output, destination, transcript) for output in found]
 
-    def _land_clip(
+    def _download_clip(
         self, ref: JobRef, output: Output, destination: str, transcript: Transcript | None = None
     ) -> dict[str, Any]:
-        file = {**self.land(ref, output, destination), "video_id": output.details.get("video_id")}
+        file = {**self.download_output(ref, output, destination), "video_id": output.details.get("video_id")}
         if transcript is None:
             return file
         path = destination_path(destination, VIZARD.file_stem(ref, output), f".{transcript}")
@@ -209,7 +211,7 @@ class VizardHook(VidaiHook):
         return result
 
     def order_caption(self, clip: Any, asked: Mapping[str, Any]) -> Call[Receipt]:
-        """Validate a wish for a caption and return the call."""
+        """Validate a request for a caption and return the call; nothing is bought yet."""
         request = validated(CaptionRequest, {"video_id": video_id_of(clip), **asked}, what="Caption")
         return VIZARD.caption(request)
 
@@ -224,7 +226,7 @@ class VizardHook(VidaiHook):
         """Publish a clip. This sends the request once and keeps no record: operators do.
 
         :param clip: one of a job's outputs, or its ``video_id``.
-        :param caption: "" has Vizard write caption and hashtags.
+        :param caption: "" lets Vizard write caption and hashtags.
         :param publish_at: None publishes at once.
         :returns: ``{video_id, social_account_id, publish_at (milliseconds), accepted}``.
         """
@@ -234,12 +236,16 @@ class VizardHook(VidaiHook):
             "title": title,
             "publish_at": publish_at,
         }
-        result = self.send(VIZARD.publish(self.publishable(clip, asked))).result
+        result = self.send(self.order_publishing(clip, asked)).result
         assert isinstance(result, dict)
         return result
 
-    def publishable(self, clip: Any, asked: Mapping[str, Any]) -> PublishRequest:
-        """Validate what is to be published, against the account that it goes to; nothing is sent for it.
+    def order_publishing(self, clip: Any, asked: Mapping[str, Any]) -> Call[Receipt]:
+        """Validate what is to be published and return the call; nothing is published yet."""
+        return VIZARD.publish(self.publish_request(clip, asked))
+
+    def publish_request(self, clip: Any, asked: Mapping[str, Any]) -> PublishRequest:
+        """Validate a publish request against the social account; nothing is published.
 
         :raises InputError: naming what is wrong.
         """
@@ -262,7 +268,7 @@ class VizardHook(VidaiHook):
         return JobRef.read(job, vendor="vizard", conn_id=self.conn_id, kind=kind)
 
     def _account_of(self, account_id: str) -> SocialAccount | None:
-        """Return the account; None when the list can't be had, or may hold more than it shows."""
+        """Return the account; None if the list can't be read or may be incomplete."""
         try:
             found = self.send(VIZARD.social_accounts())
         except VidaiError as error:
@@ -281,8 +287,8 @@ class VizardHook(VidaiHook):
         )
 
 
-def warn_of_source(ref: JobRef, outputs: Sequence[Output]) -> None:
-    """Warn of an output that is probably a copy of the source: Vizard sometimes puts one among the clips."""
+def warn_about_source_copy(ref: JobRef, outputs: Sequence[Output]) -> None:
+    """Warn about an output that is probably a copy of the source: Vizard sometimes returns one."""
     found = far_longer(outputs)
     if found is not None:
         log.warning(
@@ -309,7 +315,7 @@ def _picked(ref: JobRef, outputs: Sequence[Output], wanted: Output | None) -> Se
 
 
 def _signed(request: ProjectRequest) -> tuple[ProjectRequest, float | None]:
-    """Give the vendor a way to a file in a storage; return how long it is, too."""
+    """Sign a URL for a file in a storage; return the request with it, and the file's duration in seconds."""
     file = source(request.video_url)
     try:
         seconds = checked_source(file, field="video_url").media.duration
@@ -323,5 +329,5 @@ def _signed(request: ProjectRequest) -> tuple[ProjectRequest, float | None]:
 def _transcript(output: Output, how: Transcript) -> bytes:
     if how == "txt":
         return str(output.details.get("transcript") or "").encode()
-    told = {"title": output.title, "duration": output.duration, **output.details}
-    return json.dumps(told, ensure_ascii=False, indent=2).encode()
+    reported = {"title": output.title, "duration": output.duration, **output.details}
+    return json.dumps(reported, ensure_ascii=False, indent=2).encode()

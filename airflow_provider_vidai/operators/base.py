@@ -1,4 +1,4 @@
-"""What the operators share that buy a job and wait for it."""
+"""The base of operators that buy a job and wait for it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
-from airflow_provider_vidai.operators.context import attempt_of, land_outlets
+from airflow_provider_vidai.operators.context import attempt_of, report_files
 from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
+from airflow_provider_vidai.operators.vendor import HookT
 from airflow_provider_vidai.purchase.identity import Whose
 from airflow_provider_vidai.purchase.ledger import Entry, Record
 from airflow_provider_vidai.purchase.verdict import no_longer_waiting
@@ -35,11 +36,11 @@ from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 __all__ = ["JobOperator", "PaidOperator"]
 
 
-class JobOperator(PaidOperator):
-    """Buy a job and wait for it, by default without holding a worker where Airflow is set up so.
+class JobOperator(PaidOperator[HookT]):
+    """Buy a job and wait for it; with ``deferrable`` the wait holds no worker.
 
-    :param poll_interval: seconds between status checks; None adapts them to the job.
-    :param download_to: land the finished job's files here, in the same task.
+    :param poll_interval: seconds (or timedelta) between status checks; None adapts them to the job.
+    :param download_to: a storage URI or path; the same task downloads the finished job's files to it.
     :param min_bytes: with ``download_to``: refuse a file of fewer bytes, such as a placeholder for a
         moderated video.
     """
@@ -62,7 +63,7 @@ class JobOperator(PaidOperator):
     ) -> dict[str, JsonValue]:
         """Take the job from the trigger's event.
 
-        :param bought: what went with the purchase, as the deferred try knew it.
+        :param bought: the purchase's cost and delivery, as the deferred try knew them.
         """
         with airflow_failures():
             told = read_event(event)
@@ -73,20 +74,20 @@ class JobOperator(PaidOperator):
             return self._finish(context, told.ref, status, entry, record, known)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after a deferral; when the trigger itself failed, say what becomes of the job."""
-        if not hasattr(self, next_method):  # Airflow's sign that there is no event to go on with
+        """Continue after a deferral; if the trigger itself failed, log that the job keeps running."""
+        if not hasattr(self, next_method):  # Airflow calls it so when there is no event
             self.log.error("The trigger ended without a result. %s", no_longer_waiting("the job"))
         return super().resume_execution(next_method, next_kwargs, context)
 
     def offer_checked(self) -> Offer:
-        """Return the purchase, having made sure that there is a storage for its files."""
+        """Return the purchase, after checking that the storage for its files is usable."""
         whole_number("min_bytes", self.min_bytes)
         if self.download_to:
             storage_path(str(self.download_to))
         return super().offer_checked()
 
     def on_kill(self) -> None:
-        """Say what becomes of the job, which no vendor can cancel, and end the waiting for it."""
+        """Stop waiting, and log that the job keeps running: no vendor can cancel it."""
         super().on_kill()
         if self._job is not None:
             self.log.warning("%s", no_longer_waiting(self._job))
@@ -118,7 +119,7 @@ class JobOperator(PaidOperator):
     def _recorded(
         self, context: Context, ref: JobRef, bought: Bought | None
     ) -> tuple[Entry, Record] | tuple[None, None]:
-        """Return the record of a job; where writing it down failed after the purchase, write it now."""
+        """Return a job's record; complete it if the write after the purchase had failed."""
         attempt = attempt_of(context)
 
         def wanted(record: Record, who: Whose) -> bool:
@@ -133,7 +134,7 @@ class JobOperator(PaidOperator):
                 return None, None
             entry, record = found
             if record.receipt is None:
-                # The file's only URL, where it came with the purchase, is needed by a retry too.
+                # A retry needs the file's only URL too, if it came with the purchase.
                 known = bought or Bought()
                 receipt = Receipt(ref=ref, cost=known.cost, secret=known.delivery.sealed_url)
                 record = record.model_copy(update={"phase": "bought", "receipt": receipt})
@@ -155,37 +156,37 @@ class JobOperator(PaidOperator):
         ref = status.of(ref)
         if record is not None:
             record = _updated(record, ref)
-        if bought is None:  # Airflow's dag.test() loses what a deferral takes along
+        if bought is None:  # Airflow's dag.test() loses the kwargs of a deferral
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         result = job_result(ref, status, bought.cost, bought.delivery)
         if self.download_to:
             try:
-                files = self._landed(ref, status, bought.delivery)
+                files = self._download(ref, status, bought.delivery)
             except LeaseOver:
                 # Nothing can be downloaded any more, so a Clear may buy again.
                 if entry is not None and record is not None:
                     self._close(entry, record)
                 raise
-            land_outlets(context, self.outlets, files, result["cost"])
+            report_files(context, self.outlets, files, result["cost"])
             result["files"] = files
         if entry is not None and record is not None:
             self.conclude(context, entry, record)
         self.log.info("%s is ready (%s).", ref, describe(status))
         return result
 
-    def _landed(self, ref: JobRef, status: JobStatus, delivery: Delivery) -> list[JsonValue]:
-        """Land the files; whatever goes wrong, the job is paid for by now."""
+    def _download(self, ref: JobRef, status: JobStatus, delivery: Delivery) -> list[JsonValue]:
+        """Download the files; every error says that the job is paid for by now."""
         try:
             hook = self.hook_for(ref)
             hook.min_bytes = whole_number("min_bytes", self.min_bytes)
-            return hook.land_all(ref, status.outputs, str(self.download_to), delivery)
+            return hook.download_outputs(ref, status.outputs, str(self.download_to), delivery)
         except LeaseOver:
             raise
         except VidaiError as error:
             gone = isinstance(error, JobGone)
             if isinstance(error, JobError) and not gone:
                 raise
-            # That a job is gone was said once here: a retry asks more than once before it gives it up.
+            # One answer said that the job is gone. A retry is allowed, because it checks more than once.
             why = "the vendor reports that it has none of them" if gone else str(error).rstrip(".")
             raise JobError(
                 f"{ref} is ready, but its files could not be downloaded: {why}. Once this is fixed, retry or "

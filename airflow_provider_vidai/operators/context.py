@@ -1,4 +1,4 @@
-"""What is read from and written to the context of a running task."""
+"""Reads from and writes to the context of a running task."""
 
 from __future__ import annotations
 
@@ -12,13 +12,23 @@ from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 from airflow_provider_vidai.purchase.identity import Attempt, Run
 from airflow_provider_vidai.stores.choice import ends_with_run
 
-#: Held while a task decides upon a purchase and sends it. A task's code may buy in several threads, and each
-#: of them takes the first free entry of the task's ledger: were one withdrawn while the next is taken, a
+__all__ = [
+    "after_success",
+    "attempt_of",
+    "claims_of",
+    "is_nested",
+    "next_of_kind",
+    "purchases_in_turn",
+    "report_files",
+]
+
+#: Held while a task decides on a purchase and sends it. A task's code may buy in several threads, and each
+#: of them takes the first free entry of the task's ledger. If one were withdrawn while the next is taken, a
 #: retry would stop reading at the empty entry and buy again what comes after it.
 purchases_in_turn = threading.RLock()
 #: How many purchases each try that runs in this process has made, by kind.
 _made: dict[Hashable, int] = {}
-#: Which entries of its ledger each such try has taken, for which requests.
+#: Which ledger entries each such try has claimed, and for which requests.
 _claimed: dict[Hashable, dict[str, str]] = {}
 
 
@@ -62,7 +72,7 @@ def next_of_kind(context: Context, kind: Hashable) -> int:
 
 
 def claims_of(context: Context) -> dict[str, str]:
-    """Return which entries of the ledger the purchases of this try have taken, to be added to."""
+    """Return the ledger entries that this try's purchases have claimed; the caller adds to them."""
     instance = context["ti"]
     return _claimed.setdefault((str(instance.id), instance.try_number), {})
 
@@ -85,8 +95,8 @@ def after_success(context: Context, action: Callable[[], None]) -> None:
     task.on_success_callback = [*(task.on_success_callback or ()), act]
 
 
-def land_outlets(context: Context, outlets: Sequence[Any], files: Iterable[Any], cost: Any = None) -> None:
-    """Tell the task's asset outlets which files were landed, and what their job cost, if known."""
+def report_files(context: Context, outlets: Sequence[Any], files: Iterable[Any], cost: Any = None) -> None:
+    """Add the downloaded files, and their job's cost if known, to the events of the task's asset outlets."""
     landed = list(files)
     paid = {} if cost is None else {"cost": cost}
     for outlet in outlets:

@@ -1,4 +1,4 @@
-"""What the download operators share: landing the files of a finished job."""
+"""The base of the download operators."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from airflow.sdk import Context
 from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import whole_number
-from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought
-from airflow_provider_vidai.operators.context import land_outlets
-from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.operators.context import report_files
+from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
+
+__all__ = ["DownloadOperator"]
 
 
-class DownloadOperator(VendorOperator):
-    """Land the files of a finished job. Nothing is bought; it may be repeated freely.
+class DownloadOperator(VendorOperator[HookT]):
+    """Download the files of a finished job. Nothing is bought, so it can be repeated freely.
 
-    :param job: what an upstream task returned (or its text), or a bare job id.
-    :param destination: a storage URI or path; ending in ``/`` it is a folder, otherwise the exact
-        file. A file that is there already is replaced, but only by a whole one.
-    :param min_bytes: refuse a file of fewer bytes. A vendor's moderation can deliver a tiny placeholder as
-        if it were the video; by default a video under 100 kB is landed with a warning in the log.
+    :param job: what an upstream task returned (or that as text), or a bare job id.
+    :param destination: a storage URI or path. It is a folder if it ends in ``/``, otherwise the exact file.
+        An existing file is replaced, but only by a complete one.
+    :param min_bytes: refuse a file of fewer bytes. A vendor's moderation may deliver a tiny placeholder
+        instead of the video; by default a video under 100 kB is kept, with a warning in the log.
     """
 
     template_fields: Sequence[str] = ("job", "destination", "min_bytes")
@@ -44,7 +45,7 @@ class DownloadOperator(VendorOperator):
         raise NotImplementedError
 
     def execute(self, context: Context) -> list[JsonValue]:
-        """Return the landed files."""
+        """Return the downloaded files."""
         with airflow_failures():
             self.required()
             ref = self.ref()
@@ -52,17 +53,17 @@ class DownloadOperator(VendorOperator):
             hook.min_bytes = whole_number("min_bytes", self.min_bytes)
             status = hook.ready(ref)
             bought = Bought.read(self.job)
-            files = self.land(hook, ref, status.outputs, bought.delivery)
-            files = self.landed(hook, ref, files)
-            land_outlets(context, self.outlets, files, bought.cost)
+            files = self.download(hook, ref, status.outputs, bought.delivery)
+            files = self.after_download(hook, ref, files)
+            report_files(context, self.outlets, files, bought.cost)
             return files
 
-    def land(
-        self, hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], delivery: Delivery
+    def download(
+        self, hook: HookT, ref: JobRef, outputs: Sequence[Output], delivery: Delivery
     ) -> list[JsonValue]:
-        """Land what is wanted of a job's outputs."""
-        return hook.land_all(ref, outputs, self.destination, delivery)
+        """Download the wanted outputs of a job."""
+        return hook.download_outputs(ref, outputs, self.destination, delivery)
 
-    def landed(self, hook: VidaiHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
-        """Do what is left to do once all files are landed and checked; return them."""
+    def after_download(self, hook: HookT, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
+        """Finish after all files are downloaded and checked; return them."""
         return files

@@ -1,4 +1,4 @@
-"""What all paid operators share: a purchase that is made once, however often its task is tried."""
+"""The base of all paid operators: a purchase is made once, however often its task is tried."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from airflow_provider_vidai.operators.context import (
     next_of_kind,
     purchases_in_turn,
 )
-from airflow_provider_vidai.operators.vendor import VendorOperator
+from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.fingerprint import fingerprint, fingerprint_of_0_1
 from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
@@ -40,37 +40,39 @@ from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, Vendo
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.stores.choice import store_of
 
-#: Seconds that a synchronous wait sleeps through at most: Airflow kills a task five seconds after it has
-#: asked it to end, and until then it would stand in the way of the next try.
+__all__ = ["BACKSTOP_SECONDS", "PaidOperator"]
+
+#: A synchronous wait sleeps at most this many seconds at a time. Airflow kills a task five seconds after it
+#: asked it to stop; a task that still sleeps until then would block the next try.
 LONGEST_SLEEP = 2.0
-#: A retry that will wait in the triggerer asks for so many seconds, at most, how its job is: after that
-#: the triggerer does, which holds no worker.
+#: A retry that will defer checks its job for at most this many seconds; then the triggerer checks it, which
+#: holds no worker.
 LONGEST_CHECK = 10.0
 #: Airflow's own deferral timeout is only a backstop behind the trigger's deadline.
 BACKSTOP_SECONDS = 60.0
 
 
-class PaidOperator(VendorOperator):
+class PaidOperator(VendorOperator[HookT]):
     """Buy something, once per task however often the task is tried.
 
     Its ``execute`` can be called inside a ``@task`` function too, several times for several purchases: each
-    has its own record, by which a retry finds it again, and the waiting is synchronous.
+    has its own record, by which a retry finds it again. The waiting is then synchronous.
 
-    :param on_lost_submit: what an automatic retry does when an earlier try sent a purchase and never
-        learnt its outcome: ``fail``, or ``resubmit`` (which may pay twice).
-    :param on_clear: what clearing a *finished* task does: buy ``fresh``, or ``reuse`` the result.
+    :param on_lost_submit: what an automatic retry does if an earlier try sent a purchase and never
+        learnt its outcome: ``fail`` (default), or ``resubmit`` (which may pay twice).
+    :param on_clear: what clearing a *finished* task does: buy ``fresh`` (default), or ``reuse`` the result.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
     :param timeout: how long this try waits (seconds or timedelta), for a rate limit and for its job, never
         past ``execution_timeout``; a retry waits as long again.
     """
 
-    #: What this operator buys, in the vendor's terms. A task's record of another kind is not its own.
+    #: What this operator buys, in the vendor's terms. A record of another kind belongs to another operator.
     kinds: ClassVar[tuple[str, ...]]
     #: The arguments that make up the request; they are template fields too.
     request_fields: ClassVar[Sequence[str]]
     #: Those of them that version 0.1 did not have: its fingerprints lack them.
     fields_since_0_1: ClassVar[Sequence[str]] = ()
-    #: Seconds to wait unless told otherwise.
+    #: Default of ``timeout``, in seconds.
     default_timeout: ClassVar[float] = 3600.0
 
     def __init__(
@@ -92,7 +94,7 @@ class PaidOperator(VendorOperator):
         self._nested: int | None = None
 
     def execute(self, context: Context) -> Any:
-        """Buy, re-attach or reuse, and return what came of it."""
+        """Buy, re-attach or reuse, and return the result."""
         with airflow_failures():
             if is_nested(context, self):
                 self._nested = next_of_kind(context, (self.hook_class.vendor_name, *self.kinds))
@@ -101,20 +103,20 @@ class PaidOperator(VendorOperator):
     def execute_after_wait(
         self, context: Context, event: Any = None, deadline: float | None = None, waited: int = 0
     ) -> Any:
-        """Come back to the decision when the vendor's rate limit has passed, for the ``waited``-th time."""
+        """Decide again after the ``waited``-th wait for the vendor's rate limit."""
         with airflow_failures():
             return self._run(context, deadline or self._deadline(), waited)
 
     def asked(self) -> dict[str, Any]:
-        """Return the request as it was given, by which a changed one is recognised."""
+        """Return the request as it was given; its fingerprint shows whether a later one is the same."""
         return {name: literal(self.given(name)) for name in self.request_fields}
 
     def offer(self) -> Offer:
-        """Validate the request and return the purchase; called only when something is to be bought."""
+        """Validate the request and return the purchase; called only right before buying."""
         raise NotImplementedError
 
     def offer_checked(self) -> Offer:
-        """Return the purchase, having made sure that what comes after it can be done too."""
+        """Return the purchase, after checking that what follows it is possible too."""
         self.required()
         return self.offer()
 
@@ -127,7 +129,7 @@ class PaidOperator(VendorOperator):
             kinds=self.kinds,
             ledger=self.ledger(context),
             calls=VendorCalls(
-                offer=self.offer_checked, send=self._send, check=lambda ref: self.hook_for(ref).look(ref)
+                offer=self.offer_checked, send=self._send, check=lambda ref: self.hook_for(ref).poll(ref)
             ),
             policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
             fingerprints=self._fingerprints(),
@@ -142,7 +144,7 @@ class PaidOperator(VendorOperator):
             return purchase.settle()
 
     def on_kill(self) -> None:
-        """Buy nothing any more: this runs in a signal's handler, and the task goes on where it was."""
+        """Make sure that nothing more is bought. This runs in a signal handler; the task then continues."""
         self._killed = True
 
     def conclude(self, context: Context, entry: Entry, record: Record) -> None:
@@ -154,7 +156,7 @@ class PaidOperator(VendorOperator):
         after_success(context, lambda: self._close(entry, record))
 
     def _close(self, entry: Entry, record: Record) -> None:
-        """Write down that the purchase is over, unless another try has bought since."""
+        """Record that the purchase is finished, unless another try has bought since."""
         try:
             now = entry.read()
             if now is not None and now.nonce == record.nonce:

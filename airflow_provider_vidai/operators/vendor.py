@@ -1,10 +1,10 @@
-"""An operator and its vendor: the connection, and what of the arguments may be shown."""
+"""The base of all operators: the vendor's connection, and which parts of arguments are shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow.sdk import BaseOperator, Context
 
@@ -14,19 +14,24 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.redaction import shown_media
 
+__all__ = ["HookT", "VendorOperator"]
 
-class VendorOperator(Arguments, BaseOperator):
+HookT = TypeVar("HookT", bound=VidaiHook)
+
+
+class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
     """An operator that talks to one vendor through one connection."""
 
-    hook_class: ClassVar[type[VidaiHook]]
-    #: Arguments that may hold a signed URL or a whole file: shown without them once rendered, and read
-    #: by :meth:`given`.
+    #: A class attribute; a ``ClassVar`` cannot depend on a type variable.
+    hook_class: type[HookT]
+    #: Arguments that may hold a signed URL or a whole file. Once rendered, they are shown without it; use
+    #: :meth:`given` to read them.
     media_fields: ClassVar[Sequence[str]] = ()
     ui_color = "#d9ecff"
 
     def __init__(self, **kwargs: Any) -> None:
-        # Without a constructor of its own, a class whose first base is no operator is given BaseOperator's
-        # one by Airflow, and mapped tasks then take None for its list arguments, such as inlets.
+        # This constructor must exist. Without it, Airflow gives a class whose first base is no operator the
+        # constructor of BaseOperator, and mapped tasks then pass None for list arguments such as inlets.
         super().__init__(**kwargs)
 
     def conn_id(self) -> str:
@@ -34,16 +39,16 @@ class VendorOperator(Arguments, BaseOperator):
         return str(getattr(self, f"{self.hook_class.vendor_name}_conn_id"))
 
     @cached_property
-    def hook(self) -> VidaiHook:
+    def hook(self) -> HookT:
         """The vendor's hook on this operator's connection."""
         return self.hook_class(self.conn_id())
 
-    def hook_for(self, ref: JobRef) -> VidaiHook:
-        """Return the hook on the connection that a job was bought with, which is the only one to ask."""
-        return self.hook if ref.conn_id == self.hook.conn_id else self.hook_class(ref.conn_id)
+    def hook_for(self, ref: JobRef) -> HookT:
+        """Return the hook on the connection that a job was bought with."""
+        return self.hook.for_job(ref)
 
     def given(self, name: str) -> Any:
-        """Return an argument as it was given, whatever of it is shown."""
+        """Return an argument as it was given, including what is not shown."""
         return self.__dict__.get("_given_media", {}).get(name, getattr(self, name))
 
     def _do_render_template_fields(
@@ -54,7 +59,7 @@ class VendorOperator(Arguments, BaseOperator):
         jinja_env: Any,
         seen_oids: set[int],
     ) -> None:
-        """Render, and keep what must not be shown out of what Airflow stores and shows."""
+        """Render the fields, and keep secrets and files out of what Airflow stores and shows."""
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
         if parent is not self or not self.media_fields:
             return

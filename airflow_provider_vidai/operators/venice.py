@@ -1,4 +1,4 @@
-"""Venice: price a video, buy it, download it, release it; transcribe one."""
+"""Venice operators: quote, buy, download and release a video; transcribe one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import agreed, is_empty, truth
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.venice import TIMEOUT, VeniceHook
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -26,46 +25,54 @@ from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.venice import TranscriptRequest
 from airflow_provider_vidai.vendors.venice.requests import GONE_FIELDS, OTHER_NAMES, VideoArguments, same
 
+__all__ = [
+    "VeniceDownloadOperator",
+    "VeniceQuoteOperator",
+    "VeniceReleaseOperator",
+    "VeniceTranscribeOperator",
+    "VeniceVideoOperator",
+]
+
 _ARGUMENTS = (*VideoArguments.arguments(), "options")
-#: Fields of the vendor's clients that today's API no longer documents: sent only when they are given.
+#: Fields of the vendor's clients that the API no longer documents: sent only when they are given.
 _OLD = tuple(sorted(GONE_FIELDS))
 _FIELDS = (*_ARGUMENTS, *OTHER_NAMES, *_OLD, "reference_video_total_duration")
 
 
-class _VideoArguments(VendorOperator):
-    """The arguments by which a video is described, priced and bought.
+class _VideoArguments(VendorOperator[VeniceHook]):
+    """The arguments that describe a video, for its quote and its purchase.
 
-    Files may be public URLs, data URIs, storage URIs or paths; the last two are read when the task runs,
-    and travel inside the request, which may be 35 MB (about 26 MB of files).
+    Files may be public URLs, data URIs, storage URIs or paths. The last two are read when the task runs and
+    sent inside the request, which may have 35 MB (about 26 MB of files).
 
     :param model: a model of the catalogue, such as ``wan-2.6-text-to-video``.
-    :param prompt: what to show; needed by all models but those that only upscale.
-    :param duration: seconds: 5, "5", "5s" or "5 seconds"; each model allows some. ``duration_seconds`` is
-        another name for it.
-    :param negative_prompt: what not to show.
-    :param resolution: such as ``720p``; None takes the model's default.
-    :param audio: whether to make sound, where the model lets it be chosen; Venice's default is yes.
-    :param aspect_ratio: such as ``16:9``; needed by models that list ratios, refused by others.
-    :param image_url: the first frame, for image-to-video models. ``image`` is another name for it.
+    :param prompt: what the video shows. All models need it except those that only upscale.
+    :param duration: seconds (5, "5", "5s" or "5 seconds"); each model allows some values. Also
+        ``duration_seconds``.
+    :param negative_prompt: what the video must not show.
+    :param resolution: such as ``720p``; None: the model's default.
+    :param audio: whether the video has sound, for models where this can be chosen. Venice's default: yes.
+    :param aspect_ratio: such as ``16:9``; required by models that list ratios, refused by others.
+    :param image_url: the first frame, for image-to-video models. Also ``image``.
     :param upscale_factor: 1, 2 or 4, for upscale models.
-    :param end_image_url: the last frame, where the model takes one.
-    :param audio_url: sound to go with it, where the model takes it.
-    :param video_url: the source of video-to-video and upscaling.
-    :param reference_image_urls: pictures, sounds and videos to be inspired by; likewise
-        ``reference_audio_urls`` and ``reference_video_urls``.
+    :param end_image_url: the last frame, for models that take one.
+    :param audio_url: the soundtrack, for models that take one.
+    :param video_url: the source video, for video-to-video and upscaling.
+    :param reference_image_urls: reference pictures; likewise ``reference_audio_urls`` and
+        ``reference_video_urls``.
     :param elements: characters or objects: dicts of ``frontal_image_url`` and ``reference_image_urls``,
         or ``video_url``.
     :param scene_image_urls: pictures of the scene.
-    :param consents: ``{"seedance": {...}}``, as a refusal for lack of it says.
-    :param options: any newer field of the API, by its own name.
-    :param seed: a field of the vendor's clients that today's API no longer documents; likewise ``fps``,
-        ``motion_bucket_id`` and ``guidance_scale``. It is sent as it is, with a notice in the log; a model
-        that does not take it refuses it, which costs nothing.
-    :param reference_video_total_duration: seconds of all reference videos, for the price; read from
-        the files where they are not URLs.
+    :param consents: ``{"seedance": {...}}``; Venice's error names the one that is missing.
+    :param options: newer fields of the API, by the API's names.
+    :param seed: a field of the vendor's clients that the API no longer documents; likewise ``fps``,
+        ``motion_bucket_id`` and ``guidance_scale``. It is sent unchanged, with a warning in the log. A model
+        that does not take it refuses the request, which costs nothing.
+    :param reference_video_total_duration: seconds of all reference videos together, for the price. None
+        reads it from the files; for URLs it is required.
     """
 
-    hook_class: ClassVar[type[VidaiHook]] = VeniceHook
+    hook_class = VeniceHook
     request_fields: ClassVar[Sequence[str]] = _ARGUMENTS
     media_fields: ClassVar[Sequence[str]] = (
         *VideoArguments.media(),
@@ -114,16 +121,10 @@ class _VideoArguments(VendorOperator):
         for name in (*_FIELDS, "venice_conn_id"):
             setattr(self, name, given[name])
 
-    @property
-    def venice(self) -> VeniceHook:
-        """The hook, as what it is."""
-        assert isinstance(self.hook, VeniceHook)
-        return self.hook
-
     def described(self) -> dict[str, Any]:
-        """Return the request's fields with those of ``options`` among them.
+        """Return the request's fields, including those of ``options``.
 
-        :raises InputError: when ``options`` is no dict, or repeats an argument.
+        :raises InputError: when ``options`` is not a dict, or repeats an argument.
         """
         given = {**self._by_one_name(), **{name: self.given(name) for name in _OLD}}
         options = literal(given.pop("options")) or {}
@@ -138,7 +139,7 @@ class _VideoArguments(VendorOperator):
         return {**given, **options}
 
     def _by_one_name(self) -> dict[str, Any]:
-        """Return the arguments, each under the name that it has in the API."""
+        """Return the arguments by the names that the API has for them."""
         given = {name: self.given(name) for name in _ARGUMENTS}
         for other, name in OTHER_NAMES.items():
             given[name] = agreed(name, given[name], other, self.given(other), partial(same, name))
@@ -146,12 +147,20 @@ class _VideoArguments(VendorOperator):
 
 
 class VeniceQuoteOperator(_VideoArguments):
-    """Ask what a video would cost. It costs nothing.
+    """Ask what a video would cost; the quote itself is free.
 
-    It takes the arguments of :class:`VeniceVideoOperator`; those that a price does not depend on are
-    ignored.
+    It takes the arguments of :class:`VeniceVideoOperator` and ignores those that do not change the price.
 
-    :returns: ``{"quote_usd"}``.
+    - **Retry**: asks again; nothing is bought.
+    - **Kill**: ends the request; nothing is billed.
+    - **Timeout**: ``execution_timeout`` ends the request; nothing is billed.
+    - **Clear**: asks again; the price may have changed.
+
+    Example::
+
+        quote = VeniceQuoteOperator(task_id="quote", model="wan-2.6-text-to-video", duration=5)
+
+    :returns: ``{"quote_usd"}``: the price in USD.
     """
 
     template_fields: Sequence[str] = (*_FIELDS, "venice_conn_id")
@@ -160,7 +169,7 @@ class VeniceQuoteOperator(_VideoArguments):
         """Return the price."""
         with airflow_failures():
             self.required()
-            quote = self.venice.quote(
+            quote = self.hook.quote(
                 **self.described(),
                 reference_video_total_duration=self.reference_video_total_duration,
             )
@@ -168,13 +177,29 @@ class VeniceQuoteOperator(_VideoArguments):
         return quote
 
 
-class VeniceVideoOperator(_VideoArguments, JobOperator):
-    """Buy a video, and wait until it is made.
+class VeniceVideoOperator(_VideoArguments, JobOperator[VeniceHook]):
+    """Buy a video and wait until it is ready.
 
-    :param max_cost_usd: buy only if the quote, asked for right before, is not higher. Only None is no limit:
-        a template that renders to nothing fails the task before anything is sent.
-    :param on_retired: what to do when Venice has retired the model, and would serve another one: ``fail``
-        before buying, or ``warn`` and buy. Before that date the log warns.
+    - **Retry**: waits for the job that an earlier try bought. It buys again only if that job failed through
+      the vendor's fault and was not charged.
+    - **Kill**: the job keeps running and is still billed; a retry waits for it.
+    - **Timeout**: after ``timeout`` the try fails and the job keeps running; a retry waits for it again.
+    - **Clear**: a finished task buys again (with ``on_clear="reuse"`` it returns what it bought). An
+      unfinished one waits for its job if the request is the same, and buys if it changed or the job failed.
+
+    Example::
+
+        video = VeniceVideoOperator(
+            task_id="video",
+            model="wan-2.6-image-to-video",
+            image_url="s3://aws_default@media/beach.png",
+            prompt="Waves roll in", duration=5, max_cost_usd=1.0,
+        )
+
+    :param max_cost_usd: USD; the video is bought only if a fresh quote is not higher. Only None means no
+        limit: a template that renders to an empty value fails the task before anything is sent.
+    :param on_retired: if the model is retired, Venice uses another: ``fail`` (default) refuses to buy,
+        ``warn`` buys. Before the retirement date the log warns.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("generate",)
@@ -199,14 +224,14 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
         self.on_retired = on_retired
 
     def asked(self) -> dict[str, Any]:
-        """Return the request, whichever of its two names an argument was given by."""
+        """Return the request, whichever of its two names an argument was given under."""
         given = self._by_one_name()
         old = {name: self.given(name) for name in _OLD if self.given(name) is not None}
         return {name: literal(value) for name, value in {**given, **old}.items()}
 
     def offer(self) -> Offer:
         """Return the purchase of the video, checked and priced."""
-        order = self.venice.order(
+        order = self.hook.order(
             self.described(),
             max_cost_usd=self.max_cost_usd,
             on_retired=self.on_retired,
@@ -215,14 +240,24 @@ class VeniceVideoOperator(_VideoArguments, JobOperator):
         return Offer(order)
 
 
-class VeniceDownloadOperator(DownloadOperator):
-    """Land a finished video.
+class VeniceDownloadOperator(DownloadOperator[VeniceHook]):
+    """Download a finished video.
 
-    :param job: what :class:`VeniceVideoOperator` returned (or its text), or a bare job id.
-    :param destination: a storage URI or path; ending in ``/`` it is a folder.
-    :param delete_after: have Venice delete the video once it is landed whole.
-    :param model: of a bare id: Venice finds a job only by both.
-    :returns: a list of one landed file, with ``released``: ``deleted``, ``revoked`` or ``expires``.
+    - **Retry**: downloads again; nothing is bought.
+    - **Kill**: a file that is not complete is discarded.
+    - **Timeout**: ``execution_timeout`` ends the download; a file that is not complete is discarded.
+    - **Clear**: downloads again and replaces the files, as long as Venice keeps the video (24 hours, or until
+      ``delete_after`` deleted it).
+
+    Example::
+
+        VeniceDownloadOperator(task_id="download", job=video.output, destination="s3://aws_default@media/")
+
+    :param job: what :class:`VeniceVideoOperator` returned (or that as text), or a bare job id.
+    :param destination: a storage URI or path. A folder ends in ``/``.
+    :param delete_after: have Venice delete the video once the whole file is stored.
+    :param model: required with a bare id, because Venice finds a job only by both.
+    :returns: a list of one downloaded file, with ``released``: ``deleted``, ``revoked`` or ``expires``.
     """
 
     hook_class = VeniceHook
@@ -248,32 +283,37 @@ class VeniceDownloadOperator(DownloadOperator):
 
     def ref(self) -> JobRef:
         """Return the job."""
-        return VeniceHook(self.venice_conn_id).job(self.job, self.model)
+        return self.hook.job(self.job, self.model)
 
-    def landed(self, hook: VidaiHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
-        """Let the vendor delete what is landed, if asked to."""
-        assert isinstance(hook, VeniceHook)
+    def after_download(self, hook: VeniceHook, ref: JobRef, files: list[JsonValue]) -> list[JsonValue]:
+        """Have the vendor delete the downloaded video, if ``delete_after`` says so."""
         delete_after = truth("delete_after", self.delete_after)
         delivery = Bought.read(self.job).delivery
         return [
-            hook.after_landing(ref, delivery, file, delete_after=delete_after)
+            hook.release_downloaded(ref, delivery, file, delete_after=delete_after)
             for file in files
             if isinstance(file, dict)
         ]
 
 
-class VeniceReleaseOperator(VendorOperator):
-    """Have Venice delete a finished video, or revoke its URL, once it is downloaded.
+class VeniceReleaseOperator(VendorOperator[VeniceHook]):
+    """Have Venice delete a finished video, or revoke its URL, after the download.
 
-    Put it after the download (``download >> release``), and never as a teardown: that runs after a failed
-    download too, and deletes the only copy. ``delete_after`` of the download does the same in one task.
+    Never make it a teardown: that also runs after a failed download and would delete the only copy. It cannot
+    cancel a running job, whose video expires within 24 hours. With nothing to release it does nothing.
 
-    It never fails because there is nothing to release, and it cannot cancel: a job that still runs goes
-    on, and its video expires within 24 hours.
+    - **Retry**: releases again; a video that is deleted already is no error.
+    - **Kill**: the video may or may not be deleted; it expires within 24 hours anyway.
+    - **Timeout**: ``execution_timeout`` ends the request; the video expires within 24 hours anyway.
+    - **Clear**: releases again; nothing is bought.
 
-    :param job: what :class:`VeniceVideoOperator` returned (or its text), or a bare job id.
-    :param model: of a bare id.
-    :returns: ``{"job_id", "released"}``: ``deleted``, ``revoked`` or ``expires``; None without a job.
+    Example::
+
+        download >> VeniceReleaseOperator(task_id="release", job=video.output)
+
+    :param job: what :class:`VeniceVideoOperator` returned (or that as text), or a bare job id.
+    :param model: required with a bare id.
+    :returns: ``{"job_id", "released"}``: ``deleted``, ``revoked`` or ``expires``; None if there is no job.
     """
 
     hook_class = VeniceHook
@@ -295,25 +335,35 @@ class VeniceReleaseOperator(VendorOperator):
     def execute(self, context: Context) -> dict[str, JsonValue] | None:
         """Release the video."""
         if is_empty(self.job):
-            self.log.info("The task before bought no video: there is nothing to release.")
+            self.log.info("The upstream task bought no video, so there is nothing to release.")
             return None
         with airflow_failures():
-            ref = VeniceHook(self.venice_conn_id).job(self.job, self.model)
-            result = VeniceHook(ref.conn_id).release(self.job, model=self.model)
+            ref = self.hook.job(self.job, self.model)
+            result = self.hook_for(ref).release(self.job, model=self.model)
         self.log.info("%s: %s.", ref, result["released"])
         return result
 
 
-class VeniceTranscribeOperator(PaidOperator):
+class VeniceTranscribeOperator(PaidOperator[VeniceHook]):
     """Buy the transcript of a public video.
 
-    Venice's own endpoint for it was retired; where it no longer answers, a chat model listens.
+    Venice has retired its transcription endpoint. Where it no longer answers, a chat model transcribes.
 
-    :param url: public; http or https.
-    :param response_format: ``json`` for ``{"transcript", "lang"}``, ``text`` for the words alone. A chat
-        model's answer that was cut, or that holds no words, is paid for too: the log warns, and JSON has
-        ``"complete": False``. Another ``model`` may do better.
-    :param model: a chat model that takes video; None lets one be found.
+    - **Retry**: returns the result that an earlier try paid for. If that try never learnt the outcome, the
+      task fails (with ``on_lost_submit="resubmit"`` it buys again).
+    - **Kill**: a request that was sent cannot be taken back and may be charged.
+    - **Timeout**: ``timeout`` limits the wait for the vendor's rate limit; nothing is sent after it.
+    - **Clear**: a finished task buys again (with ``on_clear="reuse"`` it returns the earlier result).
+
+    Example::
+
+        VeniceTranscribeOperator(task_id="transcript", url="https://example.com/talk.mp4")
+
+    :param url: the video's public http(s) URL.
+    :param response_format: ``json`` for ``{"transcript", "lang"}``, ``text`` for the text alone. A chat
+        model's answer that is cut or empty is charged too: the log warns, and JSON has
+        ``"complete": False``. Try another ``model`` then.
+    :param model: a chat model that takes video; None picks one from the catalogue.
     """
 
     hook_class = VeniceHook
@@ -340,5 +390,4 @@ class VeniceTranscribeOperator(PaidOperator):
 
     def offer(self) -> Offer:
         """Return the purchase of the transcript."""
-        assert isinstance(self.hook, VeniceHook)
         return Offer(self.hook.order_transcript({name: self.given(name) for name in self.request_fields}))

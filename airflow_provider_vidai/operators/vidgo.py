@@ -1,4 +1,4 @@
-"""Vidgo: buy an image, a video or music; download it; upload a picture."""
+"""Vidgo operators: buy an image, a video or music; download it; upload a picture."""
 
 from __future__ import annotations
 
@@ -17,20 +17,40 @@ from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.purchase.walk import Offer
 from airflow_provider_vidai.vendors.vidgo.requests import plain
 
+__all__ = ["VidgoDownloadOperator", "VidgoGenerateOperator", "VidgoUploadImageOperator"]
 
-class VidgoGenerateOperator(JobOperator):
-    """Buy an image, a video or music, and wait until it is made.
 
-    Vidgo keeps files for 24 hours and cannot renew them: download at once, or set ``download_to``.
+class VidgoGenerateOperator(JobOperator[VidgoHook]):
+    """Buy an image, a video or music and wait until it is ready.
 
-    :param model: such as ``gpt-4o-image``, ``sora-2`` or ``generate-music``; one that is newer than this
-        package is sent with a notice.
+    Vidgo keeps files for 24 hours and cannot renew them: download them at once, or set ``download_to``.
+
+    - **Retry**: waits for the job that an earlier try bought. It buys again only if that job failed through
+      the vendor's fault and was not charged.
+    - **Kill**: the job keeps running and is still billed; a retry waits for it.
+    - **Timeout**: after ``timeout`` the try fails and the job keeps running; a retry waits for it again.
+    - **Clear**: a finished task buys again (with ``on_clear="reuse"`` it returns what it bought). An
+      unfinished one waits for its job if the request is the same, and buys if it changed or the job failed.
+
+    Example::
+
+        image = VidgoGenerateOperator(
+            task_id="image",
+            model="nano-banana-2",
+            input={"prompt": "A lighthouse at dawn", "size": "16:9"},
+            min_credits=100,
+            deferrable=True,
+            download_to="s3://aws_default@media/images/",
+        )
+
+    :param model: such as ``gpt-4o-image``, ``sora-2`` or ``generate-music``; a model that is newer than
+        this package is sent with a warning in the log.
     :param input: the model's own fields. A picture in it may be a public URL, a storage URI or path, a data
-        URI, or what :class:`VidgoUploadImageOperator` returned; what is no URL is uploaded when buying.
-        Videos and sounds must be public URLs.
-    :param callback_url: where Vidgo is to tell the end too; some music models require it.
-    :param min_credits: buy nothing when the account has less.
-    :param kind: ``media`` or ``music``: where a model that this package does not know is asked after.
+        URI, or what :class:`VidgoUploadImageOperator` returned; what is not a URL is uploaded right
+        before buying. Videos and sounds must be public URLs.
+    :param callback_url: Vidgo also posts the result to this URL; some music models require it.
+    :param min_credits: credits; nothing is bought if the account has fewer. Only None means no limit.
+    :param kind: ``media`` or ``music``: where a model that this package does not know is polled.
     """
 
     hook_class = VidgoHook
@@ -71,12 +91,11 @@ class VidgoGenerateOperator(JobOperator):
         self.vidgo_conn_id = vidgo_conn_id
 
     def asked(self) -> dict[str, Any]:
-        """Return the request, with what came from other tasks as plain lists and dicts."""
+        """Return the request, with upstream results as plain lists and dicts."""
         return {**super().asked(), "input": plain(literal(self.given("input")))}
 
     def offer(self) -> Offer:
-        """Return the purchase, checked, afforded, and with its pictures uploaded."""
-        assert isinstance(self.hook, VidgoHook)
+        """Return the purchase after validating it, checking the balance and uploading its pictures."""
         return Offer(
             self.hook.order(
                 self.model,
@@ -88,12 +107,23 @@ class VidgoGenerateOperator(JobOperator):
         )
 
 
-class VidgoDownloadOperator(DownloadOperator):
-    """Land all that a finished task delivers: pictures, videos, songs and their covers, words.
+class VidgoDownloadOperator(DownloadOperator[VidgoHook]):
+    """Download all files of a finished task: pictures, videos, songs and their covers, lyrics.
 
-    :param job: what :class:`VidgoGenerateOperator` returned (or its text), or a bare task id.
-    :param destination: a storage URI or path; ending in ``/`` it is a folder, which several files need.
-    :param kind: of a bare id: ``media`` (images and videos) or ``music``.
+    - **Retry**: downloads again; nothing is bought.
+    - **Kill**: a file that is not complete is discarded.
+    - **Timeout**: ``execution_timeout`` ends the download; a file that is not complete is discarded.
+    - **Clear**: downloads again and replaces the files, as long as Vidgo keeps them (24 hours).
+
+    Example::
+
+        VidgoDownloadOperator(
+            task_id="download", job=image.output, destination="s3://aws_default@media/images/"
+        )
+
+    :param job: what :class:`VidgoGenerateOperator` returned (or that as text), or a bare task id.
+    :param destination: a storage URI or path. A folder ends in ``/``; several files need one.
+    :param kind: what a bare id stands for: ``media`` (images and videos, default) or ``music``.
     """
 
     hook_class = VidgoHook
@@ -108,14 +138,23 @@ class VidgoDownloadOperator(DownloadOperator):
 
     def ref(self) -> JobRef:
         """Return the task."""
-        return VidgoHook(self.vidgo_conn_id).job(self.job, self.kind)
+        return self.hook.job(self.job, self.kind)
 
 
-class VidgoUploadImageOperator(VendorOperator):
-    """Upload a picture for 72 hours. It costs nothing, and a retry uploads again.
+class VidgoUploadImageOperator(VendorOperator[VidgoHook]):
+    """Upload a picture, free of charge; Vidgo keeps it for 72 hours.
 
-    Its URL is a secret: it is sealed with a key made from the API key, and
-    :class:`VidgoGenerateOperator` opens it when it is given this task's output.
+    Its URL is a secret, so the result has it encrypted with a key derived from the API key.
+    :class:`VidgoGenerateOperator` decrypts it when it gets this task's output.
+
+    - **Retry**: uploads again, free of charge.
+    - **Kill**: ends the upload; nothing is billed.
+    - **Timeout**: ``execution_timeout`` ends the upload; nothing is billed.
+    - **Clear**: uploads again and returns another URL.
+
+    Example::
+
+        picture = VidgoUploadImageOperator(task_id="picture", source="s3://aws_default@media/cat.png")
 
     :param source: a storage URI or path, or a public URL; JPEG, PNG, GIF or WebP.
     :returns: ``{"sealed_url", "file_name", "content_type", "bytes", "expires_at"}``.
@@ -134,7 +173,6 @@ class VidgoUploadImageOperator(VendorOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Upload the picture."""
-        assert isinstance(self.hook, VidgoHook)
         with airflow_failures():
             self.required()
             found = self.hook.upload_image(self.given("source"))

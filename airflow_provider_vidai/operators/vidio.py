@@ -1,8 +1,9 @@
-"""VIDIO: upload footage, buy a highlight reel, render one of its outputs, download it."""
+"""VIDIO operators: upload footage, buy a highlight reel, render an output, download it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 from airflow.sdk import Context
@@ -11,7 +12,6 @@ from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.vidio import TIMEOUT, VidioHook
 from airflow_provider_vidai.jobs.ref import JobRef
-from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator
@@ -19,13 +19,30 @@ from airflow_provider_vidai.purchase.walk import Offer
 from airflow_provider_vidai.vendors.vidio.api import VIDIO
 from airflow_provider_vidai.vendors.vidio.requests import ReelRequest, RenderRequest, input_key_list
 
+__all__ = [
+    "VidioDownloadOperator",
+    "VidioHighlightReelOperator",
+    "VidioRenderOperator",
+    "VidioUploadOperator",
+]
 
-class VidioUploadOperator(VendorOperator):
-    """Upload a video or an image to VIDIO. It costs nothing, and a retry uploads again.
+
+class VidioUploadOperator(VendorOperator[VidioHook]):
+    """Upload a video or an image to VIDIO, free of charge.
+
+    - **Retry**: uploads again, free of charge.
+    - **Kill**: ends the upload; nothing is billed.
+    - **Timeout**: ``execution_timeout`` ends the upload; nothing is billed.
+    - **Clear**: uploads again under a new key, so a reel that is cleared after it is another request and is
+      bought again.
+
+    Example::
+
+        upload = VidioUploadOperator(task_id="upload", source="s3://aws_default@footage/match.mp4")
 
     :param source: a storage URI or a local path; its name must have an extension.
     :param media_type: ``video`` or ``image``; None reads it from the extension.
-    :param width: pixels; likewise ``height``; None reads it from the file.
+    :param width: pixels, likewise ``height``; None reads them from the file.
     :param duration: seconds; None reads it from the file (0 for an image).
     :returns: ``{input_key, file_name, media_type, width, height, duration}``.
     """
@@ -57,7 +74,7 @@ class VidioUploadOperator(VendorOperator):
         """Upload the file."""
         with airflow_failures():
             self.required()
-            result = VidioHook(self.vidio_conn_id).upload(
+            result = self.hook.upload(
                 self.given("source"),
                 media_type=self.media_type,
                 width=self.width,
@@ -68,19 +85,37 @@ class VidioUploadOperator(VendorOperator):
         return dict(result)  # a plain dict is what every XCom backend stores
 
 
-class VidioHighlightReelOperator(JobOperator):
-    """Buy a highlight reel from uploaded footage, and wait until it is processed.
+class VidioHighlightReelOperator(JobOperator[VidioHook]):
+    """Buy a highlight reel from uploaded footage and wait until it is processed.
+
+    - **Retry**: waits for the job that an earlier try bought. It buys again only if that job failed through
+      the vendor's fault and was not charged.
+    - **Kill**: the job keeps running and is still billed; a retry waits for it.
+    - **Timeout**: after ``timeout`` the try fails and the job keeps running; a retry waits for it again.
+    - **Clear**: a finished task buys again (with ``on_clear="reuse"`` it returns what it bought). An
+      unfinished one waits for its job if the request is the same, and buys if it changed or the job failed.
+
+    Example::
+
+        reel = VidioHighlightReelOperator(
+            task_id="reel",
+            input_keys=[upload.output],
+            video_category="ball-sports",
+            output_length=30,
+            aspect_ratio="landscape",
+            deferrable=True,
+        )
 
     :param input_keys: keys of uploads, or the upload operators' results, in the order of the reel;
         any iterable, such as the output of a mapped upload.
     :param video_category: podcast, ball-sports, non-ball-sports, beauty-product-demo, wedding,
         travel or others.
-    :param output_length: seconds.
+    :param output_length: length of the reel in seconds.
     :param aspect_ratio: landscape, portrait or square.
     :param music_category: corporate, romantic, sports, kids_and_comedy, ambient_and_nature,
-        horror_and_suspense, documentary or trending_vlogs; None for no music.
-    :param music_volume: 0 to 100; None leaves it to the vendor (100).
-    :param original_audio_volume: 0 to 100; None leaves it to the vendor (100).
+        horror_and_suspense, documentary or trending_vlogs; None means no music.
+    :param music_volume: 0 to 100; None means VIDIO's default (100).
+    :param original_audio_volume: 0 to 100; None means VIDIO's default (100).
     """
 
     hook_class = VidioHook
@@ -112,7 +147,7 @@ class VidioHighlightReelOperator(JobOperator):
             setattr(self, name, given[name])
 
     def asked(self) -> dict[str, Any]:
-        """Return the request, with the keys only of the uploads."""
+        """Return the request with the uploads' keys only."""
         self.required("input_keys")
         self.input_keys = input_key_list(self.input_keys)  # once: it may be an iterator
         self.required("input_keys")
@@ -125,18 +160,30 @@ class VidioHighlightReelOperator(JobOperator):
                 "download_to: a reel has no file before one of its outputs is rendered: give download_to to "
                 "VidioRenderOperator."
             )
-        request = validated(ReelRequest, self.asked(), what="Highlight reel")
-        return Offer(VIDIO.create_reel(request, conn_id=self.hook.conn_id))
+        return Offer(self.hook.order(self.asked()))
 
 
-class VidioRenderOperator(JobOperator):
-    """Buy the render of one output of a processed reel, and wait for it.
+class VidioRenderOperator(JobOperator[VidioHook]):
+    """Buy the render of one output of a processed reel and wait until it is rendered.
 
-    VIDIO keeps only the last render of a job: run render and download in turn for several outputs.
+    VIDIO keeps only the last render of a job, so render and download several outputs in turn.
 
-    :param job: what :class:`VidioHighlightReelOperator` returned (or its text), or a bare job id.
-    :param output_index: which output; 0 is in general the best.
-    :param export_option: only ``premium`` is documented.
+    - **Retry**: waits for the render that an earlier try bought. It buys again only if that render failed
+      through the vendor's fault and was not charged.
+    - **Kill**: the render keeps running and is still billed; a retry waits for it.
+    - **Timeout**: after ``timeout`` the try fails and the render keeps running; a retry waits for it again.
+    - **Clear**: a finished task buys again (with ``on_clear="reuse"`` it returns what it bought). An
+      unfinished one waits for its job if the request is the same, and buys if it changed or the job failed.
+
+    Example::
+
+        render = VidioRenderOperator(
+            task_id="render", job=reel.output, deferrable=True, download_to="s3://aws_default@media/reels/"
+        )
+
+    :param job: what :class:`VidioHighlightReelOperator` returned (or that as text), or a bare job id.
+    :param output_index: number of the output; 0 (default) is usually the best.
+    :param export_option: VIDIO documents only ``premium``.
     """
 
     hook_class = VidioHook
@@ -169,33 +216,43 @@ class VidioRenderOperator(JobOperator):
         for name in (*self.request_fields, "vidio_conn_id"):
             setattr(self, name, given[name])
 
-    def conn_id(self) -> str:
-        """Return the connection that the reel was bought with."""
-        return self._reel().conn_id
+    @cached_property
+    def hook(self) -> VidioHook:
+        """The hook on the connection that the reel was bought with."""
+        return VidioHook(self.conn_id()).for_job(self._reel())
 
     def asked(self) -> dict[str, Any]:
-        """Return the request, with the identity only of the reel."""
+        """Return the request with the reel's id only."""
         return {**super().asked(), "job": self._reel().job_id}
 
     def offer(self) -> Offer:
-        """Return the purchase of the render, if the job can be rendered now."""
-        values = {name: self.given(name) for name in RenderRequest.arguments()}
-        request = validated(RenderRequest, values, what="Render")
-        reel = self._reel()
-        ref = VIDIO.render_ref(reel, self.hook.send(VIDIO.job(reel.job_id)), request)
-        return Offer(VIDIO.render(ref, request), lookup=ref)
+        """Return the purchase of the render, after checking that the job can be rendered now."""
+        asked = {name: self.given(name) for name in RenderRequest.arguments()}
+        call, ref = self.hook.order_render(self._reel(), asked)
+        return Offer(call, lookup=ref)
 
     def _reel(self) -> JobRef:
         self.required("job")
-        return VIDIO.reel_of(JobRef.read(self.job, vendor="vidio", conn_id=self.vidio_conn_id, kind="reel"))
+        return VIDIO.reel_of(VidioHook(self.conn_id()).job(self.job))
 
 
-class VidioDownloadOperator(DownloadOperator):
-    """Land the rendered file of a job.
+class VidioDownloadOperator(DownloadOperator[VidioHook]):
+    """Download the rendered file of a job.
 
-    :param job: what :class:`VidioRenderOperator` returned (or its text), or a bare job id.
-    :param destination: a storage URI or path; ending in ``/`` it is a folder.
-    :param kind: what a bare id names.
+    - **Retry**: downloads again; nothing is bought.
+    - **Kill**: a file that is not complete is discarded.
+    - **Timeout**: ``execution_timeout`` ends the download; a file that is not complete is discarded.
+    - **Clear**: downloads again and replaces the files.
+
+    Example::
+
+        VidioDownloadOperator(
+            task_id="download", job=render.output, destination="s3://aws_default@media/reels/"
+        )
+
+    :param job: what :class:`VidioRenderOperator` returned (or that as text), or a bare job id.
+    :param destination: a storage URI or path. A folder ends in ``/``.
+    :param kind: what a bare id stands for: ``render`` (default) or ``reel``.
     """
 
     hook_class = VidioHook
@@ -209,6 +266,5 @@ class VidioDownloadOperator(DownloadOperator):
         self.vidio_conn_id = vidio_conn_id
 
     def ref(self) -> JobRef:
-        """Return the render: of a reel, whatever was rendered last."""
-        ref = JobRef.read(self.job, vendor="vidio", conn_id=self.vidio_conn_id, kind=self.kind)
-        return VIDIO.render_of(ref)
+        """Return the render; for a reel, its last render."""
+        return VIDIO.render_of(self.hook.job(self.job, self.kind))

@@ -1,4 +1,4 @@
-"""Vizard: buy clips of a long video, download them, have captions written, publish."""
+"""Vizard operators: buy clips of a long video, download them, write captions, publish."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import truth
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import airflow_failures
-from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook, warn_of_source
+from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook, warn_about_source_copy
 from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -26,7 +25,7 @@ from airflow_provider_vidai.operators.paid import PaidOperator
 from airflow_provider_vidai.purchase.walk import Offer, Settled
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.fields import Request
-from airflow_provider_vidai.vendors.vizard.api import VIZARD, with_clips_for
+from airflow_provider_vidai.vendors.vizard.api import with_clips_for
 from airflow_provider_vidai.vendors.vizard.requests import Choice, ProjectRequest
 from airflow_provider_vidai.vendors.vizard.social import (
     CaptionRequest,
@@ -35,37 +34,57 @@ from airflow_provider_vidai.vendors.vizard.social import (
     video_id_of,
 )
 
+__all__ = ["VizardCaptionOperator", "VizardClipsOperator", "VizardDownloadOperator", "VizardPublishOperator"]
+
 _ARGUMENTS = ProjectRequest.arguments()
 _CHOICE = tuple(name for name in Choice.arguments() if name not in _ARGUMENTS)
 
 
-class VizardClipsOperator(JobOperator):
-    """Buy the clips of a long video (or one short video edited), and wait until they are made.
+class VizardClipsOperator(JobOperator[VizardHook]):
+    """Buy the clips of a long video (or the edit of a short one) and wait until they are ready.
 
-    A source that matches nothing gives no clips, and no failure: tasks mapped over them have nothing to do.
+    If nothing in the source matches, the task succeeds without clips, and tasks mapped over them are skipped.
 
-    :param video_url: where Vizard fetches it: a file's or a platform's http(s) URL; or a file in an object
-        storage, for which a URL is signed when the task runs.
+    - **Retry**: waits for the project that an earlier try bought. It buys again only if that project failed
+      through the vendor's fault and was not charged.
+    - **Kill**: the project keeps running and is still billed; a retry waits for it.
+    - **Timeout**: after ``timeout`` the try fails and the project keeps running; a retry waits for it again.
+    - **Clear**: a finished task buys again (with ``on_clear="reuse"`` it returns what it bought). An
+      unfinished one waits for its job if the request is the same, and buys if it changed or the job failed.
+
+    Example::
+
+        clips = VizardClipsOperator(
+            task_id="clips",
+            video_url="https://www.youtube.com/watch?v=aqz-KE-bpKQ",
+            prefer_length=["<30s", "30-60s"],
+            max_clips=5,
+            min_viral_score=6,
+            deferrable=True,
+        )
+
+    :param video_url: the http(s) URL of a file or of a platform's video; or a file in an object storage, for
+        which the task signs a URL.
     :param source: file, youtube, google_drive, vimeo, streamyard, tiktok, twitter (x), rumble, twitch, loom,
-        facebook, linkedin, dropbox or instagram, or Vizard's number; None takes what the URL's host tells.
-    :param ext: mp4, 3gp, avi or mov; None takes what the URL's path ends with. Only files need it.
-    :param language: spoken in it: a code such as ``en``, an English name, or ``auto``.
-    :param mode: ``clips``; or ``edit`` for one video of up to three minutes out of one.
+        facebook, linkedin, dropbox or instagram, or Vizard's number; None derives it from the URL's host.
+    :param ext: mp4, 3gp, avi or mov; None takes it from the URL's path. Only files need it.
+    :param language: the spoken language: a code such as ``en``, an English name, or ``auto`` (default).
+    :param mode: ``clips`` (default), or ``edit`` for one edited version of a video of up to three minutes.
     :param prefer_length: ``auto``, or any of ``<30s``, ``30-60s``, ``60-90s``, ``90s-3min``.
     :param aspect_ratio: ``9:16`` (Vizard's default), ``1:1``, ``4:5`` or ``16:9``.
     :param template_id: a brand template of the workspace; its ratio must be ``aspect_ratio``.
-    :param max_clips: 1 to 100; the best by viral score. None is all.
-    :param keywords: what the clips shall be about: text or a list.
-    :param remove_silence: cut pauses; Vizard's default is no.
-    :param subtitles: burn subtitles in; Vizard's default is yes.
-    :param headline: show a headline at first; Vizard's default is yes.
-    :param emoji: add emoji; likewise ``highlight_keywords`` and ``auto_broll``; Vizard's default is no.
-    :param project_name: None takes the file's or the platform's.
+    :param max_clips: 1 to 100; the best by viral score are kept. None keeps all.
+    :param keywords: topics of the clips: text or a list.
+    :param remove_silence: cut pauses. Vizard's default: no.
+    :param subtitles: burn subtitles in. Vizard's default: yes.
+    :param headline: show a headline at the beginning. Vizard's default: yes.
+    :param emoji: add emoji; likewise ``highlight_keywords`` and ``auto_broll``. Vizard's default: no.
+    :param project_name: None takes the name of the file or the platform's title.
     :param clip_model: ``clip_v1`` or ``clip_v2``, which costs a quarter more.
-    :param webhook_url: Vizard posts the result there too, once.
-    :param min_viral_score: keep only clips that score at least this, of 10. Nothing is bought again for
-        another score.
-    :param drop_source: leave out the copy of the source that Vizard sometimes puts among the clips.
+    :param webhook_url: Vizard also posts the result to this URL, once.
+    :param min_viral_score: 0 to 10; keep only clips that score at least this. Changing it
+        buys nothing again.
+    :param drop_source: leave out the copy of the source that Vizard sometimes returns among the clips.
     """
 
     hook_class = VizardHook
@@ -122,9 +141,7 @@ class VizardClipsOperator(JobOperator):
             setattr(self, name, given[name])
 
     def offer(self) -> Offer:
-        """Return the purchase of the clips, checked and with a source that Vizard can fetch."""
-        hook = self.hook
-        assert isinstance(hook, VizardHook)
+        """Return the validated purchase of the clips, with a source that Vizard can fetch."""
         self._choice()
         asked = {name: self.given(name) for name in _ARGUMENTS}
         if (
@@ -136,10 +153,10 @@ class VizardClipsOperator(JobOperator):
                 f"download_to: there may be several clips, but {self.download_to} is one file: end it with "
                 "'/'."
             )
-        return Offer(hook.order(asked))
+        return Offer(self.hook.order(asked))
 
     def settle(self, context: Context, deadline: float) -> Settled:
-        """Buy, re-attach or reuse; of what there is, this task's choice of clips."""
+        """Buy, re-attach or reuse, and apply this task's choice of clips."""
         choice = self._choice()
         settled = super().settle(context, deadline)
         assert settled.receipt.ref is not None
@@ -149,7 +166,7 @@ class VizardClipsOperator(JobOperator):
         return replace(settled, receipt=receipt, status=status)
 
     def _finish(self, context: Context, ref: JobRef, status: JobStatus, *rest: Any) -> dict[str, JsonValue]:
-        warn_of_source(ref, status.outputs)
+        warn_about_source_copy(ref, status.outputs)
         return super()._finish(context, ref, status, *rest)
 
     def _choice(self) -> dict[str, JsonValue]:
@@ -157,15 +174,26 @@ class VizardClipsOperator(JobOperator):
         return validated(Choice, given, what="Clips").model_dump(mode="json")
 
 
-class VizardDownloadOperator(DownloadOperator):
-    """Land the clips of a project, or one of them.
+class VizardDownloadOperator(DownloadOperator[VizardHook]):
+    """Download the clips of a project, or one of them.
 
-    :param job: what :class:`VizardClipsOperator` returned (or its text), or a bare project id; not needed
+    - **Retry**: downloads again; nothing is bought.
+    - **Kill**: a file that is not complete is discarded.
+    - **Timeout**: ``execution_timeout`` ends the download; a file that is not complete is discarded.
+    - **Clear**: downloads again and replaces the files, as long as Vizard keeps the clips (7 days).
+
+    Example::
+
+        VizardDownloadOperator(
+            task_id="download", job=clips.output, destination="s3://aws_default@media/clips/"
+        )
+
+    :param job: what :class:`VizardClipsOperator` returned (or that as text), or a bare project id; not needed
         with a ``clip`` that came from a job.
-    :param destination: a storage URI or path; ending in ``/`` it is a folder.
-    :param clip: one of the job's outputs, or its ``video_id``; None lands all. Made for ``.expand()``.
-    :param transcript: write what is said beside each clip: ``txt``, or ``json`` with all that is told of it.
-    :returns: a list of landed files, each with its ``video_id``.
+    :param destination: a storage URI or path. A folder ends in ``/``.
+    :param clip: one of the job's outputs, or its ``video_id``; None downloads all. Meant for ``.expand()``.
+    :param transcript: write a transcript beside each clip: ``txt``, or ``json`` with all that Vizard reports.
+    :returns: a list of downloaded files, each with its ``video_id``.
     """
 
     hook_class = VizardHook
@@ -191,24 +219,23 @@ class VizardDownloadOperator(DownloadOperator):
         self.vizard_conn_id = vizard_conn_id
 
     def ref(self) -> JobRef:
-        """Return the project; of a single clip the whole of it, whatever a choice left out."""
+        """Return the project. For a single clip it is the whole project, without any choice of clips."""
         wanted, job = self._wanted(), self.job
         if wanted is not None and job is None:
             job = wanted.details.get("project_id")
             if not job:
                 raise InputError("job is required with a bare video_id.")
-        ref = VizardHook(self.vizard_conn_id).job(job)
+        ref = self.hook.job(job)
         return ref if wanted is None else ref.model_copy(update={"params": {}})
 
-    def land(
-        self, hook: VidaiHook, ref: JobRef, outputs: Sequence[Output], delivery: Delivery
+    def download(
+        self, hook: VizardHook, ref: JobRef, outputs: Sequence[Output], delivery: Delivery
     ) -> list[JsonValue]:
-        """Land what is wanted, with what is said in it."""
-        assert isinstance(hook, VizardHook)
+        """Download the wanted clips, with their transcripts."""
         transcript: Any = self.transcript
         if transcript not in (None, "txt", "json"):
             raise InputError(f"transcript must be txt or json, not {shown(transcript)}.")
-        return [*hook.land_clips(ref, outputs, self.destination, self._wanted(), transcript)]
+        return [*hook.download_clips(ref, outputs, self.destination, self._wanted(), transcript)]
 
     def _wanted(self) -> Output | None:
         return None if self.clip is None else clip_output(self.clip)
@@ -219,33 +246,37 @@ def _but_the_clip(request: type[Request]) -> tuple[str, ...]:
     return tuple(name for name in request.arguments() if name != "video_id")
 
 
-class _ClipOperator(PaidOperator):
-    """One paid call about a clip, once per task however often it is tried."""
+class _ClipOperator(PaidOperator[VizardHook]):
+    """One paid call about a clip, sent once per task however often the task is tried."""
 
     hook_class = VizardHook
 
     clip: Any
 
-    @property
-    def vizard(self) -> VizardHook:
-        """The hook, as what it is."""
-        assert isinstance(self.hook, VizardHook)
-        return self.hook
-
     def asked(self) -> dict[str, Any]:
-        """Return the request, with the identity only of the clip."""
+        """Return the request with the clip's id only."""
         self.required("clip")
         return {**super().asked(), "clip": video_id_of(self.clip)}
 
     def wished(self) -> dict[str, Any]:
-        """Return the request's fields but for the clip."""
+        """Return the request's fields except the clip."""
         return {name: getattr(self, name) for name in self.request_fields if name != "clip"}
 
 
 class VizardCaptionOperator(_ClipOperator):
     """Have Vizard write a caption for a clip.
 
-    :param clip: one of a job's outputs (or its text), or its ``video_id``.
+    - **Retry**: returns the result that an earlier try paid for. If that try never learnt the outcome, the
+      task fails (with ``on_lost_submit="resubmit"`` it asks again).
+    - **Kill**: a request that was sent cannot be taken back.
+    - **Timeout**: ``timeout`` limits the wait for the vendor's rate limit; nothing is sent after it.
+    - **Clear**: a finished task asks again (with ``on_clear="reuse"`` it returns the earlier result).
+
+    Example::
+
+        caption = VizardCaptionOperator.partial(task_id="caption", platform="tiktok").expand(clip=good_clips)
+
+    :param clip: one of a job's outputs (or that as text), or its ``video_id``.
     :param platform: general, tiktok, instagram, youtube, facebook, linkedin or twitter (x).
     :param tone: neutral, interesting, catchy, serious or question.
     :param voice: first_person or third_person.
@@ -275,21 +306,33 @@ class VizardCaptionOperator(_ClipOperator):
 
     def offer(self) -> Offer:
         """Return the purchase of the caption."""
-        return Offer(self.vizard.order_caption(self.clip, self.wished()))
+        return Offer(self.hook.order_caption(self.clip, self.wished()))
 
 
 class VizardPublishOperator(_ClipOperator):
-    """Publish a clip to a connected account, once: a retry never publishes it again.
+    """Publish a clip to a connected social account, once.
 
-    Vizard tells that it accepted it, and never what became of it.
+    Vizard reports only that it accepted the clip, not whether it was published.
 
-    :param clip: one of a job's outputs (or its text), or its ``video_id``.
-    :param social_account_id: as ``VizardHook.list_social_accounts`` tells it.
-    :param caption: "" has Vizard write caption and hashtags.
-    :param title: for YouTube; None has Vizard write it.
-    :param publish_at: when: a datetime, ISO 8601 text (UTC unless it says otherwise) or seconds since the
-        epoch; None at once.
-    :param dry_run: check everything, and send nothing.
+    - **Retry**: returns the result that an earlier try paid for. If that try never learnt the outcome, the
+      task fails (with ``on_lost_submit="resubmit"`` it publishes again).
+    - **Kill**: a request that was sent cannot be taken back; the clip may be published.
+    - **Timeout**: ``timeout`` limits the wait for the vendor's rate limit; nothing is sent after it.
+    - **Clear**: a finished task publishes again (with ``on_clear="reuse"`` it returns the earlier result).
+
+    Example::
+
+        VizardPublishOperator(
+            task_id="publish", clip="14589263", social_account_id="7000", caption="Our best goal"
+        )
+
+    :param clip: one of a job's outputs (or that as text), or its ``video_id``.
+    :param social_account_id: as ``VizardHook.list_social_accounts`` returns it.
+    :param caption: "" (default) lets Vizard write caption and hashtags.
+    :param title: for YouTube; None lets Vizard write it.
+    :param publish_at: a datetime, ISO 8601 text (UTC if it has no zone) or seconds since the epoch; None
+        publishes at once.
+    :param dry_run: check everything and send nothing.
     :returns: ``{"video_id", "social_account_id", "publish_at", "accepted"}``; ``publish_at`` in milliseconds
         since the epoch.
     """
@@ -316,21 +359,21 @@ class VizardPublishOperator(_ClipOperator):
         super().__init__(**kwargs)
         for name in (*self.request_fields, "vizard_conn_id"):
             setattr(self, name, given[name])
-        # Hides a method of the base's that would print the template fields; nothing calls it.
+        # This hides BaseOperator.dry_run, which prints the template fields; nothing calls it.
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]
 
     def offer(self) -> Offer:
-        """Return the publishing, checked against the account it goes to."""
-        return Offer(VIZARD.publish(self.vizard.publishable(self.clip, self.wished())))
+        """Return the publishing, validated against the social account."""
+        return Offer(self.hook.order_publishing(self.clip, self.wished()))
 
     def execute(self, context: Context) -> Any:
-        """Publish, or return that it was; or only check it."""
+        """Publish the clip, return an earlier try's result, or only check the request."""
         dry_run: Any = self.dry_run
         with airflow_failures():
             if not truth("dry_run", dry_run):
                 return super().execute(context)
             self.required()
-            request = self.vizard.publishable(self.clip, self.wished())
+            request = self.hook.publish_request(self.clip, self.wished())
         self.log.info("Dry run: clip %s would be published; nothing was sent.", request.video_id)
         return {
             "video_id": str(request.video_id),

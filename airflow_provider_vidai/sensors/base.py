@@ -26,6 +26,8 @@ from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.verdict import account_broken, unless_ready
 from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
 
+__all__ = ["JobSensor"]
+
 #: Seconds between status checks when not deferrable; Airflow's own default.
 POKE_INTERVAL = 60.0
 #: Seconds after the trigger's own deadline at which Airflow ends the deferral, in case the trigger does not.

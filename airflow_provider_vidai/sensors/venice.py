@@ -1,4 +1,4 @@
-"""Venice: wait for a video bought elsewhere."""
+"""Venice sensor: wait for a video that was bought elsewhere."""
 
 from __future__ import annotations
 
@@ -9,12 +9,24 @@ from airflow_provider_vidai.hooks.venice import VeniceHook
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.sensors.base import JobSensor
 
+__all__ = ["VeniceVideoSensor"]
+
 
 class VeniceVideoSensor(JobSensor):
-    """Wait until a video is made.
+    """Wait until a video is ready.
 
-    :param job: what a Venice operator or the hook's ``queue`` returned (or its text), or a bare job id.
-    :param model: of a bare id: Venice finds a job only by both.
+    - **Retry**: checks the same job again.
+    - **Kill**: ends the waiting; the job keeps running and is still billed.
+    - **Timeout**: after ``timeout`` (seconds) the sensor fails without a retry, or skips with ``soft_fail``;
+      the job keeps running.
+    - **Clear**: waits for the same job again; nothing is bought.
+
+    Example::
+
+        VeniceVideoSensor(task_id="wait", job=video.output, deferrable=True, timeout=3600)
+
+    :param job: what a Venice operator or the hook's ``queue`` returned (or that as text), or a bare job id.
+    :param model: required with a bare id, because Venice finds a job only by both.
     """
 
     hook_class = VeniceHook

@@ -1,4 +1,4 @@
-"""Vidgo: wait for a task bought elsewhere."""
+"""Vidgo sensor: wait for a task that was bought elsewhere."""
 
 from __future__ import annotations
 
@@ -9,12 +9,24 @@ from airflow_provider_vidai.hooks.vidgo import VidgoHook
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.sensors.base import JobSensor
 
+__all__ = ["VidgoTaskSensor"]
+
 
 class VidgoTaskSensor(JobSensor):
     """Wait until a task is finished.
 
-    :param job: what a Vidgo operator or the hook's ``submit`` returned (or its text), or a bare task id.
-    :param kind: of a bare id: ``media`` (images and videos) or ``music``.
+    - **Retry**: checks the same job again.
+    - **Kill**: ends the waiting; the job keeps running and is still billed.
+    - **Timeout**: after ``timeout`` (seconds) the sensor fails without a retry, or skips with ``soft_fail``;
+      the job keeps running.
+    - **Clear**: waits for the same job again; nothing is bought.
+
+    Example::
+
+        VidgoTaskSensor(task_id="wait", job=image.output, deferrable=True, timeout=1800)
+
+    :param job: what a Vidgo operator or the hook's ``submit`` returned (or that as text), or a bare task id.
+    :param kind: what a bare id stands for: ``media`` (images and videos, default) or ``music``.
     """
 
     hook_class = VidgoHook

@@ -1,4 +1,4 @@
-"""VIDIO: wait for a job bought elsewhere."""
+"""VIDIO sensor: wait for a job that was bought elsewhere."""
 
 from __future__ import annotations
 
@@ -12,12 +12,24 @@ from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.sensors.base import JobSensor
 from airflow_provider_vidai.vendors.vidio.api import VIDIO
 
+__all__ = ["VidioJobSensor"]
+
 
 class VidioJobSensor(JobSensor):
-    """Wait until a VIDIO job is processed, or rendered.
+    """Wait until a VIDIO job is processed or rendered.
 
-    :param job: what a VIDIO operator returned (or its text), or a bare job id.
-    :param until: ``processed`` (the reel is made) or ``rendered`` (a file can be downloaded).
+    - **Retry**: checks the same job again.
+    - **Kill**: ends the waiting; the job keeps running and is still billed.
+    - **Timeout**: after ``timeout`` (seconds) the sensor fails without a retry, or skips with ``soft_fail``;
+      the job keeps running.
+    - **Clear**: waits for the same job again; nothing is bought.
+
+    Example::
+
+        VidioJobSensor(task_id="wait", job=reel.output, until="processed", deferrable=True, timeout=3600)
+
+    :param job: what a VIDIO operator returned (or that as text), or a bare job id.
+    :param until: ``processed`` (default; the reel is ready) or ``rendered`` (a file can be downloaded).
     """
 
     hook_class = VidioHook
@@ -38,5 +50,5 @@ class VidioJobSensor(JobSensor):
         """Return the reel or its render, as ``until`` says."""
         if self.until not in ("processed", "rendered"):
             raise InputError(f"until must be 'processed' or 'rendered', not {shown(self.until)}.")
-        ref = JobRef.read(self.job, vendor="vidio", conn_id=self.vidio_conn_id, kind="reel")
+        ref = VidioHook(self.vidio_conn_id).job(self.job)
         return VIDIO.render_of(ref) if self.until == "rendered" else VIDIO.reel_of(ref)

@@ -1,4 +1,4 @@
-"""Vizard: wait for a project bought elsewhere."""
+"""Vizard sensor: wait for a project that was bought elsewhere."""
 
 from __future__ import annotations
 
@@ -9,11 +9,23 @@ from airflow_provider_vidai.hooks.vizard import VizardHook
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.sensors.base import JobSensor
 
+__all__ = ["VizardProjectSensor"]
+
 
 class VizardProjectSensor(JobSensor):
-    """Wait until a project's clips are made.
+    """Wait until a project's clips are ready.
 
-    :param job: what a Vizard operator or the hook's ``create_project`` returned (or its text), or a bare
+    - **Retry**: checks the same job again.
+    - **Kill**: ends the waiting; the job keeps running and is still billed.
+    - **Timeout**: after ``timeout`` (seconds) the sensor fails without a retry, or skips with ``soft_fail``;
+      the job keeps running.
+    - **Clear**: waits for the same job again; nothing is bought.
+
+    Example::
+
+        VizardProjectSensor(task_id="wait", job=clips.output, deferrable=True, timeout=7200)
+
+    :param job: what a Vizard operator or the hook's ``create_project`` returned (or that as text), or a bare
         project id.
     """
 

@@ -39,6 +39,8 @@ from airflow_provider_vidai.purchase.verdict import (
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors import VENDORS
 
+__all__ = ["JobEvent", "JobTrigger", "describe", "read_event", "sendable"]
+
 log = logging.getLogger(__name__)
 
 #: Seconds after which the connection is read again, so that a rotated key reaches jobs that wait for hours.

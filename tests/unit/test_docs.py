@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from airflow_provider_vidai.vendors.vizard.values import (
     TONES,
     VOICES,
 )
-from tests.support.pages import PAGES, PROJECT, Block, blocks
+from tests.support.pages import PAGES, PROJECT
 from tools.catalogue import error_texts
 
 pytest.importorskip("importlinter", reason="the layers are read by the tool that checks them")
@@ -36,11 +35,6 @@ from tools.layers import Floor, drawing
 pytestmark = pytest.mark.slow
 
 GUIDES = DOCS / "guides"
-#: What a page may import: everything else may change without notice (docs/operations/upgrades.md).
-PUBLIC = re.compile(
-    r"airflow_provider_vidai\.(operators\.\w+|sensors\.\w+|hooks\.\w+|triggers\.job|errors"
-    r"|sandbox\.(server|client)|vendors\.(vidgo|vizard))$"
-)
 
 
 # --- what is generated ------------------------------------------------------------------------
@@ -124,15 +118,6 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         assert there.exists(), target
         if anchor:
             assert anchor in _anchors(there), target
-
-
-@pytest.mark.parametrize("block", blocks(), ids=str)
-def test_a_pages_python_can_be_read_and_imports_nothing_private(block: Block) -> None:
-    for node in ast.walk(ast.parse(block.code)):
-        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        modules += [name.name for name in node.names] if isinstance(node, ast.Import) else []
-        for module in modules:
-            assert not module.startswith("airflow_provider_vidai") or PUBLIC.match(module), module
 
 
 def test_every_field_of_a_connection_is_described() -> None:
