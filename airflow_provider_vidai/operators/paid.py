@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Sequence
@@ -140,7 +141,8 @@ class PaidOperator(VendorOperator[HookT]):
             patience=LONGEST_CHECK if self._defers else float("inf"),
             log=self.log,
         )
-        with purchases_in_turn:
+        # Only a task's own code can make several purchases at the same time.
+        with contextlib.nullcontext() if self._nested is None else purchases_in_turn:
             return purchase.settle()
 
     def on_kill(self) -> None:

@@ -361,7 +361,7 @@ def test_reference_videos_are_measured_for_the_price(video_of: Any, control: Con
         ({"max_cost_usd": "cheap"}, ["max_cost_usd"]),
         ({"options": {"prompt": "twice"}}, ["options", "prompt"]),
         ({"options": {"anon_user_id": "a||b"}}, ["anon_user_id"]),
-        ({"image_url": "/no/such/file.png"}, ["/no/such/file.png", "no such file"]),
+        ({"image_url": "/no/such/file.png"}, ["/no/such/file.png", "does not exist"]),
         ({"model": "no-such-model"}, ["no-such-model"]),
         ({"options": {"seed": 1}}, ["seed"]),
     ],

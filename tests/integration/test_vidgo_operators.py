@@ -318,7 +318,7 @@ def test_what_is_no_picture_that_is_taken_is_refused_before_it_is_sent(
 
 
 def test_a_picture_that_is_not_there_buys_nothing(task_of: Any, control: Control) -> None:
-    stopped(task_of("gpt-4o-image-edit", {"prompt": "x", "image_urls": ["/no/such.png"]}), "no such file")
+    stopped(task_of("gpt-4o-image-edit", {"prompt": "x", "image_urls": ["/no/such.png"]}), "does not exist")
     stopped(task_of("gpt-4o-image-edit", {"prompt": "x", "image_urls": [5]}), "is no picture")
     assert bought(control) == 0
 

@@ -304,8 +304,8 @@ def test_several_wrong_fields_are_named_at_once(reel_of: Any, control: Control) 
     ("changes", "words"),
     [
         ({"output_index": -1}, ["output_index", "greater than or equal to 0"]),
-        ({"output_index": "first"}, ["output_index", "integer", "'first'"]),
-        ({"output_index": 1.5}, ["output_index", "integer"]),
+        ({"output_index": "first"}, ["output_index", "whole number", "'first'"]),
+        ({"output_index": 1.5}, ["output_index", "whole number"]),
     ],
     ids=str,
 )
@@ -507,7 +507,7 @@ def test_a_download_whose_render_was_replaced_fails_clearly(
     first = render_of(reel).run()
     render_of(reel, output_index=1).run()
     said = stopped(download_of(first, f"{tmp_path}/"), "later render", "VIDIO keeps only the last")
-    assert "run render and download in turn" in said
+    assert "Run render and download in turn" in said
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,7 +7,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -115,8 +115,8 @@ def retirement(model: str, spec: ModelSpec, now: float) -> tuple[str, bool] | No
 
 def _moment(value: Any) -> datetime | None:
     try:
-        return as_moment(value)
-    except ValueError:
+        return as_moment(value).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         return None
 
 
