@@ -1,3 +1,3 @@
 """Apache Airflow provider for paid AI video APIs: VIDIO, Venice, Vizard and Vidgo."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -8,6 +8,7 @@ from pathlib import Path
 from importlinter import api
 
 PROJECT = Path(__file__).resolve().parent.parent
+PACKAGE = PROJECT / "airflow_provider_vidai"
 #: What each part is for. A part that is missing here is drawn with its name only.
 PURPOSES = {
     "operators": "tasks that buy, wait, download",
@@ -40,7 +41,15 @@ def contract() -> list[Floor]:
     """Return the layers from the top down."""
     found = api.read_configuration(str(PROJECT / "pyproject.toml"))["contracts_options"]
     (layers,) = [one for one in found if one["type"] == "layers"]
-    return [Floor(tuple(part.strip(" ()") for part in line.split("|"))) for line in layers["layers"]]
+    floors = (
+        tuple(filter(_exists, (part.strip(" ()") for part in line.split("|")))) for line in layers["layers"]
+    )
+    return [Floor(parts) for parts in floors if parts]
+
+
+def _exists(part: str) -> bool:
+    """Whether a layer that the contract names is there: it reserves the places of future ones."""
+    return any((PACKAGE / name).exists() for name in (part, f"{part}.py"))
 
 
 def floors_table(floors: list[Floor]) -> str:
