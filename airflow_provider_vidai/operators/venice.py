@@ -369,6 +369,7 @@ class VeniceTranscribeOperator(PaidOperator[VeniceHook]):
     hook_class = VeniceHook
     kinds: ClassVar[tuple[str, ...]] = ("transcript",)
     request_fields: ClassVar[Sequence[str]] = TranscriptRequest.arguments()
+    url: str
     media_fields: ClassVar[Sequence[str]] = TranscriptRequest.media()
     template_fields: Sequence[str] = (*request_fields, "timeout", "venice_conn_id")
 

@@ -99,8 +99,8 @@ def _talk(seconds: float, quiet: bool, size: tuple[int, int]) -> bytes:
         container.mux(stream.encode(None))
         if audio is not None:
             time = np.arange(round(seconds * TALK_RATE)) / TALK_RATE
-            level = np.floor(1 + 10 * time / seconds) / 12
-            samples = (level * np.sin(2 * np.pi * 440 * time)).astype(np.float32)[None, :]
+            loudness = np.floor(1 + 10 * time / seconds) / 12
+            samples = (loudness * np.sin(2 * np.pi * 440 * time)).astype(np.float32)[None, :]
             block = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
             block.sample_rate, block.pts, block.time_base = TALK_RATE, 0, Fraction(1, TALK_RATE)
             container.mux(audio.encode(block))

@@ -95,7 +95,8 @@ def of(core: type) -> list[Any]:
 def read(kind: type[Request], name: str, value: Any) -> Any:
     """Read one field of a request by its own type."""
     field = kind.model_fields[name]
-    kept = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    parts = (field.annotation, *field.metadata)
+    kept: Any = Annotated[parts] if field.metadata else field.annotation
     adapter: TypeAdapter[Any] = TypeAdapter(kept)
     return adapter.validate_python(value)
 

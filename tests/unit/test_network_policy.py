@@ -242,6 +242,7 @@ def system_store() -> Iterator[None]:
 def test_an_unknown_authority_is_not_trusted_and_no_retry_helps(send: Send, secure: RawServer) -> None:
     with pytest.raises((ApiError, TransferError), match=r"certificate is not trusted.*ca_bundle") as caught:
         send(account(secure.url))
+    assert isinstance(caught.value, (ApiError, TransferError))
     assert not caught.value.retryable
     assert secure.requests == []
 
