@@ -20,6 +20,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "truncated_json": {},
     "redirect": {"to": ..., "status": 302},
     "wrong_type": {"content_type": "text/plain"},
+    "odd_values": {},  # half surrogates, NULs, huge numbers and deep lists in the JSON
     # the vendor
     "expired_url": {"after_bytes": None},  # a signed URL expires at once, or after some downloaded bytes
     "vendor_status": {"word": ...},
@@ -40,7 +41,7 @@ CHOICES = {
 #: Faults that replace the vendor's answer; by default the vendor does not process the call.
 REPLACEMENTS = ("status", "html", "empty", "garbage", "redirect")
 #: Faults that alter an existing answer, so they cannot happen before one.
-ANSWER_ONLY = ("truncate", "truncated_json", "wrong_type")
+ANSWER_ONLY = ("truncate", "truncated_json", "wrong_type", "odd_values")
 #: Kinds that :mod:`.wire` handles for every call; the vendors and the storage handle the others.
 COMMON_KINDS = frozenset({"reset", "hold", "slow", *REPLACEMENTS, *ANSWER_ONLY})
 

@@ -174,8 +174,34 @@ def _replacement(faults: dict[str, Fault], when: str) -> Response | None:
     return Response(content, options["status"], media_type="application/json")
 
 
+def with_odd_values(answer: Any) -> Any:
+    """Return an answer that keeps its meaning, with a lone surrogate and a NUL in every text for people.
+
+    An object gets further members: a number of 400 digits, one that is not finite, and a list 900 deep.
+    """
+    if isinstance(answer, dict):
+        deep: list[Any] = []
+        for _ in range(900):
+            deep = [deep]
+        odd = {"odd": {"digits": 10**400, "infinite": float("inf"), "deep": deep}}
+        return {**{name: _odd_texts(value) for name, value in answer.items()}, **odd}
+    return _odd_texts(answer)
+
+
+def _odd_texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _odd_texts(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_odd_texts(item) for item in value]
+    # A word alone may be a status or an id, and a URL holds no blank.
+    return f"{value} \ud83d\x00" if isinstance(value, str) and " " in value else value
+
+
 def _altered(response: Response, faults: dict[str, Fault]) -> Response:
-    """Return the vendor's answer, truncated or mislabelled if a fault orders it."""
+    """Return the vendor's answer, truncated, mislabelled or with odd values if a fault orders it."""
+    if "odd_values" in faults and hasattr(response, "body"):
+        body = json.dumps(with_odd_values(json.loads(bytes(response.body)))).encode()
+        response = Response(body, response.status_code, media_type="application/json")
     if "truncated_json" in faults and hasattr(response, "body"):
         body = bytes(response.body)
         response = Response(body[: len(body) // 2], response.status_code, media_type="application/json")

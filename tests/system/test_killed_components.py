@@ -48,6 +48,18 @@ def test_triggerers_come_and_go_without_a_second_purchase(
     stack.kill(second)
 
 
+def test_a_triggerer_outlives_odd_answers_and_jobs_beside_them_are_not_disturbed(
+    stack: Stack, sandbox: Control, orders: list[Order]
+) -> None:
+    before = stack.pids("triggerer")
+    for vendor, call in (("vizard", "query"), ("vidgo", "status")):
+        sandbox.fault(vendor, call, "odd_values", times=None)
+    waits({order: order.start("deferred") for order in orders}, "success")
+    assert counts(orders) == each(orders, 1)
+    assert stack.pids("triggerer") >= before
+    assert stack.alive("triggerer")
+
+
 @pytest.mark.parametrize("component", ["scheduler", "api-server"])
 @pytest.mark.parametrize("mode", ["sync", "deferred"])
 def test_a_restarted_component_costs_nothing(

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_vidai.sandbox.client import ControlError
 from airflow_provider_vidai.sandbox.server import serve
+from airflow_provider_vidai.sandbox.wire import with_odd_values
 
 
 def purchases(sandbox) -> list[str]:
@@ -214,6 +215,21 @@ def test_an_answer_can_have_the_wrong_type(sandbox, vidio, key):
     answer = httpx.get(video)
     assert answer.headers["content-type"] == "text/html"
     assert answer.content[4:8] == b"ftyp"
+
+
+def test_an_answer_can_hold_odd_values_and_keeps_its_meaning():
+    odd = with_odd_values({"status": "ready", "clips": [{"title": "A goal", "url": "http://a/b?c=d"}]})
+    assert odd["status"] == "ready"
+    assert odd["clips"] == [{"title": "A goal \ud83d\x00", "url": "http://a/b?c=d"}]
+    assert odd["odd"]["digits"] > 2**64
+
+
+def test_odd_values_are_sent_as_json(sandbox, vidio, key):
+    job = vidio.processed(key)
+    sandbox.control.fault("vidio", "status", "odd_values")
+    answer = vidio.status(job)
+    assert answer.headers["content-type"] == "application/json"
+    assert '"infinite": Infinity' in answer.text
 
 
 # --- the body on its way
