@@ -1,8 +1,8 @@
-"""Makes the README's links good on a package index, where its relative ones lead nowhere.
+"""Adds the project's URLs, and makes the README's relative links work on a package index.
 
-With ``VIDAI_REPOSITORY_URL`` (and ``VIDAI_REPOSITORY_REF``, a tag) they lead to the repository at that tag;
-the release workflow sets both. Without it nobody knows where the repository is: a link becomes its text, and
-an image is left out.
+With ``VIDAI_REPOSITORY_URL`` (and ``VIDAI_REPOSITORY_REF``, a tag) all of them lead to the repository at that
+tag; the release workflow sets both. Without it the repository is unknown: a link becomes its text, an image
+is left out, and the metadata has no URLs.
 """
 
 from __future__ import annotations
@@ -32,12 +32,24 @@ def absolute(text: str, repository: str, ref: str) -> str:
     return _LINK.sub(link, text)
 
 
-class Readme(MetadataHookInterface):
+def urls(repository: str, ref: str) -> dict[str, str]:
+    """Return the project's URLs; Airflow's list of providers links to "Documentation"."""
+    if not repository:
+        return {}
+    return {
+        "Documentation": f"{repository}/blob/{ref}/docs/index.md",
+        "Release notes": f"{repository}/blob/{ref}/CHANGELOG.md",
+        "Source": f"{repository}/tree/{ref}",
+    }
+
+
+class Project(MetadataHookInterface):
     """Hatchling's hook."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Set the readme."""
+        """Set the readme and the URLs."""
         repository = os.environ.get("VIDAI_REPOSITORY_URL", "").rstrip("/")
         ref = os.environ.get("VIDAI_REPOSITORY_REF") or "HEAD"
         text = (Path(self.root) / "README.md").read_text(encoding="utf-8")
         metadata["readme"] = {"content-type": "text/markdown", "text": absolute(text, repository, ref)}
+        metadata["urls"] = urls(repository, ref)

@@ -43,6 +43,10 @@ IN_SDIST = (
     "tests/",
     "dags/",
 )
+#: Where a release's links lead. A build that does not know its repository is checked with a made-up one.
+REPOSITORY = os.environ.get("VIDAI_REPOSITORY_URL") or "https://example.com/one/project"
+REF = os.environ.get("VIDAI_REPOSITORY_REF") or "HEAD"
+DOCUMENTATION = f"{REPOSITORY}/blob/{REF}/docs/index.md"
 _RELATIVE = re.compile(r"\]\((?!https?://|#)([^)\s]+)\)")
 
 
@@ -75,10 +79,11 @@ def check() -> None:
     _check_wheel(wheel)
     _check_sdist(sdist)
     _check_metadata(_metadata(wheel))
-    _check_links()
+    linked = _linked(wheel)
+    _check_links(_metadata(linked))
     _run(sys.executable, "-m", "twine", "check", "--strict", str(wheel), str(sdist))
     print("built, complete, and ready for an index:", wheel.name, sdist.name)
-    _install(wheel)
+    _install(linked)
     _check_installed()
     print(f"installed in an empty environment: Airflow lists {NAME} {__version__}, and every module imports")
 
@@ -134,9 +139,6 @@ def _metadata(wheel: Path) -> Message:
 def _check_metadata(metadata: Message) -> None:
     if (metadata["Name"], metadata["Version"]) != (NAME, __version__):
         raise PackageError(f"The metadata names {metadata['Name']} {metadata['Version']}.")
-    labels = [url.partition(",")[0].strip().lower() for url in metadata.get_all("Project-URL", [])]
-    if "documentation" not in labels:
-        raise PackageError("The metadata has no URL 'Documentation', which Airflow shows for a provider.")
     if relative := _RELATIVE.findall(_description(metadata)):
         raise PackageError(f"On an index page, these links of the README lead nowhere: {relative}")
 
@@ -147,16 +149,22 @@ def _description(metadata: Message) -> str:
     return payload.decode()
 
 
-def _check_links() -> None:
-    """Build like a release, where the repository is known, and check where the README's links lead."""
-    known = {"VIDAI_REPOSITORY_URL": "https://example.com/one/project", "VIDAI_REPOSITORY_REF": "v1"}
-    wheel, _ = _built(BUILD / "linked", **known)
-    text = _description(_metadata(wheel))
+def _linked(wheel: Path) -> Path:
+    """Return a wheel like a release's, where the repository is known: ``wheel`` itself if it is one."""
+    if os.environ.get("VIDAI_REPOSITORY_URL"):
+        return wheel
+    linked, _ = _built(BUILD / "linked", VIDAI_REPOSITORY_URL=REPOSITORY, VIDAI_REPOSITORY_REF=REF)
+    return linked
+
+
+def _check_links(metadata: Message) -> None:
+    """Check where the project's URLs and the README's links lead."""
+    if f"Documentation, {DOCUMENTATION}" not in metadata.get_all("Project-URL", []):
+        raise PackageError("The metadata has no URL 'Documentation', which Airflow shows for a provider.")
+    text = _description(metadata)
     written = (PROJECT / "README.md").read_text(encoding="utf-8")
     for target in _RELATIVE.findall(written):
-        if f"https://example.com/one/project/blob/v1/{target})" in text:
-            continue
-        if f"https://example.com/one/project/raw/v1/{target})" not in text:
+        if not any(f"{REPOSITORY}/{kind}/{REF}/{target})" in text for kind in ("blob", "raw")):
             raise PackageError(f"A release's README has no link to {target}.")
 
 
@@ -197,7 +205,7 @@ def _check_installed() -> None:
             "print(Manager().providers[sys.argv[1]].data['documentation-url'])"
         )
         shown = _run(str(_python()), "-c", code, NAME, environment=environment, folder=home).strip()
-        if NAME not in shown:
+        if shown != DOCUMENTATION:
             raise PackageError(f"Airflow's page of providers links to {shown} as the documentation.")
 
 
