@@ -29,6 +29,11 @@ MONEY: dict[Charged, str] = {
 class VidaiError(Exception):
     """Root of every error that this package raises itself."""
 
+    @property
+    def reason(self) -> str:
+        """What happened, for messages that state the fate of the request and the money themselves."""
+        return str(self)
+
 
 class InputError(VidaiError):
     """The request itself is wrong, and a retry cannot help.
@@ -39,11 +44,15 @@ class InputError(VidaiError):
 
     def __init__(self, message: str, fate: str = "Nothing was sent.") -> None:
         super().__init__(message, fate)
-        self.message = message
         self.fate = fate
 
     def __str__(self) -> str:
-        return f"{self.message} {self.fate}".rstrip()
+        return f"{self.reason} {self.fate}".rstrip()
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, without the fate of the request."""
+        return str(self.args[0])
 
 
 class LedgerError(VidaiError):

@@ -172,8 +172,7 @@ class Streams:
             proxy, verify = proxy_for(self._account, url), tls(self._account)
         except InputError as error:
             raise TransferError(
-                f"{self._account.label}'s storage cannot be reached: {error.message} "
-                "Nothing was transferred.",
+                f"{self._account.label}'s storage cannot be reached: {error.reason} Nothing was transferred.",
                 retryable=False,
             ) from None
         if proxy:

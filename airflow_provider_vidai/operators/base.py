@@ -187,7 +187,7 @@ class JobOperator(PaidOperator[HookT]):
             if isinstance(error, JobError) and not gone:
                 raise
             # One answer said that the job is gone. A retry is allowed, because it checks more than once.
-            why = "the vendor reports that it has none of them" if gone else str(error).rstrip(".")
+            why = "the vendor reports that it has none of them" if gone else error.reason.rstrip(".")
             raise JobError(
                 f"{ref} is ready, but its files could not be downloaded: {why}. Once this is fixed, retry or "
                 "clear the task to download them; nothing is bought again.",

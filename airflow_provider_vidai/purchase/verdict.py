@@ -86,8 +86,8 @@ def timed_out(ref: JobRef, last: str) -> JobTimedOut:
 def account_broken(ref: JobRef, error: VidaiError) -> JobError:
     """Return the error for a job whose account no longer answers."""
     return JobError(
-        f"{ref} cannot be checked: {error} {CANNOT_CANCEL}; when the account works again, a retry waits for "
-        "the same job and buys nothing.",
+        f"{ref} cannot be checked: {error.reason} {CANNOT_CANCEL}; when the account works again, a retry "
+        "waits for the same job and buys nothing.",
         charged=CHARGE_ON_RECORD,
         retryable=True,
     )

@@ -295,8 +295,7 @@ class Purchase:
         if error.retryable and pause > MAX_SLEEP_SECONDS:
             raise RateWait(pause, str(error))
         if not error.retryable or resend == MAX_SENDS - 1:
-            error.args = (f"{error} {MONEY['no']}",)
-            raise error
+            raise error.changed(f"{error} {MONEY['no']}") from error.__cause__
         self._log.info("%s Nothing was bought; sending again in %.0f s.", error, pause)
         self._sleep(pause)
 

@@ -193,9 +193,11 @@ class JobTrigger(BaseTrigger):
             self._polled_at = time.time()
             # An error in the connection itself ends the waiting; a failed attempt to read it does not.
             broken = isinstance(error, (InputError, AirflowNotFoundException))
-            self.log.warning("Connection %r cannot be used: %s", ref.conn_id, error)
+            # "Nothing was sent" would be about this status check, beside a job that is paid for.
+            reason = error.reason if isinstance(error, VidaiError) else error
+            self.log.warning("Connection %r cannot be used: %s", ref.conn_id, reason)
             await asyncio.sleep(MIN_POLL_SECONDS)
-            why = ApiError(f"Connection {ref.conn_id!r} cannot be used: {error}", account=broken)
+            why = ApiError(f"Connection {ref.conn_id!r} cannot be used: {reason}", account=broken)
             return watch.failed(why, time.time())
         return step
 

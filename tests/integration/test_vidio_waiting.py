@@ -43,13 +43,14 @@ def running(reel_of: Any, control: Control) -> Task:
     return task
 
 
-def retryable(call: Callable[[], Any], *words: str) -> None:
-    """Expect a failure that Airflow retries, saying ``words``."""
+def retryable(call: Callable[[], Any], *words: str) -> str:
+    """Expect a failure that Airflow retries, saying ``words``; return its message."""
     with pytest.raises(AirflowException) as caught:
         call()
     assert not isinstance(caught.value, AirflowFailException), caught.value
     for word in words:
         assert word in str(caught.value)
+    return str(caught.value)
 
 
 # --- troubles that are waited out ---------------------------------------------------------------
@@ -151,7 +152,7 @@ def test_a_refusal_of_the_account_is_asked_about_once_more(running: Task, contro
 def test_a_worker_and_a_trigger_read_a_rotated_key(
     reel_of: Any, control: Control, connect: Any, sandbox: Any, deferrable: bool, hurry: list
 ) -> None:
-    """The old key is refused once; by the next look the connection holds the new one."""
+    """The old key is refused once; the connection holds the new one by the next status check."""
     used: list[str] = []
 
     def vendor(peer: Peer) -> bool:
@@ -181,13 +182,18 @@ def test_a_connection_that_vanishes_ends_the_waiting_retryably(
     assert "vidio_default" in event["message"]
 
 
-@pytest.mark.parametrize("extra", [{"ca_bundle": "/no/such.pem"}, {"proxy": "proxy:3128"}], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [{"extra": {"ca_bundle": "/no/such.pem"}}, {"extra": {"proxy": "proxy:3128"}}, {"password": ""}],
+    ids=str,
+)
 def test_a_connection_that_cannot_work_ends_the_waiting_retryably(
-    running: Task, connect: Any, sandbox: Any, extra: dict
+    running: Task, connect: Any, sandbox: Any, change: dict
 ) -> None:
-    connect(host=f"{sandbox.url}/vidio", password=KEY, extra=extra)
+    connect(**{"host": f"{sandbox.url}/vidio", "password": KEY, **change})
     deferred = running.deferrals.pop()
-    retryable(lambda: running.resume(deferred), "a retry waits for the same job")
+    message = retryable(lambda: running.resume(deferred), "a retry waits for the same job", "It was charged")
+    assert "Nothing was sent" not in message, "it is about a job that is paid for"
 
 
 # --- deadlines ----------------------------------------------------------------------------------

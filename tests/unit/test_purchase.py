@@ -12,6 +12,7 @@ import pytest
 from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import (
+    MONEY,
     ApiError,
     InputError,
     JobError,
@@ -445,10 +446,15 @@ def test_a_long_wait_may_be_asked_for_at_the_last_resend_too(world):
     ],
 )
 def test_a_refusal_is_passed_on_at_once_with_no_intent_on_record(world, error):
+    before = str(error)
     world.sends = [error]
     with pytest.raises(type(error)) as raised:
         world.settle()
-    assert raised.value is error
+    # A failed call says nothing about money by itself; what is added is added to a copy.
+    stated = before if "charged" in before else f"{before} {MONEY['no']}"
+    assert str(raised.value) == stated
+    assert vars(raised.value) == vars(error)
+    assert str(error) == before
     assert world.events.count("send") == 1
     assert world.slept == []
     assert world.record is None

@@ -318,7 +318,7 @@ class Venice(Vendor):
         hint = face_hint(model, answer.excerpt(2000))
         charged = refunded_of(answer)
         if charged == "maybe":
-            return InputError(f"{error.message}{hint}", fate=error.fate)
+            return InputError(f"{error.reason}{hint}", fate=error.fate)
         text = self.error_text(answer).rstrip(". ")
         return JobFailed(
             f"Venice refused to {doing} with HTTP {answer.status}: {text}.{hint} Correct the request.",
