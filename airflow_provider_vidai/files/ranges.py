@@ -66,7 +66,7 @@ def in_ranges(streams: Streams, fetch: Fetch, progress: Progress) -> Generator[m
                 begin()
                 yield chunk
         except Interrupted:
-            # The server may refuse so many connections; the rest is fetched over one connection then.
+            # The server may not accept that many connections, so the rest is fetched over one.
             progress.splittable = False
             raise
         finally:

@@ -38,7 +38,7 @@ PIECE = 1 << 18
 _MOST_REDIRECTS = 5
 #: How often in a row a transfer is resumed without having moved a byte. With pauses that double, five
 #: attempts take about half a minute: longer than a dropped connection needs, and short for a worker to be
-#: held in vain.
+#: held for nothing.
 FRUITLESS_TRIES = 5
 #: Statuses that mean the signed URL has expired; a fresh URL may work.
 LEASE_OVER = frozenset({403, 404, 410})

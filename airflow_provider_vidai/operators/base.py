@@ -66,12 +66,12 @@ class JobOperator(PaidOperator[HookT]):
         :param bought: the purchase's cost and delivery, as the deferred try knew them.
         """
         with airflow_failures():
-            told = read_event(event)
-            self._job = told.ref
-            status = told.ready(buyer=True)
+            ending = read_event(event)
+            self._job = ending.ref
+            status = ending.ready(buyer=True)
             known = Bought.read(bought) if bought else None
-            entry, record = self._recorded(context, told.ref, known)
-            return self._finish(context, told.ref, status, entry, record, known)
+            entry, record = self._recorded(context, ending.ref, known)
+            return self._finish(context, ending.ref, status, entry, record, known)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Continue after a deferral; if the trigger itself failed, log that the job keeps running."""

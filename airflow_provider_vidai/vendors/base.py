@@ -26,7 +26,7 @@ R = TypeVar("R", bound=BaseModel)
 REFUSED = frozenset({400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451})
 #: Statuses by which an API says that it has no such job. A failing gateway answers with them too, even in
 #: JSON. So, unless the text is the vendor's own, they count only after this many seconds and this many
-#: answers in a row: a job that is given up too early was paid for in vain.
+#: answers in a row: a paid job must not be given up too early.
 NOT_FOUND = frozenset({404, 410})
 NOT_FOUND_BELIEVED_FOR = 300.0
 NOT_FOUND_BELIEVED_AFTER = 4

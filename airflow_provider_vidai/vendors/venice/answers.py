@@ -37,10 +37,10 @@ _STATES = {
 
 #: How a finished video is delivered: as the answer to the status check itself, at the URL that came with the
 #: purchase, or at a URL in the answer.
-Delivery = Literal["inline", "link", "url"]
+DeliveryMode = Literal["inline", "link", "url"]
 
 #: Venice stores the error of a failed job, which may be a 500, and returns it to every later status check. A
-#: server in trouble answers with a 500, too. So many of them in a row take two and a half minutes, and then
+#: server in trouble answers with a 500, too. This many in a row take two and a half minutes, and then
 #: the job counts as failed.
 SERVER_ERRORS_BELIEVED: Final = 6
 #: Venice reports the time that four in five jobs do not exceed. The median job takes about this share of it,
@@ -253,7 +253,7 @@ def _timing(reported: StatusAnswer) -> tuple[float | None, float | None]:
     return min(1.0, so_far / average), MEDIAN_SHARE * average / 1000
 
 
-def _video(delivery: Delivery) -> tuple[Output, ...]:
+def _video(delivery: DeliveryMode) -> tuple[Output, ...]:
     return (Output(index=0, kind="video", details={"delivery": delivery}),)
 
 
