@@ -21,8 +21,8 @@ OLDER_TOO := aiosqlite|cadwyn|fastapi|starlette|universal-pathlib
 # fixtures are rarely made twice, and a worker that is done takes over some of another one's.
 WORKERS ?= $(if $(ARGS),0,$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1))
 PARALLEL = -n $(WORKERS) --dist worksteal
-# System tests mostly wait for Airflow. Each worker has an Airflow of its own; a group of tests stays on one of them.
-STACKS ?= 2
+# Each worker of the system tests has an Airflow of its own. Two side by side on two processors starve each other.
+STACKS ?= 1
 
 # Arguments of `make demo`. They are passed in the environment so that no file name needs quoting; an empty one
 # means the default.
@@ -58,7 +58,7 @@ test-lowest: ## the unit tests with the lowest allowed versions, and nothing und
 	@$(MAKE) --no-print-directory test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt EXTRAS=sandbox,test \
 	    ARGS="tests/unit $(ARGS)"
 
-test-system: $(STAMP) ## tests against real Airflows, two side by side: minutes: ARGS= STACKS=
+test-system: $(STAMP) ## tests against a real Airflow: most of an hour: ARGS= STACKS=
 	$(BIN)/python -m pytest tests/system -n $(STACKS) --dist loadgroup $(ARGS)
 
 soak: $(STAMP) ## a night of faults and kills in a quarter of an hour: JOBS=
