@@ -1,7 +1,7 @@
 """A real Airflow with the sandbox, shared by all system tests of a process.
 
-``make test-system STACKS=2`` runs two processes side by side, each with a home, ports and a database of its own.
-Tests assert order and number, never speed: all upper bounds leave room for a busy machine.
+``make test-system STACKS=2`` runs two processes side by side, each with a home, ports and a database of its
+own. Tests assert order and number, never speed: all upper bounds leave room for a busy machine.
 """
 
 from __future__ import annotations
