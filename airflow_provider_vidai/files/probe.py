@@ -45,7 +45,6 @@ _MP4 = "mov,mp4"
 #: Frames at the end of an MP4 among which the one that is shown last is searched: more than any encoder may
 #: reorder.
 _LAST_FRAMES = 64
-_COVER_ART = 0x400
 #: How the names of the demuxers end that PyAV uses for single pictures.
 _STILLS = ("_pipe", "image2", "gif")
 #: Pictures that not every build of PyAV can read. They are accepted unread.
@@ -99,7 +98,7 @@ def _opened(file: IO[bytes]) -> InputContainer:
 
 
 def _is_cover(track: VideoStream) -> bool:
-    return bool(int(track.disposition) & _COVER_ART)
+    return bool(track.disposition & type(track.disposition).attached_pic)
 
 
 def _stated(container: InputContainer) -> float | None:

@@ -97,7 +97,15 @@ def storage_path(uri: str | PurePath | ObjectStoragePath) -> ObjectStoragePath:
             f"{_shown(uri)}: {_shown(error)}. Install the Airflow provider of this storage, e.g. "
             "apache-airflow-providers-amazon[s3fs] for s3://."
         ) from None
+    if "::" in str(uri) and "::" not in path.path:  # Airflow 3.1.0 cuts a plain path there as well
+        raise _cut(str(uri))
     return path
+
+
+def _cut(uri: str) -> InputError:
+    return InputError(
+        f"{shown_name(uri)!r} contains '::', where the storage layer would cut it: rename the file."
+    )
 
 
 def _literal(uri: str) -> str:
@@ -111,9 +119,7 @@ def _literal(uri: str) -> str:
         # Airflow 3.1 takes a relative path as if it began at the root.
         return str(_at_home(uri).absolute()) if uri else uri
     if "::" in uri:
-        raise InputError(
-            f"{shown_name(uri)!r} contains '::', where the storage layer would cut the URI: rename the file."
-        )
+        raise _cut(uri)
     if re.match(r"file:/+~", uri, re.IGNORECASE):
         raise InputError(
             f"{shown_name(uri)!r} contains ~, which is a home folder only in a plain path, not in a URI."

@@ -205,7 +205,13 @@ def test_a_tilde_is_the_home_folder_or_refused(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("name", ["a::b.mp4", "a*b.mp4", "a?b.mp4", "a[1].mp4", "a#b.mp4", "a%20b.mp4"])
 def test_a_local_name_is_taken_literally_as_a_path_and_as_a_uri(tmp_path: Path, name: str) -> None:
-    landed = write_text("la la", f"{tmp_path}/{name}", "x")
+    try:
+        landed = write_text("la la", f"{tmp_path}/{name}", "x")
+    except InputError as error:  # old versions of the storage layer
+        assert "::" in name
+        assert "would cut" in str(error)  # noqa: PT017
+        assert os.listdir(tmp_path) == []  # noqa: PTH208
+        return
     assert os.listdir(tmp_path) == [name]  # noqa: PTH208
     assert source(landed["path"]).name == source(f"file://{tmp_path}/{name}").name == name
 
