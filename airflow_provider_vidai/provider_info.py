@@ -55,6 +55,49 @@ _CONN_FIELDS = {
     },
 }
 
+#: The options of the pages that show what was made.
+_PAGES = {
+    "ui": {
+        "description": "Show the tab Media of a run, the page AI videos, and the link Media of a task.",
+        "version_added": "0.2.0",
+        "type": "boolean",
+        "example": None,
+        "default": "True",
+    },
+    "posters": {
+        "description": (
+            "Make a poster and a contact sheet of each landed video, on the worker that landed it, in the "
+            "folder .vidai-stills beside the file."
+        ),
+        "version_added": "0.2.0",
+        "type": "boolean",
+        "example": None,
+        "default": "True",
+    },
+    "media_roots": {
+        "description": (
+            "Storage URIs or folders, separated by commas. The pages play landed files below them to users "
+            "who may read the XComs of the file's DAG. Empty: they play nothing."
+        ),
+        "version_added": "0.2.0",
+        "type": "string",
+        "example": "s3://aws_default@media/, /opt/airflow/media",
+        "default": "",
+    },
+    "media_key": {
+        "description": (
+            "A secret of at least 32 characters, the same on all workers and API servers. It signs the "
+            "records of landed files, so that an edited XCom cannot name another file. Empty: [core] "
+            "fernet_key."
+        ),
+        "version_added": "0.2.0",
+        "type": "string",
+        "sensitive": True,
+        "example": None,
+        "default": "",
+    },
+}
+
 
 def _connection(vendor: str, label: str, base_url: str) -> dict[str, Any]:
     return {
@@ -92,7 +135,8 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "s3://aws_default@airflow/vidai-ledger",
                         "default": "",
-                    }
+                    },
+                    **_PAGES,
                 },
             }
         },

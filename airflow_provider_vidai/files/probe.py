@@ -61,10 +61,10 @@ def probe(file: IO[bytes]) -> Media:
     found = type_of(file.read(HEAD))
     file.seek(0)
     try:
-        with _opened(file) as container:
+        with opened(file) as container:
             if (found or "").startswith("image/") or container.format.name.endswith(_STILLS):
                 return _picture(container, file)
-            tracks = [one for one in container.streams.video if not _is_cover(one)]
+            tracks = picture_tracks(container)
             if tracks:
                 return _moving(container, tracks)
             if not container.streams.audio:
@@ -84,7 +84,7 @@ class _Nameless:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
-def _opened(file: IO[bytes]) -> InputContainer:
+def opened(file: IO[bytes]) -> InputContainer:
     """Open ``file``. Tags in an encoding other than UTF-8 must not make a video unreadable."""
     import av
 
@@ -95,6 +95,11 @@ def _opened(file: IO[bytes]) -> InputContainer:
     except TypeError:  # PyAV 19 has no such option and replaces such characters always
         container = av.open(nameless, mode="r")
     return container
+
+
+def picture_tracks(container: InputContainer) -> list[VideoStream]:
+    """Return the video tracks without cover pictures."""
+    return [one for one in container.streams.video if not _is_cover(one)]
 
 
 def _is_cover(track: VideoStream) -> bool:

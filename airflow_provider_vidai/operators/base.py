@@ -20,11 +20,19 @@ from airflow_provider_vidai.errors import (
 from airflow_provider_vidai.files.storage import storage_path
 from airflow_provider_vidai.hooks.failures import airflow_failures, is_retryable
 from airflow_provider_vidai.jobs.delivery import Delivery
+from airflow_provider_vidai.jobs.media_record import MediaRecord
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.operators.context import attempt_of, report_files
+from airflow_provider_vidai.operators.media import (
+    argument_texts,
+    job_facts,
+    media_files,
+    media_key,
+    show_media,
+)
 from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
 from airflow_provider_vidai.operators.vendor import HookT
 from airflow_provider_vidai.purchase.identity import Whose
@@ -57,6 +65,7 @@ class JobOperator(PaidOperator[HookT]):
         self.poll_interval = poll_interval
         self.download_to = download_to
         self.min_bytes = min_bytes
+        self._media_key = ""
 
     def execute_complete(
         self, context: Context, event: Any = None, bought: dict[str, Any] | None = None
@@ -100,6 +109,7 @@ class JobOperator(PaidOperator[HookT]):
         self._job = ref
         bought = _bought(settled.receipt)
         context["ti"].xcom_push(key="job_id", value=ref.job_id)
+        self._show(context, ref, settled.record, bought, deadline=deadline)
         status = settled.status
         if status is None or status.state is not JobState.READY:
             since = settled.record.bought_at
@@ -159,6 +169,8 @@ class JobOperator(PaidOperator[HookT]):
         if bought is None:  # Airflow's dag.test() loses the kwargs of a deferral
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         result = job_result(ref, status, bought.cost, bought.delivery)
+        ready_at = time.time()
+        files: list[JsonValue] = []
         if self.download_to:
             try:
                 files = self._download(ref, status, bought.delivery)
@@ -169,10 +181,32 @@ class JobOperator(PaidOperator[HookT]):
                 raise
             report_files(context, self.outlets, files, result["cost"])
             result["files"] = files
+        self._show(
+            context,
+            ref,
+            record,
+            bought,
+            ready_at=ready_at,
+            landed_at=time.time() if files else None,
+            files=media_files(files, status.outputs),
+        )
         if entry is not None and record is not None:
             self.conclude(context, entry, record)
         self.log.info("%s is ready (%s).", ref, describe(status))
         return result
+
+    def _show(
+        self, context: Context, ref: JobRef, record: Record | None, bought: Bought, **more: Any
+    ) -> None:
+        """Show people the job, and its files once they are landed."""
+        self._media_key = self._media_key or media_key(context, self)
+        shown = MediaRecord(
+            **job_facts(self.hook.vendor, ref, record.bought_at if record else None),
+            cost=bought.cost,
+            request=argument_texts(self, self.request_fields),
+            **more,
+        )
+        show_media(context, self._media_key, shown)
 
     def _download(self, ref: JobRef, status: JobStatus, delivery: Delivery) -> list[JsonValue]:
         """Download the files; every error says that the job is paid for by now."""

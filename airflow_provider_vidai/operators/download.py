@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +12,12 @@ from pydantic import JsonValue
 from airflow_provider_vidai.arguments import whole_number
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.jobs.delivery import Delivery
+from airflow_provider_vidai.jobs.media_record import MediaRecord
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought
 from airflow_provider_vidai.operators.context import report_files
+from airflow_provider_vidai.operators.media import job_facts, media_files, media_key, show_media
 from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 
 __all__ = ["DownloadOperator"]
@@ -56,6 +59,12 @@ class DownloadOperator(VendorOperator[HookT]):
             files = self.download(hook, ref, status.outputs, bought.delivery)
             files = self.after_download(hook, ref, files)
             report_files(context, self.outlets, files, bought.cost)
+            shown = MediaRecord(
+                **job_facts(hook.vendor, ref),
+                landed_at=time.time(),
+                files=media_files(files, status.outputs),
+            )
+            show_media(context, media_key(context, self), shown)
             return files
 
     def download(

@@ -59,6 +59,8 @@ class Vendor(ABC):
     #: Used when the connection names no host.
     base_url: ClassVar[str]
     limits: ClassVar[Limits] = Limits()
+    #: For how many seconds after a purchase the vendor keeps its files; None where it does not say.
+    keeps_seconds: ClassVar[float | None] = None
 
     @abstractmethod
     def key_header(self, key: str) -> Mapping[str, str]:

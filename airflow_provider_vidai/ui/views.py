@@ -1,0 +1,261 @@
+"""What the pages show, read from Airflow's API with the rights of the user who looks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from pydantic import ValidationError
+
+from airflow_provider_vidai.jobs.media_record import MediaFile, MediaRecord, TaskKey
+from airflow_provider_vidai.operators.media import MEDIA
+from airflow_provider_vidai.ui.caller import Caller, Refused, mapping
+from airflow_provider_vidai.ui.files import in_thread, may_serve
+from airflow_provider_vidai.ui.query import Item, is_media_key
+
+#: States in which a task still waits for its job or works on it.
+_LIVE = frozenset(
+    {"queued", "running", "deferred", "restarting", "up_for_retry", "up_for_reschedule", "scheduled"}
+)
+_FAILED = frozenset({"failed", "upstream_failed", "up_for_retry"})
+#: XComs that are read at the same time, and records on one page.
+_AT_ONCE, PER_PAGE = 8, 60
+
+
+@dataclass
+class Shown:
+    """A job or landed files of one task, as a page shows them.
+
+    :param state: the task's state in Airflow.
+    :param refusal: why its files may not be played here; "" when they may.
+    :param failure: what the task says about its failure.
+    :param progress: the last status check of a job that is waited for.
+    """
+
+    item: Item
+    record: MediaRecord
+    name: str
+    state: str
+    refusal: str
+    failure: Mapping[str, Any] = field(default_factory=dict)
+    progress: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def live(self) -> bool:
+        """Whether the page will change by itself."""
+        return self.state in _LIVE
+
+    @property
+    def landed(self) -> list[tuple[int, MediaFile]]:
+        """The landed files, with their numbers."""
+        return list(enumerate(self.record.files))
+
+
+@dataclass
+class Total:
+    """What one vendor made in a run."""
+
+    label: str
+    jobs: int
+    files: int
+    seconds: float
+    costs: dict[str, float]
+    unpriced: int
+
+
+@dataclass
+class Wall:
+    """Everything that a run landed, in the order of its DAG."""
+
+    dag_id: str
+    run_id: str
+    shown: list[Shown]
+    totals: list[Total]
+    waiting: list[Shown]
+    more: int
+
+    @property
+    def live(self) -> bool:
+        """Whether the page will change by itself."""
+        return any(one.live for one in self.shown)
+
+
+async def run_wall(caller: Caller, dag_id: str, run_id: str, page: int) -> Wall:
+    """Return the page ``page`` of a run's wall."""
+    base = ("dags", dag_id, "dagRuns", run_id, "taskInstances")
+    entries, instances, order = await asyncio.gather(
+        caller.every(*base, "~", "xcomEntries", within="xcom_entries", xcom_key_pattern=MEDIA),
+        caller.every(*base, within="task_instances"),
+        _order(caller, dag_id),
+    )
+    states = {(one["task_id"], one["map_index"]): one for one in instances}
+    items = [_item(entry) for entry in entries if is_media_key(entry.get("key"))]
+    items.sort(key=lambda item: (order.get(item.task.task_id, 10**6), *item.task[2:], item.key))
+    window = items[page * PER_PAGE : (page + 1) * PER_PAGE]
+    shown = await _read(caller, window, lambda item: states.get(item.task[2:], {}))
+    return Wall(
+        dag_id=dag_id,
+        run_id=run_id,
+        shown=shown,
+        totals=totals(shown),
+        waiting=[one for one in shown if not one.record.files and one.live and one.record.bought_at],
+        more=max(len(items) - (page + 1) * PER_PAGE, 0),
+    )
+
+
+async def task_page(caller: Caller, item: Item) -> list[Shown]:
+    """Return all records of one task instance."""
+    task = item.task
+    base = ("dags", task.dag_id, "dagRuns", task.run_id, "taskInstances", task.task_id)
+    # Airflow has an address of its own for one item of a mapped task.
+    one = (*base, str(task.map_index)) if task.map_index >= 0 else base
+    instance, entries = await asyncio.gather(
+        caller.get(*one),
+        caller.every(
+            *base, "xcomEntries", within="xcom_entries", xcom_key_pattern=MEDIA, map_index=task.map_index
+        ),
+    )
+    found = [_item(entry) for entry in entries if is_media_key(entry.get("key"))]
+    items = sorted((one for one in found if one.task == task), key=lambda one: one.key)
+    return await _read(caller, items, lambda _: instance)
+
+
+async def newest(
+    caller: Caller, *, dag_id: str | None, vendor: str | None, day: str | None, days: int
+) -> list[Shown]:
+    """Return the newest records of all DAGs that the user may read.
+
+    :param day: only of runs of this day, as ISO text in UTC; None means the last ``days`` days.
+    """
+    since = datetime.fromisoformat(day).replace(tzinfo=timezone.utc) if day else None
+    since = since or datetime.now(timezone.utc) - timedelta(days=days)
+    until = since + timedelta(days=1) if day else None
+    entries = await caller.every(
+        *("dags", dag_id or "~", "dagRuns", "~", "taskInstances", "~", "xcomEntries"),
+        within="xcom_entries",
+        xcom_key_pattern=MEDIA,
+        run_after_gte=since.isoformat(),
+        run_after_lt=until.isoformat() if until else None,
+        order_by="-timestamp",
+    )
+    entries = [entry for entry in entries if is_media_key(entry.get("key"))]
+    entries.sort(key=lambda entry: str(entry.get("timestamp")), reverse=True)
+    items = [_item(entry) for entry in entries[: 2 * PER_PAGE]]
+    shown = await _read(caller, items, lambda _: {})
+    wanted = [one for one in shown if one.record.files and vendor in (None, one.record.vendor)]
+    return wanted[:PER_PAGE]
+
+
+def totals(shown: Iterable[Shown]) -> list[Total]:
+    """Add up what each vendor made. A job that several tasks show counts once."""
+    by_vendor: dict[str, list[Shown]] = defaultdict(list)
+    for one in shown:
+        by_vendor[one.record.label].append(one)
+    return [_total(label, group) for label, group in sorted(by_vendor.items())]
+
+
+def _total(label: str, group: Sequence[Shown]) -> Total:
+    costs: Counter[str] = Counter()
+    priced: dict[str, bool] = {}
+    for one in group:
+        job, cost = one.record.job_id, _amounts(one.record.cost)
+        if cost and not priced.get(job):
+            costs.update(cost)
+        priced[job] = priced.get(job, False) or bool(cost)
+    files = {file.uri: file for one in group for file in one.record.files}
+    return Total(
+        label=label,
+        jobs=len(priced),
+        files=len(files),
+        seconds=sum(file.duration or 0.0 for file in files.values()),
+        costs=dict(costs),
+        unpriced=sum(not known for known in priced.values()),
+    )
+
+
+def _amounts(cost: Mapping[str, Any] | None) -> dict[str, float]:
+    return {
+        unit: float(amount)
+        for unit, amount in (cost or {}).items()
+        if unit in ("usd", "credits") and isinstance(amount, (int, float)) and not isinstance(amount, bool)
+    }
+
+
+def _item(entry: Mapping[str, Any]) -> Item:
+    task = TaskKey(entry["dag_id"], entry["run_id"], entry["task_id"], entry["map_index"])
+    return Item(task, entry["key"])
+
+
+async def _order(caller: Caller, dag_id: str) -> dict[str, int]:
+    """Return each task's place in its DAG: what comes first stands first."""
+    tasks = (await caller.get("dags", dag_id, "tasks")).get("tasks") or []
+    graph = TopologicalSorter[str]()
+    for task in tasks:
+        graph.add(task["task_id"])
+        for after in task.get("downstream_task_ids") or ():
+            graph.add(after, task["task_id"])
+    try:
+        return {task_id: place for place, task_id in enumerate(graph.static_order())}
+    except CycleError:
+        return {}
+
+
+async def _read(
+    caller: Caller, items: Sequence[Item], instance_of: Callable[[Item], Mapping[str, Any]]
+) -> list[Shown]:
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(item: Item) -> Shown | None:
+        async with gate:
+            return await _shown(caller, item, instance_of(item))
+
+    found: list[Shown | None] = await asyncio.gather(*(one(item) for item in items))
+    return [each for each in found if each is not None]
+
+
+async def _shown(caller: Caller, item: Item, instance: Mapping[str, Any]) -> Shown | None:
+    record = await _or_none(_record(caller, item))
+    if record is None:
+        return None
+    state = str(instance.get("state") or "")
+    named = instance.get("rendered_map_index") or (item.task.map_index if item.task.map_index >= 0 else "")
+    name = str(instance.get("task_display_name") or item.task.task_id)
+    shown = Shown(
+        item=item,
+        record=record,
+        name=f"{name} [{named}]" if named != "" else name,
+        state=state,
+        refusal=await in_thread(may_serve, record, item.task),
+    )
+    if state in _FAILED:
+        shown.failure = mapping(await _or_none(caller.xcom(item.task, "failure")))
+    elif shown.live and not record.files:
+        shown.progress = mapping(await _or_none(caller.xcom(item.task, "progress")))
+    return shown
+
+
+async def _record(caller: Caller, item: Item) -> MediaRecord | None:
+    return read_record(await caller.xcom(item.task, item.key))
+
+
+def read_record(value: Any) -> MediaRecord | None:
+    """Return a media record; None for anything else that somebody has put into the XCom."""
+    try:
+        return MediaRecord.model_validate(value)
+    except ValidationError:
+        return None
+
+
+async def _or_none(wanted: Awaitable[Any]) -> Any:
+    """Return a part of a page that may be missing. A login that ended is not such a part."""
+    try:
+        return await wanted
+    except Refused as refused:
+        if refused.status == 401:
+            raise
+        return None
