@@ -38,18 +38,19 @@ SECONDS, DECODED = 20.0, 400
 _GAP = 6.0
 
 
-def make_stills(landed: str) -> dict[str, Still]:
+def make_stills(landed: str, duration: float | None = None) -> dict[str, Still]:
     """Make the poster and the contact sheet of a landed video; return those that could be made.
 
     Nothing that goes wrong here may fail the task: the video itself is landed.
 
     :param landed: the ``path`` of the landed file.
+    :param duration: its length in seconds, where it is known better than by the file's header.
     """
     until = time.monotonic() + SECONDS
     try:
         path = storage_path(landed)
         with reading(path) as file, opened(file) as container:
-            frames = list(_spread(container, until))
+            frames = list(_spread(container, duration, until))
         if not frames:
             return {}
         return {
@@ -67,10 +68,10 @@ def _landed(video: ObjectStoragePath, what: str, picture: bytes) -> Still:
     return Still(path=location(path)["path"], bytes=len(picture))
 
 
-def _spread(container: Any, until: float) -> Iterator[VideoFrame]:
+def _spread(container: Any, duration: float | None, until: float) -> Iterator[VideoFrame]:
     """Yield up to ``FRAMES`` frames, evenly spread over the video, turned as they are shown."""
     track = picture_tracks(container)[0]
-    length = float(container.duration or 0) / 1e6
+    length = float(container.duration or 0) / 1e6 if duration is None else duration
     for number in range(FRAMES):
         if time.monotonic() > until:
             return

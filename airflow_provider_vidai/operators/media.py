@@ -127,7 +127,7 @@ def _media_file(file: dict[str, JsonValue], output: Output | None) -> MediaFile 
         return None
     if not landed.content_type.startswith("video/") or not conf.getboolean("vidai", "posters", fallback=True):
         return landed
-    return landed.model_copy(update=make_stills(landed.path))
+    return landed.model_copy(update=make_stills(landed.path, landed.duration))
 
 
 def _text(value: JsonValue, limit: int) -> str | None:

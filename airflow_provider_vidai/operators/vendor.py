@@ -12,7 +12,9 @@ from airflow_provider_vidai.arguments import Arguments
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.operators.links import VendorLink
 from airflow_provider_vidai.redaction import shown_media
+from airflow_provider_vidai.vendors import VENDORS
 
 __all__ = ["HookT", "VendorOperator"]
 
@@ -33,6 +35,16 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
         # This constructor must exist. Without it, Airflow gives a class whose first base is no operator the
         # constructor of BaseOperator, and mapped tasks then pass None for list arguments such as inlets.
         super().__init__(**kwargs)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # Airflow reads the links of a mapped task from its class.
+        super().__init_subclass__(**kwargs)
+        if "hook_class" in cls.__dict__:
+            cls.operator_extra_links = (VendorLink(VENDORS[cls.hook_class.vendor_name].label),)
+
+    def vendor_page(self) -> str:
+        """Return the address of the vendor's pages: of what this task made, where it has one."""
+        return VENDORS[self.hook_class.vendor_name].dashboard
 
     def conn_id(self) -> str:
         """Return the connection named by the ``<vendor>_conn_id`` argument."""

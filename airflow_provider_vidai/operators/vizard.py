@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from airflow.sdk import Context
 from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import truth
-from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.errors import InputError, VidaiError
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.vizard import TIMEOUT, VizardHook, warn_about_source_copy
 from airflow_provider_vidai.jobs.delivery import Delivery
@@ -236,6 +237,15 @@ class VizardDownloadOperator(DownloadOperator[VizardHook]):
         if transcript not in (None, "txt", "json"):
             raise InputError(f"transcript must be txt or json, not {shown(transcript)}.")
         return [*hook.download_clips(ref, outputs, self.destination, self._wanted(), transcript)]
+
+    def vendor_page(self) -> str:
+        """Return the clip's page in Vizard's editor, if the task downloads one clip."""
+        with contextlib.suppress(VidaiError):
+            wanted = self._wanted()
+            page = wanted.details.get("editor_url") if wanted else None
+            if isinstance(page, str) and page.startswith("https://"):
+                return page
+        return super().vendor_page()
 
     def _wanted(self) -> Output | None:
         return None if self.clip is None else clip_output(self.clip)

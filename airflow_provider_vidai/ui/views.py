@@ -50,6 +50,11 @@ class Shown:
         """Whether the page will change by itself."""
         return self.state in _LIVE
 
+    def title(self, file: MediaFile) -> str:
+        """Return what a person calls the file: its title, or else what was asked for, or its name."""
+        asked = self.record.request.get("prompt") or self.record.request.get("title")
+        return file.title or asked or file.path.rsplit("/", 1)[-1]
+
     @property
     def landed(self) -> list[tuple[int, MediaFile]]:
         """The landed files, with their numbers."""

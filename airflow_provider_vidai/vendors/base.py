@@ -58,6 +58,8 @@ class Vendor(ABC):
     label: ClassVar[str]
     #: Used when the connection names no host.
     base_url: ClassVar[str]
+    #: The vendor's own pages, where a person sees the account and its jobs.
+    dashboard: ClassVar[str]
     limits: ClassVar[Limits] = Limits()
     #: For how many seconds after a purchase the vendor keeps its files; None where it does not say.
     keeps_seconds: ClassVar[float | None] = None

@@ -75,6 +75,7 @@ class Venice(Vendor):
     name = "venice"
     label = "Venice"
     base_url = "https://api.venice.ai/api/v1"
+    dashboard = "https://venice.ai/settings/api"
     keeps_seconds = 24 * 3600.0
     # This limit is per user. Quotes and purchases have limits of their own (40 a minute).
     limits = Limits(polls_per_minute=120)

@@ -61,6 +61,7 @@ class Vidgo(Vendor):
     name = "vidgo"
     label = "Vidgo"
     base_url = "https://api.vidgo.ai"
+    dashboard = "https://vidgo.ai/apis/dashboard/api-key"
     keeps_seconds = LEASE
 
     def key_header(self, key: str) -> Mapping[str, str]:

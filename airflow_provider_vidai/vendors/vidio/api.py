@@ -50,6 +50,7 @@ class Vidio(Vendor):
     name = "vidio"
     label = "VIDIO"
     base_url = "https://api.vidio.ai"
+    dashboard = "https://www.vidio.ai"
 
     def key_header(self, key: str) -> Mapping[str, str]:
         """Return the ``x-api-key`` header."""

@@ -56,6 +56,7 @@ class Vizard(Vendor):
     name = "vizard"
     label = "Vizard"
     base_url = "https://elb-api.vizard.ai/hvizard-server-front/open-api/v1"
+    dashboard = "https://vizard.ai"
     keeps_seconds = 7 * 86400.0
 
     def key_header(self, key: str) -> Mapping[str, str]:
