@@ -29,7 +29,7 @@ STACKS ?= 1
 export DAG VIDEO ASPECT LENGTH CATEGORY MUSIC CONF
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick test-airflow test-lowest test-prerelease test-system soak lint format docs package-check sbom audit clean
+.PHONY: help demo up test quick test-airflow test-lowest test-prerelease test-system test-browser soak lint format docs package-check sbom audit clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,13 @@ test-lowest: ## the unit tests with the lowest allowed versions, and nothing und
 
 test-system: $(STAMP) ## tests against a real Airflow: most of an hour: ARGS= STACKS=
 	$(BIN)/python -m pytest tests/system -n $(STACKS) --dist loadgroup $(ARGS)
+
+test-browser: $(VENV)/.browser ## the pages that Airflow's UI shows, in a real browser (chromium): ARGS=
+	$(BIN)/python -m pytest tests/browser $(ARGS)
+
+$(VENV)/.browser: $(STAMP)
+	@$(PIP_INSTALL) -c $(CONSTRAINTS) -e '.[dev,browser]'
+	@touch $@
 
 soak: $(STAMP) ## a night of faults and kills in a quarter of an hour: JOBS=
 	VIDAI_SOAK_JOBS=$(or $(JOBS),100) $(BIN)/python -m pytest tests/system/test_soak.py -s $(ARGS)

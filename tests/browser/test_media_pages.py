@@ -1,0 +1,92 @@
+"""What a person sees of a run: the pages in a browser, with media that really play."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from tools.rest import Run
+from tools.stack import Stack
+
+RUN = 600.0
+
+
+@pytest.fixture(scope="module")
+def pictures(stack: Stack) -> Run:
+    return finished(stack, "vidgo_image_to_video_with_music", {"destination": f"{stack.home}/pictures/"})
+
+
+@pytest.fixture(scope="module")
+def clips(stack: Stack) -> Run:
+    return finished(stack, "vizard_clip_factory", {"destination": f"{stack.home}/clips/"})
+
+
+def finished(stack: Stack, dag_id: str, conf: dict[str, Any]) -> Run:
+    run = stack.api.trigger(dag_id, conf)
+    assert run.wait(timeout=RUN) == "success"
+    return run
+
+
+def address(stack: Stack, run: Run, **more: Any) -> str:
+    query = urlencode({"dag_id": run.dag_id, "run_id": run.run_id, **more}, quote_via=quote)
+    return f"{stack.url}/vidai/media?{query}"
+
+
+def fits(page: Any) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def test_a_run_of_pictures_video_and_music_plays_in_its_tab(stack: Stack, pictures: Run, page: Any) -> None:
+    page.goto(f"{stack.url}/dags/{pictures.dag_id}/runs/{quote(pictures.run_id)}/plugin/vidai-media")
+    frame = page.frame_locator("iframe")
+    frame.locator(".card").first.wait_for()
+    assert frame.locator("audio").count() == 2
+    assert frame.locator(".stage img").count() >= 1
+    assert frame.locator(".play").count() == 1
+    ranges: list[str | None] = []
+    page.on("request", lambda one: ranges.append(one.headers.get("range")) if "/file?" in one.url else None)
+    frame.locator(".play").click()
+    video = frame.locator("video")
+    video.evaluate("one => new Promise(done => one.addEventListener('timeupdate', () => one.currentTime > 0 && done()))")
+    video.evaluate("one => { one.currentTime = one.duration * 0.9; }")
+    assert video.evaluate("one => one.error") is None
+    assert any(asked and asked.startswith("bytes=") for asked in ranges)
+
+
+def test_each_clip_has_its_score_and_caption(stack: Stack, clips: Run, page: Any) -> None:
+    page.goto(address(stack, clips))
+    cards = page.locator(".card")
+    assert cards.count() >= 2
+    for card in cards.all():
+        assert "★" in card.inner_text()
+        assert card.locator(".caption").inner_text().strip()
+        assert card.locator("img").evaluate("one => one.decode().then(() => one.naturalWidth)") > 0
+    assert fits(page)
+
+
+def test_the_link_of_a_task_opens_its_page(stack: Stack, pictures: Run, page: Any) -> None:
+    path = f"dags/{pictures.dag_id}/dagRuns/{quote(pictures.run_id, safe='')}/taskInstances/video/links"
+    links = stack.api.call("GET", path)["extra_links"]
+    assert links["Open at Vidgo"].startswith("https://vidgo.ai/")
+    page.goto(f"{stack.url}/{links['Media']}")
+    assert page.locator(".sheet").evaluate("one => one.decode().then(() => one.naturalWidth)") > 0
+    text = page.locator("main").inner_text()
+    for expected in ("Bought", "Ready", "Landed", "SHA-256", "seedance"):
+        assert expected in text
+    page.locator("[data-copy]").first.click()
+    page.get_by_text("Copied").or_(page.get_by_text("Selected")).wait_for()
+    assert fits(page)
+
+
+def test_two_videos_are_compared_side_by_side(stack: Stack, clips: Run, page: Any) -> None:
+    page.goto(f"{stack.url}/vidai/videos?dag_id={clips.dag_id}&vendor=vizard")
+    ticks = page.locator("[data-compare]")
+    ticks.nth(0).check()
+    ticks.nth(1).check()
+    page.locator("#compare").click()
+    page.locator("dialog[open]").wait_for()
+    assert page.locator("dialog video").count() == 2
+    page.locator("[data-close]").click()
+    assert fits(page)
