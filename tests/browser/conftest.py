@@ -35,7 +35,9 @@ def chromium() -> Iterator[Any]:
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         pytest.skip("There is no chromium here: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'airflow-provider-vidai[browser]'")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="pip install 'airflow-provider-vidai[browser]'"
+    )
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=found, args=ARGUMENTS)
         yield browser

@@ -49,7 +49,9 @@ def test_a_run_of_pictures_video_and_music_plays_in_its_tab(stack: Stack, pictur
     page.on("request", lambda one: ranges.append(one.headers.get("range")) if "/file?" in one.url else None)
     frame.locator(".play").click()
     video = frame.locator("video")
-    video.evaluate("one => new Promise(done => one.addEventListener('timeupdate', () => one.currentTime > 0 && done()))")
+    video.evaluate(
+        "one => new Promise(done => one.addEventListener('timeupdate', () => one.currentTime > 0 && done()))"
+    )
     video.evaluate("one => { one.currentTime = one.duration * 0.9; }")
     assert video.evaluate("one => one.error") is None
     assert any(asked and asked.startswith("bytes=") for asked in ranges)
