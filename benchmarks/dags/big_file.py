@@ -13,6 +13,8 @@ from airflow_provider_vidai.operators.media import MEDIA, show_media
 
 @dag(schedule=None, params={"folder": "", "files": 3, "bytes": 600_000_000})
 def big_file() -> None:
+    """Land the files."""
+
     @task
     def land(**context: Any) -> None:
         params = context["params"]
