@@ -1,8 +1,8 @@
 """Forty people watch films of 600 MB at the same time: what the API server and everybody else notice.
 
-``python -m benchmarks.pages [--streams 40]`` runs a real Airflow. Streams read through the pages, one as fast as
-it can and the others at 2 MB/s each, while somebody else asks the API for a list of DAGs again and again. The
-comparison is the same API server in the same run without a stream.
+``python -m benchmarks.pages [--streams 40]`` runs a real Airflow. Streams read through the pages, one as fast
+as it can and the others at 2 MB/s each, while somebody else asks the API for a list of DAGs again and again.
+The comparison is the same API server in the same run without a stream.
 """
 
 from __future__ import annotations
