@@ -9,9 +9,13 @@ with an older one.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from airflow.plugins_manager import AirflowPlugin
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import TaskInstanceKey
 
 try:  # from Airflow 3.2 on
     from airflow.sdk.exceptions import (
@@ -41,10 +45,12 @@ __all__ = [
     "AirflowException",
     "AirflowFailException",
     "AirflowNotFoundException",
+    "AirflowPlugin",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseTrigger",
     "TaskDeferred",
+    "TaskInstanceKey",
     "TriggerEvent",
     "conf",
     "timer",

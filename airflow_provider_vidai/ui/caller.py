@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from starlette.requests import Request
+from fastapi import Request
 
 #: Entries of a list that Airflow returns at a time, and that are read of one list at most.
 PAGE, MOST = 100, 2000

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from airflow.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
-    from airflow.sdk.types import TaskInstanceKey
+    from airflow_provider_vidai._compat import TaskInstanceKey
 
 
 class MediaLink(BaseOperatorLink):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.plugins_manager import AirflowPlugin
-
-from airflow_provider_vidai._compat import conf
+from airflow_provider_vidai._compat import AirflowPlugin, conf
 from airflow_provider_vidai.ui.links import MediaLink
 
 #: Where the app is mounted, and the addresses of its pages. They have no leading slash: Airflow's own pages

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
-from starlette.requests import Request
+from fastapi import Request
 
 from airflow_provider_vidai.jobs.media_record import TaskKey
 from airflow_provider_vidai.operators.media import MEDIA

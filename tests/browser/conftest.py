@@ -45,7 +45,7 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def stack(chromium: Any) -> Iterator[Stack]:  # noqa: ARG001 - without a browser none is started
+def stack(chromium: Any) -> Iterator[Stack]:  # without a browser none is started
     home = Path(tempfile.mkdtemp(prefix="vidai-browser-")) / "airflow"
     home.mkdir()
     with Stack(home, speed=SPEED, settings={"vidai.media_roots": str(home)}) as running:

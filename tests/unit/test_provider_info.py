@@ -76,7 +76,18 @@ def test_no_public_module_is_left_out(kind: str) -> None:
     import airflow_provider_vidai
 
     folder = Path(airflow_provider_vidai.__file__).parent / kind
-    helpers = {"__init__", "base", "context", "download", "failures", "paid", "stores", "vendor"}
+    helpers = {
+        "__init__",
+        "base",
+        "context",
+        "download",
+        "failures",
+        "links",
+        "media",
+        "paid",
+        "stores",
+        "vendor",
+    }
     helpers |= {"spellings", "venice_release", "venice_retirement"}
     there = {f"airflow_provider_vidai.{kind}.{path.stem}" for path in folder.glob("*.py")}
     there -= {f"airflow_provider_vidai.{kind}.{name}" for name in helpers}
