@@ -29,9 +29,10 @@ from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
 from airflow_provider_vidai.operators.vendor import HookT
 from airflow_provider_vidai.purchase.identity import Whose
 from airflow_provider_vidai.purchase.ledger import Entry, Record
+from airflow_provider_vidai.purchase.progress import Progress, Report, log_progress
 from airflow_provider_vidai.purchase.verdict import no_longer_waiting
 from airflow_provider_vidai.purchase.walk import Offer
-from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
+from airflow_provider_vidai.triggers.job import JobTrigger, read_event
 
 __all__ = ["JobOperator", "PaidOperator"]
 
@@ -57,6 +58,10 @@ class JobOperator(PaidOperator[HookT]):
         self.poll_interval = poll_interval
         self.download_to = download_to
         self.min_bytes = min_bytes
+        #: How many status checks this try's waiting took, and when the end of the job was seen (seconds since
+        #: the epoch); None where the job was not waited for.
+        self.checks: int | None = None
+        self.ready_at: float | None = None
 
     def execute_complete(
         self, context: Context, event: Any = None, bought: dict[str, Any] | None = None
@@ -68,6 +73,7 @@ class JobOperator(PaidOperator[HookT]):
         with airflow_failures():
             ending = read_event(event)
             self._job = ending.ref
+            self.checks, self.ready_at = ending.checks, ending.at
             status = ending.ready(buyer=True)
             known = Bought.read(bought) if bought else None
             entry, record = self._recorded(context, ending.ref, known)
@@ -100,21 +106,53 @@ class JobOperator(PaidOperator[HookT]):
         self._job = ref
         bought = _bought(settled.receipt)
         context["ti"].xcom_push(key="job_id", value=ref.job_id)
+        if bought.cost is not None:
+            context["ti"].xcom_push(key="cost", value=bought.cost)
         status = settled.status
         if status is None or status.state is not JobState.READY:
             since = settled.record.bought_at
             if self._defers:
                 self._defer_to_job(ref, since, deadline, poll_interval, bought)
-            status = self.hook_for(ref).wait(
-                ref,
-                deadline=deadline,
-                since=since,
-                poll_interval=poll_interval,
-                on_status=lambda seen: self.log.info("%s: %s", ref, describe(seen)),
-                sleep=self._sleep,
-                buyer=True,
-            )
+            status = self._wait(context, ref, since, deadline, poll_interval)
         return self._finish(context, ref, status, settled.entry, settled.record, bought)
+
+    def _wait(
+        self,
+        context: Context,
+        ref: JobRef,
+        since: float | None,
+        deadline: float,
+        poll_interval: float | None,
+    ) -> JobStatus:
+        """Wait in this process."""
+        hook = self.hook_for(ref)
+        report = Report(
+            hook.vendor,
+            ref,
+            since=since,
+            deadline=deadline,
+            now=time.time(),
+            tell=lambda progress: self._show(context, ref, progress),
+        )
+        status = hook.wait(
+            ref,
+            deadline=deadline,
+            since=since,
+            poll_interval=poll_interval,
+            sleep=self._sleep,
+            buyer=True,
+            report=report,
+        )
+        self.checks, self.ready_at = report.checks, report.ended_at
+        return status
+
+    def _show(self, context: Context, ref: JobRef, progress: Progress) -> None:
+        """Show a person how the job stands, in the log and as XCom."""
+        log_progress(self.log, ref, progress, self.hook.vendor.label)
+        try:
+            context["ti"].xcom_push(key="progress", value=progress.value())
+        except Exception as error:  # noqa: BLE001 - a failure to show progress must not end the waiting
+            self.log.debug("Progress could not be shown: %s", error)
 
     def _recorded(
         self, context: Context, ref: JobRef, bought: Bought | None
@@ -171,7 +209,7 @@ class JobOperator(PaidOperator[HookT]):
             result["files"] = files
         if entry is not None and record is not None:
             self.conclude(context, entry, record)
-        self.log.info("%s is ready (%s).", ref, describe(status))
+        self.log.info("%s is ready.", ref)
         return result
 
     def _download(self, ref: JobRef, status: JobStatus, delivery: Delivery) -> list[JsonValue]:

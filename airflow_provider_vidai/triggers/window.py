@@ -1,0 +1,137 @@
+"""Where a person sees a deferred job: the trigger's log, and the XCom ``progress`` of its task.
+
+Thousands of triggers wait in one process. Each push of an XCom is a request that the triggerer's supervisor
+sends to the API server, one after the other, and reading a connection waits in the same line. So the pushes
+of one process wait for their turn, and come at a limited rate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import weakref
+from collections.abc import Iterator
+from typing import Any, Final
+
+from airflow_provider_vidai._compat import xcom
+from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.purchase.log import Log
+from airflow_provider_vidai.purchase.progress import Progress, Report, log_progress
+from airflow_provider_vidai.purchase.timing import REPORT_SECONDS
+
+log = logging.getLogger(__name__)
+
+#: XCom pushes per second of one triggerer, at most.
+PUSHES_PER_SECOND: Final = 10.0
+#: Log lines without news per second of one triggerer, at most.
+LINES_PER_SECOND: Final = 200.0
+#: Seconds after which a push counts as failed: one that is never answered must not hold up the others.
+PUSH_TIMEOUT: Final = 30.0
+#: Seconds for which the end of the waiting is held back so that a person sees the job's last status.
+LAST_PUSH_SECONDS: Final = 2.0
+
+
+class Window:
+    """Shows one job.
+
+    :param label: the vendor.
+    :param instance: the task instance that waits; None where Airflow does not say it.
+    """
+
+    def __init__(self, ref: JobRef, label: str, writer: Log, instance: Any) -> None:
+        self._ref, self._label, self._log, self._instance = ref, label, writer, instance
+        self._loop = asyncio.get_running_loop()
+        self._pushes = _PUSHES.setdefault(self._loop, _Pushes())
+        self._timer: asyncio.TimerHandle | None = None
+        self._shown_at = self._loop.time()
+
+    @contextlib.contextmanager
+    def kept_open(self, report: Report) -> Iterator[None]:
+        """Show how the job stands from time to time, whatever the trigger waits for meanwhile.
+
+        A timer of the event loop does that. It costs less than a task, and it needs no answer of the vendor.
+        """
+        self._pushes.windows += 1
+        self._wind(report)
+        try:
+            yield
+        except BaseException:
+            # Another triggerer may show the job by now.
+            self._pushes.waiting.pop(self, None)
+            raise
+        finally:
+            self._pushes.windows -= 1
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def settled(self) -> None:
+        """Wait for the last push, but not for long."""
+        until = self._loop.time() + LAST_PUSH_SECONDS
+        while self._pushes.has(self) and self._loop.time() < until:  # noqa: ASYNC110 - it lasts some ms
+            await asyncio.sleep(0.02)
+
+    def show(self, progress: Progress) -> None:
+        """Write how the job stands to the log, and push it where Airflow can (3.3)."""
+        self._shown_at = self._loop.time()
+        log_progress(self._log, self._ref, progress, self._label)
+        if self._instance is not None and getattr(xcom(), "aset", None) is not None:
+            self._pushes.add(self, progress)
+
+    async def push(self, progress: Progress) -> None:
+        """Push the XCom."""
+        try:
+            pushing = xcom().aset(
+                key="progress",
+                value=progress.value(),
+                dag_id=self._instance.dag_id,
+                task_id=self._instance.task_id,
+                run_id=self._instance.run_id,
+                map_index=self._instance.map_index,
+            )
+            await asyncio.wait_for(pushing, PUSH_TIMEOUT)
+        except Exception as error:  # noqa: BLE001 - a failure to show progress must not end the waiting
+            log.debug("Progress could not be shown: %s", error)
+
+    def _wind(self, report: Report) -> None:
+        left = self._shown_at + REPORT_SECONDS - self._loop.time()
+        pause = max(left, self._pushes.windows / LINES_PER_SECOND)
+        self._timer = self._loop.call_later(pause, self._ring, report)
+
+    def _ring(self, report: Report) -> None:
+        if self._loop.time() - self._shown_at >= REPORT_SECONDS - 0.5:
+            report.tell(time.time())
+        self._wind(report)
+
+
+class _Pushes:
+    """The pushes of one event loop: one at a time, in the order in which they were asked for."""
+
+    def __init__(self) -> None:
+        self.windows = 0
+        #: The newest progress of each window that waits for its turn.
+        self.waiting: dict[Window, Progress] = {}
+        self._now: Window | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, window: Window, progress: Progress) -> None:
+        """Push ``progress`` when its turn comes, in place of an older one of the same window."""
+        self.waiting[window] = progress
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def has(self, window: Window) -> bool:
+        """Whether a push of ``window`` is still to come, or under way."""
+        return window in self.waiting or self._now is window
+
+    async def _run(self) -> None:
+        while self.waiting:
+            window = self._now = next(iter(self.waiting))
+            await window.push(self.waiting.pop(window))
+            self._now = None
+            await asyncio.sleep(1 / PUSHES_PER_SECOND)
+
+
+# By event loop, like everything that triggers share.
+_PUSHES: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pushes] = weakref.WeakKeyDictionary()
