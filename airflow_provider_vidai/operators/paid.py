@@ -204,7 +204,7 @@ class PaidOperator(VendorOperator[HookT]):
 
     def _send(self, call: Call[Receipt]) -> Receipt:
         self._unless_killed("no")
-        return self.hook.send(call)
+        return self.hook.send(call).called(self.title_or_none())
 
     def _unless_killed(self, charged: Charged) -> None:
         if self._killed:

@@ -38,7 +38,7 @@ from airflow_provider_vidai.purchase.verdict import (
     unless_ready,
 )
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.triggers.window import Window
+from airflow_provider_vidai.triggers._window import Window
 from airflow_provider_vidai.vendors import VENDORS
 
 __all__ = ["JobEvent", "JobTrigger", "read_event", "sendable"]
