@@ -229,6 +229,9 @@ class VidioRenderOperator(JobOperator[VidioHook]):
         reel, number = super().title(), self.given("output_index")
         return reel and f"{reel}, output {number}"
 
+    def job_title(self) -> None:
+        """Leave the reel's title, which its renders keep."""
+
     def asked(self) -> dict[str, Any]:
         """Return the request with the reel's id only."""
         return {**super().asked(), "job": self._reel().job_id}

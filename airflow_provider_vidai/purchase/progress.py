@@ -65,14 +65,15 @@ class Progress:
     @property
     def words(self) -> str:
         """What happens and how far it is, as a part of a sentence."""
-        if self.share is None:
+        if self.share is None or self.next_check is None:
             return self.doing
+        percent = f"{self.share * 100:.0f} %"
         if not self.estimate:
-            return f"{self.doing}, {self.share:.0%} done"
+            return f"{self.doing}, {percent} done"
         usual = span(self.expected or 0.0)
         if self.overdue:
             return f"{self.doing}, longer than the usual {usual}"
-        return f"{self.doing}, about {self.share * 100:.0f} % of the usual {usual}"
+        return f"{self.doing}, about {percent} of the usual {usual}"
 
     def line(self) -> str:
         """Return the line for the log."""
