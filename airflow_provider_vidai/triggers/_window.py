@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import time
 import weakref
 from collections.abc import Iterator
@@ -95,12 +96,13 @@ class Window:
             log.debug("Progress could not be shown: %s", error)
 
     def _wind(self, report: Report) -> None:
-        left = self._shown_at + REPORT_SECONDS - self._loop.time()
-        pause = max(left, self._pushes.windows / LINES_PER_SECOND)
-        self._timer = self._loop.call_later(pause, self._ring, report)
+        # Thousands of triggers start together, and a thousand lines at once would stop the event loop.
+        usual = max(REPORT_SECONDS, self._pushes.windows / LINES_PER_SECOND)
+        due = self._shown_at + usual * random.uniform(0.8, 1.0)  # noqa: S311
+        self._timer = self._loop.call_at(due, self._ring, report, self._shown_at)
 
-    def _ring(self, report: Report) -> None:
-        if self._loop.time() - self._shown_at >= REPORT_SECONDS - 0.5:
+    def _ring(self, report: Report, shown_at: float) -> None:
+        if self._shown_at == shown_at:
             report.tell(time.time())
         self._wind(report)
 
