@@ -88,9 +88,8 @@ def test_a_video_can_be_landed_in_the_same_task(
     task = video_of(**wanted, download_to=f"{tmp_path}/", deferrable=deferrable, outlets=[asset, alias])
     result = task.run()
     (landed,) = result["files"]
-    assert (tmp_path / f"a-sunset-over-the-ocean-{result['job_id'][-12:]}-0.mp4").stat().st_size == landed[
-        "bytes"
-    ]
+    file = tmp_path / f"a-sunset-over-the-ocean-{result['job_id'][-12:]}-0.mp4"
+    assert file.stat().st_size == landed["bytes"]
     assert task.outlet_events[asset].extra == {"files": [landed], "cost": result["cost"]}
     (event,) = task.outlet_events[alias].asset_alias_events
     assert event.extra == {**landed, "cost": result["cost"]}

@@ -212,3 +212,40 @@ def test_many_jobs_are_pushed_in_turn_at_a_bounded_rate_and_with_their_newest_fa
     assert {value["vendor_status"] for value in pushed.values} == {"processing"}
     first, last = pushed.calls[0][0], pushed.calls[-1][0]
     assert last - first >= (jobs - 1) / PUSHES_PER_SECOND * 0.9
+
+
+def test_a_new_status_goes_before_those_that_only_took_longer(pushed: Pushed) -> None:
+    async def main() -> None:
+        vidio, now, reports = VENDORS["vidio"], time.time(), []
+        status = JobStatus(state=JobState.RUNNING, vendor_status="processing")
+        for number in range(20):
+            ref = JobRef.model_validate({**REF, "job_id": f"J{number}"})
+            window = Window(ref, "VIDIO", logging.getLogger("test"), Instance(number))
+            reports.append(Report(vidio, ref, since=now, deadline=now + 60, now=now, tell=window.show))
+            reports[-1].answered(status, Wait(5.0), now)
+        while len(pushed.calls) < 20:  # noqa: ASYNC110 - it is filled by another task
+            await asyncio.sleep(1)
+        for report in reports:
+            report.tell(now + 30)
+        reports[-1].answered(status.model_copy(update={"vendor_status": "queued"}), Wait(5.0), now + 31)
+        while len(pushed.calls) < 40:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(1)
+
+    run_fast(main())
+    assert [number for _, number, _ in pushed.calls][20:22] == [19, 0]
+
+
+def test_slow_pushes_take_a_fifth_of_the_time_at_most(pushed: Pushed) -> None:
+    pushed.takes = 2.0
+
+    async def main() -> None:
+        vidio, now = VENDORS["vidio"], time.time()
+        for number in range(5):
+            ref = JobRef.model_validate({**REF, "job_id": f"J{number}"})
+            window = Window(ref, "VIDIO", logging.getLogger("test"), Instance(number))
+            Report(vidio, ref, since=now, deadline=now + 60, now=now, tell=window.show).tell(now)
+        while len(pushed.calls) < 5:  # noqa: ASYNC110 - it is filled by another task
+            await asyncio.sleep(1)
+
+    run_fast(main())
+    assert pushed.calls[-1][0] - pushed.calls[0][0] >= 4 * 10 * 0.9
