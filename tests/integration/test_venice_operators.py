@@ -91,6 +91,7 @@ def test_a_video_can_be_landed_in_the_same_task(
     file = tmp_path / f"a-sunset-over-the-ocean-{result['job_id'][-12:]}-0.mp4"
     assert file.stat().st_size == landed["bytes"]
     assert task.outlet_events[asset].extra == {"files": [landed], "cost": result["cost"]}
+    assert task.instance.xcoms["cost"] == result["cost"], "it is there from the purchase on"
     (event,) = task.outlet_events[alias].asset_alias_events
     assert event.extra == {**landed, "cost": result["cost"]}
 
