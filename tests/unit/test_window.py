@@ -78,7 +78,7 @@ def said(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) ->
 
 def trigger(**more: Any) -> JobTrigger:
     made = JobTrigger(**{"ref": REF, "deadline": time.time() + 3600, "since": time.time(), **more})
-    made.task_instance = Instance()
+    made.task_instance = Instance()  # type: ignore[assignment]
     return made
 
 
