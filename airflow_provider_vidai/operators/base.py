@@ -132,7 +132,7 @@ class JobOperator(PaidOperator[HookT]):
             since=since,
             deadline=deadline,
             now=time.time(),
-            tell=lambda progress: self._show(context, ref, progress),
+            tell=lambda progress: self._tell_progress(context, ref, progress),
         )
         status = hook.wait(
             ref,
@@ -146,7 +146,7 @@ class JobOperator(PaidOperator[HookT]):
         self.checks, self.ready_at = report.checks, report.ended_at
         return status
 
-    def _show(self, context: Context, ref: JobRef, progress: Progress) -> None:
+    def _tell_progress(self, context: Context, ref: JobRef, progress: Progress) -> None:
         """Show a person how the job stands, in the log and as XCom."""
         log_progress(self.log, ref, progress, self.hook.vendor.label)
         try:
