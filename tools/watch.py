@@ -61,8 +61,7 @@ class Watcher:
         progress = self._run.xcom(where[0], "progress", where[1])
         if not progress:
             return f"deferred: waiting for job {self._run.xcom(where[0], 'job_id', where[1])}"
-        share = progress.get("progress")
-        return f"deferred: {progress['vendor_status']}" + ("" if share is None else f", {share:.0%}")
+        return f"deferred: {progress['words']}"
 
     def _report(self, name: str, text: str) -> None:
         if self._reported.get(name) != text:

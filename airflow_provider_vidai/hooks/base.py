@@ -25,7 +25,8 @@ from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.net.account import Account
 from airflow_provider_vidai.net.calls import Client
-from airflow_provider_vidai.purchase.poll import AccountBroken, DeadlinePassed, Finished, Watch, confirmed
+from airflow_provider_vidai.purchase.poll import DeadlinePassed, Finished, Step, Wait, Watch, confirmed
+from airflow_provider_vidai.purchase.progress import Report
 from airflow_provider_vidai.purchase.seal import Seal
 from airflow_provider_vidai.purchase.verdict import account_broken, timed_out, unless_ready
 from airflow_provider_vidai.vendors import VENDORS
@@ -227,6 +228,7 @@ class VidaiHook(BaseHook):
         on_status: OnStatus | None = None,
         sleep: Callable[[float], None] = time.sleep,
         buyer: bool = False,
+        report: Report | None = None,
     ) -> JobStatus:
         """Wait in this process until ``ref`` is READY.
 
@@ -236,6 +238,7 @@ class VidaiHook(BaseHook):
         :param on_status: called with every answer.
         :param sleep: called with seconds; it sleeps, or raises to end the waiting.
         :param buyer: whether the waiting task is the one that bought the job.
+        :param report: shows a person how the job stands, also between two status checks.
         :raises JobError: when it failed, is gone, or did not end before the deadline.
         """
         watch = Watch(
@@ -245,26 +248,34 @@ class VidaiHook(BaseHook):
             poll_interval=poll_interval,
         )
         step = watch.first_poll(time.time()) if since else watch.poll_now()
-        while True:
-            if isinstance(step, Finished):
-                unless_ready(ref, step.status, buyer=buyer)
-                return step.status
-            if isinstance(step, DeadlinePassed):
-                raise timed_out(ref, step.last)
-            if isinstance(step, AccountBroken):
-                raise account_broken(ref, step.error)
-            sleep(step.seconds)
+        while isinstance(step, Wait):
+            _sleep(step, sleep, report)
             if step.reconnect:
                 self.reconnect()
-            try:
-                status = self.poll(ref)
-            except VidaiError as error:
-                log.warning("%s: the status check failed and is repeated: %s", ref, error)
-                step = watch.failed(error, time.time())
-                continue
-            if on_status is not None:
-                on_status(status)
-            step = watch.answered(status, time.time())
+            step = self._checked(ref, watch, on_status, report)
+        if isinstance(step, Finished):
+            unless_ready(ref, step.status, buyer=buyer)
+            return step.status
+        if isinstance(step, DeadlinePassed):
+            raise timed_out(ref, step.last)
+        raise account_broken(ref, step.error)
+
+    def _checked(self, ref: JobRef, watch: Watch, on_status: OnStatus | None, report: Report | None) -> Step:
+        """Check the job once; return what follows."""
+        try:
+            status = self.poll(ref)
+        except VidaiError as error:
+            log.warning("%s: the status check failed and is repeated: %s", ref, error)
+            step = watch.failed(error, time.time())
+            if report is not None:
+                report.failed(step, time.time())
+            return step
+        if on_status is not None:
+            on_status(status)
+        step = watch.answered(status, time.time())
+        if report is not None:
+            report.answered(status, step, time.time())
+        return step
 
     @cached_property
     def seal(self) -> Seal:
@@ -307,6 +318,18 @@ class VidaiHook(BaseHook):
             return True, self.send(self.vendor.check())
         except VidaiError as error:
             return False, str(error)
+
+
+def _sleep(wait: Wait, sleep: Callable[[float], None], report: Report | None) -> None:
+    """Sleep until the next status check, and tell meanwhile how the job stands."""
+    left = wait.seconds
+    if report is not None:
+        report.planned(wait, time.time())
+        while left > (silence := report.silence(time.time())):
+            sleep(silence)
+            left -= silence
+            report.tell(time.time())
+    sleep(left)
 
 
 def require_folder(ref: JobRef, outputs: Sequence[Output], destination: str) -> None:

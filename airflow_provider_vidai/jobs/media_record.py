@@ -84,6 +84,7 @@ class MediaRecord(BaseModel):
     conn_id: str
     job_id: str
     kind: str
+    title: str | None = None
     cost: dict[str, JsonValue] | None = None
     request: dict[str, str] = {}
     bought_at: float | None = None

@@ -26,6 +26,12 @@ class Receipt(BaseModel):
     cost: dict[str, JsonValue] | None = None
     secret: str | None = None
 
+    def called(self, title: str | None) -> Receipt:
+        """Return the receipt with a title for its job, unless the job has one."""
+        if self.ref is None or self.ref.title or not title:
+            return self
+        return self.model_copy(update={"ref": self.ref.model_copy(update={"title": title})})
+
     @property
     def delivery(self) -> Delivery:
         """How the job's files are delivered."""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.jobs.text import literal, validated
+from airflow_provider_vidai.jobs.title import short_title
 from airflow_provider_vidai.redaction import shown
 
 VendorName = Literal["vidio", "venice", "vizard", "vidgo"]
@@ -24,6 +33,8 @@ class JobRef(BaseModel):
     :param job_id: the vendor's id, as text.
     :param kind: what was bought, in the vendor's terms (VIDIO ``reel`` or ``render``, ...).
     :param params: what the status call needs besides.
+    :param title: a few words for people, by which the job's files are named. It is fixed at the purchase, so
+        that a retry lands the same files under the same names.
     """
 
     # Other fields are ignored, because a whole task result is accepted as a reference.
@@ -36,6 +47,15 @@ class JobRef(BaseModel):
     job_id: str = Field(min_length=1)
     kind: str = Field(min_length=1)
     params: dict[str, JsonValue] = Field(default_factory=dict)
+    # It may come from the user's own dict, and an odd title is no reason to refuse a job.
+    title: Annotated[str | None, BeforeValidator(short_title)] = None
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        if found.get("title", "") is None:
+            del found["title"]
+        return found
 
     @classmethod
     def read(

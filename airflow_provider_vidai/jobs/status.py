@@ -28,6 +28,7 @@ class JobStatus(BaseModel):
     :param known: False when that word is not in the vendor's documented list. The job then counts as running,
         because it is paid for.
     :param progress: 0 to 1, or None when the vendor does not report it.
+    :param estimated: whether ``progress`` is only computed from how long such jobs usually take.
     :param error: the vendor's message about a failure.
     :param charged: what is known about the charge for a FAILED or GONE job.
     :param blame: whose fault a failure is. "input" and "policy" let no retry buy again: the same input
@@ -50,6 +51,7 @@ class JobStatus(BaseModel):
     vendor_status: str
     known: bool = True
     progress: float | None = Field(default=None, ge=0, le=1)
+    estimated: bool = False
     outputs: tuple[Output, ...] = ()
     error: str | None = None
     charged: Charged = "maybe"

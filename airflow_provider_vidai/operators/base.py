@@ -37,9 +37,10 @@ from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
 from airflow_provider_vidai.operators.vendor import HookT
 from airflow_provider_vidai.purchase.identity import Whose
 from airflow_provider_vidai.purchase.ledger import Entry, Record
+from airflow_provider_vidai.purchase.progress import Progress, Report, log_progress
 from airflow_provider_vidai.purchase.verdict import no_longer_waiting
 from airflow_provider_vidai.purchase.walk import Offer
-from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
+from airflow_provider_vidai.triggers.job import JobTrigger, read_event
 
 __all__ = ["JobOperator", "PaidOperator"]
 
@@ -66,6 +67,10 @@ class JobOperator(PaidOperator[HookT]):
         self.download_to = download_to
         self.min_bytes = min_bytes
         self._media_key = ""
+        #: How many status checks this try's waiting took, and when the end of the job was seen (seconds since
+        #: the epoch); None where the job was not waited for.
+        self.checks: int | None = None
+        self.ready_at: float | None = None
 
     def execute_complete(
         self, context: Context, event: Any = None, bought: dict[str, Any] | None = None
@@ -77,6 +82,7 @@ class JobOperator(PaidOperator[HookT]):
         with airflow_failures():
             ending = read_event(event)
             self._job = ending.ref
+            self.checks, self.ready_at = ending.checks, ending.at
             status = ending.ready(buyer=True)
             known = Bought.read(bought) if bought else None
             entry, record = self._recorded(context, ending.ref, known)
@@ -110,21 +116,53 @@ class JobOperator(PaidOperator[HookT]):
         bought = _bought(settled.receipt)
         context["ti"].xcom_push(key="job_id", value=ref.job_id)
         self._show(context, ref, settled.record, bought, deadline=deadline)
+        if bought.cost is not None:
+            context["ti"].xcom_push(key="cost", value=bought.cost)
         status = settled.status
         if status is None or status.state is not JobState.READY:
             since = settled.record.bought_at
             if self._defers:
                 self._defer_to_job(ref, since, deadline, poll_interval, bought)
-            status = self.hook_for(ref).wait(
-                ref,
-                deadline=deadline,
-                since=since,
-                poll_interval=poll_interval,
-                on_status=lambda seen: self.log.info("%s: %s", ref, describe(seen)),
-                sleep=self._sleep,
-                buyer=True,
-            )
+            status = self._wait(context, ref, since, deadline, poll_interval)
         return self._finish(context, ref, status, settled.entry, settled.record, bought)
+
+    def _wait(
+        self,
+        context: Context,
+        ref: JobRef,
+        since: float | None,
+        deadline: float,
+        poll_interval: float | None,
+    ) -> JobStatus:
+        """Wait in this process."""
+        hook = self.hook_for(ref)
+        report = Report(
+            hook.vendor,
+            ref,
+            since=since,
+            deadline=deadline,
+            now=time.time(),
+            tell=lambda progress: self._tell_progress(context, ref, progress),
+        )
+        status = hook.wait(
+            ref,
+            deadline=deadline,
+            since=since,
+            poll_interval=poll_interval,
+            sleep=self._sleep,
+            buyer=True,
+            report=report,
+        )
+        self.checks, self.ready_at = report.checks, report.ended_at
+        return status
+
+    def _tell_progress(self, context: Context, ref: JobRef, progress: Progress) -> None:
+        """Show a person how the job stands, in the log and as XCom."""
+        log_progress(self.log, ref, progress, self.hook.vendor.label)
+        try:
+            context["ti"].xcom_push(key="progress", value=progress.value())
+        except Exception as error:  # noqa: BLE001 - a failure to show progress must not end the waiting
+            self.log.debug("Progress could not be shown: %s", error)
 
     def _recorded(
         self, context: Context, ref: JobRef, bought: Bought | None
@@ -169,7 +207,7 @@ class JobOperator(PaidOperator[HookT]):
         if bought is None:  # Airflow's dag.test() loses the kwargs of a deferral
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         result = job_result(ref, status, bought.cost, bought.delivery)
-        ready_at = time.time()
+        ready_at = self.ready_at or time.time()
         files: list[JsonValue] = []
         if self.download_to:
             try:
@@ -186,13 +224,15 @@ class JobOperator(PaidOperator[HookT]):
             ref,
             record,
             bought,
+            cost=result["cost"],
+            checks=self.checks,
             ready_at=ready_at,
             landed_at=time.time() if files else None,
             files=media_files(files, status.outputs),
         )
         if entry is not None and record is not None:
             self.conclude(context, entry, record)
-        self.log.info("%s is ready (%s).", ref, describe(status))
+        self.log.info("%s is ready.", ref)
         return result
 
     def _show(
@@ -200,12 +240,13 @@ class JobOperator(PaidOperator[HookT]):
     ) -> None:
         """Show people the job, and its files once they are landed."""
         self._media_key = self._media_key or media_key(context, self)
-        shown = MediaRecord(
+        facts = {
             **job_facts(self.hook.vendor, ref, record.bought_at if record else None),
-            cost=bought.cost,
-            request=argument_texts(self, self.request_fields),
+            "cost": bought.cost,
+            "request": argument_texts(self, self.request_fields),
             **more,
-        )
+        }
+        shown = MediaRecord(**facts)
         show_media(context, self._media_key, shown)
 
     def _download(self, ref: JobRef, status: JobStatus, delivery: Delivery) -> list[JsonValue]:

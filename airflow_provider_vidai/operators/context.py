@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import timezone
@@ -17,6 +18,7 @@ __all__ = [
     "attempt_of",
     "claims_of",
     "is_nested",
+    "name_mapped_item",
     "next_of_kind",
     "purchases_in_turn",
     "report_files",
@@ -75,6 +77,31 @@ def claims_of(context: Context) -> dict[str, str]:
     """Return the ledger entries that this try's purchases have claimed; the caller adds to them."""
     instance = context["ti"]
     return _claimed.setdefault((str(instance.id), instance.try_number), {})
+
+
+def name_mapped_item(context: Context, title: Callable[[], str | None]) -> None:
+    """Show a mapped task instance by its title instead of its number, unless the DAG has its own template.
+
+    Airflow renders the template after it has rendered the task's fields (from 3.2 on) and after the task has
+    ended.
+    """
+    if context.get("map_index_template") is not None or getattr(context.get("ti"), "map_index", -1) < 0:
+        return
+    found = title()
+    if not found:
+        return
+    # The title is a value and not a part of the template: a prompt may have braces in it. A DAG that renders
+    # to native objects would turn "2026" into a number, which fails Airflow after the task has paid.
+    context["vidai_title"] = f"“{found}”" if _is_literal(found) else found  # type: ignore[typeddict-unknown-key]
+    context["map_index_template"] = "{{ vidai_title }}"
+
+
+def _is_literal(text: str) -> bool:
+    try:
+        ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
 
 
 def after_success(context: Context, action: Callable[[], None]) -> None:

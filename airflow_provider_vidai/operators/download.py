@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.sdk import Context
 from pydantic import JsonValue
@@ -33,6 +33,7 @@ class DownloadOperator(VendorOperator[HookT]):
         instead of the video; by default a video under 100 kB is kept, with a warning in the log.
     """
 
+    titled_by: ClassVar[Sequence[str]] = ("job",)
     template_fields: Sequence[str] = ("job", "destination", "min_bytes")
 
     def __init__(

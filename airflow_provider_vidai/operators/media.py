@@ -85,8 +85,9 @@ def job_facts(vendor: Vendor, ref: JobRef, bought_at: float | None = None) -> di
         "conn_id": ref.conn_id,
         "job_id": ref.job_id,
         "kind": ref.kind,
+        "title": ref.title,
         "bought_at": bought_at,
-        "expected": vendor.typical_seconds(ref.kind),
+        "expected": vendor.usual_seconds(ref.kind),
         "kept_until": bought_at + lease if bought_at and lease else None,
     }
 

@@ -204,7 +204,11 @@ class PaidOperator(VendorOperator[HookT]):
 
     def _send(self, call: Call[Receipt]) -> Receipt:
         self._unless_killed("no")
-        return self.hook.send(call)
+        return self.hook.send(call).called(self.job_title())
+
+    def job_title(self) -> str | None:
+        """Return what the job that is bought is called; None where it keeps the title of an earlier one."""
+        return self.title_or_none()
 
     def _unless_killed(self, charged: Charged) -> None:
         if self._killed:

@@ -12,6 +12,8 @@ from airflow_provider_vidai.arguments import Arguments
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.jobs.title import title_of
+from airflow_provider_vidai.operators.context import name_mapped_item
 from airflow_provider_vidai.operators.links import VendorLink
 from airflow_provider_vidai.redaction import shown_media
 from airflow_provider_vidai.vendors import VENDORS
@@ -29,6 +31,8 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
     #: Arguments that may hold a signed URL or a whole file. Once rendered, they are shown without it; use
     #: :meth:`given` to read them.
     media_fields: ClassVar[Sequence[str]] = ()
+    #: Arguments that say what the task's work is called, the best first.
+    titled_by: ClassVar[Sequence[str]] = ()
     ui_color = "#d9ecff"
 
     def __init__(self, **kwargs: Any) -> None:
@@ -63,6 +67,18 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
         """Return an argument as it was given, including what is not shown."""
         return self.__dict__.get("_given_media", {}).get(name, getattr(self, name))
 
+    def title(self) -> str | None:
+        """Return a few words for people about what this task makes; None where it has none."""
+        return next((found for found in map(title_of, map(self.given, self.titled_by)) if found), None)
+
+    def title_or_none(self) -> str | None:
+        """Return :meth:`title`; an argument of an odd shape is no reason to fail a task for its name."""
+        try:
+            return self.title()
+        except Exception as error:  # noqa: BLE001 - see above
+            self.log.debug("No title: %s", type(error).__name__)
+            return None
+
     def _do_render_template_fields(
         self,
         parent: Any,
@@ -73,9 +89,11 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
     ) -> None:
         """Render the fields, and keep secrets and files out of what Airflow stores and shows."""
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        if parent is not self or not self.media_fields:
+        if parent is not self:
             return
         media = {name: getattr(self, name) for name in self.media_fields}
-        self.__dict__["_given_media"] = media
+        if media:
+            self.__dict__["_given_media"] = media
         for name, value in media.items():
             setattr(self, name, shown_media(literal(value)))
+        name_mapped_item(context, self.title_or_none)

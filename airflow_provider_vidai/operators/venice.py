@@ -73,6 +73,7 @@ class _VideoArguments(VendorOperator[VeniceHook]):
     """
 
     hook_class = VeniceHook
+    titled_by: ClassVar[Sequence[str]] = ("prompt", "video_url")
     request_fields: ClassVar[Sequence[str]] = _ARGUMENTS
     media_fields: ClassVar[Sequence[str]] = (
         *VideoArguments.media(),
@@ -317,6 +318,7 @@ class VeniceReleaseOperator(VendorOperator[VeniceHook]):
     """
 
     hook_class = VeniceHook
+    titled_by: ClassVar[Sequence[str]] = ("job",)
     template_fields: Sequence[str] = ("job", "model", "venice_conn_id")
 
     def __init__(
@@ -367,6 +369,7 @@ class VeniceTranscribeOperator(PaidOperator[VeniceHook]):
     """
 
     hook_class = VeniceHook
+    titled_by: ClassVar[Sequence[str]] = ("url",)
     kinds: ClassVar[tuple[str, ...]] = ("transcript",)
     request_fields: ClassVar[Sequence[str]] = TranscriptRequest.arguments()
     url: str

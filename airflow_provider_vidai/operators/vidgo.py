@@ -54,6 +54,7 @@ class VidgoGenerateOperator(JobOperator[VidgoHook]):
     """
 
     hook_class = VidgoHook
+    titled_by: ClassVar[Sequence[str]] = ("input",)
     kinds: ClassVar[tuple[str, ...]] = ("media", "music")
     default_timeout = TIMEOUT
     guards: ClassVar[Sequence[str]] = ("min_credits",)
@@ -161,6 +162,7 @@ class VidgoUploadImageOperator(VendorOperator[VidgoHook]):
     """
 
     hook_class = VidgoHook
+    titled_by: ClassVar[Sequence[str]] = ("source",)
     media_fields: ClassVar[Sequence[str]] = ("source",)
     template_fields: Sequence[str] = ("source", "vidgo_conn_id")
 

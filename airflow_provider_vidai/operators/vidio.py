@@ -48,6 +48,7 @@ class VidioUploadOperator(VendorOperator[VidioHook]):
     """
 
     hook_class = VidioHook
+    titled_by: ClassVar[Sequence[str]] = ("source",)
     media_fields: ClassVar[Sequence[str]] = ("source",)
     template_fields: Sequence[str] = ("source", "media_type", "width", "height", "duration", "vidio_conn_id")
 
@@ -119,6 +120,7 @@ class VidioHighlightReelOperator(JobOperator[VidioHook]):
     """
 
     hook_class = VidioHook
+    titled_by: ClassVar[Sequence[str]] = ("input_keys",)
     kinds: ClassVar[tuple[str, ...]] = ("reel",)
     default_timeout = TIMEOUT
     collections: ClassVar[Sequence[str]] = ReelRequest.collections()
@@ -187,6 +189,7 @@ class VidioRenderOperator(JobOperator[VidioHook]):
     """
 
     hook_class = VidioHook
+    titled_by: ClassVar[Sequence[str]] = ("job",)
     kinds: ClassVar[tuple[str, ...]] = ("render",)
     default_timeout = TIMEOUT
     request_fields: ClassVar[Sequence[str]] = ("job", *RenderRequest.arguments())
@@ -220,6 +223,14 @@ class VidioRenderOperator(JobOperator[VidioHook]):
     def hook(self) -> VidioHook:
         """The hook on the connection that the reel was bought with."""
         return VidioHook(self.conn_id()).for_job(self._reel())
+
+    def title(self) -> str | None:
+        """Return what the reel is called, and which of its outputs is rendered."""
+        reel, number = super().title(), self.given("output_index")
+        return reel and f"{reel}, output {number}"
+
+    def job_title(self) -> None:
+        """Leave the reel's title, which its renders keep."""
 
     def asked(self) -> dict[str, Any]:
         """Return the request with the reel's id only."""

@@ -89,6 +89,7 @@ class VizardClipsOperator(JobOperator[VizardHook]):
     """
 
     hook_class = VizardHook
+    titled_by: ClassVar[Sequence[str]] = ("project_name", "video_url")
     kinds: ClassVar[tuple[str, ...]] = ("project", "edit")
     default_timeout = TIMEOUT
     request_fields: ClassVar[Sequence[str]] = _ARGUMENTS
@@ -198,6 +199,7 @@ class VizardDownloadOperator(DownloadOperator[VizardHook]):
     """
 
     hook_class = VizardHook
+    titled_by: ClassVar[Sequence[str]] = ("clip", "job")
     template_fields: Sequence[str] = (
         *DownloadOperator.template_fields,
         "clip",
@@ -260,6 +262,7 @@ class _ClipOperator(PaidOperator[VizardHook]):
     """One paid call about a clip, sent once per task however often the task is tried."""
 
     hook_class = VizardHook
+    titled_by: ClassVar[Sequence[str]] = ("clip",)
 
     clip: Any
 

@@ -31,6 +31,16 @@ MAX_CONTRADICTIONS: Final = 10
 #: unchecked for hours.
 MAX_RETRY_AFTER_SECONDS: Final = 900.0
 
+# --- what a person sees meanwhile
+
+#: Seconds after which the log and the XCom ``progress`` say again how a job stands. A person who watches
+#: should never see half a minute go by without a sign of life, and a line may be some seconds late.
+REPORT_SECONDS: Final = 25.0
+#: An estimate of how much is done goes up to this share: only the vendor knows when a job is done.
+MAX_ESTIMATE: Final = 0.95
+#: A line names the deadline when it is at most so many seconds away.
+DEADLINE_SHOWN_SECONDS: Final = 300.0
+
 # --- sending a purchase
 
 #: Seconds of a rate limit that a task sleeps through; for a longer one it gives its worker back.

@@ -26,6 +26,7 @@ from airflow_provider_vidai.errors import (
     VidaiError,
 )
 from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.cost import bought_for
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
@@ -330,7 +331,8 @@ class Purchase:
         """Record what was bought, once its id is in the log, where a person can find it without a record."""
         # A failed write does not fail the try: a retry would find only an intent, and stop.
         bought = record.model_copy(update={"phase": "bought", "receipt": receipt, "bought_at": self._clock()})
-        self._log.info("Bought: %s", receipt.ref or f"{self._label} {self._kinds[0]}")
+        what = receipt.ref or f"{self._label} {self._kinds[0]}"
+        self._log.info("Bought: %s%s.", what, bought_for(receipt.cost, self._label))
         for pause in (*RECORD_RETRY_PAUSES, None):
             try:
                 entry.write(bought)
@@ -341,7 +343,7 @@ class Purchase:
                         "%s. The job is paid for and this try goes on with it, but a retry would find no "
                         "record of %s.",
                         error,
-                        receipt.ref or "the purchase",
+                        what,
                     )
                 else:
                     self._sleep(pause)

@@ -24,7 +24,8 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.verdict import account_broken, unless_ready
-from airflow_provider_vidai.triggers.job import JobTrigger, describe, read_event
+from airflow_provider_vidai.triggers.job import JobTrigger, read_event
+from airflow_provider_vidai.vendors import VENDORS
 
 __all__ = ["JobSensor"]
 
@@ -83,7 +84,7 @@ class JobSensor(Arguments, BaseSensorOperator):
                     raise account_broken(ref, error) from error
                 self.log.warning("%s: the status check failed and is repeated: %s", ref, error)
                 return PokeReturnValue(is_done=False)
-            self.log.info("%s: %s", ref, describe(status))
+            self.log.info("%s: %s.", ref, VENDORS[ref.vendor].words(ref, status))
             if status.state is JobState.RUNNING:
                 return PokeReturnValue(is_done=False)
             unless_ready(ref, status)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from airflow_provider_vidai._compat import AirflowNotFoundException, BaseTrigger, TriggerEvent, xcom
+from airflow_provider_vidai._compat import AirflowNotFoundException, BaseTrigger, TriggerEvent
 from airflow_provider_vidai.answers import clean
 from airflow_provider_vidai.errors import ApiError, InputError, JobError, VidaiError
 from airflow_provider_vidai.hooks.base import aaccount
@@ -28,6 +28,7 @@ from airflow_provider_vidai.purchase.poll import (
     Wait,
     Watch,
 )
+from airflow_provider_vidai.purchase.progress import Report
 from airflow_provider_vidai.purchase.timing import MIN_POLL_SECONDS
 from airflow_provider_vidai.purchase.verdict import (
     RETRY_WAITS,
@@ -37,9 +38,10 @@ from airflow_provider_vidai.purchase.verdict import (
     unless_ready,
 )
 from airflow_provider_vidai.redaction import shown
+from airflow_provider_vidai.triggers._window import Window
 from airflow_provider_vidai.vendors import VENDORS
 
-__all__ = ["JobEvent", "JobTrigger", "describe", "read_event", "sendable"]
+__all__ = ["JobEvent", "JobTrigger", "read_event", "sendable"]
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ class JobEvent(BaseModel):
 
     :param end: why the waiting ended.
     :param message: for an end other than ``status``, the last known status or the error.
+    :param checks: how many status checks the trigger made; None in events of version 0.2 and before.
+    :param at: when the end was seen, seconds since the epoch; None likewise.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -60,6 +64,8 @@ class JobEvent(BaseModel):
     ref: JobRef
     status: JobStatus | None = None
     message: str = ""
+    checks: int | None = None
+    at: float | None = None
 
     def ready(self, *, buyer: bool = False) -> JobStatus:
         """Return the status of a READY job, or raise what the event means.
@@ -124,6 +130,8 @@ class JobTrigger(BaseTrigger):
     :param poll_interval: seconds between status checks; None adapts them.
     """
 
+    _report: Report
+
     def __init__(
         self,
         *,
@@ -140,7 +148,6 @@ class JobTrigger(BaseTrigger):
         self.deadline = deadline
         self.since = since
         self.poll_interval = poll_interval
-        self._last_reported = ""
         self._polled_at = 0.0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -158,14 +165,21 @@ class JobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Check the job until it ends, and report the end in one event."""
         ref = JobRef.model_validate(self.ref)
+        vendor, now = VENDORS[ref.vendor], time.time()
         watch = Watch(
-            since=self.since or time.time(),
+            since=self.since or now,
             deadline=self.deadline,
-            typical=VENDORS[ref.vendor].typical_seconds(ref.kind),
+            typical=vendor.typical_seconds(ref.kind),
             poll_interval=self.poll_interval,
         )
+        window = Window(ref, vendor.label, self.log, self.task_instance)
+        self._report = Report(
+            vendor, ref, since=self.since, deadline=self.deadline, now=now, tell=window.show
+        )
         try:
-            event = await self._until_ended(ref, watch)
+            with window.kept_open(self._report):
+                event = await self._until_ended(ref, watch)
+                await window.settled()
         except asyncio.CancelledError:
             # Every Airflow cancels run(). on_kill() came with 3.3, and Airflow does not call it each time.
             self.log.info("%s Another triggerer may take over.", no_longer_waiting(ref))
@@ -175,9 +189,10 @@ class JobTrigger(BaseTrigger):
 
     async def _until_ended(self, ref: JobRef, watch: Watch) -> JobEvent:
         step = watch.first_poll(time.time())
+        self._report.planned(step, time.time())
         while (event := _event(ref, step)) is None:
             step = await self._on_one_connection(ref, watch, step)
-        return event
+        return event.model_copy(update={"checks": self._report.checks, "at": time.time()})
 
     async def _on_one_connection(self, ref: JobRef, watch: Watch, step: Step) -> Step:
         """Check the job until it ends, or until it is time to read the connection again."""
@@ -198,7 +213,8 @@ class JobTrigger(BaseTrigger):
             self.log.warning("Connection %r cannot be used: %s", ref.conn_id, reason)
             await asyncio.sleep(MIN_POLL_SECONDS)
             why = ApiError(f"Connection {ref.conn_id!r} cannot be used: {reason}", account=broken)
-            return watch.failed(why, time.time())
+            step = watch.failed(why, time.time())
+            self._report.planned(step, time.time())
         return step
 
     async def _account(self, ref: JobRef, step: Step) -> Account:
@@ -219,49 +235,13 @@ class JobTrigger(BaseTrigger):
         except VidaiError as error:
             self.log.warning("%s: the status check failed and is repeated: %s", ref, error)
             step = watch.failed(error, time.time())
+            self._report.failed(step, time.time())
             if isinstance(step, Wait) and step.pause_account:
                 shared.budget.pause(step.seconds)
             return step
-        text = describe(status)
-        if text != self._last_reported:
-            self._last_reported = text
-            await self._report(ref, status, text)
-        return watch.answered(status, time.time())
-
-    async def _report(self, ref: JobRef, status: JobStatus, text: str) -> None:
-        self.log.info("%s: %s", ref, text)
-        if not status.known:
-            self.log.warning(
-                "%s: %r is not a status that %s documents. The job is paid for, so the task waits for it.",
-                ref,
-                status.vendor_status,
-                VENDORS[ref.vendor].label,
-            )
-        await self._push_progress(status)
-
-    async def _push_progress(self, status: JobStatus) -> None:
-        """Show the progress while the task is deferred, where Airflow can (3.3)."""
-        push, instance = getattr(xcom(), "aset", None), self.task_instance
-        if push is None or instance is None:
-            return
-        value = {"vendor_status": status.vendor_status, "progress": status.progress, "at": time.time()}
-        try:
-            await push(
-                key="progress",
-                value=value,
-                dag_id=instance.dag_id,
-                task_id=instance.task_id,
-                run_id=instance.run_id,
-                map_index=instance.map_index,
-            )
-        except Exception as error:  # noqa: BLE001 - a failure to show progress must not end the waiting
-            self.log.debug("Progress could not be shown: %s", error)
-
-
-def describe(status: JobStatus) -> str:
-    """Return a job's status in one line for a person."""
-    done = "" if status.progress is None else f", {status.progress:.0%}"
-    return f"{status.vendor_status}{done}"
+        step = watch.answered(status, time.time())
+        self._report.answered(status, step, time.time())
+        return step
 
 
 def _event(ref: JobRef, step: Step) -> JobEvent | None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from airflow_provider_vidai import __version__
+from airflow_provider_vidai.jobs.cost import price
 from airflow_provider_vidai.jobs.media_record import MediaFile
 from airflow_provider_vidai.ui.files import media_type
 
@@ -37,7 +38,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(size=size, length=length, money=money, moment=moment, kind=kind, label=label)
+    found.filters.update(
+        size=size, length=length, money=money, sums=sums, moment=moment, kind=kind, label=label
+    )
     found.globals.update(version=__version__, now=time.time)
     return found
 
@@ -63,15 +66,14 @@ def length(seconds: float | None) -> str:
 
 def money(cost: Mapping[str, Any] | None) -> str:
     """Write what a job cost, in the vendor's own unit; "" where nothing is known."""
-    if not cost:
-        return ""
-    parts = []
-    for unit, amount in cost.items():
-        if unit in ("usd", "credits") and isinstance(amount, (int, float)):
-            text = f"{amount:,.4f}".rstrip("0")
-            whole, _, fraction = text.partition(".")
-            parts.append(f"{whole}.{fraction:0<2} USD" if unit == "usd" else f"{amount:,g} credits")
-    return ", ".join(parts)
+    return price(cost) or ""
+
+
+def sums(costs: Mapping[str, float]) -> str:
+    """Write the sums of several jobs: ``1.65 USD, 40 credits``."""
+    return ", ".join(
+        f"{number:,.2f} {unit}" if unit == "USD" else f"{number:,g} {unit}" for unit, number in costs.items()
+    )
 
 
 def moment(seconds: float | None) -> str:

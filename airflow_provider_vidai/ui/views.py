@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from airflow_provider_vidai.jobs.cost import amount
 from airflow_provider_vidai.jobs.media_record import MediaFile, MediaRecord, TaskKey
 from airflow_provider_vidai.operators.media import MEDIA
 from airflow_provider_vidai.ui.caller import Caller, Refused, mapping
@@ -52,7 +53,7 @@ class Shown:
 
     def title(self, file: MediaFile) -> str:
         """Return what a person calls the file: its title, or else what was asked for, or its name."""
-        asked = self.record.request.get("prompt") or self.record.request.get("title")
+        asked = self.record.title or self.record.request.get("prompt")
         return file.title or asked or file.path.rsplit("/", 1)[-1]
 
     @property
@@ -165,13 +166,13 @@ def totals(shown: Iterable[Shown]) -> list[Total]:
 
 
 def _total(label: str, group: Sequence[Shown]) -> Total:
-    costs: Counter[str] = Counter()
+    costs: dict[str, float] = defaultdict(float)
     priced: dict[str, bool] = {}
     for one in group:
-        job, cost = one.record.job_id, _amounts(one.record.cost)
-        if cost and not priced.get(job):
-            costs.update(cost)
-        priced[job] = priced.get(job, False) or bool(cost)
+        job, known = one.record.job_id, amount(one.record.cost)
+        if known and not priced.get(job):
+            costs[known[1]] += known[0]
+        priced[job] = priced.get(job, False) or known is not None
     files = {file.uri: file for one in group for file in one.record.files}
     return Total(
         label=label,
@@ -181,14 +182,6 @@ def _total(label: str, group: Sequence[Shown]) -> Total:
         costs=dict(costs),
         unpriced=sum(not known for known in priced.values()),
     )
-
-
-def _amounts(cost: Mapping[str, Any] | None) -> dict[str, float]:
-    return {
-        unit: float(amount)
-        for unit, amount in (cost or {}).items()
-        if unit in ("usd", "credits") and isinstance(amount, (int, float)) and not isinstance(amount, bool)
-    }
 
 
 def _item(entry: Mapping[str, Any]) -> Item:

@@ -18,7 +18,8 @@ from airflow_provider_vidai.jobs.calls import Call, Fetch
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef, VendorName
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
-from airflow_provider_vidai.redaction import redacted
+from airflow_provider_vidai.jobs.title import short_id, slug
+from airflow_provider_vidai.redaction import redacted, shown
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -93,7 +94,31 @@ class Vendor(ABC):
 
     def file_stem(self, ref: JobRef, output: Output) -> str:
         """Return the name, without its suffix, of the file of ``output`` in a destination folder."""
-        return f"{(output.title or ref.job_id)[:40]}-{output.index}"
+        called = slug(output.title) or slug(ref.title)
+        return f"{called}-{short_id(ref.job_id)}-{output.index}" if called else f"{ref.job_id}-{output.index}"
+
+    def usual_seconds(self, kind: str) -> float | None:
+        """Return how long a person may expect a job of ``kind`` to take.
+
+        It is only shown, as an estimate. When a job is checked is decided by :meth:`typical_seconds`.
+        """
+        return self.typical_seconds(kind)
+
+    def words(self, ref: JobRef, status: JobStatus) -> str:
+        """Return what a status means, as a part of a sentence."""
+        if status.state is JobState.READY:
+            return f"{self.label} has finished"
+        if status.state is JobState.FAILED:
+            return f"{self.label} reports that the job failed"
+        if status.state is JobState.GONE:
+            return f"{self.label} answers that there is no such job"
+        if not status.known:
+            return f"{self.label} reports {shown(status.vendor_status)}, which it does not document"
+        return self.doing(ref, status)
+
+    def doing(self, ref: JobRef, status: JobStatus) -> str:
+        """Return what the vendor does with a running job, as a part of a sentence."""
+        return f"{self.label} is working on it"
 
     def not_processed(self, answer: Answer) -> bool:
         """Whether the vendor says that it did not act on the request.

@@ -70,7 +70,7 @@ def test_words_go_in_and_a_video_comes_out(
     assert job["params"] == {"model": wanted["model"]}
     assert job["cost"]["quote_usd"] > 0
     assert ("sealed_url" in job) is (wanted is LINK)
-    path = tmp_path / "out" / f"{job['job_id']}-0.mp4"
+    path = tmp_path / "out" / f"a-sunset-over-the-ocean-{job['job_id'][-12:]}-0.mp4"
     assert landed["uri"] == path.as_uri()
     assert landed["released"] == "expires"
     with av.open(str(path)) as container:
@@ -88,8 +88,10 @@ def test_a_video_can_be_landed_in_the_same_task(
     task = video_of(**wanted, download_to=f"{tmp_path}/", deferrable=deferrable, outlets=[asset, alias])
     result = task.run()
     (landed,) = result["files"]
-    assert (tmp_path / f"{result['job_id']}-0.mp4").stat().st_size == landed["bytes"]
+    file = tmp_path / f"a-sunset-over-the-ocean-{result['job_id'][-12:]}-0.mp4"
+    assert file.stat().st_size == landed["bytes"]
     assert task.outlet_events[asset].extra == {"files": [landed], "cost": result["cost"]}
+    assert task.instance.xcoms["cost"] == result["cost"], "it is there from the purchase on"
     (event,) = task.outlet_events[alias].asset_alias_events
     assert event.extra == {**landed, "cost": result["cost"]}
 

@@ -76,7 +76,7 @@ def test_words_go_in_and_a_picture_comes_out(
         *("vidgo", "media", "ready"),
         "finished",
     )
-    path = tmp_path / "out" / f"{job['job_id']}-0.png"
+    path = tmp_path / "out" / f"a-lake-{job['job_id'][-12:]}-0.png"
     assert (landed["uri"], landed["content_type"]) == (path.as_uri(), "image/png")
     with Image.open(path) as opened:
         assert opened.size == (64, 64)
@@ -90,7 +90,7 @@ def test_files_can_be_landed_in_the_same_task(task_of: Any, tmp_path: Path, defe
     asked = {"prompt": "a lake", "size": "1:1", "n": 4}
     task = task_of(asked=asked, download_to=f"{tmp_path}/", deferrable=deferrable, outlets=[asset, alias])
     result = task.run()
-    assert names(tmp_path) == [f"{result['job_id']}-{number}.png" for number in range(4)]
+    assert names(tmp_path) == [f"a-lake-{result['job_id'][-12:]}-{number}.png" for number in range(4)]
     assert len({(tmp_path / name).read_bytes() for name in names(tmp_path)}) == 4
     assert task.outlet_events[asset].extra == {"files": result["files"]}
     assert len(task.outlet_events[alias].asset_alias_events) == 4
@@ -164,7 +164,7 @@ RESULTS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "stem-split": (
         {},
         [
-            *("backing vocals-*-0.mp3", "bass-*-1.mp3", "brass-*-2.mp3", "drums-*-3.mp3", "fx-*-4.mp3"),
+            *("backing-vocals-*-0.mp3", "bass-*-1.mp3", "brass-*-2.mp3", "drums-*-3.mp3", "fx-*-4.mp3"),
             *("guitar-*-5.mp3", "keyboard-*-6.mp3", "percussion-*-7.mp3", "strings-*-8.mp3"),
             *("synth-*-9.mp3", "vocal-*-10.mp3", "woodwinds-*-11.mp3"),
         ],
@@ -172,8 +172,8 @@ RESULTS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "create-music-video": ({}, ["*-0.mp4"]),
     "generate-music-cover": ({}, ["*-0.png", "*-1.png"]),
     "generate-persona": ({"name": "n", "description": "d"}, ["persona-*-0.txt"]),
-    "get-timestamped-lyrics": ({}, ["timestamped lyrics-*-0.txt"]),
-    "generate-lyrics": ({"prompt": "rain in june"}, ["Rain In June-*-0.txt"]),
+    "get-timestamped-lyrics": ({}, ["timestamped-lyrics-*-0.txt"]),
+    "generate-lyrics": ({"prompt": "rain in june"}, ["rain-in-june-*-0.txt"]),
     "boost-music-style": ({"content": "pop"}, ["style-*-0.txt"]),
     "upload-and-separate-vocals": (
         {"audio_url": ...},
@@ -217,12 +217,12 @@ def song(task_of: Any) -> dict[str, Any]:
 
 def test_a_song_comes_in_two_versions_with_their_covers(song: dict, tmp_path: Path) -> None:
     landed = download_of(song, f"{tmp_path}/").run()
-    tail = song["job_id"][-8:]
+    job = song["job_id"]
     assert [Path(file["uri"]).name for file in landed] == [
-        f"Peaceful Piano Meditation-{tail}-0.mp3",
-        f"Peaceful Piano Meditation-{tail}-1.mp3",
-        f"Peaceful Piano Meditation cover-{tail}-2.jpg",
-        f"Peaceful Piano Meditation cover-{tail}-3.jpg",
+        f"peaceful-piano-meditation-{job}-0.mp3",
+        f"peaceful-piano-meditation-{job}-1.mp3",
+        f"peaceful-piano-meditation-cover-{job}-2.jpg",
+        f"peaceful-piano-meditation-cover-{job}-3.jpg",
     ]
     assert [file["content_type"] for file in landed] == ["audio/mpeg"] * 2 + ["image/jpeg"] * 2
     assert played(Path(landed[0]["uri"].removeprefix("file://"))) == pytest.approx(2.0, abs=0.1)
@@ -249,7 +249,7 @@ def test_every_music_models_result_is_landed_under_sensible_names_and_plays(
     landed = download_of(job, f"{tmp_path}/").run()
     found = [name.replace(job["job_id"], "*").replace(job["job_id"][-8:], "*") for name in names(tmp_path)]
     if expected == ["song"]:
-        assert [Path(name).suffix for name in found] == [".jpg", ".jpg", ".mp3", ".mp3"]
+        assert sorted(Path(name).suffix for name in found) == [".jpg", ".jpg", ".mp3", ".mp3"]
     else:
         assert found == sorted(expected)
     for file in landed:

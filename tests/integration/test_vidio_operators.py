@@ -67,8 +67,9 @@ def test_footage_goes_in_and_a_highlight_reel_comes_out(
     assert (rendered["kind"], rendered["vendor_status"]) == ("render", "rendered")
     assert rendered["job_id"] == reel["job_id"]
     assert [output["index"] for output in rendered["outputs"]] == [0]
-    assert landed["uri"] == (tmp_path / "out" / f"{reel['job_id']}-0.mp4").as_uri()
-    with av.open(str(tmp_path / "out" / f"{reel['job_id']}-0.mp4")) as container:
+    file = tmp_path / "out" / f"big-buck-bunny-5s-{reel['job_id'][-12:]}-0.mp4"
+    assert landed["uri"] == file.as_uri()
+    with av.open(str(file)) as container:
         shape = container.streams.video[0]
         assert (shape.width, shape.height) == (landed["width"], landed["height"])
         assert shape.width < shape.height
@@ -82,7 +83,7 @@ def test_a_render_can_be_landed_in_the_same_task(
 ) -> None:
     result = render_of(reel, download_to=f"{tmp_path}/", deferrable=deferrable).run()
     (landed,) = result["files"]
-    assert (tmp_path / f"{reel['job_id']}-0.mp4").stat().st_size == landed["bytes"]
+    assert (tmp_path / f"my-clip-1-é-{reel['job_id'][-12:]}-0.mp4").stat().st_size == landed["bytes"]
 
 
 def test_the_job_id_is_told_before_the_waiting_and_again_when_it_is_taken_up(reel_of: Any) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from airflow_provider_vidai.sensors.vidio import VidioJobSensor
 from airflow_provider_vidai.triggers.job import JobTrigger
 from tests.integration.conftest import KEY, SPEED
 from tests.support.raw import Peer, answer, serving
-from tests.support.task import FASTER, Task, first_event, rebuilt, run_fast
+from tests.support.task import FASTER, Instance, Task, first_event, rebuilt, run_fast
 
 pytestmark = pytest.mark.usefixtures("vidio")
 
@@ -315,6 +316,59 @@ def test_a_cancelled_trigger_leaves_no_connection_behind(connect: Any) -> None:
     with serving(answer(body={"status": "processing"}, keep=True)) as server:
         connect(host=server.url, password=KEY)
         run_fast(cancel())
+
+
+# --- what a person sees --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_the_operator_knows_how_many_checks_it_took_and_when_the_end_was_seen(
+    reel_of: Any, deferrable: bool
+) -> None:
+    task, began = reel_of(deferrable=deferrable), time.time()
+    task.run()
+    assert task.operator.checks >= 1
+    assert began <= task.operator.ready_at <= time.time()
+
+
+def test_a_worker_shows_a_job_at_least_every_half_minute(
+    reel_of: Any, control: Control, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    control.settings(speed=SPEED)
+    task = reel_of(deferrable=False, poll_interval=100)
+    task.run()
+    said = capfd.readouterr().out + caplog.text
+    assert len(control.calls("vidio", "status")) == 1
+    assert said.count("the job was bought, and its first status check follows") >= 3
+    assert "Bought: vidio reel" in said
+    assert "(VIDIO reports no price)" in said
+    shown = task.instance.xcoms["progress"]
+    assert (shown["words"], shown["progress"], shown["estimate"]) == ("VIDIO has finished", 1.0, False)
+    assert shown["checks"] == 1
+
+
+def test_a_worker_that_cannot_push_goes_on_waiting(reel_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    push = Instance.xcom_push
+
+    def refused(self: Instance, key: str, value: Any) -> None:
+        if key == "progress":
+            raise RuntimeError("no API server")
+        push(self, key, value)
+
+    monkeypatch.setattr(Instance, "xcom_push", refused)
+    assert reel_of(deferrable=False).run()["state"] == "ready"
+
+
+def test_a_render_is_called_after_the_footage_and_a_retry_replaces_its_file(
+    reel: dict, render_of: Any, tmp_path: Path
+) -> None:
+    assert reel["title"] == "my clip #1 é"
+    task = render_of(reel, download_to=f"{tmp_path}/")
+    for _ in range(2):
+        task.run()
+        task.retry()
+    assert [path.name for path in tmp_path.iterdir()] == [f"my-clip-1-é-{reel['job_id'][-12:]}-0.mp4"]
 
 
 # --- triggers and events ------------------------------------------------------------------------

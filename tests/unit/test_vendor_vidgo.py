@@ -529,7 +529,7 @@ def test_a_file_that_is_not_there_is_not_another_one(body: dict, status: int, ra
 
 def test_file_names_tell_songs_of_one_title_apart() -> None:
     one = Output(index=1, kind="audio", title="Peace")
-    assert VIDGO.file_stem(SONG, one) == "Peace-7Q68DDG8-1"
+    assert VIDGO.file_stem(SONG, one) == "peace-8FDN1I7M7Q68DDG8-1"
     assert VIDGO.file_stem(REF, Output(index=0, kind="image")) == f"{TASK}-0"
 
 
@@ -537,7 +537,7 @@ def test_file_names_tell_songs_of_one_title_apart() -> None:
 def test_two_songs_of_one_long_title_are_two_files(letter: str) -> None:
     songs = [Output(index=index, kind="audio", title=letter * 80) for index in (0, 1)]
     names = [destination_path("/music/", VIDGO.file_stem(SONG, song), ".mp3").name for song in songs]
-    assert [name[-15:] for name in names] == ["-7Q68DDG8-0.mp3", "-7Q68DDG8-1.mp3"]
+    assert [name[-23:] for name in names] == ["-8FDN1I7M7Q68DDG8-0.mp3", "-8FDN1I7M7Q68DDG8-1.mp3"]
 
 
 def test_files_are_kept_for_a_day_after_our_own_time_of_purchase() -> None:

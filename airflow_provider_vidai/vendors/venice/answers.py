@@ -111,6 +111,7 @@ def reported_status(reported: StatusAnswer) -> JobStatus:
         vendor_status=reported.status,
         known=word in _STATES,
         progress=progress,
+        estimated=True,
         expected=expected,
         outputs=_video("url" if reported.url else "link") if state is JobState.READY else (),
         error=reported.reason,

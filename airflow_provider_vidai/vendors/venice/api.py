@@ -88,6 +88,15 @@ class Venice(Vendor):
         """Return None: each status answer reports how long jobs like it take."""
         return None
 
+    def usual_seconds(self, kind: str) -> float | None:
+        """Return what a clip may take, until the vendor's own figure arrives with the first status."""
+        return 120.0
+
+    def doing(self, ref: JobRef, status: JobStatus) -> str:
+        """Return what Venice does with a video."""
+        queued = status.vendor_status.upper() in ("QUEUED", "IN_QUEUE", "PENDING")
+        return "the job waits in Venice's queue" if queued else "Venice is making the video"
+
     def check(self) -> Call[str]:
         """Ask for a job that cannot exist. It is free and, unlike the catalogue, needs a key."""
         call = self.retrieve("none", _NO_JOB)

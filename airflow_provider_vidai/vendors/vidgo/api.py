@@ -76,6 +76,16 @@ class Vidgo(Vendor):
         """
         return 30.0 if kind == "media" else None
 
+    def usual_seconds(self, kind: str) -> float | None:
+        """Return what an image or a song may take; a video reports its progress itself."""
+        return 120.0 if kind == "music" else self.typical_seconds(kind)
+
+    def doing(self, ref: JobRef, status: JobStatus) -> str:
+        """Return what Vidgo does with a task."""
+        if status.vendor_status.strip().lower() == "not_started":
+            return "the job waits in Vidgo's queue"
+        return "Vidgo is making the music" if ref.kind == "music" else "Vidgo is making the picture or video"
+
     def check(self) -> Call[str]:
         """Return the call that reads the balance, as a sentence."""
         balance = self.balance()
@@ -218,12 +228,6 @@ class Vidgo(Vendor):
             raise JobError(f"{ref} is {found.vendor_status!r} and has no such {output.kind}.", charged="yes")
 
         return Call(status.name, status.method, status.path, parse, query=status.query)
-
-    def file_stem(self, ref: JobRef, output: Output) -> str:
-        """Return a name that differs for songs of the same title, and for the parts of one song."""
-        if output.title is None:
-            return super().file_stem(ref, output)
-        return f"{output.title[:60]}-{ref.job_id[-8:]}-{output.index}"
 
     # --- what refusals mean
 

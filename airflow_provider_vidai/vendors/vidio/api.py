@@ -35,6 +35,7 @@ _WORKING = frozenset(
         "big_work_pending",
     }
 )
+_WAITING = frozenset({"submitted", "queued"})
 _REEL_READY = frozenset({"processed", "rendering", "rendered"})
 _FAILED = frozenset({"failed", "error"})
 _KNOWN = _WORKING | _REEL_READY | _FAILED
@@ -59,6 +60,21 @@ class Vidio(Vendor):
     def typical_seconds(self, kind: str) -> float | None:
         """Return None: VIDIO publishes no durations, and they depend on the footage."""
         return None
+
+    def usual_seconds(self, kind: str) -> float | None:
+        """Return what a reel of a few minutes of footage, and a render of a minute of video, may take."""
+        return 90.0 if kind == "render" else 300.0
+
+    def doing(self, ref: JobRef, status: JobStatus) -> str:
+        """Return what VIDIO does with a reel or a render."""
+        word = status.vendor_status
+        if word in _WAITING:
+            return "the job waits in VIDIO's queue"
+        if ref.kind != "render":
+            return "VIDIO is cutting the reel"
+        return (
+            "VIDIO is rendering the video" if word == "rendering" else "VIDIO has not shown this render yet"
+        )
 
     def check(self) -> Call[str]:
         """Request an upload URL that is never used: it is free, and needs a valid key."""

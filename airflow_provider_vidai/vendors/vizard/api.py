@@ -20,6 +20,7 @@ from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.title import slug
 from airflow_provider_vidai.redaction import redacted, shown
 from airflow_provider_vidai.vendors.base import REFUSED, Vendor, json_object, still_there
 from airflow_provider_vidai.vendors.vizard.answers import (
@@ -66,6 +67,14 @@ class Vizard(Vendor):
     def typical_seconds(self, kind: str) -> float | None:
         """Return None: Vizard publishes no durations; they depend on the source."""
         return None
+
+    def usual_seconds(self, kind: str) -> float | None:
+        """Return what half an hour of speech, or the edit of three minutes, may take (public clients)."""
+        return 240.0 if kind == "edit" else 600.0
+
+    def doing(self, ref: JobRef, status: JobStatus) -> str:
+        """Return what Vizard does with a project."""
+        return "Vizard is editing the video" if ref.kind == "edit" else "Vizard is making the clips"
 
     def check(self) -> Call[str]:
         """List the social accounts: it is free, and needs a valid key."""
@@ -166,7 +175,7 @@ class Vizard(Vendor):
 
     def file_stem(self, ref: JobRef, output: Output) -> str:
         """Return the title with the clip's id: clips of several projects may be stored in one folder."""
-        title = (output.title or "clip").strip()[:40]
+        title = slug(output.title) or slug(ref.title) or "clip"
         return f"{title}-{output.details.get('video_id') or f'{ref.job_id}-{output.index}'}"
 
     # --- captions and publishing
