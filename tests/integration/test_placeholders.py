@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_vidai.hooks.failures import TaskFailedForGood
 from airflow_provider_vidai.errors import JobError, TransferError
+from airflow_provider_vidai.hooks.failures import TaskFailedForGood
 from airflow_provider_vidai.operators.venice import VeniceDownloadOperator
 from airflow_provider_vidai.sandbox.client import Control
 from tests.integration.conftest import VIDEO
