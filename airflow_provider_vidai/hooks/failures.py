@@ -102,12 +102,9 @@ class TaskFailed(AirflowException):
         what = _wrapped(self.what)
         rest = [*_wrapped(cost), *_wrapped(todo)]
         if len(what) + len(rest) > LINES:
-            rest = _wrapped(f"{cost} {todo}")
+            rest = _wrapped(f"{cost} {todo}", LINES - 1)
         # What does not fit stands in the exception's text, which follows in the log.
-        room = max(LINES - len(rest), 1)
-        if len(what) > room:
-            what = textwrap.wrap(self.what, WIDTH, max_lines=room, placeholder=" …", break_long_words=True)
-        return "\n".join([*what, *rest[: LINES - len(what)]])
+        return "\n".join([*_wrapped(self.what, LINES - len(rest)), *rest])
 
 
 class TaskFailedForGood(TaskFailed, AirflowFailException):
@@ -229,5 +226,5 @@ def _tries_left(context: Mapping[str, Any]) -> bool | None:
         return None
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH)
+def _wrapped(text: str, lines: int | None = None) -> list[str]:
+    return textwrap.wrap(text, WIDTH, max_lines=lines, placeholder=" …")

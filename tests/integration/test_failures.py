@@ -254,6 +254,17 @@ def test_a_sensor_that_skips_logs_no_error(logged: list[Any]) -> None:
     assert blocks(logged) == []
 
 
+@pytest.mark.parametrize("lengths", [(900, 30, 80), (100, 30, 900), (900, 300, 900), (0, 0, 0)])
+def test_a_block_has_four_lines_however_long_the_vendors_text_is(lengths: tuple[int, int, int]) -> None:
+    error = TaskFailed("all of it")
+    error.what, error.cost, error.todo = ("word " * (length // 5) for length in lengths)
+    lines = error.block().splitlines()
+    assert len(lines) <= LINES
+    assert all(len(line) <= WIDTH for line in lines)
+    assert "Cost:" in error.block()
+    assert ("…" in error.block()) is (sum(lengths) > 400)
+
+
 DAG = """
 from airflow.sdk import DAG
 from airflow_provider_vidai.operators.venice import VeniceVideoOperator
