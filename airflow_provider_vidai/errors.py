@@ -26,13 +26,40 @@ MONEY: dict[Charged, str] = {
 }
 
 
+#: What clearing the failed task does, where the error knows it better than the task: a sentence for a person.
+CLEAR_WAITS = "A Clear waits for the same job and buys nothing."
+CLEAR_DECIDES = "A Clear buys again only if the job failed or is gone."
+CLEAR_BUYS = "A Clear buys again."
+
+
 class VidaiError(Exception):
-    """Root of every error that this package raises itself."""
+    """Root of every error that this package raises itself.
+
+    Its text is made of three parts, each of which is an attribute too.
+
+    :param what: what happened, in whole sentences.
+    :param todo: what to do now; empty where the text does not say it.
+    :param fate: what became of the request and the money; it ends the text.
+    """
+
+    #: What is known about a charge; None where the error does not concern a purchase.
+    charged: Charged | None = None
+    #: What clearing the task does now; empty where ``todo`` says it, None where only the task knows it.
+    clear: str | None = None
+
+    def __init__(self, what: str = "", *, todo: str = "", fate: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.todo = todo
+        self.fate = fate
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.what, self.todo, self.fate) if part)
 
     @property
     def reason(self) -> str:
         """What happened, for messages that state the fate of the request and the money themselves."""
-        return str(self)
+        return " ".join(part for part in (self.what, self.todo) if part)
 
 
 class InputError(VidaiError):
@@ -42,17 +69,10 @@ class InputError(VidaiError):
     :param fate: what became of the request and the money; it ends the text of the error.
     """
 
-    def __init__(self, message: str, fate: str = "Nothing was sent.") -> None:
-        super().__init__(message, fate)
-        self.fate = fate
+    charged: Charged | None = "no"
 
-    def __str__(self) -> str:
-        return f"{self.reason} {self.fate}".rstrip()
-
-    @property
-    def reason(self) -> str:
-        """What is wrong, without the fate of the request."""
-        return str(self.args[0])
+    def __init__(self, message: str, fate: str = "Nothing was sent.", *, todo: str = "") -> None:
+        super().__init__(message, todo=todo, fate=fate)
 
 
 class LedgerError(VidaiError):
@@ -69,6 +89,8 @@ class ApiError(VidaiError):
         proven (the connection never opened, or the vendor said it refused the request).
     :param account: whether the answer concerns the key or the account (401, 402, 403), not the call.
     :param everybody: whether ``retry_after`` holds for all calls of the account, not only for this kind.
+    :param todo: what to do now.
+    :param fate: what became of the money, where that is known.
     """
 
     def __init__(
@@ -81,8 +103,10 @@ class ApiError(VidaiError):
         processed: Literal["no", "maybe"] = "maybe",
         account: bool = False,
         everybody: bool = True,
+        todo: str = "",
+        fate: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, todo=todo, fate=fate)
         self.status = status
         self.retryable = retryable
         # A header may say anything, and a timer accepts neither NaN nor infinity.
@@ -92,19 +116,21 @@ class ApiError(VidaiError):
         self.account = account
         self.everybody = everybody
 
-    def changed(self, message: str | None = None, *, retry_after: float | None = None) -> ApiError:
-        """Return a copy of this error with another text, or another wait.
+    def changed(self, *, fate: str | None = None, retry_after: float | None = None) -> ApiError:
+        """Return a copy of this error that says something else about the money, or has another wait.
 
         An error is never edited in place: who caught it first may still log or judge what it said.
         """
         return type(self)(
-            str(self) if message is None else message,
+            self.what,
             status=self.status,
             retryable=self.retryable,
             retry_after=self.retry_after if retry_after is None else retry_after,
             processed=self.processed,
             account=self.account,
             everybody=self.everybody,
+            todo=self.todo,
+            fate=self.fate if fate is None else fate,
         )
 
 
@@ -136,12 +162,26 @@ class JobError(VidaiError):
     :param charged: what is known about the charge for it.
     :param retryable: whether an automatic retry of the task can do something useful
         (re-attach, or buy again where that is safe).
+    :param todo: what to do now.
+    :param clear: what clearing the task does now; empty where ``todo`` says it, None where only the task
+        knows it. It is no part of the text.
     """
 
-    def __init__(self, message: str, *, charged: Charged = "maybe", retryable: bool = False) -> None:
-        super().__init__(f"{message} {MONEY[charged]}")
+    charged: Charged
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        charged: Charged = "maybe",
+        retryable: bool = False,
+        todo: str = "",
+        clear: str | None = None,
+    ) -> None:
+        super().__init__(message, todo=todo, fate=MONEY[charged])
         self.charged = charged
         self.retryable = retryable
+        self.clear = clear
 
 
 class JobFailed(JobError):

@@ -20,6 +20,14 @@ _DOCS = {
     "Vidgo": "https://docs.vidgo.ai",
 }
 
+#: Where an API key is made, and what the account needs for it; shown in the empty field of the form.
+_KEYS = {
+    "vidio": "From your account at vidio.ai; needs the Studio plan or above",
+    "venice": "From venice.ai/settings/api; needs a balance, and some models Pro",
+    "vizard": "From workspace settings, tab API; needs the Creator or Business plan",
+    "vidgo": "From vidgo.ai/apis/dashboard/api-key; needs prepaid credits",
+}
+
 _NUMBER = {"type": ["number", "null"], "exclusiveMinimum": 0}
 
 #: The extras of every connection of this package, as typed form fields.
@@ -107,7 +115,7 @@ def _connection(vendor: str, label: str, base_url: str) -> dict[str, Any]:
         "ui-field-behaviour": {
             "hidden-fields": ["login", "port", "schema", "extra"],
             "relabeling": {"password": "API key", "host": "Base URL"},
-            "placeholders": {"host": base_url, "password": f"API key of your {label} account"},
+            "placeholders": {"host": base_url, "password": _KEYS[vendor]},
         },
         "conn-fields": _CONN_FIELDS,
     }

@@ -97,10 +97,13 @@ with DAG(
         subject="{{ ti.xcom_pull(task_ids='quote').quote_usd }} USD for a video by {{ params.model }}?",
         body="**Price:** {{ ti.xcom_pull(task_ids='quote').quote_usd }} USD\n\n"
         "**Prompt:** {{ params.prompt }}\n\n"
+        "{% if params.negative_prompt %}**Negative prompt:** {{ params.negative_prompt }}\n\n{% endif %}"
+        "**Model:** {{ params.model }}\n\n"
         "**Video:** {{ params.duration }} s, {{ params.resolution or 'default resolution' }}, "
         "{{ params.aspect_ratio or 'no ratio' }}",
         params={
-            "prompt": Param(
+            # A task's own param hides the DAG's of the same name, in the body above too.
+            "new_prompt": Param(
                 None,
                 type=["null", "string"],
                 format="multiline",
@@ -114,7 +117,8 @@ with DAG(
 
     generate = VeniceVideoOperator(
         task_id="generate",
-        prompt="{{ ti.xcom_pull(task_ids='approve').params_input.get('prompt') or params.prompt }}",
+        prompt="{{ (ti.xcom_pull(task_ids='approve').params_input.get('new_prompt') or '') | trim "
+        "or params.prompt }}",
         max_cost_usd="{{ ti.xcom_pull(task_ids='quote').quote_usd }}",
         deferrable=True,
         **VIDEO,

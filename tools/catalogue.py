@@ -66,11 +66,16 @@ def _texts_of(path: Path, module: str) -> Iterator[ErrorText]:
         for call in sorted(calls, key=lambda call: call.lineno):
             if kind := _error_class(call.func):
                 fate = _fate(kind, call)
-                for text in _variants(call.args[0], names):
-                    if _letters(text) >= _FEWEST_LETTERS:
-                        yield ErrorText(
-                            module, kind, _GAPS.sub(GAP, " ".join([*text.split(), fate]).rstrip())
-                        )
+                for what, todo in itertools.product(_variants(call.args[0], names), _todos(call, names)):
+                    if _letters(what) >= _FEWEST_LETTERS:
+                        text = " ".join([*what.split(), *todo.split(), fate]).rstrip()
+                        yield ErrorText(module, kind, _GAPS.sub(GAP, text))
+
+
+def _todos(call: ast.Call, names: dict[str, list[ast.expr]]) -> list[str]:
+    """Return what an error may add to its text about what to do."""
+    given = [word.value for word in call.keywords if word.arg == "todo"]
+    return _variants(given[0], names) if given else [""]
 
 
 def _fate(kind: str, call: ast.Call) -> str:

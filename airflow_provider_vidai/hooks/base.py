@@ -212,7 +212,8 @@ class VidaiHook(BaseHook):
         unless_ready(ref, status)
         if status.state is JobState.RUNNING and not status.ready_after:
             raise JobError(
-                f"{ref} is not ready: the vendor says {status.vendor_status!r}. Wait for it first.",
+                f"{ref} is not ready: the vendor says {status.vendor_status!r}.",
+                todo="Wait for it first.",
                 charged="yes",
                 retryable=True,
             )

@@ -248,8 +248,9 @@ class VeniceHook(VidaiHook):
                 if pause is None or dead.status == 410:
                     raise LeaseOver(
                         f"{ref} is ready, but its file is gone for good: its only URL, which came with the "
-                        f"purchase, answers HTTP {dead.status}. To buy it again, clear the task that bought "
-                        "it (with on_clear='fresh').",
+                        f"purchase, answers HTTP {dead.status}.",
+                        todo="To buy it again, clear the task that bought it (with on_clear='fresh').",
+                        clear="",
                         charged="yes",
                     ) from None
                 log.warning("%s: its URL answers HTTP %d; trying again.", ref, dead.status)

@@ -222,8 +222,10 @@ class VidgoHook(VidaiHook):
         if left is not None and left < -LEASE_GRACE:
             raise LeaseOver(
                 f"{ref} was bought {_hours(LEASE - left)} ago, and Vidgo keeps files for 24 hours and cannot "
-                "renew them. To buy it again, clear the task that bought it (with on_clear='fresh'); its "
+                "renew them.",
+                todo="To buy it again, clear the task that bought it (with on_clear='fresh'); its "
                 "download_to lands them there.",
+                clear="",
                 charged="yes",
             )
         if left is not None and output.index == 0:
@@ -246,7 +248,8 @@ class VidgoHook(VidaiHook):
         if found < least:
             raise InputError(
                 f"min_credits: the Vidgo account has {found:g} credits, {least - found:g} fewer than the "
-                f"{least:g} that must be there. Top it up, and clear the task.",
+                f"{least:g} that must be there.",
+                todo="Top it up, and clear the task.",
                 fate="Nothing was bought.",
             )
 

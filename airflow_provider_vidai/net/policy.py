@@ -142,7 +142,8 @@ def never_opened(account: Account, call: Call[Any], why: str) -> ApiError:
     )
     return ApiError(
         f"Could not connect to {account.label} at {account.shown_url} to {call.name}: "
-        f"{_shown(account, why)}. {remedy}.",
+        f"{_shown(account, why)}.",
+        todo=f"{remedy}.",
         retryable=not untrusted,
         processed="no",
     )

@@ -41,7 +41,7 @@ def repeated(send: Callable[[], T], attempts: int) -> T:
             if pause is None:
                 if attempts == 1:  # a status check: its caller says what became of the job and the money
                     raise
-                raise error.changed(f"{error} Nothing was charged for this call.") from error.__cause__
+                raise error.changed(fate="Nothing was charged for this call.") from error.__cause__
             log.warning("%s Trying again in %.0f s.", error, pause)
             time.sleep(pause)
     raise AssertionError("the last attempt returns or raises")

@@ -79,7 +79,7 @@ class JobOperator(PaidOperator[HookT]):
 
         :param bought: the purchase's cost and delivery, as the deferred try knew them.
         """
-        with airflow_failures():
+        with airflow_failures(self, context):
             ending = read_event(event)
             self._job = ending.ref
             self.checks, self.ready_at = ending.checks, ending.at
@@ -264,8 +264,9 @@ class JobOperator(PaidOperator[HookT]):
             # One answer said that the job is gone. A retry is allowed, because it checks more than once.
             why = "the vendor reports that it has none of them" if gone else error.reason.rstrip(".")
             raise JobError(
-                f"{ref} is ready, but its files could not be downloaded: {why}. Once this is fixed, retry or "
-                "clear the task to download them; nothing is bought again.",
+                f"{ref} is ready, but its files could not be downloaded: {why}.",
+                todo="Once this is fixed, retry or clear the task to download them; nothing is bought again.",
+                clear="",
                 charged="yes",
                 retryable=gone or is_retryable(error),
             ) from error

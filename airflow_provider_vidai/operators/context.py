@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import timezone
 from typing import Any
 
-from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
+from airflow.sdk import Asset, AssetAlias, Context
 
 from airflow_provider_vidai.purchase.identity import Attempt, Run
 from airflow_provider_vidai.stores.choice import ends_with_run
@@ -17,7 +17,6 @@ __all__ = [
     "after_success",
     "attempt_of",
     "claims_of",
-    "is_nested",
     "name_mapped_item",
     "next_of_kind",
     "purchases_in_turn",
@@ -54,14 +53,6 @@ def _run_of(context: Context) -> Run | None:
     return Run(
         started=started.astimezone(timezone.utc).isoformat(), clears=getattr(run, "clear_number", 0) or 0
     )
-
-
-def is_nested(context: Context, operator: BaseOperator) -> bool:
-    """Whether another task's code called this operator's ``execute``, as a ``@task`` function can.
-
-    Airflow then has no way to come back to it after a deferral: it would call the task that is running.
-    """
-    return getattr(context["ti"], "task", operator) is not operator
 
 
 def next_of_kind(context: Context, kind: Hashable) -> int:

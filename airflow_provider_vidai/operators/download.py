@@ -50,7 +50,7 @@ class DownloadOperator(VendorOperator[HookT]):
 
     def execute(self, context: Context) -> list[JsonValue]:
         """Return the downloaded files."""
-        with airflow_failures():
+        with airflow_failures(self, context):
             self.required()
             ref = self.ref()
             hook = self.hook_for(ref)

@@ -15,11 +15,12 @@ from pydantic import JsonValue, ValidationError
 
 from airflow_provider_vidai._compat import conf
 from airflow_provider_vidai.files.stills import make_stills
+from airflow_provider_vidai.hooks.failures import is_nested
 from airflow_provider_vidai.jobs.media_record import MediaFile, MediaRecord, TaskKey, signed
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.text import literal
-from airflow_provider_vidai.operators.context import is_nested, next_of_kind
+from airflow_provider_vidai.operators.context import next_of_kind
 from airflow_provider_vidai.redaction import shown_media
 from airflow_provider_vidai.vendors.base import Vendor
 

@@ -14,12 +14,14 @@ from airflow.sdk import Context
 from airflow_provider_vidai._compat import conf, timer
 from airflow_provider_vidai.arguments import positive_seconds, truth
 from airflow_provider_vidai.errors import (
+    CLEAR_WAITS,
+    MONEY,
     Charged,
     InputError,
     JobError,
     LedgerError,
 )
-from airflow_provider_vidai.hooks.failures import airflow_failures
+from airflow_provider_vidai.hooks.failures import Outlook, airflow_failures, is_nested
 from airflow_provider_vidai.jobs.calls import Call
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -28,7 +30,6 @@ from airflow_provider_vidai.operators.context import (
     after_success,
     attempt_of,
     claims_of,
-    is_nested,
     next_of_kind,
     purchases_in_turn,
 )
@@ -93,10 +94,11 @@ class PaidOperator(VendorOperator[HookT]):
         self._job: JobRef | None = None
         self._killed = False
         self._nested: int | None = None
+        self._buys = False
 
     def execute(self, context: Context) -> Any:
         """Buy, re-attach or reuse, and return the result."""
-        with airflow_failures():
+        with airflow_failures(self, context):
             if is_nested(context, self):
                 self._nested = next_of_kind(context, (self.hook_class.vendor_name, *self.kinds))
             return self._run(context, self._deadline())
@@ -105,7 +107,7 @@ class PaidOperator(VendorOperator[HookT]):
         self, context: Context, event: Any = None, deadline: float | None = None, waited: int = 0
     ) -> Any:
         """Decide again after the ``waited``-th wait for the vendor's rate limit."""
-        with airflow_failures():
+        with airflow_failures(self, context):
             return self._run(context, deadline or self._deadline(), waited)
 
     def asked(self) -> dict[str, Any]:
@@ -118,8 +120,17 @@ class PaidOperator(VendorOperator[HookT]):
 
     def offer_checked(self) -> Offer:
         """Return the purchase, after checking that what follows it is possible too."""
+        self._buys = True
         self.required()
         return self.offer()
+
+    def outlook(self) -> Outlook:
+        """Return what a failure costs, and what a Clear then does, unless the error itself says it."""
+        if self._job is not None:
+            return Outlook(MONEY["yes"], "yes", CLEAR_WAITS)
+        # Before the record of earlier tries was read, only the record knows.
+        clear = "A Clear then buys." if self._buys else "A Clear then buys only what no try has bought."
+        return Outlook("This try bought nothing.", "no", clear)
 
     def settle(self, context: Context, deadline: float) -> Settled:
         """Buy, re-attach or reuse, as the ledger and the decision table say."""

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator, Context
 
 from airflow_provider_vidai.arguments import Arguments
 from airflow_provider_vidai.hooks.base import VidaiHook
+from airflow_provider_vidai.hooks.failures import NOTHING_BOUGHT, Outlook
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.jobs.title import title_of
@@ -62,6 +63,10 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
     def hook_for(self, ref: JobRef) -> HookT:
         """Return the hook on the connection that a job was bought with."""
         return self.hook.for_job(ref)
+
+    def outlook(self) -> Outlook:
+        """Return what a failure costs, and what a Clear then does, unless the error itself says it."""
+        return NOTHING_BOUGHT
 
     def given(self, name: str) -> Any:
         """Return an argument as it was given, including what is not shown."""

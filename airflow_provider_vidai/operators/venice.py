@@ -168,7 +168,7 @@ class VeniceQuoteOperator(_VideoArguments):
 
     def execute(self, context: Context) -> dict[str, float]:
         """Return the price."""
-        with airflow_failures():
+        with airflow_failures(self, context):
             self.required()
             quote = self.hook.quote(
                 **self.described(),
@@ -339,7 +339,7 @@ class VeniceReleaseOperator(VendorOperator[VeniceHook]):
         if is_empty(self.job):
             self.log.info("The upstream task bought no video, so there is nothing to release.")
             return None
-        with airflow_failures():
+        with airflow_failures(self, context):
             ref = self.hook.job(self.job, self.model)
             result = self.hook_for(ref).release(self.job, model=self.model)
         self.log.info("%s: %s.", ref, result["released"])

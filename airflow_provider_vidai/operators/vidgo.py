@@ -175,7 +175,7 @@ class VidgoUploadImageOperator(VendorOperator[VidgoHook]):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Upload the picture."""
-        with airflow_failures():
+        with airflow_failures(self, context):
             self.required()
             found = self.hook.upload_image(self.given("source"))
             sealed = self.hook.seal.close(found.file_url)

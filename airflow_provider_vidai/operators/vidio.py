@@ -73,7 +73,7 @@ class VidioUploadOperator(VendorOperator[VidioHook]):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Upload the file."""
-        with airflow_failures():
+        with airflow_failures(self, context):
             self.required()
             result = self.hook.upload(
                 self.given("source"),

@@ -382,7 +382,7 @@ class VizardPublishOperator(_ClipOperator):
     def execute(self, context: Context) -> Any:
         """Publish the clip, return an earlier try's result, or only check the request."""
         dry_run: Any = self.dry_run
-        with airflow_failures():
+        with airflow_failures(self, context):
             if not truth("dry_run", dry_run):
                 return super().execute(context)
             self.required()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 from airflow_provider_vidai.errors import (
+    CLEAR_BUYS,
+    CLEAR_DECIDES,
+    CLEAR_WAITS,
     MONEY,
     Charged,
     JobError,
     JobFailed,
     JobGone,
     JobTimedOut,
+    LostSubmit,
     VidaiError,
 )
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -45,9 +51,11 @@ def unless_ready(ref: JobRef, status: JobStatus, *, buyer: bool = False) -> None
         again = buyer and may_buy_again(status)
         remedy = "A retry buys it again." if again else f"A retry would not buy it again. {clear}"
         raise JobFailed(
-            f"{ref} failed: the vendor says {status.vendor_status!r}{said}. {remedy}",
+            f"{ref} failed: the vendor says {status.vendor_status!r}{said}.",
+            todo=remedy,
             charged=status.charged,
             retryable=again,
+            clear=CLEAR_BUYS if again else "",
         )
     if status.state is JobState.GONE:
         raise _gone(ref, status, said, clear, buyer=buyer)
@@ -60,14 +68,18 @@ def _gone(ref: JobRef, status: JobStatus, said: str, clear: str, *, buyer: bool)
     )
     if not status.believed_for:
         return JobGone(
-            f"{ref} is gone: the vendor says {status.vendor_status!r}{said}. {clear}", charged=charged
+            f"{ref} is gone: the vendor says {status.vendor_status!r}{said}.",
+            todo=clear,
+            charged=charged,
+            clear="",
         )
     return JobGone(
         f"{ref} cannot be found: the answer is {status.vendor_status!r}{said}. A gateway in trouble answers "
-        "like that too, so the job may still be there. A retry checks again and buys nothing; also check the "
-        "job's id and the vendor's own pages.",
+        "like that too, so the job may still be there.",
+        todo="A retry checks again and buys nothing; also check the job's id and the vendor's own pages.",
         charged=charged,
         retryable=True,
+        clear=CLEAR_DECIDES if buyer else None,
     )
 
 
@@ -77,17 +89,58 @@ def timed_out(ref: JobRef, last: str) -> JobTimedOut:
     :param last: the last known status.
     """
     return JobTimedOut(
-        f"{ref} was not seen to end by the task's deadline (last status: {last}). {RETRY_WAITS}",
+        f"{ref} was not seen to end by the task's deadline (last status: {last}).",
+        todo=RETRY_WAITS,
         charged=CHARGE_ON_RECORD,
         retryable=True,
+        clear=CLEAR_WAITS,
     )
 
 
 def account_broken(ref: JobRef, error: VidaiError) -> JobError:
     """Return the error for a job whose account no longer answers."""
     return JobError(
-        f"{ref} cannot be checked: {error.reason} {CANNOT_CANCEL}; when the account works again, a retry "
-        "waits for the same job and buys nothing.",
+        f"{ref} cannot be checked: {error.reason}",
+        todo=f"{CANNOT_CANCEL}; when the account works again, a retry waits for the same job and buys "
+        "nothing.",
         charged=CHARGE_ON_RECORD,
         retryable=True,
+        clear=CLEAR_WAITS,
+    )
+
+
+def unreadable_status(job: str, why: VidaiError | None) -> JobError:
+    """Return the error for a Clear that cannot know whether the job that was bought before is usable."""
+    return JobError(
+        f"The status of {job} cannot be read ({why}), so nothing more was bought.",
+        charged=CHARGE_ON_RECORD,
+        retryable=True,
+        clear=CLEAR_DECIDES,
+    )
+
+
+def lost_submit(
+    label: str, sent_at: float, why: str, *, resubmit: bool, earlier: int | None = None
+) -> LostSubmit:
+    """Return the error for a purchase that was sent and whose outcome is unknown.
+
+    :param label: the vendor's name.
+    :param sent_at: seconds since the epoch.
+    :param resubmit: whether the next try buys again by itself.
+    :param earlier: the number of the try that sent it, unless it was this one.
+    """
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(sent_at))
+    logged = f"If the log of try {earlier} has a line 'Bought: ...', that is the job. "
+    remedy = (
+        "The next try buys again, because on_lost_submit='resubmit'."
+        if resubmit
+        else f"{logged if earlier is not None else ''}Check the {label} account for a job of that time. "
+        "Clear the task to buy again."
+    )
+    return LostSubmit(
+        f"A purchase was sent to {label} at {when} and its outcome is unknown: {why.rstrip('.')}.",
+        todo=remedy,
+        charged="maybe",
+        retryable=resubmit,
+        clear=CLEAR_BUYS if resubmit else "",
     )

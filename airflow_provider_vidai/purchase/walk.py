@@ -44,7 +44,7 @@ from airflow_provider_vidai.purchase.timing import (
     MAX_SLEEP_SECONDS,
     RECORD_RETRY_PAUSES,
 )
-from airflow_provider_vidai.purchase.verdict import unless_ready
+from airflow_provider_vidai.purchase.verdict import lost_submit, unless_ready, unreadable_status
 
 
 @dataclass(frozen=True)
@@ -173,11 +173,7 @@ class Purchase:
                 return self._buy(mine.free, mine.stale)
             return self._buy(entry, record)
         if action is Action.LATER:
-            raise JobError(
-                f"The status of {_named(record)} cannot be read ({unreadable}), so nothing more was bought.",
-                charged="yes",
-                retryable=True,
-            )
+            raise unreadable_status(_named(record), unreadable)
         if record.receipt is None:
             raise self._lost(record, "an earlier try was ended before its answer was recorded", earlier=True)
         if action is Action.STOP and record.receipt.ref is not None and status is not None:
@@ -296,7 +292,7 @@ class Purchase:
         if error.retryable and pause > MAX_SLEEP_SECONDS:
             raise RateWait(pause, str(error))
         if not error.retryable or resend == MAX_SENDS - 1:
-            raise error.changed(f"{error} {MONEY['no']}") from error.__cause__
+            raise error.changed(fate=MONEY["no"]) from error.__cause__
         self._log.info("%s Nothing was bought; sending again in %.0f s.", error, pause)
         self._sleep(pause)
 
@@ -357,20 +353,12 @@ class Purchase:
             self._log.error("%s. Nothing was bought, but a retry will find the intent and stop.", error)
 
     def _lost(self, record: Record, why: str, *, earlier: bool = False) -> LostSubmit:
-        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(record.intended_at))
-        resubmit = self._policy.on_lost_submit == "resubmit"
-        logged = f"If the log of try {record.try_number} has a line 'Bought: ...', that is the job. "
-        remedy = (
-            "The next try buys again, because on_lost_submit='resubmit'."
-            if resubmit
-            else f"{logged if earlier else ''}Check the {self._label} account for a job of that time. "
-            "Clear the task to buy again."
-        )
-        return LostSubmit(
-            f"A purchase was sent to {self._label} at {when} and its outcome is unknown: {why.rstrip('.')}. "
-            f"{remedy}",
-            charged="maybe",
-            retryable=resubmit,
+        return lost_submit(
+            self._label,
+            record.intended_at,
+            why,
+            resubmit=self._policy.on_lost_submit == "resubmit",
+            earlier=record.try_number if earlier else None,
         )
 
     def _summary(

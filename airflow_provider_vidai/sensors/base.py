@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -12,14 +13,13 @@ from pydantic import JsonValue
 
 from airflow_provider_vidai._compat import (
     AirflowException,
-    AirflowSensorTimeout,
     AirflowSkipException,
     conf,
 )
 from airflow_provider_vidai.arguments import Arguments, positive_seconds, truth
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.hooks.base import VidaiHook
-from airflow_provider_vidai.hooks.failures import airflow_failures
+from airflow_provider_vidai.hooks.failures import NOTHING_BOUGHT, Outlook, SensorTimedOut, airflow_failures
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
@@ -72,9 +72,17 @@ class JobSensor(Arguments, BaseSensorOperator):
         bought = Bought.read(self.job)
         return job_result(status.of(ref), status, bought.cost, bought.delivery)
 
+    def outlook(self) -> Outlook:
+        """Return what a failure costs, and what a Clear then does, unless the error itself says it."""
+        return replace(NOTHING_BOUGHT, clear="A Clear waits for the same job and buys nothing.")
+
+    def _failures(self, context: Context) -> airflow_failures:
+        skips = self.soft_fail or self.never_fail or self.silent_fail
+        return airflow_failures(self, context, quietly=bool(skips))
+
     def poke(self, context: Context) -> PokeReturnValue:
         """Check once; a failed check does not fail the task."""
-        with airflow_failures():
+        with self._failures(context):
             self.required()
             ref = self.ref()
             try:
@@ -95,7 +103,7 @@ class JobSensor(Arguments, BaseSensorOperator):
 
         A job that is ready already needs no trigger.
         """
-        with airflow_failures():
+        with self._failures(context):
             self.deferrable = truth("deferrable", self.deferrable)
             for name in ("timeout", "poke_interval", "execution_timeout"):
                 positive_seconds(name, getattr(self, name))
@@ -122,9 +130,13 @@ class JobSensor(Arguments, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, JsonValue]:
         """Take the job from the trigger's event."""
-        with airflow_failures():
+        with self._failures(context):
             found = read_event(event)
             if found.end == "deadline":
-                raise AirflowSensorTimeout(f"{found.ref} is not ready yet (last status: {found.message}).")
+                late = VidaiError(
+                    f"{found.ref} is not ready yet (last status: {found.message}).",
+                    todo="Give the sensor a longer timeout.",
+                )
+                raise self._failures(context).failed(late, SensorTimedOut)
             status = found.ready()
             return self.result(found.ref, status)

@@ -14,7 +14,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_vidai._compat import AirflowNotFoundException, BaseTrigger, TriggerEvent
 from airflow_provider_vidai.answers import clean
-from airflow_provider_vidai.errors import ApiError, InputError, JobError, VidaiError
+from airflow_provider_vidai.errors import (
+    CLEAR_DECIDES,
+    CLEAR_WAITS,
+    ApiError,
+    InputError,
+    JobError,
+    VidaiError,
+)
 from airflow_provider_vidai.hooks.base import aaccount
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobStatus
@@ -78,9 +85,11 @@ class JobEvent(BaseModel):
         if self.end == "unsendable":
             raise JobError(
                 f"{self.ref} has ended, but how it ended could not be passed on to the task "
-                f"({self.message}). A retry checks the job itself, and buys nothing.",
+                f"({self.message}).",
+                todo="A retry checks the job itself, and buys nothing.",
                 charged="yes",
                 retryable=True,
+                clear=CLEAR_DECIDES,
             )
         if self.end == "account" or self.status is None:
             raise account_broken(self.ref, VidaiError(self.message))
@@ -115,9 +124,11 @@ def read_event(event: Any) -> JobEvent:
         return JobEvent.model_validate(event)
     except ValidationError:
         raise JobError(
-            f"The trigger ended with an event that is not understood ({shown(event, 200)}). {RETRY_WAITS}",
+            f"The trigger ended with an event that is not understood ({shown(event, 200)}).",
+            todo=RETRY_WAITS,
             charged="yes",
             retryable=True,
+            clear=CLEAR_WAITS,
         ) from None
 
 

@@ -166,7 +166,7 @@ class Vendor(ABC):
         # A retry by itself cannot help here: a person has to act first.
         if self.account_error(answer):
             remedy = _REMEDIES.get(answer.status, "Check the key and the account")
-            return ApiError(f"{said}. {remedy}.", status=answer.status, processed="no", account=True)
+            return ApiError(f"{said}.", todo=f"{remedy}.", status=answer.status, processed="no", account=True)
         if self.not_processed(answer):
             return ApiError(
                 f"{said}.",
@@ -177,11 +177,11 @@ class Vendor(ABC):
                 everybody=self.concerns_everybody(answer),
             )
         if answer.status in REFUSED:
-            return InputError(f"{said}. Correct the request.", fate="Nothing was charged.")
+            return InputError(f"{said}.", todo="Correct the request.", fate="Nothing was charged.")
         # Following a redirect would send the key, or the purchase, to an address that nobody configured.
         if 300 <= answer.status < 400:
             remedy = "Redirects are not followed: check the host in the connection"
-            return ApiError(f"{said}. {remedy}.", status=answer.status)
+            return ApiError(f"{said}.", todo=f"{remedy}.", status=answer.status)
         # A 408 or 5xx may come after the vendor acted on the request, so it proves nothing about the money.
         return ApiError(f"{said}.", status=answer.status, retryable=True, retry_after=wait)
 
@@ -257,9 +257,10 @@ def still_there(ref: JobRef, found: JobStatus) -> None:
     """
     if found.state is JobState.GONE:
         why = found.error or f"the vendor says {found.vendor_status!r}"
-        again = "" if found.proven else " A retry checks again and buys nothing."
+        again = "" if found.proven else "A retry checks again and buys nothing."
         raise JobGone(
-            f"{ref} was not found when its file was requested: {why.rstrip('. ')}.{again}",
+            f"{ref} was not found when its file was requested: {why.rstrip('. ')}.",
+            todo=again,
             charged="yes",
             retryable=not found.proven,
         )

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_vidai._compat import AirflowFailException
 from airflow_provider_vidai.errors import JobError, TransferError
+from airflow_provider_vidai.hooks.failures import TaskFailedForGood
 from airflow_provider_vidai.operators.venice import VeniceDownloadOperator
 from airflow_provider_vidai.sandbox.client import Control
 from tests.integration.conftest import VIDEO
@@ -43,9 +43,9 @@ def download_of(job: Any, destination: Any, **changes: Any) -> Task:
 
 def refused(task: Task, cause: type[Exception]) -> str:
     """Run a task that must refuse the file permanently; return the message that a person reads."""
-    with pytest.raises(AirflowFailException) as caught:
+    with pytest.raises(TaskFailedForGood) as caught:
         task.run()
-    assert isinstance(caught.value.__cause__, cause)
+    assert isinstance(caught.value.error, cause)
     said = str(caught.value)
     assert f"fewer than min_bytes ({LEAST})" in said
     assert "may be a placeholder" in said

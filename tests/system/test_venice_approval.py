@@ -44,7 +44,7 @@ def asked(run: Run) -> dict[str, Any]:
 
 
 def answer(run: Run, option: str, prompt: str | None = None) -> None:
-    body = {"chosen_options": [option], "params_input": {"prompt": prompt}}
+    body = {"chosen_options": [option], "params_input": {"new_prompt": prompt}}
     run.api.call("PATCH", f"{run._task('approve', -1)}/-1/hitlDetails", body=body)
 
 

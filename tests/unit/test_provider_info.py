@@ -123,6 +123,23 @@ def test_a_connections_form_shows_key_url_and_extras_and_nothing_else(told: dict
 
 
 @each_connection
+def test_a_connections_form_says_where_a_key_is_made_and_what_the_account_needs(told: dict[str, Any]) -> None:
+    said = told["ui-field-behaviour"]["placeholders"]["password"]
+    where, needs = said.removeprefix("From ").split("; needs ")
+    assert len(said) <= 75, "an empty field shows no more"
+    page = (Path(__file__).parents[2] / "docs" / "start" / "keys-and-prices.md").read_text(encoding="utf-8")
+    assert where.split(", ")[0].removeprefix("your account at ") in page
+    words = {
+        "vidio": "Studio",
+        "venice": "balance",
+        "vizard": "Creator or Business",
+        "vidgo": "prepaid credits",
+    }
+    assert words[told["connection-type"]] in needs
+    assert words[told["connection-type"]] in page
+
+
+@each_connection
 def test_a_forms_fields_are_the_extras_that_are_read(told: dict[str, Any]) -> None:
     assert set(told["conn-fields"]) == set(ConnectionExtra.model_fields)
     for name, field in told["conn-fields"].items():

@@ -56,12 +56,12 @@ def test_what_would_fail_again_is_not_sent_again(asked):
     assert pause_before_retry(failure(asked, retryable=False), 1, 4, jitter=0.5) is None
 
 
-def test_an_error_with_another_text_or_wait_is_a_copy_that_says_the_same_otherwise():
+def test_an_error_with_another_fate_or_wait_is_a_copy_that_says_the_same_otherwise():
     facts = {"status": 429, "retryable": True, "processed": "no", "account": True, "everybody": False}
     one = ApiError("no answer", retry_after=5.0, **facts)
-    longer, later = one.changed("no answer at all"), one.changed(retry_after=60.0)
+    longer, later = one.changed(fate="Nothing was charged."), one.changed(retry_after=60.0)
     assert (str(one), one.retry_after) == ("no answer", 5.0)
-    assert (str(longer), longer.retry_after) == ("no answer at all", 5.0)
+    assert (str(longer), longer.retry_after) == ("no answer Nothing was charged.", 5.0)
     assert (str(later), later.retry_after) == ("no answer", 60.0)
     for copy in (longer, later):
         assert {name: getattr(copy, name) for name in facts} == facts

@@ -290,8 +290,9 @@ class Venice(Vendor):
                 return self.link(found.answer.url, base_url)
             raise JobError(
                 f"{ref} is {found.vendor_status!r}, and its file is at a URL that Venice returns only once, "
-                "with the purchase. Pass the whole result of the task that bought it (with its sealed_url), "
-                "not only the job's id.",
+                "with the purchase.",
+                todo="Pass the whole result of the task that bought it (with its sealed_url), not only the "
+                "job's id.",
                 charged="yes",
             )
 
@@ -329,10 +330,11 @@ class Venice(Vendor):
         hint = face_hint(model, answer.excerpt(2000))
         charged = refunded_of(answer)
         if charged == "maybe":
-            return InputError(f"{error.reason}{hint}", fate=error.fate)
+            return InputError(f"{error.what}{hint}", todo=error.todo, fate=error.fate)
         text = self.error_text(answer).rstrip(". ")
         return JobFailed(
-            f"Venice refused to {doing} with HTTP {answer.status}: {text}.{hint} Correct the request.",
+            f"Venice refused to {doing} with HTTP {answer.status}: {text}.{hint}",
+            todo="Correct the request.",
             charged=charged,
         )
 

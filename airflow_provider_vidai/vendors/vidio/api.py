@@ -228,14 +228,15 @@ class Vidio(Vendor):
             still_there(ref, found)
             if found.answer.output_url is None and found.vendor_status != "rendering":
                 raise JobError(
-                    f"VIDIO job {ref.job_id} is {found.vendor_status!r} and has no rendered file. Render it "
-                    "first (VidioRenderOperator), and wait for the render.",
+                    f"VIDIO job {ref.job_id} is {found.vendor_status!r} and has no rendered file.",
+                    todo="Render it first (VidioRenderOperator), and wait for the render.",
                     retryable=True,
                 )
             ordered = found.vendor_status == "rendering" or ref.params.get("before") is not None
             if found.state is JobState.RUNNING and ordered:
                 raise JobError(
-                    f"{ref} is not ready: VIDIO says {found.vendor_status!r}. Wait for it first.",
+                    f"{ref} is not ready: VIDIO says {found.vendor_status!r}.",
+                    todo="Wait for it first.",
                     charged="yes",
                     retryable=True,
                 )

@@ -159,7 +159,8 @@ class Vizard(Vendor):
             still_there(ref, found)
             if found.state is not JobState.READY:
                 raise JobError(
-                    f"{ref} is not ready: Vizard says {found.vendor_status!r}. A retry checks again.",
+                    f"{ref} is not ready: Vizard says {found.vendor_status!r}.",
+                    todo="A retry checks again.",
                     charged="yes",
                     retryable=True,
                 )
