@@ -25,8 +25,12 @@ VIDEOS = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm"}
 
 reels = Asset("vidio_nightly_reels")
 
+#: The video that a mapped task works on: the upload with the same index knows its name.
+FILE_NAME = "{{ ti.xcom_pull(task_ids='upload', map_indexes=ti.map_index).file_name }}"
+
 with DAG(
     dag_id="vidio_nightly_batch",
+    dag_display_name="VIDIO: nightly batch",
     description="A highlight reel of every video that arrived during the day",
     doc_md=__doc__,
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
@@ -37,7 +41,7 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
 ) as dag:
 
-    @task
+    @task(task_display_name="Find new footage")
     def new_footage(data_interval_start: datetime, data_interval_end: datetime) -> list[str]:
         """List the videos that were changed during the interval, by name."""
         prefix = ObjectStoragePath(Variable.get("vidio_footage_prefix"))
@@ -49,12 +53,19 @@ with DAG(
                     found.append(str(path))
         return found
 
-    uploads = VidioUploadOperator.partial(task_id="upload", max_active_tis_per_dagrun=4).expand(
-        source=new_footage()
-    )
+    uploads = VidioUploadOperator.partial(
+        task_id="upload",
+        task_display_name="Upload",
+        doc_md="Uploads one video. Costs nothing.",
+        map_index_template="{{ task.source.rpartition('/')[2] }}",
+        max_active_tis_per_dagrun=4,
+    ).expand(source=new_footage())
 
     made = VidioHighlightReelOperator.partial(
         task_id="reel",
+        task_display_name="Make the reel",
+        doc_md="Buys a highlight reel of one video, and waits for it in the triggerer.",
+        map_index_template=FILE_NAME,
         video_category="others",
         output_length=30,
         aspect_ratio="landscape",
@@ -64,6 +75,9 @@ with DAG(
 
     VidioRenderOperator.partial(
         task_id="render",
+        task_display_name="Render and download it",
+        doc_md="Buys a render of one reel, waits for it, and downloads it to the night's folder.",
+        map_index_template=FILE_NAME,
         deferrable=True,
         download_to="{{ var.value.vidio_reels_prefix }}/{{ ds }}/",
         outlets=[reels],
