@@ -32,6 +32,11 @@ VIDEO = {
     "audio": "{{ '' if params.audio == 'default' else params.audio }}",
 }
 
+#: The prompt that the person typed at the approval, if any. Marking that task a success leaves no answer.
+PROMPT = (
+    "{{ (ti.xcom_pull(task_ids='approve') or {}).get('params_input', {}).get('prompt') or params.prompt }}"
+)
+
 with DAG(
     dag_id="venice_text_to_video",
     dag_display_name="Venice: text to video",
@@ -141,7 +146,7 @@ with DAG(
         task_id="generate",
         task_display_name="Make the video",
         doc_md="Buys the video if it costs no more than approved, and waits for it in the triggerer.",
-        prompt="{{ ti.xcom_pull(task_ids='approve').params_input.get('prompt') or params.prompt }}",
+        prompt=PROMPT,
         max_cost_usd="{{ ti.xcom_pull(task_ids='quote').quote_usd }}",
         deferrable=True,
         **VIDEO,

@@ -19,14 +19,6 @@ DAGS = Path(__file__).parents[2] / "dags"
 pytestmark = pytest.mark.usefixtures("database", "vizard")
 
 
-@pytest.fixture(scope="module")
-def database() -> None:
-    """Airflow's metadata database, new and empty."""
-    from airflow.utils.db import initdb
-
-    initdb()
-
-
 def dag_of(name: str) -> Any:
     return dag_bag(DAGS / f"{name}.py").get_dag(name)
 
