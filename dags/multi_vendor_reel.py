@@ -91,8 +91,8 @@ with DAG(
             type=["null", "string"],
             pattern="/$",
             title="Destination",
-            description_md="A folder, ending in /: a storage URI or path. "
-            "If empty: `reels/` of the folder that the Variable `vidai_media` names.",
+            description="A folder, ending in /: a storage URI or path. "
+            "If empty: reels/ of the folder that the Variable vidai_media names.",
         ),
         "public_url": Param(
             None,

@@ -39,8 +39,8 @@ with DAG(
             None,
             type=["null", "string"],
             title="Pictures",
-            description_md="A folder with pictures: a storage URI or path. "
-            "If empty: `pictures/` of the folder that the Variable `vidai_media` names.",
+            description="A folder with pictures: a storage URI or path. "
+            "If empty: pictures/ of the folder that the Variable vidai_media names.",
         ),
         "prompt": Param(
             "Gentle movement, as if the picture came to life",
@@ -84,8 +84,8 @@ with DAG(
             type=["null", "string"],
             pattern="/$",
             title="Destination",
-            description_md="A folder, ending in /: a storage URI or path. "
-            "If empty: `videos/` of the folder that the Variable `vidai_media` names.",
+            description="A folder, ending in /: a storage URI or path. "
+            "If empty: videos/ of the folder that the Variable vidai_media names.",
         ),
     },
 ) as dag:

@@ -108,8 +108,8 @@ with DAG(
             None,
             type=["null", "string"],
             title="Destination",
-            description_md="A storage URI or path; a folder ends in /. "
-            "If empty: `videos/` of the folder that the Variable `vidai_media` names.",
+            description="A storage URI or path; a folder ends in /. "
+            "If empty: videos/ of the folder that the Variable vidai_media names.",
         ),
     },
 ) as dag:

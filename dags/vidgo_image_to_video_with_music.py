@@ -104,8 +104,8 @@ with DAG(
             type=["null", "string"],
             pattern="/$",
             title="Destination",
-            description_md="A folder, ending in /: a storage URI or path. "
-            "If empty: `scenes/` of the folder that the Variable `vidai_media` names.",
+            description="A folder, ending in /: a storage URI or path. "
+            "If empty: scenes/ of the folder that the Variable vidai_media names.",
         ),
     },
 ) as dag:

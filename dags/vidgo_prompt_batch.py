@@ -46,8 +46,8 @@ with DAG(
             None,
             type=["null", "string"],
             title="Prompts",
-            description_md="Storage URI or path of a CSV file with a column named `model`. "
-            "If empty: `prompts.csv` of the folder that the Variable `vidai_media` names.",
+            description="Storage URI or path of a CSV file with a column named model. "
+            "If empty: prompts.csv of the folder that the Variable vidai_media names.",
         ),
         "min_credits": Param(
             200,
@@ -61,8 +61,8 @@ with DAG(
             type=["null", "string"],
             pattern="/$",
             title="Destination",
-            description_md="A folder, ending in /: a storage URI or path. "
-            "If empty: `batch/` of the folder that the Variable `vidai_media` names.",
+            description="A folder, ending in /: a storage URI or path. "
+            "If empty: batch/ of the folder that the Variable vidai_media names.",
         ),
     },
 ) as dag:

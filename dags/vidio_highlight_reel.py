@@ -50,8 +50,8 @@ with DAG(
             items={"type": "string"},
             minItems=1,
             title="Footage",
-            description_md="URIs or paths of videos and images, in the order of the reel, one per line. "
-            "If empty: all files in `footage/` of the folder that the Variable `vidai_media` names.",
+            description="URIs or paths of videos and images, in the order of the reel, one per line. "
+            "If empty: all files in footage/ of the folder that the Variable vidai_media names.",
         ),
         "video_category": Param(
             "others",
@@ -109,8 +109,8 @@ with DAG(
             None,
             type=["null", "string"],
             title="Destination",
-            description_md="A storage URI or path; a folder ends in /. "
-            "If empty: `reels/` of the folder that the Variable `vidai_media` names.",
+            description="A storage URI or path; a folder ends in /. "
+            "If empty: reels/ of the folder that the Variable vidai_media names.",
         ),
     },
 ) as dag:

@@ -16,7 +16,9 @@ NAMES = {"vidio": "VIDIO", "venice": "Venice", "vizard": "Vizard", "vidgo": "Vid
 DONE = frozenset({"processed", "rendered", "COMPLETED", "finished", "done"})
 FAILED = frozenset({"failed", "FAILED", "error", STOPPED})
 #: The page has no script, and shows only what the sandbox itself serves.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'; base-uri 'none'"
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'; base-uri 'none'"
+)
 
 STYLE = """
 :root { color-scheme: light dark; --line: #d9dde3; --soft: #5c6670; --back: #f5f7f9; --card: #fff;
@@ -38,7 +40,7 @@ th { font-size: .8rem; color: var(--soft); font-weight: 600; }
 td small { display: block; overflow-wrap: anywhere; }
 td.media { width: 18rem; }
 td.media > * { display: block; width: 16.5rem; max-width: 100%; margin-bottom: .4rem; }
-td.media img, td.media video { border-radius: .35rem; background: #0004; height: auto; }
+td.media img { width: 100%; } td.media img, td.media video { border-radius: .35rem; background: #0004; }
 td.ask { max-width: 26rem; overflow-wrap: anywhere; }
 td.price, td.at { white-space: nowrap; }
 .state { font-weight: 600; white-space: nowrap; } .state::before { content: "● "; }
@@ -54,6 +56,7 @@ code, pre { font-size: .85em; }
   table.jobs tr { display: block; background: var(--card); border: 1px solid var(--line);
     border-radius: .5rem; margin-bottom: .75rem; padding: .5rem; }
   table.jobs td { display: block; border: 0; padding: .25rem .35rem; width: auto; max-width: none; }
+  table.jobs td:is(.status, .price, .at) { display: inline-block; } td.at small { display: inline; }
   td.media > * { width: 100%; }
 }
 """
@@ -61,7 +64,8 @@ code, pre { font-size: .85em; }
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sandbox: {purchases} bought</title><style>{style}</style></head><body><main>
+<title>Sandbox: {purchases} bought</title><link rel="icon" href="data:,">
+<style>{style}</style></head><body><main>
 <h1>Sandbox</h1>
 <p class="soft">A stand-in for the four vendors. Nothing here costs money. It runs at {speed:g} times the real
 speed. Reload the page to see what is new.</p>
@@ -178,11 +182,12 @@ def _summary(request: Mapping[str, Any]) -> str:
     """Return what was asked for in a few words: the prompt or the source, and the model."""
     inputs = request.get("input")
     asked = {**request, **(inputs if isinstance(inputs, dict) else {})}
-    keys = asked.get("input_keys")
-    footage = ", ".join(str(key).rpartition("/")[2] for key in keys) if isinstance(keys, list) else ""
-    text = next(
-        (str(asked[name]) for name in ("prompt", "videoUrl", "post") if asked.get(name)), footage
-    ).strip()
+    text = next((str(asked[name]) for name in ("prompt", "videoUrl", "post") if asked.get(name)), "")
+    if keys := asked.get("input_keys"):
+        others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+        text = f"{str(keys[0]).rpartition('/')[2]}{others}"
+    # A render has neither: it names one of the reel's outputs.
+    text = text or ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in asked.items())
     text = text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
     return " · ".join(part for part in (text, str(asked.get("model") or "")) if part)
 
