@@ -2,7 +2,8 @@
 
 Set the Airflow variables ``vidio_footage_prefix`` (such as ``s3://aws_default@footage/incoming/``)
 and ``vidio_reels_prefix``. A file belongs to the night in whose data interval it was last changed,
-so a rerun of an old night finds the same files, and no two nights buy a reel of the same file.
+so a rerun of an old night finds the same files, and no two nights buy a reel of the same file. A run that is
+triggered without a logical date takes the day before.
 
 ``max_active_tis_per_dagrun`` limits how many reels are made at the same time. Unlike a pool, it also
 counts tasks that wait in the triggerer.
@@ -11,6 +12,7 @@ counts tasks that wait in the triggerer.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Asset, ObjectStoragePath, Variable, task
 from airflow.timetables.interval import CronDataIntervalTimetable
@@ -42,14 +44,20 @@ with DAG(
 ) as dag:
 
     @task(task_display_name="Find new footage")
-    def new_footage(data_interval_start: datetime, data_interval_end: datetime) -> list[str]:
+    def new_footage(
+        data_interval_start: datetime | None = None,
+        data_interval_end: datetime | None = None,
+        dag_run: Any = None,
+    ) -> list[str]:
         """List the videos that were changed during the interval, by name."""
+        until = data_interval_end or dag_run.run_after.replace(hour=0, minute=0, second=0, microsecond=0)
+        since = data_interval_start or until - timedelta(days=1)
         prefix = ObjectStoragePath(Variable.get("vidio_footage_prefix"))
         found = []
         for path in sorted(prefix.iterdir(), key=str):
             if path.suffix.lower() in VIDEOS:
                 changed = path.fs.modified(path.path)
-                if data_interval_start <= changed < data_interval_end:
+                if since <= changed < until:
                     found.append(str(path))
         return found
 
@@ -79,7 +87,8 @@ with DAG(
         doc_md="Buys a render of one reel, waits for it, and downloads it to the night's folder.",
         map_index_template=FILE_NAME,
         deferrable=True,
-        download_to="{{ var.value.vidio_reels_prefix }}/{{ ds }}/",
+        download_to="{{ var.value.vidio_reels_prefix }}/"
+        "{{ (data_interval_start or dag_run.run_after) | ds }}/",
         outlets=[reels],
         max_active_tis_per_dagrun=10,
     ).expand(job=made.output)

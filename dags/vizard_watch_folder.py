@@ -49,12 +49,20 @@ with DAG(
 ) as dag:
 
     @task(task_display_name="Find new videos")
-    def new_videos(data_interval_start: datetime, data_interval_end: datetime, run_id: str) -> list[str]:
+    def new_videos(
+        data_interval_start: datetime | None = None,
+        data_interval_end: datetime | None = None,
+        run_id: str | None = None,
+        dag_run: Any = None,
+    ) -> list[str]:
         """List the videos that were changed up to the interval's end and are in no other run's list."""
+        # A run that is triggered without a logical date has no interval: it takes the hour before.
+        until = data_interval_end or dag_run.run_after.replace(minute=0, second=0, microsecond=0)
+        begins = since = data_interval_start or until - timedelta(hours=1)
         runs = ObjectStoragePath(Variable.get("vizard_clips_prefix")) / "runs"
         records = runs.iterdir() if runs.exists() else ()
         ends = sorted(path.stem for path in records if path.suffix == ".json")
-        end = data_interval_end.strftime(STAMP)
+        end = until.strftime(STAMP)
 
         def record(stem: str) -> dict[str, Any]:
             return json.loads((runs / f"{stem}.json").read_text())
@@ -65,14 +73,13 @@ with DAG(
                 return kept["videos"]
             log.info("%s has checked this interval already: nothing is left to buy.", kept["run_id"])
             return []
-        since, until = data_interval_start, data_interval_end
         earlier = [stem for stem in ends if stem < end]
         if earlier:
             since = datetime.strptime(earlier[-1], STAMP).replace(tzinfo=timezone.utc)
         later = next((record(stem) for stem in ends if stem > end), None)
         if later:
             until = min(until, datetime.fromisoformat(later["since"]))
-            if until <= max(since, data_interval_start):
+            if until <= max(since, begins):
                 log.info("%s has checked this time already: nothing is left to buy.", later["run_id"])
                 return []
         there = ObjectStoragePath(Variable.get("vizard_source_prefix")).iterdir()
@@ -101,6 +108,7 @@ with DAG(
         deferrable=True,
         on_clear="reuse",
         timeout=timedelta(hours=12),
-        download_to="{{ var.value.vizard_clips_prefix }}/{{ ds }}/",
+        download_to="{{ var.value.vizard_clips_prefix }}/"
+        "{{ (data_interval_start or dag_run.run_after) | ds }}/",
         outlets=[watched],
     ).expand(video_url=addresses(new_videos()))

@@ -19,8 +19,11 @@ from airflow_provider_vidai.sandbox.world import World
 
 #: The path of a connection's host below the sandbox's URL, where it is not just the vendor's name.
 HOSTS = {"venice": "venice/api/v1", "vizard": "vizard/hvizard-server-front/open-api/v1"}
-#: A file is what a vendor made: a browser must not take it for a page.
-SAFE = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
+#: A file is what a vendor made: a browser must not take it for a page. It may show it alone in a tab.
+SAFE = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": POLICY,
+}
 
 Action = Callable[[Request, dict[str, Any]], Awaitable[Any]]
 
@@ -173,7 +176,7 @@ class _Control:
 
     def _media(self, request: Request) -> Media | None:
         """Return the file that the path names by its place in the book."""
-        entry_id, number = request.path_params["entry"], request.path_params["number"]
+        entry_id, number = int(request.path_params["entry"]), int(request.path_params["number"])
         try:
             return self._world.book[entry_id].media()[number]
         except (KeyError, IndexError):

@@ -15,7 +15,7 @@ NAMES = {"vidio": "VIDIO", "venice": "Venice", "vizard": "Vizard", "vidgo": "Vid
 #: Which statuses the vendors report at a job's end. All others are of jobs that run.
 DONE = frozenset({"processed", "rendered", "COMPLETED", "finished", "done"})
 FAILED = frozenset({"failed", "FAILED", "error", STOPPED})
-#: The page has no script, and shows only what the sandbox itself serves.
+#: For the page and for a file alone in a tab: no script, and nothing that the sandbox does not serve itself.
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'; base-uri 'none'"
 )
@@ -38,9 +38,9 @@ table { border-collapse: collapse; width: 100%; background: var(--card); border:
 th, td { text-align: left; vertical-align: top; padding: .6rem .75rem; border-bottom: 1px solid var(--line); }
 th { font-size: .8rem; color: var(--soft); font-weight: 600; }
 td small { display: block; overflow-wrap: anywhere; }
-td.media { width: 18rem; }
-td.media > * { display: block; width: 16.5rem; max-width: 100%; margin-bottom: .4rem; }
-td.media img { width: 100%; } td.media img, td.media video { border-radius: .35rem; background: #0004; }
+td.media { width: 19rem; } td.media > * { vertical-align: top; margin: 0 .25rem .25rem 0; }
+td.media img, td.media video { height: 9.5rem; max-width: 100%; border-radius: .35rem; background: #0004; }
+td.media audio { width: 16.5rem; max-width: 100%; }
 td.ask { max-width: 26rem; overflow-wrap: anywhere; }
 td.price, td.at { white-space: nowrap; }
 .state { font-weight: 600; white-space: nowrap; } .state::before { content: "● "; }
@@ -57,7 +57,6 @@ code, pre { font-size: .85em; }
     border-radius: .5rem; margin-bottom: .75rem; padding: .5rem; }
   table.jobs td { display: block; border: 0; padding: .25rem .35rem; width: auto; max-width: none; }
   table.jobs td:is(.status, .price, .at) { display: inline-block; } td.at small { display: inline; }
-  td.media > * { width: 100%; }
 }
 """
 
