@@ -88,7 +88,7 @@ with DAG(
         map_index_template=FILE_NAME,
         deferrable=True,
         download_to="{{ var.value.vidio_reels_prefix }}/"
-        "{{ (data_interval_start or dag_run.run_after) | ds }}/",
+        "{{ data_interval_start | default(dag_run.run_after, true) | ds }}/",
         outlets=[reels],
         max_active_tis_per_dagrun=10,
     ).expand(job=made.output)

@@ -109,6 +109,6 @@ with DAG(
         on_clear="reuse",
         timeout=timedelta(hours=12),
         download_to="{{ var.value.vizard_clips_prefix }}/"
-        "{{ (data_interval_start or dag_run.run_after) | ds }}/",
+        "{{ data_interval_start | default(dag_run.run_after, true) | ds }}/",
         outlets=[watched],
     ).expand(video_url=addresses(new_videos()))

@@ -40,6 +40,7 @@ th { font-size: .8rem; color: var(--soft); font-weight: 600; }
 td small { display: block; overflow-wrap: anywhere; }
 td.media { width: 19rem; } td.media > * { vertical-align: top; margin: 0 .25rem .25rem 0; }
 td.media img, td.media video { height: 9.5rem; max-width: 100%; border-radius: .35rem; background: #0004; }
+td.media video { min-width: 9rem; object-fit: contain; } td.media span { display: block; }
 td.media audio { width: 16.5rem; max-width: 100%; }
 td.ask { max-width: 26rem; overflow-wrap: anywhere; }
 td.price, td.at { white-space: nowrap; }
@@ -56,7 +57,7 @@ code, pre { font-size: .85em; }
   table.jobs tr { display: block; background: var(--card); border: 1px solid var(--line);
     border-radius: .5rem; margin-bottom: .75rem; padding: .5rem; }
   table.jobs td { display: block; border: 0; padding: .25rem .35rem; width: auto; max-width: none; }
-  table.jobs td:is(.status, .price, .at) { display: inline-block; } td.at small { display: inline; }
+  table.jobs td:is(.status, .price, .at) { display: inline-block; } td.at small { display: inline; margin-left: .5rem; }
 }
 """
 

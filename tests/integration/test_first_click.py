@@ -84,6 +84,20 @@ def test_an_example_runs_green_from_its_own_defaults(dag_id: str, control: Contr
     assert {path.relative_to(media).parts[0] for path in landed} == {folder}
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("database", "fast", "vidio", "vizard")
+@pytest.mark.parametrize("dag_id", ["vidio_nightly_batch", "vizard_watch_folder"])
+def test_a_scheduled_example_runs_green_without_a_logical_date(
+    dag_id: str, control: Control, media: Path
+) -> None:
+    control.settings(vizard={"short_side": 64})
+    run = dag_bag(DAGS / f"{dag_id}.py").get_dag(dag_id).test(logical_date=None)
+    assert run.state == "success", [(ti.task_id, ti.state) for ti in run.get_task_instances()]
+    buys, folder = BUYS[dag_id]
+    assert sorted(f"{one['vendor']} {one['kind']}" for one in control.purchases()) == buys
+    assert any((media / folder).rglob("*.mp4"))
+
+
 def fields(bag: Any) -> Iterator[tuple[str, str, Param]]:
     for dag in bag.dags.values():
         for name in dag.params:
