@@ -57,7 +57,8 @@ code, pre { font-size: .85em; }
   table.jobs tr { display: block; background: var(--card); border: 1px solid var(--line);
     border-radius: .5rem; margin-bottom: .75rem; padding: .5rem; }
   table.jobs td { display: block; border: 0; padding: .25rem .35rem; width: auto; max-width: none; }
-  table.jobs td:is(.status, .price, .at) { display: inline-block; } td.at small { display: inline; margin-left: .5rem; }
+  table.jobs td:is(.status, .price, .at) { display: inline-block; }
+  td.at small { display: inline; margin-left: .5rem; }
 }
 """
 
