@@ -59,9 +59,10 @@ def main() -> int:
             conf = _conf(stack, options, footage, folder, url)
             make_media(media)
             provide(stack.api, stack.sandbox_connections, media, media_url)
+            earlier = len(Control(stack.sandbox_url).purchases())
             run = stack.api.trigger(options.dag, conf)
             say(f"triggered {options.dag}, run {run.run_id}")
-            good = _follow(stack, run, options.timeout, say)
+            good = _follow(stack, run, earlier, options.timeout, say)
         print(f"\nWall time: {time.monotonic() - started:.0f} s, start and stop of Airflow included")
     except KeyboardInterrupt:
         print("\nInterrupted; everything is stopped.", file=sys.stderr)
@@ -127,8 +128,11 @@ def _conf(stack: Stack, options: argparse.Namespace, footage: str, folder: Path,
     return {name: value for name, value in defaults.items() if name in params} | asked
 
 
-def _follow(stack: Stack, run: Run, timeout: float, say: Callable[[str], None]) -> bool:
-    """Follow the run to its end and report the result; anything that ends this early ends the run too."""
+def _follow(stack: Stack, run: Run, earlier: int, timeout: float, say: Callable[[str], None]) -> bool:
+    """Follow the run to its end and report the result; anything that ends this early ends the run too.
+
+    :param earlier: how many purchases there were before the run.
+    """
     watcher = Watcher(run, say, stack.check)
     try:
         state = watcher.until_finished(timeout)
@@ -139,7 +143,7 @@ def _follow(stack: Stack, run: Run, timeout: float, say: Callable[[str], None]) 
     if state != "success":
         print(failures(run, stack.home / "logs"))
         return False
-    _show(stack, run)
+    _show(stack, run, earlier)
     return _verify(stack, run, watcher)
 
 
@@ -151,12 +155,12 @@ def _abandon(run: Run) -> None:
         print(f"The run {run.run_id} could not be ended: the next start goes on with it.", file=sys.stderr)
 
 
-def _show(stack: Stack, run: Run) -> None:
+def _show(stack: Stack, run: Run, earlier: int) -> None:
     files = landed_files(run)
-    book = Control(stack.sandbox_url).book()
-    print(table(file_rows(files)), table(book_rows(book)), sep="\n\n")
-    totals = book["totals"]
-    print("\n  jobs: " + ", ".join(f"{totals[what]} {what}" for what in ("purchases", "charged", "refunded")))
+    entries = Control(stack.sandbox_url).purchases()[earlier:]
+    print(table(file_rows(files)), table(book_rows(entries)), sep="\n\n")
+    sums = (f"{sum(entry[what] for entry in entries)} {what}" for what in ("charged", "refunded"))
+    print(f"\n  jobs: {len(entries)} purchases, " + ", ".join(sums))
     for file in files:
         path = local_path(file["uri"])
         if path and str(file.get("content_type", "")).startswith("video/"):

@@ -64,11 +64,11 @@ def make_media(folder: Path, short_side: int = 720) -> None:
 
 
 def _once(path: Path, make: Callable[[Path, threading.Event], None]) -> None:
-    """Have a file made under another name first, so that one that is there is whole."""
+    """Have a file made in the folder above first, so that one that a DAG finds is whole."""
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"unfinished-{path.name}")
+    unfinished = path.parent.with_name(f"unfinished{path.suffix}")
     make(unfinished, threading.Event())
     unfinished.replace(path)
 
