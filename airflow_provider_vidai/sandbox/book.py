@@ -195,7 +195,8 @@ class Book:
         if not self._file or not entries:
             return
         with self._file.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(self._line(entry)) + "\n" for entry in entries)
+            # The line end comes first, so that a line that a killed sandbox left unfinished spoils no other.
+            file.writelines("\n" + json.dumps(self._line(entry)) for entry in entries)
 
     def _line(self, entry: Entry) -> dict[str, Any]:
         media = [{**asdict(one), "path": self._below(one.path)} for one in entry.media()]
@@ -211,7 +212,7 @@ class Book:
         for text in self._file.read_text(encoding="utf-8").splitlines():
             try:
                 line = json.loads(text)
-            except ValueError:  # the line that a killed sandbox was writing
+            except ValueError:  # an empty line, or one that a killed sandbox was writing
                 continue
             lines[line["entry"]["id"]] = line
         yield from (Earlier(line, self._folder) for line in lines.values())
