@@ -248,7 +248,7 @@ def test_a_job_that_a_restart_ended_is_shown_as_stopped(tmp_path, clip, vidio_at
 def test_a_killed_sandbox_sells_no_id_again(tmp_path):
     sold = project(World(data=tmp_path))
     with (tmp_path / "book.jsonl").open("a") as book:
-        book.write('{"entry": {"id"')
+        book.write('\n{"entry": {"id"')
     assert [project(World(data=tmp_path)) for _ in range(2)] == [sold + 1, sold + 2]
     assert project(World()) == sold, "without a folder there is nothing to continue"
 
