@@ -40,7 +40,8 @@ th { font-size: .8rem; color: var(--soft); font-weight: 600; }
 td small { display: block; overflow-wrap: anywhere; }
 td.media { width: 19rem; } td.media > * { vertical-align: top; margin: 0 .25rem .25rem 0; }
 td.media img, td.media video { height: 9.5rem; max-width: 100%; border-radius: .35rem; background: #0004; }
-td.media video { min-width: 8.25rem; object-fit: contain; background: #000; } td.media span { display: block; }
+td.media video { min-width: 8.25rem; object-fit: contain; background: #000; }
+td.media span { display: block; }
 td.media audio { width: 16.5rem; max-width: 100%; }
 td.ask { max-width: 26rem; overflow-wrap: anywhere; }
 td.price, td.at { white-space: nowrap; }
