@@ -5,9 +5,13 @@ cuts captioned vertical clips from the reel. Every task writes its own files to 
 the destination. Every step can be cleared and rerun by itself. A retry never pays again for what was paid
 for.
 
-Vizard fetches the reel by URL. On S3, GCS and Azure the task signs one. If the destination is another
-storage, set ``public_url`` to where its files can be read, such as ``https://media.example.com/``. Vizard
-needs at least a minute of video: three scenes of ten seconds, made twice, add up to one.
+Without a destination in the form, files are written to ``reels/`` of the folder that the Airflow Variable
+``vidai_media`` names, such as ``s3://aws_default@media``.
+
+Vizard fetches the reel by URL. On S3, GCS and Azure the task signs one. For another storage, set the
+Variable ``vidai_media_url`` (or the form's *Public URL of the destination*) to where its files can be read,
+such as ``https://media.example.com``. Vizard needs at least a minute of video: three scenes of ten seconds,
+made twice, add up to one.
 
 Needs the connections ``vidgo_default``, ``venice_default``, ``vidio_default`` and ``vizard_default``.
 """
@@ -16,7 +20,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, Asset, Param, task
+from airflow.sdk import DAG, Asset, Param, Variable, task
 
 from airflow_provider_vidai.operators.venice import VeniceVideoOperator
 from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
@@ -30,11 +34,12 @@ from airflow_provider_vidai.operators.vizard import VizardClipsOperator, VizardD
 clips = Asset("multi_vendor_clips")
 
 #: The folder for all files of a run.
-FOLDER = "{{ params.destination }}{{ dag_run.run_after | ts_nodash }}/"
+FOLDER = "{{ params.destination or var.value.vidai_media ~ '/reels/' }}{{ dag_run.run_after | ts_nodash }}/"
 SECONDS = 10
 
 with DAG(
     dag_id="multi_vendor_reel",
+    dag_display_name="All four vendors: from scenes to clips",
     description="Make scenes with Vidgo and Venice, a reel with VIDIO, clips with Vizard",
     doc_md=__doc__,
     schedule=None,
@@ -59,7 +64,14 @@ with DAG(
         "reel_length": Param(
             60, type="integer", minimum=5, maximum=300, title="Length of the reel", description="Seconds."
         ),
-        "max_clips": Param(3, type="integer", minimum=1, maximum=20, title="Number of clips"),
+        "max_clips": Param(
+            3,
+            type="integer",
+            minimum=1,
+            maximum=20,
+            title="Number of clips",
+            description="The best ones are kept. There may be fewer.",
+        ),
         "max_cost_usd": Param(
             2.0,
             type="number",
@@ -75,28 +87,30 @@ with DAG(
             description="A Vidgo scene is bought only if the account has at least this many credits.",
         ),
         "destination": Param(
-            "s3://aws_default@media/reels/",
-            type="string",
+            None,
+            type=["null", "string"],
             pattern="/$",
             title="Destination",
-            description="A folder, ending in /: a storage URI or path.",
+            description="A folder, ending in /: a storage URI or path. "
+            "If empty: reels/ of the folder that the Variable vidai_media names.",
         ),
         "public_url": Param(
             None,
             type=["null", "string"],
             pattern="/$",
             title="Public URL of the destination",
-            description="Ends in /. Leave it empty if the storage can sign URLs.",
+            description="Where the destination's files can be read; ends in /. "
+            "Leave it empty if the storage can sign URLs, or if the destination is empty.",
         ),
     },
 ) as dag:
 
-    @task
+    @task(task_display_name="Scenes for Venice")
     def scenes(params: dict) -> list[str]:
         """Return one scene for each mapped Venice task."""
         return list(params["scenes"])
 
-    @task
+    @task(task_display_name="Scenes for Vidgo")
     def inputs(params: dict) -> list[dict]:
         """Return the same scenes for Vidgo, as fields of its model."""
         common = {"duration": SECONDS, "resolution": "720p", "aspect_ratio": "16:9"}
@@ -104,6 +118,9 @@ with DAG(
 
     vidgo = VidgoGenerateOperator.partial(
         task_id="vidgo",
+        task_display_name="Vidgo makes a scene",
+        doc_md="Buys a video of one scene, waits for it in the triggerer, and downloads it.",
+        map_index_template="{{ task.input.prompt | truncate(60) }}",
         model="seedance-2.0/text-to-video",
         min_credits="{{ params.min_credits }}",
         deferrable=True,
@@ -112,6 +129,9 @@ with DAG(
 
     venice = VeniceVideoOperator.partial(
         task_id="venice",
+        task_display_name="Venice makes a scene",
+        doc_md="Buys a video of one scene within the maximum price, waits for it, and downloads it.",
+        map_index_template="{{ task.prompt | truncate(60) }}",
         model="wan-2.6-text-to-video",
         duration=SECONDS,
         resolution="720p",
@@ -121,17 +141,22 @@ with DAG(
         download_to=f"{FOLDER}footage/",
     ).expand(prompt=scenes())
 
-    @task
+    @task(task_display_name="Collect the footage")
     def footage(one: list[dict], other: list[dict]) -> list[str]:
         """List the videos, scene by scene."""
         return [job["files"][0]["path"] for takes in zip(one, other, strict=True) for job in takes]
 
-    uploads = VidioUploadOperator.partial(task_id="upload").expand(
-        source=footage(vidgo.output, venice.output)
-    )
+    uploads = VidioUploadOperator.partial(
+        task_id="upload",
+        task_display_name="Upload to VIDIO",
+        doc_md="Uploads one scene. Costs nothing.",
+        map_index_template="{{ task.source.rpartition('/')[2] }}",
+    ).expand(source=footage(vidgo.output, venice.output))
 
     reel = VidioHighlightReelOperator(
         task_id="reel",
+        task_display_name="VIDIO makes the reel",
+        doc_md="Buys a highlight reel of all scenes, and waits for it in the triggerer.",
         input_keys=uploads.output,
         video_category="travel",
         output_length="{{ params.reel_length }}",
@@ -141,16 +166,28 @@ with DAG(
         deferrable=True,
     )
 
-    render = VidioRenderOperator(task_id="render", job=reel.output, deferrable=True, download_to=FOLDER)
+    render = VidioRenderOperator(
+        task_id="render",
+        task_display_name="VIDIO renders it",
+        doc_md="Buys a render of the reel, waits for it in the triggerer, and downloads it.",
+        job=reel.output,
+        deferrable=True,
+        download_to=FOLDER,
+    )
 
-    @task
+    @task(task_display_name="Find the reel's address")
     def address(job: dict, params: dict) -> str:
         """Return where Vizard can fetch the reel: its storage path, or its public URL."""
-        path = job["files"][0]["path"]
-        return params["public_url"] + "/".join(path.split("/")[-2:]) if params["public_url"] else path
+        path, public = job["files"][0]["path"], params["public_url"]
+        media = Variable.get("vidai_media_url", default=None)
+        if not public and not params["destination"] and media:
+            public = f"{media}/reels/"
+        return public + "/".join(path.split("/")[-2:]) if public else path
 
     cut = VizardClipsOperator(
         task_id="clips",
+        task_display_name="Vizard cuts clips",
+        doc_md="Buys vertical clips of the reel, and waits for them in the triggerer.",
         video_url=address(render.output),
         ext="mp4",
         aspect_ratio="9:16",
@@ -160,4 +197,11 @@ with DAG(
         deferrable=True,
     )
 
-    VizardDownloadOperator(task_id="download", job=cut.output, destination=f"{FOLDER}clips/", outlets=[clips])
+    VizardDownloadOperator(
+        task_id="download",
+        task_display_name="Download the clips",
+        doc_md="Downloads all clips. Costs nothing.",
+        job=cut.output,
+        destination=f"{FOLDER}clips/",
+        outlets=[clips],
+    )

@@ -4,7 +4,9 @@ The approval waits in the UI under *Required Actions*, with the price and the pr
 approves can still change the prompt. Nothing is bought before the approval. The price is quoted again
 right before the purchase, and a higher one than was approved stops it. *Reject* skips the rest.
 
-Needs a connection ``venice_default`` with the API key as its password.
+Needs a connection ``venice_default`` with the API key as its password. Videos are written to ``videos/`` of
+the folder that the Airflow Variable ``vidai_media`` names (such as ``s3://aws_default@media`` or
+``file:///data/media``), unless the form names another place.
 """
 
 from __future__ import annotations
@@ -27,11 +29,18 @@ VIDEO = {
     "resolution": "{{ params.resolution }}",
     "aspect_ratio": "{{ params.aspect_ratio }}",
     "negative_prompt": "{{ params.negative_prompt }}",
-    "audio": "{{ params.audio }}",
+    "audio": "{{ '' if params.audio == 'default' else params.audio }}",
 }
+
+#: The prompt that the person typed at the approval, if any. Marking that task a success leaves no answer.
+PROMPT = (
+    "{{ ((ti.xcom_pull(task_ids='approve') or {}).get('params_input', {}).get('new_prompt') or '') | trim "
+    "or params.prompt }}"
+)
 
 with DAG(
     dag_id="venice_text_to_video",
+    dag_display_name="Venice: text to video",
     description="Quote a video, have a person approve the price, make it, download it",
     doc_md=__doc__,
     schedule=None,
@@ -46,8 +55,14 @@ with DAG(
             format="multiline",
             minLength=1,
             title="Prompt",
+            description="What the video shows.",
         ),
-        "negative_prompt": Param(None, type=["null", "string"], title="Negative prompt"),
+        "negative_prompt": Param(
+            None,
+            type=["null", "string"],
+            title="Negative prompt",
+            description="What the video must not show. May be empty.",
+        ),
         "model": Param(
             "wan-2.6-text-to-video",
             type="string",
@@ -69,31 +84,47 @@ with DAG(
             description="Seconds. Each model allows some durations.",
         ),
         "resolution": Param(
-            "720p", type=["null", "string"], examples=["480p", "720p", "1080p"], title="Resolution"
+            "720p",
+            type=["null", "string"],
+            examples=["480p", "720p", "1080p"],
+            title="Resolution",
+            description="Each model allows some resolutions. If empty: the model's default.",
         ),
         "aspect_ratio": Param(
-            "16:9", type=["null", "string"], examples=["16:9", "9:16", "1:1"], title="Aspect ratio"
+            "16:9",
+            type=["null", "string"],
+            examples=["16:9", "9:16", "1:1"],
+            title="Aspect ratio",
+            description="Each model allows some ratios. If empty: the model's default.",
         ),
         "audio": Param(
-            None,
-            type=["null", "boolean"],
-            enum=[None, True, False],
-            values_display={"null": "model default", "true": "with sound", "false": "silent"},
+            "default",
+            type="string",
+            enum=["default", "on", "off"],
+            values_display={"default": "The model's default", "on": "On", "off": "Off"},
             title="Sound",
+            description="Some models make sound with the video, and some of those can leave it out.",
         ),
         "destination": Param(
-            "file:///data/videos/",
-            type="string",
-            minLength=1,
+            None,
+            type=["null", "string"],
             title="Destination",
-            description="A storage URI or path. A folder ends in /.",
+            description="A storage URI or path; a folder ends in /. "
+            "If empty: videos/ of the folder that the Variable vidai_media names.",
         ),
     },
 ) as dag:
-    quote = VeniceQuoteOperator(task_id="quote", **VIDEO)
+    quote = VeniceQuoteOperator(
+        task_id="quote",
+        task_display_name="Ask for the price",
+        doc_md="Asks Venice what the video would cost. Costs nothing.",
+        **VIDEO,
+    )
 
     approve = ApprovalOperator(
         task_id="approve",
+        task_display_name="A person approves",
+        doc_md="Waits under *Required Actions* until a person approves or rejects the price.",
         subject="{{ ti.xcom_pull(task_ids='quote').quote_usd }} USD for a video by {{ params.model }}?",
         body="**Price:** {{ ti.xcom_pull(task_ids='quote').quote_usd }} USD\n\n"
         "**Prompt:** {{ params.prompt }}\n\n"
@@ -117,15 +148,20 @@ with DAG(
 
     generate = VeniceVideoOperator(
         task_id="generate",
-        prompt="{{ (ti.xcom_pull(task_ids='approve').params_input.get('new_prompt') or '') | trim "
-        "or params.prompt }}",
+        task_display_name="Make the video",
+        doc_md="Buys the video if it costs no more than approved, and waits for it in the triggerer.",
+        prompt=PROMPT,
         max_cost_usd="{{ ti.xcom_pull(task_ids='quote').quote_usd }}",
         deferrable=True,
         **VIDEO,
     )
 
     download = VeniceDownloadOperator(
-        task_id="download", job=generate.output, destination="{{ params.destination }}"
+        task_id="download",
+        task_display_name="Download",
+        doc_md="Downloads the video to the destination. Costs nothing.",
+        job=generate.output,
+        destination="{{ params.destination or var.value.vidai_media ~ '/videos/' }}",
     )
 
     quote >> approve >> generate >> download

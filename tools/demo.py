@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import functools
 import json
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_vidai.sandbox.client import Control
 from tools.evidence import leaks, waited_in_workers
 from tools.landed import book_rows, contact_sheet, file_rows, landed_files, local_path, table
+from tools.provide import CLIP, make_media, provide, served
 from tools.rest import RestError, Run
 from tools.stack import PROJECT, Stack, StackError
 from tools.tasklog import failures, recent_logs
 from tools.watch import Watcher
 
-CLIP = PROJECT / "tests" / "media" / "big_buck_bunny_5s.mp4"
 CLIP_LENGTH = 3
-POOL_SLOTS = 10
 # A VIDIO reel of a minute and a half takes 13 s at this speed: long enough to be waited for.
 SPEED = 7.0
 # The option of this command for each param of the DAGs.
@@ -54,13 +49,20 @@ def main() -> int:
         footage = _footage(options.video)
         say("starting Airflow and the sandbox")
         folder = options.home.resolve() / "demo" / f"{datetime.now():%Y%m%d-%H%M%S}"
-        with Stack(options.home, speed=options.speed) as stack, _shared(folder) as url:
+        media = options.home.resolve() / "media"
+        with (
+            Stack(options.home, speed=options.speed, in_environment=False) as stack,
+            served(folder) as url,
+            served(media) as media_url,
+        ):
             say(f"ready: Airflow at {stack.url}, the sandbox at {stack.sandbox_url}/sandbox")
             conf = _conf(stack, options, footage, folder, url)
-            _provide_pools(stack, options.dag)
+            make_media(media)
+            provide(stack.api, stack.sandbox_connections, media, media_url)
+            earlier = len(Control(stack.sandbox_url).purchases())
             run = stack.api.trigger(options.dag, conf)
             say(f"triggered {options.dag}, run {run.run_id}")
-            good = _follow(stack, run, options.timeout, say)
+            good = _follow(stack, run, earlier, options.timeout, say)
         print(f"\nWall time: {time.monotonic() - started:.0f} s, start and stop of Airflow included")
     except KeyboardInterrupt:
         print("\nInterrupted; everything is stopped.", file=sys.stderr)
@@ -105,29 +107,6 @@ def _footage(video: str) -> str:
     return str(path.resolve())
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing: the demo's own lines are what is to be read."""
-
-
-@contextlib.contextmanager
-def _shared(folder: Path) -> Iterator[str]:
-    """Serve a folder on this machine, as a web server does for a destination that cannot sign URLs."""
-    folder.mkdir(parents=True)
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
-
-
-def _provide_pools(stack: Stack, dag_id: str) -> None:
-    """Make the pools that a DAG's tasks are in; they count tasks that wait in the triggerer."""
-    there = {pool["name"] for pool in stack.api.collect("pools", "pools")}
-    tasks = stack.api.call("GET", f"dags/{dag_id}/tasks")["tasks"]
-    for name in {task["pool"] for task in tasks} - there:
-        stack.api.call("POST", "pools", body={"name": name, "slots": POOL_SLOTS, "include_deferred": True})
-
-
 def _conf(stack: Stack, options: argparse.Namespace, footage: str, folder: Path, url: str) -> dict[str, Any]:
     """Return the run's conf: what was asked for, and where the DAG takes footage and leaves files."""
     params = stack.api.wait_for_dag(options.dag)["params"]
@@ -149,8 +128,11 @@ def _conf(stack: Stack, options: argparse.Namespace, footage: str, folder: Path,
     return {name: value for name, value in defaults.items() if name in params} | asked
 
 
-def _follow(stack: Stack, run: Run, timeout: float, say: Callable[[str], None]) -> bool:
-    """Follow the run to its end and report the result; anything that ends this early ends the run too."""
+def _follow(stack: Stack, run: Run, earlier: int, timeout: float, say: Callable[[str], None]) -> bool:
+    """Follow the run to its end and report the result; anything that ends this early ends the run too.
+
+    :param earlier: how many purchases there were before the run.
+    """
     watcher = Watcher(run, say, stack.check)
     try:
         state = watcher.until_finished(timeout)
@@ -161,7 +143,7 @@ def _follow(stack: Stack, run: Run, timeout: float, say: Callable[[str], None]) 
     if state != "success":
         print(failures(run, stack.home / "logs"))
         return False
-    _show(stack, run)
+    _show(stack, run, earlier)
     return _verify(stack, run, watcher)
 
 
@@ -173,12 +155,12 @@ def _abandon(run: Run) -> None:
         print(f"The run {run.run_id} could not be ended: the next start goes on with it.", file=sys.stderr)
 
 
-def _show(stack: Stack, run: Run) -> None:
+def _show(stack: Stack, run: Run, earlier: int) -> None:
     files = landed_files(run)
-    book = Control(stack.sandbox_url).book()
-    print(table(file_rows(files)), table(book_rows(book)), sep="\n\n")
-    totals = book["totals"]
-    print("\n  jobs: " + ", ".join(f"{totals[what]} {what}" for what in ("purchases", "charged", "refunded")))
+    entries = Control(stack.sandbox_url).purchases()[earlier:]
+    print(table(file_rows(files)), table(book_rows(entries)), sep="\n\n")
+    sums = (f"{sum(entry[what] for entry in entries)} {what}" for what in ("charged", "refunded"))
+    print(f"\n  jobs: {len(entries)} purchases, " + ", ".join(sums))
     for file in files:
         path = local_path(file["uri"])
         if path and str(file.get("content_type", "")).startswith("video/"):

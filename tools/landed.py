@@ -52,10 +52,10 @@ def file_rows(files: Sequence[dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
-def book_rows(book: dict[str, Any]) -> list[list[str]]:
+def book_rows(entries: Sequence[dict[str, Any]]) -> list[list[str]]:
     """Return the table of what the sandbox sold."""
     rows = [["job bought", "charged", "state", "id"]]
-    for entry in book["entries"]:
+    for entry in entries:
         charged = "refunded" if entry["refunded"] else json.dumps(entry["charged"])
         if entry["charged"] is True and not entry["refunded"]:
             charged = f"{entry['amount']:g} {entry['currency']}"

@@ -106,6 +106,8 @@ def airflow_settings(home: Path, dags: Path, database: str, ports: Ports, keys: 
         "dag_processor.min_file_process_interval": "60",
         # As this package is meant to be used: waiting holds no worker.
         "operators.default_deferrable": "True",
+        # Where footage and landed files are: pages of the package may show what lies below.
+        "vidai.media_roots": ",".join(str(home / folder) for folder in ("media", "demo")),
     }
 
 

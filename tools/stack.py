@@ -66,6 +66,8 @@ class Stack:
     :param speed: how much faster the sandbox is than the real vendors; None runs no sandbox.
     :param settings: Airflow configuration as ``{"section.option": value}``, over the stack's own.
     :param connections: ``{conn_id: URI or JSON}``, over the four ``<vendor>_default`` of the sandbox.
+    :param in_environment: whether those of the sandbox are environment variables, which Airflow reads before
+        its database and does not show. If not, `tools.provide` stores them.
     :param ui_port: the port of UI and API if it is free; by default any.
     :param sandbox_port: likewise for the sandbox.
     """
@@ -79,6 +81,7 @@ class Stack:
         speed: float | None = 1.0,
         settings: Mapping[str, str] | None = None,
         connections: Mapping[str, str] | None = None,
+        in_environment: bool = True,
         ui_port: int = 0,
         sandbox_port: int = 0,
     ) -> None:
@@ -86,6 +89,7 @@ class Stack:
         self.dags, self.speed = dags.resolve(), speed
         self.database = database or f"sqlite:///{self.home}/airflow.db"
         self._settings, self._connections = dict(settings or {}), dict(connections or {})
+        self._in_environment = in_environment
         self._preferred_ports = (ui_port, sandbox_port)
         self._children: dict[str, Child] = {}
         self._lock: IO[str] | None = None
@@ -205,8 +209,9 @@ class Stack:
         self.sandbox_url = f"http://127.0.0.1:{ports.sandbox}"
         self.api = AirflowApi(self.url)
         settings = airflow_settings(self.home, self.dags, self.database, ports, self.secrets)
-        connections = sandbox_connections(self.sandbox_url, self.secrets.vendor_key)
-        self._env = environment(self.home, settings | self._settings, connections | self._connections)
+        self.sandbox_connections = sandbox_connections(self.sandbox_url, self.secrets.vendor_key)
+        connections = (self.sandbox_connections if self._in_environment else {}) | self._connections
+        self._env = environment(self.home, settings | self._settings, connections)
 
     def _migrate(self) -> None:
         """Create or migrate the tables, unless this version of Airflow has already done so."""

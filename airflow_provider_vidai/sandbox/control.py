@@ -1,42 +1,29 @@
 """The control side: account book, faults, settings and log, for tests and for people."""
 
-import html
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from airflow_provider_vidai.sandbox.accounts import Refusal, account_of
+from airflow_provider_vidai.sandbox.book import Media
+from airflow_provider_vidai.sandbox.media.poster import poster
+from airflow_provider_vidai.sandbox.media.source import MediaError
+from airflow_provider_vidai.sandbox.page import POLICY, page
 from airflow_provider_vidai.sandbox.wire import JSON
 from airflow_provider_vidai.sandbox.world import World
 
-SHOWN_CALLS = 20
 #: The path of a connection's host below the sandbox's URL, where it is not just the vendor's name.
 HOSTS = {"venice": "venice/api/v1", "vizard": "vizard/hvizard-server-front/open-api/v1"}
-PAGE = """<!DOCTYPE html>
-<html><head><title>Sandbox</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .1em .8em .1em 0; text-align: left; }}
-code {{ background: #eee; }}
-</style></head><body>
-<h1>Sandbox</h1>
-<p>Runs at {speed:g} times the real speed. Bought: {purchases}, refunded: {refunded}.</p>
-<h2>Use it</h2>
-<p>Give a connection the host below and any password.</p>
-<table>{hosts}</table>
-<p>The account book is at <a href="/sandbox/book"><code>/sandbox/book</code></a>, the log of calls at
-<a href="/sandbox/calls"><code>/sandbox/calls</code></a>, ordered faults at
-<a href="/sandbox/faults"><code>/sandbox/faults</code></a>, settings at
-<a href="/sandbox/settings"><code>/sandbox/settings</code></a>. Make the next status call fail:</p>
-<pre>curl -X POST {base}sandbox/faults \\
-  -d '{{"vendor": "vidio", "call": "status", "fault": "status", "status": 503}}'</pre>
-<h2>Last calls</h2>
-<table><tr><th>At</th><th>Vendor</th><th>Call</th><th>Path</th><th>Status</th><th>Bytes</th></tr>{calls}</table>
-</body></html>
-"""
+#: A file is what a vendor made: a browser must not take it for a page. It may show it alone in a tab.
+SAFE = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": POLICY,
+}
 
 Action = Callable[[Request, dict[str, Any]], Awaitable[Any]]
 
@@ -66,6 +53,8 @@ def routes(world: World, vendors: Mapping[str, Collection[str]]) -> list[BaseRou
     ]
     return [
         Route("/sandbox", side.page),
+        Route("/sandbox/files/{entry:int}/{number:int}", side.file),
+        Route("/sandbox/files/{entry:int}/{number:int}/poster", side.poster),
         *(Route("/sandbox" + path, _answering(action), methods=[verb]) for verb, path, action in table),
     ]
 
@@ -164,18 +153,31 @@ class _Control:
         return {}
 
     async def page(self, request: Request) -> Response:
-        lines = self._world.calls.as_json()[: -SHOWN_CALLS - 1 : -1]
-        columns = ("at", "vendor", "call", "path", "status", "bytes")
-        calls = (_row(*(line[column] for column in columns)) for line in lines)
         base = str(request.base_url)
-        hosts = "".join(_row(vendor, base + HOSTS.get(vendor, vendor)) for vendor in self._vendors)
-        totals = self._world.book.as_json()["totals"]
-        return HTMLResponse(
-            PAGE.format(
-                speed=self._world.settings.speed, base=base, hosts=hosts, calls="".join(calls), **totals
+        hosts = {vendor: base + HOSTS.get(vendor, vendor) for vendor in self._vendors}
+        return HTMLResponse(page(self._world, base, hosts), headers={"content-security-policy": POLICY})
+
+    async def file(self, request: Request) -> Response:
+        found = self._media(request)
+        if found is None:
+            return Response("no such file", 404)
+        return FileResponse(found.path, media_type=found.type, headers=SAFE)
+
+    async def poster(self, request: Request) -> Response:
+        found = self._media(request)
+        try:
+            if found is None:
+                raise MediaError("no such file")
+            return Response(
+                await asyncio.to_thread(poster, found.path), media_type="image/jpeg", headers=SAFE
             )
-        )
+        except MediaError as error:
+            return Response(str(error), 404)
 
-
-def _row(*cells: Any) -> str:
-    return "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>"
+    def _media(self, request: Request) -> Media | None:
+        """Return the file that the path names by its place in the book."""
+        entry_id, number = int(request.path_params["entry"]), int(request.path_params["number"])
+        try:
+            return self._world.book[entry_id].media()[number]
+        except (KeyError, IndexError):
+            return None

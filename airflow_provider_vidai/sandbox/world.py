@@ -23,7 +23,8 @@ class World:
     """The sandbox's state.
 
     :param speed: how many times faster than real time jobs run.
-    :param data: the folder in which files are kept; None is a temporary one, deleted when the sandbox stops.
+    :param data: the folder in which the book and files are kept, which the next start continues; None is a
+        temporary one, deleted when the sandbox stops.
     :raises ValueError: if the speed is not a number, or is negative.
     """
 
@@ -37,7 +38,7 @@ class World:
         self.settings = Settings()
         self.clock = Clock(self.settings.speed)
         self.change({"speed": self._speed})
-        self.book = Book()
+        self.book = Book(self._data)
         self.accounts = Accounts()
         self.faults = Faults()
         self.calls = Calls()
@@ -92,11 +93,13 @@ class World:
         # First, because work that is still running would write its files into the new folder.
         await asyncio.to_thread(self.studio.close)
         folder = self.folder
+        self.book.forget()
         self._start()
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def close(self) -> None:
         """Stop all work, and delete the folder if it is a temporary one."""
+        self.book.keep()
         self._stop_tasks()
         await asyncio.to_thread(self.studio.close)
         if self._data is None:

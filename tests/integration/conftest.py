@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from airflow_provider_vidai.operators.vidio import VidioHighlightReelOperator, V
 from airflow_provider_vidai.operators.vizard import VizardClipsOperator
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sandbox.server import Sandbox, serve
-from tests.support.task import Task
+from tests.support.task import FastLoops, Task
 from tests.support.videos import talk, video
 from tests.support.web import web
 
@@ -40,6 +41,22 @@ SPEED = 3000.0
 @pytest.fixture(autouse=True)
 def _fast(hurry: list[float]) -> None:
     """Shorten the package's pauses in every test."""
+
+
+@pytest.fixture(scope="module")
+def database() -> None:
+    """Airflow's metadata database, new and empty."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def fast() -> Iterator[None]:
+    """Triggers that wait a hundredth of their time."""
+    asyncio.set_event_loop_policy(FastLoops())
+    yield
+    asyncio.set_event_loop_policy(None)
 
 
 @pytest.fixture(scope="session")

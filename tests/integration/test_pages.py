@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ import pytest
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.dags import dag_bag
 from tests.support.pages import PROJECT, Block, blocks
-from tests.support.task import FastLoops
 from tests.support.videos import picture, talk, video
 
 DAGS = {block.dag_id: block for block in blocks() if block.dag_id}
@@ -37,22 +34,6 @@ BUYS = {
     "several_vendors": ["venice generate", "vidgo media", "vidio reel", "vidio render"],
     "one_image": ["vidgo media"],
 }
-
-
-@pytest.fixture(scope="module")
-def database() -> None:
-    """Airflow's metadata database, new and empty."""
-    from airflow.utils.db import initdb
-
-    initdb()
-
-
-@pytest.fixture
-def fast() -> Iterator[None]:
-    """Triggers that wait a hundredth of their time."""
-    asyncio.set_event_loop_policy(FastLoops())
-    yield
-    asyncio.set_event_loop_policy(None)
 
 
 @pytest.fixture

@@ -19,14 +19,6 @@ DAGS = Path(__file__).parents[2] / "dags"
 pytestmark = pytest.mark.usefixtures("database", "vizard")
 
 
-@pytest.fixture(scope="module")
-def database() -> None:
-    """Airflow's metadata database, new and empty."""
-    from airflow.utils.db import initdb
-
-    initdb()
-
-
 def dag_of(name: str) -> Any:
     return dag_bag(DAGS / f"{name}.py").get_dag(name)
 
@@ -72,8 +64,10 @@ def test_the_clip_factory_lands_captions_and_publishes_what_scores_well(
 
 def test_a_clip_without_a_caption_holds_up_no_other(control: Control, talks: str, tmp_path: Path) -> None:
     control.fault("vizard", "ai_social", "code", code=4002)
-    told = {"video_url": f"{talks}/short.mp4", "max_clips": 2, "min_viral_score": 0, "dry_run": False}
-    run = dag_of("vizard_clip_factory").test(run_conf={**told, "destination": f"{tmp_path.as_uri()}/"})
+    told = {"video_url": f"{talks}/short.mp4", "max_clips": 2, "min_viral_score": 0}
+    published = {"social_account_id": "7000", "dry_run": False}
+    destination = f"{tmp_path.as_uri()}/"
+    run = dag_of("vizard_clip_factory").test(run_conf={**told, **published, "destination": destination})
     assert sorted(states(run)["caption"]) == ["failed", "success"]
     assert states(run)["publish"] == ["success"], (states(run)["posts"], states(run)["publish"])
     assert len(control.purchases("vizard", "publish")) == 1

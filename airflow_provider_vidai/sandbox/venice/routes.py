@@ -155,6 +155,7 @@ def _sold(context: Context, model: Model, request: dict[str, Any], amount: float
         request=brief(context.body),
         timeline=job.timeline,
         refundable=job.refunds,
+        files=lambda: [job.video],
     )
     answer = {"model": model.id, "queue_id": job.id}
     if job.share:

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import string
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -107,6 +107,17 @@ def as_wire(value: Any, base_url: str) -> Any:
     if isinstance(value, dict):
         return {name: as_wire(one, base_url) for name, one in value.items()}
     return [as_wire(one, base_url) for one in value] if isinstance(value, list) else value
+
+
+def blobs_in(value: Any) -> Iterator[Blob]:
+    """Yield the files that an answer has URLs of."""
+    if isinstance(value, Blob):
+        yield value
+    elif isinstance(value, JsonText):
+        yield from blobs_in(value.value)
+    elif isinstance(value, (dict, list)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from blobs_in(one)
 
 
 class Workspace:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from airflow_provider_vidai.sandbox.vidgo import songs as vidgo_songs
 from airflow_provider_vidai.sandbox.vidgo.callbacks import announce
-from airflow_provider_vidai.sandbox.vidgo.jobs import Maker, Task, images, start, video
+from airflow_provider_vidai.sandbox.vidgo.jobs import Maker, Task, blobs_in, images, start, video
 from airflow_provider_vidai.sandbox.vidgo.models import ALREADY_EXISTS, DERIVED, Model, examine, find, price
 from airflow_provider_vidai.sandbox.vidgo.uploads import base64_upload, stream_upload, url_upload
 from airflow_provider_vidai.sandbox.vidgo.wire import VENDOR, Context, Refused, call
@@ -42,6 +42,7 @@ async def submit(context: Context) -> Response:
         request={"model": model.id, "input": _brief(inputs)},
         timeline=task.timeline,
         refundable=context.settings.refund_failed,
+        files=lambda: blobs_in(task.files()),
     )
     announce(world, task, str(context.exchange.request.base_url))
     return JSON(

@@ -122,12 +122,17 @@ async def create_highlight_reel(exchange: Exchange, account: str) -> Response:
         footage.append(blob)
     job = start_reel(exchange.world, account, request, footage, exchange.fault("fail_job"))
     exchange.world.jobs[VENDOR][job.id] = job
-    _buy(exchange, job, "reel", request, job.timeline)
+    _buy(exchange, job, "reel", request, job.timeline, job.thumbnails)
     return JSON({"job_id": job.id, "status": "submitted"})
 
 
-def _buy(exchange: Exchange, job: Reel, kind: str, request: dict[str, Any], timeline: Timeline) -> None:
-    """Record a purchase. VIDIO's prices are not published, so everything costs one unit."""
+def _buy(
+    exchange: Exchange, job: Reel, kind: str, request: dict[str, Any], timeline: Timeline, files: list[Blob]
+) -> None:
+    """Record a purchase. VIDIO's prices are not published, so everything costs one unit.
+
+    :param files: what the job makes; it may be filled later.
+    """
     exchange.world.book.purchase(
         vendor=VENDOR,
         account=job.account,
@@ -138,6 +143,7 @@ def _buy(exchange: Exchange, job: Reel, kind: str, request: dict[str, Any], time
         request=request,
         timeline=timeline,
         refundable=exchange.world.settings.refund_failed,
+        files=lambda: files,
     )
 
 
@@ -218,7 +224,7 @@ async def render(exchange: Exchange, account: str) -> Response:
     if problem:
         return _error(400, problem)
     sold = start_render(exchange.world, job, request.get("output_index", 0), exchange.fault("fail_job"))
-    _buy(exchange, job, "render", request, sold.timeline)
+    _buy(exchange, job, "render", request, sold.timeline, [sold.video])
     return JSON({"status": "rendering"})
 
 

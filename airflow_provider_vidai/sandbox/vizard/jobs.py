@@ -31,6 +31,8 @@ VENDOR = "vizard"
 FIRST_PROJECT_ID = 17_861_706
 #: Clip ids are the project's id times this plus a number, so it exceeds the clips of any project.
 IDS_PER_PROJECT = 1000
+#: What the book calls a project that makes clips, and one that edits a video.
+KINDS = {False: "project", True: "edit"}
 RATIOS = {1: Fraction(9, 16), 2: Fraction(1), 3: Fraction(4, 5), 4: Fraction(16, 9)}
 #: The shortest and longest clip in seconds, by ``preferLength``.
 SPANS = {2: (30.0, 60.0), 3: (60.0, 90.0), 4: (90.0, 180.0)}
@@ -111,7 +113,7 @@ class Project:
 def start_project(world: World, account: str, request: dict[str, Any], failing: Fault | None) -> Project:
     """Start a project: its work starts at once, and its timeline with it."""
     settings = world.settings.vizard
-    project_id = FIRST_PROJECT_ID + len(world.jobs[VENDOR])
+    project_id = _next_id(world)
     name = request.get("projectName") or _named_by(request["videoUrl"])
     folder = world.folder / "vizard" / str(project_id)
     folder.mkdir(parents=True)
@@ -130,7 +132,7 @@ def start_project(world: World, account: str, request: dict[str, Any], failing: 
         timeline = Timeline(world.clock, steps, end="failed", failed="failed")
     else:
         timeline = Timeline(world.clock, steps, end="done", failed="failed", work=made)
-    paid.set_result(_book(world, account, project_id, request, timeline))
+    paid.set_result(_book(world, account, project_id, request, timeline, made))
     until = world.clock.now() + settings.seconds + settings.project_ttl
     return Project(project_id, account, request, name, timeline, made, until, code)
 
@@ -143,17 +145,31 @@ def _named_by(url: str) -> str:
     return PurePosixPath(unquote(urlsplit(url).path)).stem or "video"
 
 
-def _book(world: World, account: str, project_id: int, request: dict[str, Any], timeline: Timeline) -> Entry:
+def _next_id(world: World) -> int:
+    """Return the next project's id, also after those that an earlier start of the sandbox sold."""
+    projects = (one for one in world.book if one.vendor == VENDOR and one.kind in KINDS.values())
+    return max((int(one.job_id) for one in projects), default=FIRST_PROJECT_ID - 1) + 1
+
+
+def _book(
+    world: World,
+    account: str,
+    project_id: int,
+    request: dict[str, Any],
+    timeline: Timeline,
+    made: "Future[list[Clip]]",
+) -> Entry:
     return world.book.purchase(
         vendor=VENDOR,
         account=account,
-        kind="edit" if request.get("getClips") == 0 else "project",
+        kind=KINDS[request.get("getClips") == 0],
         job_id=str(project_id),
         amount=0,
         currency="credit",
         request=request,
         timeline=timeline,
         refundable=world.settings.refund_failed,
+        files=lambda: [clip.video for clip in made.result()],
     )
 
 

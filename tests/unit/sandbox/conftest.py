@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,20 @@ class Vidio:
             answer = self.wait(job_id, "rendered")
             if answer["output_url"].partition("?")[0] != before:
                 return answer
+
+
+@pytest.fixture
+def vidio_at() -> Iterator[Callable[[str], Vidio]]:
+    """Make plain calls to the VIDIO of the sandbox at a URL."""
+    clients: list[Vidio] = []
+
+    def make(url: str) -> Vidio:
+        clients.append(Vidio(url))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.http.close()
 
 
 @pytest.fixture

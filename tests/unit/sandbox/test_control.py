@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_vidai.sandbox.client import Control, ControlError
 from airflow_provider_vidai.sandbox.server import serve
+from airflow_provider_vidai.sandbox.vizard.jobs import start_project
 from airflow_provider_vidai.sandbox.world import World
 
 # --- the book
@@ -168,6 +169,106 @@ def test_the_page_explains_itself_to_a_person(sandbox, vidio):
     assert f"{sandbox.url}/venice/api/v1<" in page.text
     assert "curl -X POST" in page.text
     assert "<script>" not in page.text
+
+
+def test_the_page_shows_each_job_with_its_player_state_and_price(sandbox, vidio, key):
+    vidio.rendered(vidio.processed(key, output_length=1))
+    text = httpx.get(sandbox.url + "/sandbox").text
+    render, reel = re.findall(r'<tr><td class="media">.*?</tr>', text, re.DOTALL)
+    assert (
+        '<video controls preload="none" poster="/sandbox/files/2/0/poster" src="/sandbox/files/2/0"' in render
+    )
+    assert '<img loading="lazy" src="/sandbox/files/1/0/poster"' in reel
+    assert '<span class="state done">rendered</span>' in render
+    assert "1 unit<" in reel
+    assert "<b>2 units</b>" in text
+
+
+def test_the_page_shows_what_was_refunded_and_what_failed(sandbox, vidio, key):
+    sandbox.control.settings(refund_failed=True)
+    sandbox.control.fault("vidio", "create_highlight_reel", "fail_job")
+    vidio.wait(vidio.create(key).json()["job_id"], "failed")
+    text = httpx.get(sandbox.url + "/sandbox").text
+    assert "<s>1 unit</s><small>refunded</small>" in text
+    assert '<span class="state failed">failed</span>' in text
+    assert "<b>0 units</b>" in text
+
+
+def test_the_page_shows_a_request_as_text(sandbox, vidio, clip):
+    vidio.create(vidio.upload(clip.read_bytes(), "<b>bold.mp4"))
+    text = httpx.get(sandbox.url + "/sandbox").text
+    assert "&lt;b&gt;bold.mp4" in text
+    assert "<b>bold" not in text
+
+
+def test_a_delivered_file_can_be_played_and_seeked_in(sandbox, vidio, key):
+    vidio.rendered(vidio.processed(key, output_length=1))
+    whole = httpx.get(sandbox.url + "/sandbox/files/2/0")
+    assert whole.headers["content-type"] == "video/mp4"
+    assert whole.content[4:8] == b"ftyp"
+    part = httpx.get(sandbox.url + "/sandbox/files/2/0", headers={"range": "bytes=4-7"})
+    assert (part.status_code, part.content) == (206, b"ftyp")
+    poster = httpx.get(sandbox.url + "/sandbox/files/2/0/poster")
+    assert (poster.headers["content-type"], poster.content[:3]) == ("image/jpeg", b"\xff\xd8\xff")
+
+
+@pytest.mark.parametrize("path", ["0/0", "1/0", "2/7", "9/0", "1/..%2f0", "1/0/poster"])
+def test_no_other_file_is_served(sandbox, vidio, key, path):
+    sandbox.control.settings(speed=0)
+    vidio.create(key)
+    assert httpx.get(f"{sandbox.url}/sandbox/files/{path}").status_code == 404
+
+
+# --- a start after a start
+
+
+def test_the_book_survives_a_restart_with_its_files(tmp_path, clip, vidio_at):
+    with serve(speed=10_000, data=tmp_path) as sandbox:
+        vidio = vidio_at(sandbox.url)
+        job_id = vidio.processed(vidio.upload(clip.read_bytes()), output_length=1)
+        vidio.rendered(job_id)
+        before = sandbox.control.book()
+    with serve(speed=10_000, data=tmp_path) as sandbox:
+        assert sandbox.control.book() == before
+        assert httpx.get(sandbox.url + "/sandbox/files/2/0").content[4:8] == b"ftyp"
+        assert "rendered" in httpx.get(sandbox.url + "/sandbox").text
+        assert vidio_at(sandbox.url).status(job_id).status_code == 404
+        vidio_at(sandbox.url).create(vidio_at(sandbox.url).upload(clip.read_bytes()))
+        assert [entry["id"] for entry in sandbox.control.purchases()] == [1, 2, 3]
+
+
+def test_a_job_that_a_restart_ended_is_shown_as_stopped(tmp_path, clip, vidio_at):
+    with serve(speed=0, data=tmp_path) as sandbox:
+        vidio_at(sandbox.url).create(vidio_at(sandbox.url).upload(clip.read_bytes()))
+    with serve(speed=0, data=tmp_path) as sandbox:
+        assert [entry["state"] for entry in sandbox.control.purchases()] == ["stopped"]
+        assert '<span class="state failed">stopped</span>' in httpx.get(sandbox.url + "/sandbox").text
+
+
+def test_a_killed_sandbox_sells_no_id_again(tmp_path):
+    sold = project(World(data=tmp_path))
+    with (tmp_path / "book.jsonl").open("a") as book:
+        book.write('\n{"entry": {"id"')
+    assert [project(World(data=tmp_path)) for _ in range(2)] == [sold + 1, sold + 2]
+    assert project(World()) == sold, "without a folder there is nothing to continue"
+
+
+def project(world):
+    """Return the id of a project of Vizard's, whose book nobody saves at the end."""
+    request = {"videoUrl": "https://cdn-docs.vizard.ai/openapi/sample.mp4", "preferLength": [0]}
+    try:
+        return start_project(world, "account", request, None).id
+    finally:
+        world.studio.close()
+
+
+def test_a_reset_forgets_earlier_starts_too(tmp_path, clip, vidio_at):
+    for _ in range(2):
+        with serve(speed=0, data=tmp_path) as sandbox:
+            vidio_at(sandbox.url).create(vidio_at(sandbox.url).upload(clip.read_bytes()))
+            sandbox.control.reset()
+    with serve(data=tmp_path) as sandbox:
+        assert sandbox.control.purchases() == []
 
 
 # --- running it
