@@ -99,7 +99,7 @@ class Product(NamedTuple):
     :param name: the prefix of its DAGs.
     :param call: the sandbox's name for the purchase.
     :param status_call: the sandbox's name for the status check.
-    :param begins: the vendor's status of a job that has just been bought.
+    :param begins: what the log says about a job that has just been bought.
     """
 
     name: str
@@ -111,10 +111,12 @@ class Product(NamedTuple):
 
 
 PRODUCTS = [
-    Product("vidio_reel", "vidio", "reel", "create_highlight_reel", "status", "submitted"),
-    Product("venice_video", "venice", "generate", "queue", "retrieve", "PROCESSING"),
-    Product("vizard_clips", "vizard", "project", "create", "query", "1000 processing"),
-    Product("vidgo_picture", "vidgo", "media", "submit", "status", "not_started"),
+    Product(
+        "vidio_reel", "vidio", "reel", "create_highlight_reel", "status", "the job waits in VIDIO's queue"
+    ),
+    Product("venice_video", "venice", "generate", "queue", "retrieve", "Venice is making the video"),
+    Product("vizard_clips", "vizard", "project", "create", "query", "Vizard is making the clips"),
+    Product("vidgo_picture", "vidgo", "media", "submit", "status", "the job waits in Vidgo's queue"),
 ]
 
 

@@ -165,7 +165,7 @@ def test_a_request_that_changes_between_tries_is_not_bought_by_the_retry(
     sandbox.settings(speed=0)
     run = stack.api.trigger(f"changing_{mode}", {"mark": footage})
     if mode == "sync":
-        eventually("status check", lambda: "submitted" in messages(run, 1))
+        eventually("status check", lambda: "VIDIO's queue" in messages(run, 1))
         kill_task(run)
     eventually("second try", lambda: "The request differs from the one that try 1 bought" in messages(run, 2))
     sandbox.settings(speed=SPEED)
