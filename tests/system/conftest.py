@@ -16,6 +16,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -49,6 +50,39 @@ SETTINGS = {
     "triggerer.job_heartbeat_sec": "2",
     "triggerer.triggerer_health_check_threshold": "15",
 }
+
+
+#: One or more tests of each promise, which CI runs, because all of them take an hour. These are patterns as in
+#: a shell, in which "[[]" is a bracket.
+CORE = (
+    "test_a_worker_killed_at_any_place_never_buys_twice[[]*-deferred]",
+    "test_a_finished_task_whose_worker_died_before_it_was_recorded_*[[]before done is on record-1-deferred]",
+    "test_a_worker_killed_before_the_vendors_answer_stops_as_a_lost_purchase[[]deferred]",
+    "test_a_worker_killed_while_it_waits_*[[]with its worker]",
+    "test_a_triggerer_killed_with_fifty_waiting_jobs_loses_and_buys_none",
+    "test_a_triggerer_outlives_odd_answers_*",
+    "test_a_restarted_component_costs_nothing[[]deferred-scheduler]",
+    "test_clearing_a_task_whose_job_runs_goes_on_with_that_job[[]deferred]",
+    "test_clearing_a_finished_task_buys_again[[]deferred]",
+    "test_clearing_a_task_whose_job_failed_*",
+    "test_clearing_a_lost_purchase_*",
+    "test_clearing_with_downstream_*",
+    "test_a_run_that_is_deleted_and_made_again_buys_its_own",
+    "test_an_api_that_is_down_while_a_job_is_waited_for_costs_nothing[[]deferred]",
+    "test_a_key_that_is_refused_while_a_job_is_waited_for_*[[]twice-deferred]",
+    "test_after_a_timeout_*[[]timeout-deferred]",
+    "test_a_purchase_that_the_vendor_refuses_*[[]refused]",
+    "test_an_approved_video_is_made_with_the_prompt_that_the_person_edited",
+    "test_a_worker_killed_at_any_place_never_publishes_twice[[]before bought is on record]",
+    "test_thirty_mapped_videos_*",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the core."""
+    for item in items:
+        if HERE in item.path.parents and any(fnmatchcase(item.name, pattern) for pattern in CORE):
+            item.add_marker("core")
 
 
 @pytest.fixture(scope="session")
