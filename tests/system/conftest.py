@@ -52,7 +52,7 @@ SETTINGS = {
 }
 
 
-#: One or more tests of each promise, which CI runs, because all of them take an hour. These are patterns as in
+#: One or more tests of each promise: CI runs these, because all of them take an hour. They are patterns as in
 #: a shell, in which "[[]" is a bracket.
 CORE = (
     "test_a_worker_killed_at_any_place_never_buys_twice[[]*-deferred]",
