@@ -192,7 +192,7 @@ def _item(entry: Mapping[str, Any]) -> Item:
 async def _order(caller: Caller, dag_id: str) -> dict[str, int]:
     """Return each task's place in its DAG: what comes first stands first."""
     tasks = (await caller.get("dags", dag_id, "tasks")).get("tasks") or []
-    graph = TopologicalSorter[str]()
+    graph: TopologicalSorter[str] = TopologicalSorter()
     for task in tasks:
         graph.add(task["task_id"])
         for after in task.get("downstream_task_ids") or ():
