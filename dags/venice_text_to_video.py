@@ -34,8 +34,9 @@ VIDEO = {
 
 #: The prompt that the person typed at the approval, if any. Marking that task a success leaves no answer.
 PROMPT = (
-    "{{ ((ti.xcom_pull(task_ids='approve') or {}).get('params_input', {}).get('new_prompt') or '') | trim "
-    "or params.prompt }}"
+    "{% set form = (ti.xcom_pull(task_ids='approve') or {}).get('params_input', {}) %}"
+    # The form of Airflow 3.1 also holds the DAG's own prompt.
+    "{{ (form.get('new_prompt') or '') | trim or form.get('prompt') or params.prompt }}"
 )
 
 with DAG(

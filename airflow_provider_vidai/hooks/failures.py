@@ -176,6 +176,9 @@ class airflow_failures:  # noqa: N801 - used like a function
         try:
             if is_nested(self._context, self._task):
                 return  # the other task may go on without this operator, and then it has not failed
+            if isinstance(self._context, dict):
+                # Airflow 3.1 does not give it to callbacks itself.
+                self._context["exception"] = failed
             instance = self._context["ti"]
             value = {
                 **failed.facts(),

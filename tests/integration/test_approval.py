@@ -54,7 +54,8 @@ class Approval:
         """Let a person approve the video."""
         event = {
             "chosen_options": ["Approve"],
-            "params_input": {"new_prompt": new_prompt},
+            # Airflow 3.1's form also holds the DAG's params.
+            "params_input": {**self.approve.params, "new_prompt": new_prompt},
             "responded_at": datetime.now(timezone.utc),
             "responded_by_user": {"id": "1", "name": "admin"},
         }
@@ -115,3 +116,9 @@ def test_a_changed_prompt_is_in_the_record_so_that_a_retry_finds_its_video_again
         assert task.retry().run()["state"] == "ready"
     assert records[0] != records[1]
     assert len(control.purchases("venice")) == 2, "one for each run; the retries bought nothing"
+
+
+def test_a_prompt_changed_in_the_longer_form_of_airflow_3_1_is_bought_too() -> None:
+    run = Approval(CONF)
+    run.results["approve"] = {"params_input": {"prompt": "A rough sea", "new_prompt": None}}
+    assert run.rendered("generate").prompt == "A rough sea"
