@@ -41,6 +41,11 @@ try:  # from Airflow 3.2 on
 except ImportError:
     from airflow.configuration import conf
 
+try:  # from Airflow 3.2 on
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]
+except ImportError:
+    from airflow.sdk.execution_time.secrets_masker import redact  # type: ignore[no-redef]
+
 __all__ = [
     "AirflowException",
     "AirflowFailException",
@@ -53,6 +58,7 @@ __all__ = [
     "TaskInstanceKey",
     "TriggerEvent",
     "conf",
+    "redact",
     "timer",
     "xcom",
 ]

@@ -1,4 +1,4 @@
-"""Forty people watch films of 600 MB at the same time: what the API server and everybody else notice.
+"""Forty people watch videos of 600 MB at the same time: what the API server and everybody else notice.
 
 ``python -m benchmarks.pages [--streams 40]`` runs a real Airflow. Streams read through the pages, one as fast
 as it can and the others at 2 MB/s each, while somebody else asks the API for a list of DAGs again and again.
@@ -75,7 +75,7 @@ def row(name: str, took: list[float], most: float, read: float) -> str:
 
 def landed(stack: Stack) -> Run:
     """Return a run that landed the files."""
-    folder = stack.home / "films"
+    folder = stack.home / "videos"
     folder.mkdir(exist_ok=True)
     run = stack.api.trigger("big_file", {"folder": str(folder), "files": FILES, "bytes": BYTES})
     if run.wait(timeout=300) != "success":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -30,7 +31,6 @@ from airflow_provider_vidai.operators.media import (
     argument_texts,
     job_facts,
     media_files,
-    media_key,
     show_media,
 )
 from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
@@ -66,7 +66,6 @@ class JobOperator(PaidOperator[HookT]):
         self.poll_interval = poll_interval
         self.download_to = download_to
         self.min_bytes = min_bytes
-        self._media_key = ""
         #: How many status checks this try's waiting took, and when the end of the job was seen (seconds since
         #: the epoch); None where the job was not waited for.
         self.checks: int | None = None
@@ -115,7 +114,7 @@ class JobOperator(PaidOperator[HookT]):
         self._job = ref
         bought = _bought(settled.receipt)
         context["ti"].xcom_push(key="job_id", value=ref.job_id)
-        self._show(context, ref, settled.record, bought, deadline=deadline)
+        self._show(context, ref, settled.record, lambda: {"cost": bought.cost, "deadline": deadline})
         if bought.cost is not None:
             context["ti"].xcom_push(key="cost", value=bought.cost)
         status = settled.status
@@ -142,7 +141,7 @@ class JobOperator(PaidOperator[HookT]):
             since=since,
             deadline=deadline,
             now=time.time(),
-            tell=lambda progress: self._tell_progress(context, ref, progress),
+            show=lambda progress: self._show_progress(context, ref, progress),
         )
         status = hook.wait(
             ref,
@@ -156,7 +155,7 @@ class JobOperator(PaidOperator[HookT]):
         self.checks, self.ready_at = report.checks, report.ended_at
         return status
 
-    def _tell_progress(self, context: Context, ref: JobRef, progress: Progress) -> None:
+    def _show_progress(self, context: Context, ref: JobRef, progress: Progress) -> None:
         """Show a person how the job stands, in the log and as XCom."""
         log_progress(self.log, ref, progress, self.hook.vendor.label)
         try:
@@ -219,16 +218,18 @@ class JobOperator(PaidOperator[HookT]):
                 raise
             report_files(context, self.outlets, files, result["cost"])
             result["files"] = files
+        landed_at = time.time()
         self._show(
             context,
             ref,
             record,
-            bought,
-            cost=result["cost"],
-            checks=self.checks,
-            ready_at=ready_at,
-            landed_at=time.time() if files else None,
-            files=media_files(files, status.outputs),
+            lambda: {
+                "cost": result["cost"],
+                "checks": self.checks,
+                "ready_at": ready_at,
+                "landed_at": landed_at if files else None,
+                "files": media_files(files, status.outputs),
+            },
         )
         if entry is not None and record is not None:
             self.conclude(context, entry, record)
@@ -236,18 +237,15 @@ class JobOperator(PaidOperator[HookT]):
         return result
 
     def _show(
-        self, context: Context, ref: JobRef, record: Record | None, bought: Bought, **more: Any
+        self, context: Context, ref: JobRef, record: Record | None, more: Callable[[], dict[str, Any]]
     ) -> None:
         """Show people the job, and its files once they are landed."""
-        self._media_key = self._media_key or media_key(context, self)
-        facts = {
-            **job_facts(self.hook.vendor, ref, record.bought_at if record else None),
-            "cost": bought.cost,
-            "request": argument_texts(self, self.request_fields),
-            **more,
-        }
-        shown = MediaRecord(**facts)
-        show_media(context, self._media_key, shown)
+
+        def make() -> MediaRecord:
+            facts = job_facts(self.hook.vendor, ref, record.bought_at if record else None)
+            return MediaRecord(**facts, request=argument_texts(self, self.request_fields), **more())
+
+        show_media(context, self, make)
 
     def _download(self, ref: JobRef, status: JobStatus, delivery: Delivery) -> list[JsonValue]:
         """Download the files; every error says that the job is paid for by now."""

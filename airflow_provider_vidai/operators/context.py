@@ -76,7 +76,8 @@ def name_mapped_item(context: Context, title: Callable[[], str | None]) -> None:
     Airflow renders the template after it has rendered the task's fields (from 3.2 on) and after the task has
     ended.
     """
-    if context.get("map_index_template") is not None or getattr(context.get("ti"), "map_index", -1) < 0:
+    index = getattr(context.get("ti"), "map_index", None)
+    if context.get("map_index_template") is not None or index is None or index < 0:
         return
     found = title()
     if not found:

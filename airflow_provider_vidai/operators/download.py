@@ -17,7 +17,7 @@ from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought
 from airflow_provider_vidai.operators.context import report_files
-from airflow_provider_vidai.operators.media import job_facts, media_files, media_key, show_media
+from airflow_provider_vidai.operators.media import job_facts, media_files, show_media
 from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 
 __all__ = ["DownloadOperator"]
@@ -60,12 +60,16 @@ class DownloadOperator(VendorOperator[HookT]):
             files = self.download(hook, ref, status.outputs, bought.delivery)
             files = self.after_download(hook, ref, files)
             report_files(context, self.outlets, files, bought.cost)
-            shown = MediaRecord(
-                **job_facts(hook.vendor, ref),
-                landed_at=time.time(),
-                files=media_files(files, status.outputs),
+            landed_at = time.time()
+            show_media(
+                context,
+                self,
+                lambda: MediaRecord(
+                    **job_facts(hook.vendor, ref),
+                    landed_at=landed_at,
+                    files=media_files(files, status.outputs),
+                ),
             )
-            show_media(context, media_key(context, self), shown)
             return files
 
     def download(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 from pydantic import JsonValue, ValidationError
 
-from airflow_provider_vidai._compat import conf
+from airflow_provider_vidai._compat import conf, redact
 from airflow_provider_vidai.files.stills import make_stills
 from airflow_provider_vidai.hooks.failures import is_nested
 from airflow_provider_vidai.jobs.media_record import MediaFile, MediaRecord, TaskKey, signed
@@ -29,7 +29,7 @@ __all__ = [
     "argument_texts",
     "job_facts",
     "media_files",
-    "media_key",
+    "push_media",
     "show_media",
     "signing_keys",
 ]
@@ -44,24 +44,36 @@ LONGEST_ARGUMENT = 2000
 SHORTEST_KEY = 32
 
 
-def media_key(context: Context, operator: BaseOperator) -> str:
-    """Return the key of an operator's XCom; an operator that another task's code calls gets the next one."""
-    number = next_of_kind(context, MEDIA) if is_nested(context, operator) else 0
-    return f"{MEDIA}_{number}" if number else MEDIA
+def show_media(context: Context, operator: BaseOperator, make: Callable[[], MediaRecord]) -> None:
+    """Push the record that ``make`` returns.
 
-
-def show_media(context: Context, key: str, record: MediaRecord) -> None:
-    """Push ``record``. A failure is logged only: the job and its files matter more than their page."""
+    Whatever fails here or in ``make`` is logged only: the job is paid for, and it and its files matter more
+    than their page.
+    """
     try:
-        instance = context["ti"]
-        keys = signing_keys()
-        if keys and record.files:
-            index = -1 if instance.map_index is None else instance.map_index
-            task = TaskKey(instance.dag_id, instance.run_id, instance.task_id, index)
-            record = signed(record, task, keys[0])
-        instance.xcom_push(key=key, value=record.model_dump(mode="json", exclude_none=True))
+        push_media(context, _key(context, operator), make())
     except Exception as error:  # noqa: BLE001 - see above
-        log.warning("The Media page will not show this job, because its XCom could not be pushed: %s", error)
+        log.warning("The Media page will not show this job: %s: %s", type(error).__name__, error)
+
+
+def push_media(context: Context, key: str, record: MediaRecord) -> None:
+    """Sign ``record`` if it has files, and push it."""
+    instance = context["ti"]
+    keys = signing_keys()
+    if keys and record.files:
+        index = -1 if instance.map_index is None else instance.map_index
+        task = TaskKey(instance.dag_id, instance.run_id, instance.task_id, index)
+        record = signed(record, task, keys[0])
+    instance.xcom_push(key=key, value=record.model_dump(mode="json", exclude_none=True))
+
+
+def _key(context: Context, operator: BaseOperator) -> str:
+    """Return the key of an operator's XCom; an operator that another task's code calls gets the next one."""
+    found: str | None = operator.__dict__.get("_media_key")
+    if found is None:
+        number = next_of_kind(context, MEDIA) if is_nested(context, operator) else 0
+        found = operator.__dict__["_media_key"] = f"{MEDIA}_{number}" if number else MEDIA
+    return found
 
 
 def signing_keys() -> list[str]:
@@ -94,8 +106,11 @@ def job_facts(vendor: Vendor, ref: JobRef, bought_at: float | None = None) -> di
 
 
 def argument_texts(operator: Any, names: Sequence[str]) -> dict[str, str]:
-    """Return the given ones among an operator's arguments as short texts without secrets."""
-    values = {name: shown_media(literal(getattr(operator, name))) for name in names}
+    """Return the given ones among an operator's arguments as short texts without secrets.
+
+    Airflow masks its own secrets in rendered fields and in logs, but not in XComs.
+    """
+    values = {name: redact(shown_media(literal(getattr(operator, name))), name) for name in names}
     given = {name: value for name, value in values.items() if value not in (None, "", "None", [], {})}
     return {name: _text(_plain(value), LONGEST_ARGUMENT) or "" for name, value in given.items()}
 

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import dag, task
 
 from airflow_provider_vidai.jobs.media_record import MediaFile, MediaRecord
-from airflow_provider_vidai.operators.media import MEDIA, show_media
+from airflow_provider_vidai.operators.media import MEDIA, push_media
 
 
 @dag(schedule=None, params={"folder": "", "files": 3, "bytes": 600_000_000})
@@ -25,7 +25,7 @@ def big_file() -> None:
                 file.truncate(params["bytes"])
             files.append(MediaFile(uri=f"file://{path}", path=f"file://{path}", bytes=params["bytes"]))
         facts = {"vendor": "vidio", "label": "VIDIO", "conn_id": "none", "job_id": "none", "kind": "render"}
-        show_media(context, MEDIA, MediaRecord(**facts, files=files))  # type: ignore[arg-type]
+        push_media(context, MEDIA, MediaRecord(**facts, files=files))  # type: ignore[arg-type]
 
     land()
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_vidai._compat import TaskDeferred
 from airflow_provider_vidai.jobs.media_record import MediaRecord, TaskKey, is_genuine
@@ -78,3 +79,21 @@ def test_a_page_that_cannot_be_written_fails_no_task(
 
     monkeypatch.setattr(task.instance, "xcom_push", broken)
     assert len(task.run()["files"]) == 1
+
+
+def test_a_wrong_setting_of_the_posters_fails_no_task(
+    video_of: Any,
+    venice: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__VIDAI__POSTERS", "perhaps")
+    assert len(video_of(download_to=f"{tmp_path}/").run()["files"]) == 1
+    assert "will not show this job" in caplog.text
+
+
+def test_a_secret_that_airflow_masks_is_masked_in_what_is_shown() -> None:
+    mask_secret("a-secret-of-a-variable")
+    operator = SimpleNamespace(prompt="made with a-secret-of-a-variable", api_key="another")
+    assert argument_texts(operator, ["prompt", "api_key"]) == {"prompt": "made with ***", "api_key": "***"}
