@@ -322,14 +322,14 @@ class VidaiHook(BaseHook):
 
 
 def _sleep(wait: Wait, sleep: Callable[[float], None], report: Report | None) -> None:
-    """Sleep until the next status check, and tell meanwhile how the job stands."""
+    """Sleep until the next status check, and show meanwhile how the job stands."""
     left = wait.seconds
     if report is not None:
         report.planned(wait, time.time())
         while left > (silence := report.silence(time.time())):
             sleep(silence)
             left -= silence
-            report.tell(time.time())
+            report.show(time.time())
     sleep(left)
 
 

@@ -1,4 +1,4 @@
-"""Translates this package's errors into Airflow's exceptions, and tells a person what they mean.
+"""Translates this package's errors into Airflow's exceptions, and says what they mean.
 
 Nothing is decided here about sending a call again: :mod:`airflow_provider_vidai.net.retry` does that for SAFE
 calls within one attempt of the task, and the purchase's own rules do it for what buys. An error that arrives

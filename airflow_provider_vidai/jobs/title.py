@@ -101,7 +101,7 @@ def slug(text: str | None) -> str:
 
 
 def short_id(job_id: str) -> str:
-    """Return the part of a job's id that tells its files from those of other jobs."""
+    """Return the part of a job's id that distinguishes its files from those of other jobs."""
     return job_id if len(job_id) <= WHOLE_ID else job_id[-KEPT_OF_ID:].strip("-_")
 
 

@@ -102,13 +102,13 @@ class Progress:
 
 
 class Report:
-    """Follows the waiting for one job, and tells about it when there is something to tell.
+    """Follows the waiting for one job, and shows it when there is something to show.
 
     :param since: when the job was bought (seconds since the epoch); None when unknown, and then nothing is
         estimated.
     :param deadline: when the waiting ends, seconds since the epoch.
     :param now: when the waiting begins.
-    :param tell: called whenever a person should see how the job stands.
+    :param show: called whenever a person should see how the job stands.
     """
 
     def __init__(
@@ -119,18 +119,18 @@ class Report:
         since: float | None,
         deadline: float,
         now: float,
-        tell: Callable[[Progress], None],
+        show: Callable[[Progress], None],
     ) -> None:
         self.checks = 0
         #: When the end of the job was seen, seconds since the epoch.
         self.ended_at: float | None = None
         self._vendor, self._ref = vendor, ref
         self._bought_at, self._since, self._deadline = since, since or now, deadline
-        self._tell = tell
+        self._show = show
         self._status: JobStatus | None = None
         self._next: float | None = None
         self._trouble = ""
-        self._told_at, self._told = now, ""
+        self._shown_at, self._shown = now, ""
 
     def planned(self, step: Step, now: float) -> None:
         """Note when the next status check is due."""
@@ -145,28 +145,28 @@ class Report:
             self.ended_at = now
         elif status.state is not JobState.RUNNING:
             self._trouble = "; this is checked again before it counts"
-        self._tell_if_due(now)
+        self._show_if_due(now)
 
     def failed(self, step: Step, now: float) -> None:
         """Note a status check without an answer."""
         self.checks += 1
         self._trouble = "; the last status check failed"
         self.planned(step, now)
-        self._tell_if_due(now)
+        self._show_if_due(now)
 
     def silence(self, now: float) -> float:
-        """Return for how many more seconds there is no need to tell anything."""
-        return max(self._told_at + REPORT_SECONDS - now, 1.0)
+        """Return for how many more seconds nothing needs to be shown."""
+        return max(self._shown_at + REPORT_SECONDS - now, 1.0)
 
-    def tell(self, now: float) -> None:
+    def show(self, now: float) -> None:
         """Tell how the job stands."""
         found = self._progress(now)
-        self._told_at, self._told = now, found.doing
-        self._tell(found)
+        self._shown_at, self._shown = now, found.doing
+        self._show(found)
 
-    def _tell_if_due(self, now: float) -> None:
-        if now - self._told_at >= REPORT_SECONDS or self._doing() != self._told:
-            self.tell(now)
+    def _show_if_due(self, now: float) -> None:
+        if now - self._shown_at >= REPORT_SECONDS or self._doing() != self._shown:
+            self.show(now)
 
     def _doing(self) -> str:
         seen = _UNSEEN if self._status is None else self._vendor.words(self._ref, self._status)
@@ -186,7 +186,7 @@ class Report:
             deadline=self._deadline,
             next_check=self._next,
             checks=self.checks,
-            changed=doing != self._told,
+            changed=doing != self._shown,
             known=status is None or status.known,
         )
 

@@ -38,7 +38,7 @@ MAX_RETRY_AFTER_SECONDS: Final = 900.0
 REPORT_SECONDS: Final = 25.0
 #: An estimate of how much is done goes up to this share: only the vendor knows when a job is done.
 MAX_ESTIMATE: Final = 0.95
-#: A line names the deadline when it is at most so many seconds away.
+#: A line states the deadline when it is at most this many seconds away.
 DEADLINE_SHOWN_SECONDS: Final = 300.0
 
 # --- sending a purchase

@@ -106,7 +106,7 @@ class Window:
 
     def _ring(self, report: Report, shown_at: float) -> None:
         if self._shown_at == shown_at:
-            report.tell(time.time())
+            report.show(time.time())
         self._wind(report)
 
 

@@ -185,7 +185,7 @@ class JobTrigger(BaseTrigger):
         )
         window = Window(ref, vendor.label, self.log, self.task_instance)
         self._report = Report(
-            vendor, ref, since=self.since, deadline=self.deadline, now=now, tell=window.show
+            vendor, ref, since=self.since, deadline=self.deadline, now=now, show=window.show
         )
         try:
             with window.kept_open(self._report):

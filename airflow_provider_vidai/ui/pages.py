@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from airflow_provider_vidai import __version__
 from airflow_provider_vidai.jobs.cost import price
 from airflow_provider_vidai.jobs.media_record import MediaFile
+from airflow_provider_vidai.purchase.progress import moment
 from airflow_provider_vidai.ui.files import media_type
 
 #: What a user reads when Airflow does not let them see something.
@@ -39,7 +40,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters.update(
-        size=size, length=length, money=money, sums=sums, moment=moment, kind=kind, label=label
+        size=size, length=length, price=price, sums=sums, moment=moment, kind=kind, label=label
     )
     found.globals.update(version=__version__, now=time.time)
     return found
@@ -64,21 +65,11 @@ def length(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
-def money(cost: Mapping[str, Any] | None) -> str:
-    """Write what a job cost, in the vendor's own unit; "" where nothing is known."""
-    return price(cost) or ""
-
-
 def sums(costs: Mapping[str, float]) -> str:
     """Write the sums of several jobs: ``1.65 USD, 40 credits``."""
     return ", ".join(
         f"{number:,.2f} {unit}" if unit == "USD" else f"{number:,g} {unit}" for unit, number in costs.items()
     )
-
-
-def moment(seconds: float | None) -> str:
-    """Write a moment as ISO text in UTC, which the browser shows in the user's own zone."""
-    return "" if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def kind(file: MediaFile) -> str:

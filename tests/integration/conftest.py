@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +50,17 @@ def database() -> None:
     from airflow.utils.db import initdb
 
     initdb()
+
+
+@pytest.fixture
+def dags_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new folder of DAGs, the only one that Airflow reads."""
+    folder = tmp_path / "dags"
+    folder.mkdir()
+    local = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    bundle = {"name": "dags-folder", "classpath": local, "kwargs": {"path": str(folder)}}
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
+    return folder
 
 
 @pytest.fixture

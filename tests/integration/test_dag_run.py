@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +10,9 @@ import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.dags import dag_bag
-from tests.support.task import FastLoops
 from tests.support.web import web
 
 DAGS = Path(__file__).parents[2] / "dags"
-
-
-@pytest.fixture(scope="module")
-def database() -> None:
-    """Airflow's metadata database, new and empty."""
-    from airflow.utils.db import initdb
-
-    initdb()
-
-
-@pytest.fixture
-def fast() -> Iterator[None]:
-    """Triggers that wait a hundredth of their time."""
-    asyncio.set_event_loop_policy(FastLoops())
-    yield
-    asyncio.set_event_loop_policy(None)
 
 
 def ran(dag_id: str, **conf: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -279,25 +278,6 @@ with DAG("failing", schedule=None, on_failure_callback=None):
         **{changes}
     )
 """
-
-
-@pytest.fixture
-def dags_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A new folder of DAGs, which Airflow is told is the only one."""
-    folder = tmp_path / "dags"
-    folder.mkdir()
-    local = "airflow.dag_processing.bundles.local.LocalDagBundle"
-    bundle = {"name": "dags-folder", "classpath": local, "kwargs": {"path": str(folder)}}
-    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def database() -> None:
-    """Airflow's metadata database, new and empty."""
-    from airflow.utils.db import initdb
-
-    initdb()
 
 
 @each_case

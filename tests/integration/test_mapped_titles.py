@@ -24,14 +24,6 @@ with DAG("titles", schedule=None, render_template_as_native_obj={native}):
 """
 
 
-@pytest.fixture(scope="module")
-def database() -> None:
-    """Airflow's metadata database, new and empty."""
-    from airflow.utils.db import initdb
-
-    initdb()
-
-
 @pytest.fixture
 def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the DAG; return the labels of each task's mapped instances, in order."""

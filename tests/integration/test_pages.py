@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -52,17 +51,6 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
         "video_url": "https://www.youtube.com/watch?v=abc",
         "destination": f"{(tmp_path / 'landed').as_uri()}/",
     }
-
-
-@pytest.fixture
-def dags_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A new folder of DAGs, which Airflow is told is the only one."""
-    folder = tmp_path / "dags"
-    folder.mkdir()
-    local = "airflow.dag_processing.bundles.local.LocalDagBundle"
-    bundle = {"name": "dags-folder", "classpath": local, "kwargs": {"path": str(folder)}}
-    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
-    return folder
 
 
 def test_every_whole_dag_of_the_pages_is_run_here() -> None:

@@ -69,7 +69,7 @@ class Instance:
 
     def __init__(self, try_number: int, max_tries: int) -> None:
         self.id = uuid.uuid4()
-        self.dag_id, self.run_id, self.task_id, self.map_index = "films", "manual", "paid", -1
+        self.dag_id, self.run_id, self.task_id, self.map_index = "videos", "manual", "paid", -1
         self.try_number = try_number
         self.max_tries = max_tries
         self.start_date = datetime.now(timezone.utc)

@@ -22,7 +22,7 @@ from airflow_provider_vidai.ui.links import MediaLink
 
 KEY = "k" * 40
 USER = {"Authorization": "Bearer somebody"}
-TASK = TaskKey("films", "manual+1:2", "download", -1)
+TASK = TaskKey("videos", "manual+1:2", "download", -1)
 
 
 class Airflow:
@@ -111,7 +111,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
 def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "media"
     folder.mkdir()
-    monkeypatch.setenv("AIRFLOW__VIDAI__MEDIA_ROOTS", f"s3://bucket/films/, {folder}")
+    monkeypatch.setenv("AIRFLOW__VIDAI__MEDIA_ROOTS", f"s3://bucket/videos/, {folder}")
     monkeypatch.setenv("AIRFLOW__VIDAI__MEDIA_KEY", KEY)
     return folder
 
@@ -251,7 +251,7 @@ def test_a_file_outside_of_the_roots_is_not_served(
     linked = outside.model_copy(update={"path": f"file://{media}/link.mp4"})
     beside = landed(tmp_path / "media-of-others" / "a.mp4")
     above = outside.model_copy(update={"path": f"file://{media}/../a.mp4"})
-    elsewhere = outside.model_copy(update={"path": "s3://bucket/films-of-others/a.mp4"})
+    elsewhere = outside.model_copy(update={"path": "s3://bucket/videos-of-others/a.mp4"})
     for file in (outside, linked, beside, above, elsewhere):
         airflow.add(TASK, record(file))
         assert get(browser, "/file", address()).status_code == 403, file.path
@@ -300,47 +300,47 @@ def test_a_file_that_has_changed_or_gone_is_not_served(
 
 HOSTILE = [
     "",
-    "dag_id=films",
+    "dag_id=videos",
     "dag_id=~&run_id=manual%2B1%3A2&task_id=download",
-    "dag_id=films&run_id=~&task_id=download",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=~",
-    "dag_id=films&dag_id=private&run_id=manual%2B1%3A2&task_id=download",
-    "dag_id=private&run_id=manual%2B1%3A2&task_id=download&dag_id=films",
+    "dag_id=videos&run_id=~&task_id=download",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=~",
+    "dag_id=videos&dag_id=private&run_id=manual%2B1%3A2&task_id=download",
+    "dag_id=private&run_id=manual%2B1%3A2&task_id=download&dag_id=videos",
     "dag_id=..&run_id=manual%2B1%3A2&task_id=download",
-    "dag_id=films%2F..%2Fprivate&run_id=manual%2B1%3A2&task_id=download",
-    "dag_id=films/../private&run_id=manual%2B1%3A2&task_id=download",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=..%2F..",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download%00",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download%0d%0aX-Evil:1",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=" + "d" * 5000,
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&index=-1",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&index=1",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&index=99999999999999999999",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&index=0x0",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&index=%D9%A0",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&index=",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&index=0&index=1",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&map_index=0",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&map_index=-2",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&map_index=1e3",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&key=return_value",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&key=media_x",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&key=media_1",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&key=../media",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&part=sheet",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&part=..",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download&part=MAIN",
-    "dag_id=Films&run_id=manual%2B1%3A2&task_id=download",
-    "dag_id=films&run_id=manual%201%3A2&task_id=download",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=download%20",
-    "dag_id[]=films&run_id=manual%2B1%3A2&task_id=download",
+    "dag_id=videos%2F..%2Fprivate&run_id=manual%2B1%3A2&task_id=download",
+    "dag_id=videos/../private&run_id=manual%2B1%3A2&task_id=download",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=..%2F..",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download%00",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download%0d%0aX-Evil:1",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=" + "d" * 5000,
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&index=-1",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&index=1",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&index=99999999999999999999",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&index=0x0",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&index=%D9%A0",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&index=",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&index=0&index=1",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&map_index=0",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&map_index=-2",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&map_index=1e3",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&key=return_value",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&key=media_x",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&key=media_1",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&key=../media",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&part=sheet",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&part=..",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download&part=MAIN",
+    "dag_id=Videos&run_id=manual%2B1%3A2&task_id=download",
+    "dag_id=videos&run_id=manual%201%3A2&task_id=download",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=download%20",
+    "dag_id[]=videos&run_id=manual%2B1%3A2&task_id=download",
     "path=%2Fetc%2Fpasswd",
-    "dag_id=films;run_id=manual%2B1%3A2;task_id=download",
+    "dag_id=videos;run_id=manual%2B1%3A2;task_id=download",
     "dag_id=%ff%fe&run_id=manual%2B1%3A2&task_id=download",
-    "dag_id=films&run_id={RUN_ID}&task_id=download",
-    "dag_id=films&run_id=manual%2B1%3A2&task_id=%E2%80%AEdownload",
-    "dag_id=films%3Fmap_index%3D0&run_id=manual%2B1%3A2&task_id=download",
-    "dag_id=films%23&run_id=manual%2B1%3A2&task_id=download",
+    "dag_id=videos&run_id={RUN_ID}&task_id=download",
+    "dag_id=videos&run_id=manual%2B1%3A2&task_id=%E2%80%AEdownload",
+    "dag_id=videos%3Fmap_index%3D0&run_id=manual%2B1%3A2&task_id=download",
+    "dag_id=videos%23&run_id=manual%2B1%3A2&task_id=download",
 ]
 
 
@@ -425,7 +425,7 @@ def test_text_from_outside_is_shown_as_text(airflow: Airflow, media: Path, brows
     evil = '<script>alert(1)</script>" onload="x'
     file = landed(media / "a.mp4", title=evil, caption=evil)
     airflow.add(TASK, record(file, request={"prompt": evil, evil: evil}, job_id=evil, label=evil))
-    for query in (address(), {"dag_id": "films", "run_id": TASK.run_id}):
+    for query in (address(), {"dag_id": "videos", "run_id": TASK.run_id}):
         answer = get(browser, "/media", query)
         assert answer.status_code == 200
         assert "<script>alert" not in answer.text
@@ -444,7 +444,7 @@ def test_a_run_shows_its_files_in_the_order_of_the_dag(
     for name in ("a_last", "middle", "z_first"):
         task = TASK._replace(task_id=name)
         airflow.add(task, record(landed(media / f"{name}.mp4"), task=task))
-    page = get(browser, "/media", {"dag_id": "films", "run_id": TASK.run_id}).text
+    page = get(browser, "/media", {"dag_id": "videos", "run_id": TASK.run_id}).text
     places = [page.index(f"{name}.mp4") for name in ("z_first", "middle", "a_last")]
     assert places == sorted(places)
 
@@ -457,7 +457,7 @@ def test_totals_count_a_job_once_however_many_tasks_show_it(
     airflow.add(TASK, record(landed(media / "a.mp4", duration=61.2)))
     third = TASK._replace(task_id="third")
     airflow.add(third, record(task=third, job_id="j-2", bought_at=1.0))
-    page = " ".join(get(browser, "/media", {"dag_id": "films", "run_id": TASK.run_id}).text.split())
+    page = " ".join(get(browser, "/media", {"dag_id": "videos", "run_id": TASK.run_id}).text.split())
     assert "<strong>1</strong> file, 1:01 in all" in page
     assert "2 jobs, <strong>0.55 USD</strong>" in page
     assert "1 of them without a known price" in page
@@ -505,8 +505,8 @@ def test_a_task_of_one_s_own_code_shows_every_purchase(
 
 
 def test_the_link_of_a_task_leads_to_its_page() -> None:
-    link = MediaLink().get_link(None, ti_key=TaskKey("films", "manual+1:2 x", "group.task", 3))  # type: ignore[arg-type]
-    assert link == "vidai/media?dag_id=films&run_id=manual%2B1%3A2%20x&task_id=group.task&map_index=3"
+    link = MediaLink().get_link(None, ti_key=TaskKey("videos", "manual+1:2 x", "group.task", 3))  # type: ignore[arg-type]
+    assert link == "vidai/media?dag_id=videos&run_id=manual%2B1%3A2%20x&task_id=group.task&map_index=3"
 
 
 def test_every_operator_has_the_link() -> None:

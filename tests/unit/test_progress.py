@@ -31,12 +31,12 @@ def running(word: str = "processing", **more: Any) -> JobStatus:
 
 
 class Watched:
-    """One job that is waited for, with what was told about it."""
+    """One job that is waited for, with what was shown of it."""
 
     def __init__(
         self, vendor: VendorName = "vizard", kind: str = "project", *, since: float | None = BOUGHT
     ) -> None:
-        self.told: list[Progress] = []
+        self.shown: list[Progress] = []
         self.ref = JobRef(vendor=vendor, conn_id="c", job_id="17861706", kind=kind)
         self.report = Report(
             VENDORS[vendor],
@@ -44,7 +44,7 @@ class Watched:
             since=since,
             deadline=BOUGHT + 7200,
             now=BOUGHT,
-            tell=self.told.append,
+            show=self.shown.append,
         )
 
     def answered(self, after: float, status: JobStatus, pause: float = 20.0) -> None:
@@ -54,14 +54,14 @@ class Watched:
         """Return what a person sees some seconds after the purchase."""
         if status is not None:
             self.answered(after, status)
-        self.report.tell(BOUGHT + after)
-        return self.told[-1]
+        self.report.show(BOUGHT + after)
+        return self.shown[-1]
 
 
 # --- words and shares
 
 
-def test_vizards_code_is_told_in_words():
+def test_vizards_code_is_shown_in_words():
     body = b'{"code": 1000, "projectId": 17861706}'
     job = Watched()
     status = VENDORS["vizard"].status(job.ref).parse(Answer(200, {"content-type": "application/json"}, body))
@@ -128,7 +128,7 @@ def test_a_finished_job_is_whole_and_no_estimate():
     job = Watched()
     ready = JobStatus(state=JobState.READY, vendor_status="2000 done")
     job.report.answered(ready, Finished(ready), BOUGHT + 300)
-    found = job.told[-1]
+    found = job.shown[-1]
     assert found.line() == "Vizard has finished; waiting for 5 min."
     assert (job.report.checks, job.report.ended_at) == (1, BOUGHT + 300)
 
@@ -140,23 +140,23 @@ def test_a_finished_job_is_whole_and_no_estimate():
         (JobState.FAILED, "Vizard reports that the job failed; this is checked again before it counts"),
     ],
 )
-def test_an_end_that_is_not_believed_yet_is_told_as_that(state: JobState, words: str):
+def test_an_end_that_is_not_believed_yet_is_shown_as_that(state: JobState, words: str):
     assert Watched().at(100, JobStatus(state=state, vendor_status="404")).words == words
 
 
-def test_a_failed_check_is_told_beside_the_last_status():
+def test_a_failed_check_is_shown_beside_the_last_status():
     job = Watched()
     job.answered(100, running())
     job.report.failed(Wait(5.0), BOUGHT + 105)
-    assert job.told[-1].words.startswith(
+    assert job.shown[-1].words.startswith(
         "Vizard is making the clips; the last status check failed, about 18 %"
     )
     job.answered(110, running())
-    assert "failed" not in job.told[-1].words
+    assert "failed" not in job.shown[-1].words
     assert job.report.checks == 3
 
 
-def test_an_undocumented_word_is_told_and_warned_of_once():
+def test_an_undocumented_word_is_shown_and_warned_of_once():
     class Lines:
         def __init__(self) -> None:
             self.said: list[str] = []
@@ -169,16 +169,16 @@ def test_an_undocumented_word_is_told_and_warned_of_once():
     job, log = Watched("vidio", "reel"), Lines()
     for seconds in (100, 200, 300):
         job.answered(seconds, running("thinking_deeply", known=False))
-    for progress in job.told:
+    for progress in job.shown:
         log_progress(log, job.ref, progress, "VIDIO")
     assert "VIDIO reports 'thinking_deeply', which it does not document" in log.said[0]
     assert sum("is not a status that VIDIO documents" in line for line in log.said) == 1
 
 
-# --- when it is told
+# --- when it is shown
 
 
-def test_an_answer_is_told_when_its_words_changed_or_after_a_while():
+def test_an_answer_is_shown_when_its_words_changed_or_after_a_while():
     job = Watched("vidio", "reel")
     for seconds, word in [
         (8, "queued"),
@@ -188,7 +188,7 @@ def test_an_answer_is_told_when_its_words_changed_or_after_a_while():
         (46, "processing"),
     ]:
         job.answered(seconds, running(word))
-    assert [found.at - BOUGHT for found in job.told] == [8, 20, 46]
+    assert [found.at - BOUGHT for found in job.shown] == [8, 20, 46]
 
 
 def test_nobody_waits_for_a_line_longer_than_half_a_minute():
@@ -221,8 +221,8 @@ def test_the_xcom_has_these_fields():
 def test_a_clock_that_was_set_back_makes_no_negative_times():
     job = Watched()
     job.answered(-50, running())
-    assert job.told[-1].value()["elapsed"] == 0.0
-    assert job.told[-1].share == 0.0
+    assert job.shown[-1].value()["elapsed"] == 0.0
+    assert job.shown[-1].share == 0.0
 
 
 @pytest.mark.parametrize(
@@ -244,4 +244,4 @@ def test_an_error_keeps_the_status_that_was_seen():
     job = Watched()
     job.answered(100, running())
     job.report.failed(Wait(5.0), BOUGHT + 200)
-    assert job.told[-1].vendor_status == "processing"
+    assert job.shown[-1].vendor_status == "processing"

@@ -199,7 +199,7 @@ def test_many_jobs_are_pushed_in_turn_at_a_bounded_rate_and_with_their_newest_fa
         for number in range(jobs):
             ref = JobRef.model_validate({**REF, "job_id": f"J{number}"})
             window = Window(ref, "VIDIO", logging.getLogger("test"), Instance(number))
-            reports.append(Report(vidio, ref, since=now, deadline=now + 60, now=now, tell=window.show))
+            reports.append(Report(vidio, ref, since=now, deadline=now + 60, now=now, show=window.show))
         for word in ("queued", "processing"):
             for report in reports:
                 report.answered(JobStatus(state=JobState.RUNNING, vendor_status=word), Wait(5.0), now)
@@ -221,12 +221,12 @@ def test_a_new_status_goes_before_those_that_only_took_longer(pushed: Pushed) ->
         for number in range(20):
             ref = JobRef.model_validate({**REF, "job_id": f"J{number}"})
             window = Window(ref, "VIDIO", logging.getLogger("test"), Instance(number))
-            reports.append(Report(vidio, ref, since=now, deadline=now + 60, now=now, tell=window.show))
+            reports.append(Report(vidio, ref, since=now, deadline=now + 60, now=now, show=window.show))
             reports[-1].answered(status, Wait(5.0), now)
         while len(pushed.calls) < 20:  # noqa: ASYNC110 - it is filled by another task
             await asyncio.sleep(1)
         for report in reports:
-            report.tell(now + 30)
+            report.show(now + 30)
         reports[-1].answered(status.model_copy(update={"vendor_status": "queued"}), Wait(5.0), now + 31)
         while len(pushed.calls) < 40:  # noqa: ASYNC110 - likewise
             await asyncio.sleep(1)
@@ -243,7 +243,7 @@ def test_slow_pushes_take_a_fifth_of_the_time_at_most(pushed: Pushed) -> None:
         for number in range(5):
             ref = JobRef.model_validate({**REF, "job_id": f"J{number}"})
             window = Window(ref, "VIDIO", logging.getLogger("test"), Instance(number))
-            Report(vidio, ref, since=now, deadline=now + 60, now=now, tell=window.show).tell(now)
+            Report(vidio, ref, since=now, deadline=now + 60, now=now, show=window.show).show(now)
         while len(pushed.calls) < 5:  # noqa: ASYNC110 - it is filled by another task
             await asyncio.sleep(1)
 
