@@ -44,8 +44,14 @@ def asked(run: Run) -> dict[str, Any]:
 
 
 def answer(run: Run, option: str, prompt: str | None = None) -> None:
-    body = {"chosen_options": [option], "params_input": {"new_prompt": prompt}}
-    run.api.call("PATCH", f"{run._task('approve', -1)}/-1/hitlDetails", body=body)
+    """Answer as the form does: with every field that the person was shown (Airflow 3.1 shows the DAG's too)."""
+    at = f"{run._task('approve', -1)}/-1/hitlDetails"
+    shown = {
+        name: field["value"] if isinstance(field, dict) and "value" in field else field
+        for name, field in run.api.call("GET", at)["params"].items()
+    }
+    body = {"chosen_options": [option], "params_input": {**shown, "new_prompt": prompt}}
+    run.api.call("PATCH", at, body=body)
 
 
 def purchases(control: Control, prompt: str) -> list[dict[str, Any]]:
