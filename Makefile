@@ -47,12 +47,12 @@ test: $(STAMP) ## unit, contract and integration tests, in parallel without ARGS
 quick: $(STAMP) ## the pure unit tests: seconds
 	$(BIN)/python -m pytest -q tests/unit --ignore=tests/unit/sandbox -m "not slow and not media" $(ARGS)
 
-test-airflow: ## the same tests with another Airflow, in an environment of its own: AIRFLOW= PYTHON= ARGS=
+test-airflow: ## the same tests with another Airflow, in an environment of its own: AIRFLOW= PYTHON= ARGS= TARGET=
 	@mkdir -p build
 	@{ echo "# $$($(PYTHON) -V)"; sed -E '/^(apache-airflow|svcs)/d; s/^($(OLDER_TOO))==/\1<=/' constraints.txt; \
 	    printf 'apache-airflow==$(AIRFLOW)\nsvcs<26\n'; } >$(WANTED).new
 	@cmp -s $(WANTED).new $(WANTED) || { rm -rf $(OTHER) && cp $(WANTED).new $(WANTED); }
-	@$(MAKE) --no-print-directory test VENV=$(OTHER) CONSTRAINTS=$(WANTED)
+	@$(MAKE) --no-print-directory $(or $(TARGET),test) VENV=$(OTHER) CONSTRAINTS=$(WANTED)
 
 test-lowest: ## the unit tests with the lowest allowed versions, and nothing undeclared installed: PYTHON=python3.10
 	@$(MAKE) --no-print-directory test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt EXTRAS=sandbox,test \

@@ -7,10 +7,9 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from tests.browser.conftest import finished
 from tools.rest import Run
 from tools.stack import Stack
-
-RUN = 600.0
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +20,6 @@ def pictures(stack: Stack) -> Run:
 @pytest.fixture(scope="module")
 def clips(stack: Stack) -> Run:
     return finished(stack, "vizard_clip_factory", {"destination": f"{stack.home}/clips/"})
-
-
-def finished(stack: Stack, dag_id: str, conf: dict[str, Any]) -> Run:
-    run = stack.api.trigger(dag_id, conf)
-    assert run.wait(timeout=RUN) == "success"
-    return run
 
 
 def address(stack: Stack, run: Run, **more: Any) -> str:
