@@ -39,6 +39,9 @@ PROMPT = (
     "{{ (form.get('new_prompt') or '') | trim or form.get('prompt') or params.prompt }}"
 )
 
+#: The approval shows it too, so that a Variable that is missing stops the run before anything is bought.
+DESTINATION = "{{ params.destination or var.value.vidai_media ~ '/videos/' }}"
+
 with DAG(
     dag_id="venice_text_to_video",
     dag_display_name="Venice: text to video",
@@ -132,7 +135,8 @@ with DAG(
         "{% if params.negative_prompt %}**Negative prompt:** {{ params.negative_prompt }}\n\n{% endif %}"
         "**Model:** {{ params.model }}\n\n"
         "**Video:** {{ params.duration }} s, {{ params.resolution or 'default resolution' }}, "
-        "{{ params.aspect_ratio or 'no ratio' }}",
+        "{{ params.aspect_ratio or 'no ratio' }}\n\n"
+        f"**Saved to:** {DESTINATION}",
         params={
             # A task's own param hides the DAG's of the same name, in the body above too.
             "new_prompt": Param(
@@ -162,7 +166,7 @@ with DAG(
         task_display_name="Download",
         doc_md="Downloads the video to the destination. Costs nothing.",
         job=generate.output,
-        destination="{{ params.destination or var.value.vidai_media ~ '/videos/' }}",
+        destination=DESTINATION,
     )
 
     quote >> approve >> generate >> download

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +48,9 @@ class Approval:
         instance = Pulled(1, 2)
         instance.results = self.results
         params = process_params(dag, task, self.conf, suppress_exception=False)
-        task.render_template_fields({"params": params, "ti": instance, "dag": dag, "task": task})
+        variables = SimpleNamespace(value=SimpleNamespace(vidai_media="file:///data/media"))
+        context = {"params": params, "ti": instance, "dag": dag, "task": task, "var": variables}
+        task.render_template_fields(context)
         return task
 
     def answer(self, new_prompt: str | None) -> None:
@@ -83,7 +86,8 @@ def test_the_approval_shows_the_prompt_the_price_the_model_and_the_length(
     assert f"**Prompt:** {(conf or {}).get('prompt', DEFAULT)}\n" in body
     assert f"**Price:** {run.price} USD\n" in body
     assert "**Model:** wan-2.6-text-to-video\n" in body
-    assert f"**Video:** {(conf or {}).get('duration', 5)} s, 720p, 16:9" in body
+    assert f"**Video:** {(conf or {}).get('duration', 5)} s, 720p, 16:9\n" in body
+    assert "**Saved to:** file:///data/media/videos/" in body
     assert str(run.price) in approve.subject
     assert "None" not in body
 
