@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import airflow
 from airflow.plugins_manager import AirflowPlugin
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -46,7 +47,11 @@ try:  # from Airflow 3.2 on
 except ImportError:
     from airflow.sdk.execution_time.secrets_masker import redact  # type: ignore[no-redef]
 
+#: The major and the minor version.
+AIRFLOW = tuple(map(int, airflow.__version__.split(".")[:2]))
+
 __all__ = [
+    "AIRFLOW",
     "AirflowException",
     "AirflowFailException",
     "AirflowNotFoundException",

@@ -4,14 +4,41 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_vidai._compat import AirflowPlugin, conf
+from airflow_provider_vidai._compat import AIRFLOW, AirflowPlugin, conf
 from airflow_provider_vidai.ui.links import MediaLink
 
 #: Where the app is mounted, and the addresses of its pages. They have no leading slash: Airflow's own pages
 #: name a base address, so that links also work behind a path prefix.
 PREFIX = "/vidai"
 RUN_PAGE = "vidai/media?dag_id={DAG_ID}&run_id={RUN_ID}"
+TASK_PAGE = RUN_PAGE + "&task_id={TASK_ID}&map_index={MAP_INDEX}"
 VIDEOS_PAGE = "vidai/videos"
+
+#: Tasks of these modules have the tab "Media". The modules themselves are not imported here.
+_OPERATORS = [
+    f"airflow_provider_vidai.operators.{vendor}" for vendor in ("venice", "vidgo", "vidio", "vizard")
+]
+
+
+def _views() -> list[dict[str, Any]]:
+    views: list[dict[str, Any]] = [
+        {"name": "Media", "href": RUN_PAGE, "destination": "dag_run", "url_route": "vidai-media"},
+        {"name": "AI videos", "href": VIDEOS_PAGE, "destination": "nav", "url_route": "ai-videos"},
+    ]
+    # Before Airflow 3.4, a task's tab cannot be limited to some operators: it would stand on every task. The
+    # link "Media" leads to the same page there.
+    if AIRFLOW >= (3, 4):
+        only = {"task.class_ref.module_path": _OPERATORS}
+        views.append(
+            {
+                "name": "Media",
+                "href": TASK_PAGE,
+                "destination": "task_instance",
+                "url_route": "vidai-task-media",
+                "applies_to": only,
+            }
+        )
+    return views
 
 
 def _is_on() -> bool:
@@ -19,18 +46,14 @@ def _is_on() -> bool:
 
 
 class VidaiPlugin(AirflowPlugin):
-    """The tab "Media" of a run, the page "AI videos", and the link "Media" of each task that lands files."""
+    """The tab "Media" of a run, the page "AI videos", and the link "Media" of each task that lands files.
+
+    From Airflow 3.4 on, such a task has the tab too.
+    """
 
     name = "vidai"
 
-    external_views = (
-        [
-            {"name": "Media", "href": RUN_PAGE, "destination": "dag_run", "url_route": "vidai-media"},
-            {"name": "AI videos", "href": VIDEOS_PAGE, "destination": "nav", "url_route": "ai-videos"},
-        ]
-        if _is_on()
-        else []
-    )
+    external_views = _views() if _is_on() else []
     operator_extra_links = [MediaLink()] if _is_on() else []
 
     @property

@@ -16,9 +16,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from airflow_provider_vidai._compat import AIRFLOW
 from airflow_provider_vidai.jobs.media_record import MediaFile, MediaRecord, Still, TaskKey, signed
 from airflow_provider_vidai.ui.app import app
 from airflow_provider_vidai.ui.links import MediaLink
+from airflow_provider_vidai.ui.plugin import VidaiPlugin
+from airflow_provider_vidai.vendors import VENDORS
 
 KEY = "k" * 40
 USER = {"Authorization": "Bearer somebody"}
@@ -512,3 +515,12 @@ def test_the_link_of_a_task_leads_to_its_page() -> None:
 def test_every_operator_has_the_link() -> None:
     names = {one.__name__ for one in MediaLink().operators}
     assert {"VidioHighlightReelOperator", "VidgoDownloadOperator", "VeniceVideoOperator"} <= names
+
+
+def test_a_task_s_tab_is_there_for_every_operator_with_the_link_and_only_where_airflow_can_limit_it() -> None:
+    modules = {one.__module__ for one in MediaLink().operators}
+    tabs = [view for view in VidaiPlugin.external_views if view["destination"] == "task_instance"]
+    assert [set(tab["applies_to"]["task.class_ref.module_path"]) for tab in tabs] == [modules] * (
+        AIRFLOW >= (3, 4)
+    )
+    assert {f"airflow_provider_vidai.operators.{vendor}" for vendor in VENDORS} == modules
