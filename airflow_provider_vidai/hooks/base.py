@@ -68,6 +68,7 @@ class ConnectionExtra(BaseModel):
     @field_validator("ca_bundle")
     @classmethod
     def _is_here(cls, value: str | None) -> str | None:
+        # The connection is read before the intent to buy is written, so a bad path is found out in time.
         if value and not Path(value).is_file():
             raise ValueError("there is no such file on this machine")
         return value
@@ -109,6 +110,7 @@ def key_of(vendor: Vendor, connection: Connection) -> str:
         raise InputError(
             f"Connection {conn_id!r} is a {connection.conn_type!r} one: its key is not for {vendor.label}."
         )
+    # A key that was pasted may end in a line break, which no header can carry.
     key = (connection.password or "").strip()
     if not key:
         raise InputError(
@@ -192,6 +194,8 @@ class VidaiHook(BaseHook):
 
         :raises VidaiError: when there is no usable answer, which says nothing about the job.
         """
+        # Whoever waits repeats a failed check, at the pace of the job. Repeating it here too would multiply
+        # the calls.
         return self.client.send(self.vendor.status(ref), attempts=1)
 
     def confirmed(self, ref: JobRef) -> JobStatus:
@@ -248,6 +252,7 @@ class VidaiHook(BaseHook):
             typical=self.vendor.typical_seconds(ref.kind),
             poll_interval=poll_interval,
         )
+        # Nobody knows how old a job without a date is, so it is checked at once.
         step = watch.first_poll(time.time()) if since else watch.poll_now()
         while isinstance(step, Wait):
             _sleep(step, sleep, report)
@@ -326,6 +331,7 @@ def _sleep(wait: Wait, sleep: Callable[[float], None], report: Report | None) ->
     left = wait.seconds
     if report is not None:
         report.planned(wait, time.time())
+        # A wait may take two minutes. A person should not have to guess meanwhile whether the task is alive.
         while left > (silence := report.silence(time.time())):
             sleep(silence)
             left -= silence

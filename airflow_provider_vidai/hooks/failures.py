@@ -119,6 +119,7 @@ def is_retryable(error: VidaiError) -> bool:
     """Whether Airflow's own retry of the task can do something useful."""
     if isinstance(error, InputError):
         return False
+    # Nothing was sent, and an outage of the storage or of Airflow's API passes.
     if isinstance(error, LedgerError):
         return True
     if isinstance(error, (ApiError, JobError, TransferError)):
@@ -194,6 +195,7 @@ def _failure(
     error: VidaiError, outlook: Outlook, tries_left: bool | None, kind: type[TaskFailed] | None
 ) -> TaskFailed:
     retryable = is_retryable(error)
+    # A ledger's error does not know what earlier tries bought, so it must not say that nothing was.
     ledger = isinstance(error, LedgerError)
     kind = kind or (TaskFailed if retryable else TaskFailedForGood)
     failed = kind(f"{error}. {_LEDGER_FATE}" if ledger else str(error))

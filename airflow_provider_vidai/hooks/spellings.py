@@ -30,6 +30,7 @@ def also(**names: tuple[str, ...]) -> Callable[[F], F]:
         @functools.wraps(method)
         def called(*args: Any, **kwargs: Any) -> Any:
             others = {other: kwargs.pop(other) for other in meant if other in kwargs}
+            # Bound to the signature, because a parameter may also be given by its position.
             given = signature.bind_partial(*args, **kwargs).arguments
             for other, value in others.items():
                 name = meant[other]

@@ -50,8 +50,12 @@ def _deleted(hook: VidaiHook, ref: JobRef) -> Released:
     """Delete the video with one more retrieval, of which only the headers are read."""
     status = hook.client.send(VENICE.retrieve(model_of(ref), ref.job_id, delete=True), attempts=1)
     if status.state is JobState.GONE:
+        # The vendor's own words say that the video is gone. A 404 that may come from a gateway proves
+        # nothing.
         return "expires" if status.believed_for else "deleted"
     if status.state is not JobState.READY:
         return "expires"
+    # This very retrieval deletes a video that is delivered inline. Any other needs /video/complete, which
+    # today refuses every id that the queue gave out (Venice's own notes, 2026-10-02).
     inline = any(output.details.get("delivery") == "inline" for output in status.outputs)
     return "deleted" if inline or hook.client.send(VENICE.complete(ref), attempts=1) else "expires"

@@ -123,6 +123,7 @@ class VidgoHook(VidaiHook):
         model, asked = _named(model), understood(_dict(asked))
         check(model, asked, callback_url)
         kind = _kind(model, kind)
+        # Before the uploads: a purchase that the balance forbids must not use up the five of this minute.
         if least is not None:
             self._require_balance(least)
         try:
@@ -131,6 +132,8 @@ class VidgoHook(VidaiHook):
             if error.status == 429:
                 raise RateWait(UPLOADS_FULL, str(error)) from error
             raise
+        # The vendor's created_time has no zone. The 24 hours therefore count from this machine's clock, which
+        # is read before the purchase: the files are never believed to last longer than they do.
         return VIDGO.submit(
             model, placed, kind=kind, conn_id=self.conn_id, now=time.time(), callback_url=callback_url
         )
@@ -218,6 +221,7 @@ class VidgoHook(VidaiHook):
 
         :raises LeaseOver: when the 24 hours are over.
         """
+        # Lyrics come with the status and need no file, so they have no lease.
         left = None if output.kind == "text" else lease_left(ref, time.time())
         if left is not None and left < -LEASE_GRACE:
             raise LeaseOver(

@@ -96,6 +96,7 @@ class VidioHook(VidaiHook):
         upload_id = str(uuid.uuid4())
         call = VIDIO.upload_url(request, upload_id=upload_id)
         upload(self.account, lambda: Put(self.send(call), request.content_type), file)
+        # No answer contains the key: VIDIO's own client makes it up from the same two parts.
         key = VIDIO.input_key(request, upload_id=upload_id)
         return Uploaded({"input_key": key, **request.model_dump(mode="json"), **_display(found)})
 
@@ -246,6 +247,7 @@ def _checked(file: Source, media_type: str | None) -> Checked:
     if media_type not in (None, "video", "image"):
         raise InputError(f"media_type must be video or image, not {shown(media_type)}.")
     found = checked_source(file, field="source", kinds=(media_type,) if media_type else ("video", "image"))
+    # The extension is all that VIDIO learns about the type of a file, so a wrong one misleads it.
     promised = kind_of_name(file.name)
     if promised in ("video", "image", "audio") and promised != _kind(found):
         raise InputError(
@@ -270,6 +272,7 @@ def _kind(found: Checked) -> MediaType:
 def _upload_request(file: Source, found: Checked, **given: Any) -> UploadRequest:
     """Return the file's description for VIDIO; values that were not given come from the file."""
     media = found.media
+    # VIDIO requires a duration of each upload. Its own client knows none for images, and cannot upload any.
     duration = 0.0 if media.kind == "image" else media.duration
     read = {"width": media.width, "height": media.height, "duration": duration}
     values = {name: value if given[name] is None else given[name] for name, value in read.items()}

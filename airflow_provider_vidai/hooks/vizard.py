@@ -154,6 +154,7 @@ class VizardHook(VidaiHook):
         """
         ref = self.job(job)
         wanted = None if clip is None else clip_output(clip)
+        # Without the choice of clips that the task made: the wanted clip need not be among them.
         ref = ref if wanted is None else ref.model_copy(update={"params": {}})
         return self.download_clips(ref, self.ready(ref).outputs, destination, wanted, transcript)
 
@@ -316,6 +317,8 @@ def _picked(ref: JobRef, outputs: Sequence[Output], wanted: Output | None) -> Se
 
 def _signed(request: ProjectRequest) -> tuple[ProjectRequest, float | None]:
     """Sign a URL for a file in a storage; return the request with it, and the file's duration in seconds."""
+    # Vizard takes the minutes of the source at once and does not return them for every failure, so what it
+    # would refuse later is refused here.
     file = source(request.video_url)
     try:
         seconds = checked_source(file, field="video_url").media.duration

@@ -107,18 +107,22 @@ class JobOperator(PaidOperator[HookT]):
             self.log.warning("%s", no_longer_waiting(self._job))
 
     def _run(self, context: Context, deadline: float, waited: int = 0) -> dict[str, JsonValue]:
+        # Read before buying: a wrong value must not come to light when the job is paid for.
         poll_interval = positive_seconds("poll_interval", self.poll_interval)
         settled = self._settled(context, deadline, waited)
         ref = settled.receipt.ref
         assert ref is not None, "a job operator's purchase makes a job"
         self._job = ref
         bought = _bought(settled.receipt)
+        # In each try again: Airflow deletes a task's XComs when its next try begins.
         context["ti"].xcom_push(key="job_id", value=ref.job_id)
         self._show(context, ref, settled.record, lambda: {"cost": bought.cost, "deadline": deadline})
         if bought.cost is not None:
             context["ti"].xcom_push(key="cost", value=bought.cost)
         status = settled.status
         if status is None or status.state is not JobState.READY:
+            # The waiting counts from the purchase and not from this try, so a retry checks an old job at its
+            # own pace.
             since = settled.record.bought_at
             if self._defers:
                 self._defer_to_job(ref, since, deadline, poll_interval, bought)
@@ -171,6 +175,7 @@ class JobOperator(PaidOperator[HookT]):
 
         def wanted(record: Record, who: Whose) -> bool:
             if record.receipt is None:
+                # This try's own purchase, whose receipt could not be written after it.
                 return who is Whose.OWN and record.buys(ref.vendor, self.kinds)
             known = record.receipt.ref
             return known is not None and (known.vendor, known.job_id) == (ref.vendor, ref.job_id)
@@ -232,6 +237,8 @@ class JobOperator(PaidOperator[HookT]):
             },
         )
         if entry is not None and record is not None:
+            # Only now: a task whose files are not in place is not finished, and clearing it must not buy
+            # again.
             self.conclude(context, entry, record)
         self.log.info("%s is ready.", ref)
         return result
@@ -286,6 +293,8 @@ class JobOperator(PaidOperator[HookT]):
                 poll_interval=poll_interval,
             ),
             method_name="execute_complete",
+            # The record may be unreadable when the task resumes, so what only it knows travels along. A URL
+            # in it is sealed, because Airflow stores these kwargs as plain text.
             kwargs={"bought": bought.fields()},
             timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + BACKSTOP_SECONDS),
         )

@@ -27,6 +27,7 @@ __all__ = [
 #: of them takes the first free entry of the task's ledger. If one were withdrawn while the next is taken, a
 #: retry would stop reading at the empty entry and buy again what comes after it.
 purchases_in_turn = threading.RLock()
+# Neither of these is ever emptied: a worker's process runs one try and ends with it.
 #: How many purchases each try that runs in this process has made, by kind.
 _made: dict[Hashable, int] = {}
 #: Which ledger entries each such try has claimed, and for which requests.

@@ -121,6 +121,8 @@ def _plain(value: Any) -> str:
 
 def media_files(files: Sequence[JsonValue], outputs: Sequence[Output]) -> tuple[MediaFile, ...]:
     """Return landed files with their stills and with what the vendor says about each of them."""
+    # A task may download only some of Vizard's clips, so they are matched by id. The files of other vendors
+    # have no id, and come in the order of the outputs.
     by_id = {output.details["video_id"]: output for output in outputs if output.details.get("video_id")}
     in_order: Sequence[Output | None] = outputs if len(outputs) == len(files) else [None] * len(files)
     found = []
@@ -139,6 +141,7 @@ def _media_file(file: dict[str, JsonValue], output: Output | None) -> MediaFile 
         "score": _text(details.get("viral_score"), 20),
     }
     try:
+        # A file that cannot be described is left out of the page. It has landed all the same.
         landed = MediaFile.model_validate(fields)
     except ValidationError:
         return None

@@ -92,6 +92,7 @@ class PaidOperator(VendorOperator[HookT]):
         self.deferrable = deferrable
         self.timeout = timeout
         self._job: JobRef | None = None
+        # Airflow runs on_kill() in a signal handler, so this may change between any two lines.
         self._killed = False
         self._nested: int | None = None
         self._buys = False
@@ -108,6 +109,7 @@ class PaidOperator(VendorOperator[HookT]):
     ) -> Any:
         """Decide again after the ``waited``-th wait for the vendor's rate limit."""
         with airflow_failures(self, context):
+            # Before Airflow 3.4, dag.test() loses the kwargs of a deferral.
             return self._run(context, deadline or self._deadline(), waited)
 
     def asked(self) -> dict[str, Any]:
@@ -127,6 +129,7 @@ class PaidOperator(VendorOperator[HookT]):
     def outlook(self) -> Outlook:
         """Return what a failure costs, and what a Clear then does, unless the error itself says it."""
         if self._job is not None:
+            # The vendor has accepted the job, so whatever failed after that, the job is paid for.
             return Outlook(MONEY["yes"], "yes", CLEAR_WAITS)
         # Before the record of earlier tries was read, only the record knows.
         clear = "A Clear then buys." if self._buys else "A Clear then buys only what no try has bought."
@@ -149,6 +152,7 @@ class PaidOperator(VendorOperator[HookT]):
             ordinal=self._nested or 0,
             claimed=None if self._nested is None else claims_of(context),
             until=deadline,
+            # Confirming that a job is gone takes minutes. A deferrable task leaves that to the triggerer.
             patience=LONGEST_CHECK if self._defers else float("inf"),
             log=self.log,
         )
@@ -188,6 +192,7 @@ class PaidOperator(VendorOperator[HookT]):
                 return self.settle(context, deadline)
             except RateWait as wait:
                 left = deadline - time.time()
+                # No point in waiting: the task would end before the vendor takes the purchase.
                 if wait.seconds >= left:
                     why = f"{wait} That is past this task's deadline."
                     raise JobError(why, charged="no", retryable=True) from None
@@ -209,6 +214,7 @@ class PaidOperator(VendorOperator[HookT]):
         self.defer(
             trigger=timer(moment),
             method_name="execute_after_wait",
+            # The deadline goes along: the time that this wait takes is a part of the task's own timeout.
             kwargs={"deadline": deadline, "waited": waited},
             timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),
         )
@@ -242,6 +248,7 @@ class PaidOperator(VendorOperator[HookT]):
         }
         asked = self.asked()
         old = {name: value for name, value in asked.items() if name not in self.fields_since_0_1}
+        # No argument's name begins with an @, so the account's facts never hide an argument.
         now = fingerprint({**{f"@{name}": value for name, value in account.items()}, **asked})
         return now, fingerprint_of_0_1({**account, "asked": old})
 
@@ -251,6 +258,7 @@ class PaidOperator(VendorOperator[HookT]):
 
     def _deadline(self) -> float:
         timeout = positive_seconds("timeout", self.timeout) or self.default_timeout
+        # Airflow does not enforce execution_timeout while a task is deferred.
         longest = positive_seconds("execution_timeout", self.execution_timeout) or timeout
         return time.time() + min(timeout, longest)
 

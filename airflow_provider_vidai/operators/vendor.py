@@ -94,11 +94,13 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
     ) -> None:
         """Render the fields, and keep secrets and files out of what Airflow stores and shows."""
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        # Airflow also calls this for objects within an argument that have template fields of their own.
         if parent is not self:
             return
         media = {name: getattr(self, name) for name in self.media_fields}
         if media:
             self.__dict__["_given_media"] = media
+        # Airflow stores and shows the attributes as they are after this method; given() returns the rest.
         for name, value in media.items():
             setattr(self, name, shown_media(literal(value)))
         name_mapped_item(context, self.title_or_none)

@@ -143,6 +143,8 @@ class VidioHighlightReelOperator(JobOperator[VidioHook]):
         vidio_conn_id: str = VidioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        # The request's model names the arguments, so a new one needs no line of its own here. Nothing may be
+        # assigned before locals() is read: it must hold the arguments only.
         given = dict(locals())
         super().__init__(**kwargs)
         for name in (*self.request_fields, "vidio_conn_id"):
@@ -240,6 +242,7 @@ class VidioRenderOperator(JobOperator[VidioHook]):
         """Return the purchase of the render, after checking that the job can be rendered now."""
         asked = {name: self.given(name) for name in RenderRequest.arguments()}
         call, ref = self.hook.order_render(self._reel(), asked)
+        # VIDIO's status shows whether this render exists, so that a lost answer can be looked up.
         return Offer(call, lookup=ref)
 
     def _reel(self) -> JobRef:

@@ -159,6 +159,8 @@ class VizardClipsOperator(JobOperator[VizardHook]):
 
     def settle(self, context: Context, deadline: float) -> Settled:
         """Buy, re-attach or reuse, and apply this task's choice of clips."""
+        # The choice of clips is no part of the purchase. A task that is tried again with another one applies
+        # it to the project that it has bought.
         choice = self._choice()
         settled = super().settle(context, deadline)
         assert settled.receipt.ref is not None

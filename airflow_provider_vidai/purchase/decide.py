@@ -109,6 +109,8 @@ def occasion(record: Record, *, fingerprints: Collection[str], max_tries: int) -
 
     :param fingerprints: of the request, in today's form and in those of earlier releases.
     """
+    # Airflow leaves max_tries alone on a retry. On a Clear it adds the tries so far, so that the task has all
+    # its retries again.
     if max_tries <= record.max_tries:
         return Occasion.RETRY
     return Occasion.CLEARED if record.fingerprint in fingerprints else Occasion.CLEARED_OTHER
@@ -121,6 +123,7 @@ def found(record: Record | None, status: JobStatus | None) -> Found:
     """
     if record is None:
         return Found.NONE
+    # The vendor's answer is not on record, so nobody here knows whether the purchase arrived.
     if record.receipt is None:
         return Found.INTENT
     if record.receipt.ref is None:
@@ -141,6 +144,8 @@ def decide(
 def _holds(condition: Condition, policy: Policy, record: Record | None, status: JobStatus | None) -> bool:
     if condition is Condition.RESUBMIT:
         return policy.on_lost_submit == "resubmit"
+    # That a job is READY is not enough. If its files could not be downloaded, or Airflow could not store the
+    # result, nobody has had it yet, and a Clear must not pay for it twice.
     if condition is Condition.FINISHED_AND_FRESH:
         return policy.on_clear == "fresh" and record is not None and record.phase == "done"
     return status is not None and may_buy_again(status)

@@ -30,6 +30,7 @@ PREFIX = "2:"
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d{1,15})?")
 #: With Python's default precision of 28 digits, two long numbers could become one.
 _EXACT = Context(prec=4400)
+# An object without a text of its own is shown with its address, which differs in every process.
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -64,6 +65,8 @@ def _canonical(name: str, value: Any) -> Any:
     if value is None or isinstance(value, (str, Number, Enum)):
         return _scalar(value)
     if isinstance(value, BaseModel):
+        # Dicts, models and dataclasses with the same content are one request: an argument may arrive as any
+        # of them, depending on whether a DAG or an upstream task made it.
         value = value.model_dump()
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
@@ -71,6 +74,7 @@ def _canonical(name: str, value: Any) -> Any:
         items = ((unicodedata.normalize("NFC", str(key)), item) for key, item in value.items())
         return {key: _canonical(name, item) for key, item in items if item is not None}
     if isinstance(value, AbstractSet):
+        # The order of a set differs from process to process, because Python hashes text with a random seed.
         return sorted((_canonical(name, item) for item in value), key=lambda item: json.dumps(item))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"sha256:{hashlib.sha256(value).hexdigest()}"
@@ -84,6 +88,7 @@ def _canonical(name: str, value: Any) -> Any:
 def _scalar(value: Any) -> Any:
     if isinstance(value, Enum):
         return _scalar(value.value)
+    # In Python, True is an int too. As a value of a request it differs from 1.
     if value is None or isinstance(value, bool):
         return value
     text = value if isinstance(value, str) else _plain(value)
@@ -98,6 +103,7 @@ def _plain(number: Any) -> str:
         decimal = Decimal(str(number)).normalize(_EXACT)
     except ArithmeticError:
         return str(number)
+    # NaN and infinity have no plain spelling in digits.
     if not decimal.is_finite():
         return str(number)
     return "0" if decimal.is_zero() else f"{decimal:f}"

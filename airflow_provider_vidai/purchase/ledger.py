@@ -33,6 +33,8 @@ class Record(BaseModel):
         offers a lookup.
     """
 
+    # A record is what was true when it was written. A change makes a copy, which counts only once it is
+    # stored.
     model_config = ConfigDict(frozen=True)
 
     phase: Literal["intent", "bought", "done"]
@@ -94,6 +96,7 @@ class Entry:
         try:
             return Record.model_validate(value)
         except ValidationError as error:
+            # The stored value stays out of the message: it can be long, and it holds a sealed URL.
             problems = error.errors(include_input=False, include_url=False)
             raise LedgerError(f"The ledger of this task cannot be understood: {problems}") from None
 
@@ -116,6 +119,8 @@ class Entry:
             return action(self.key, *args)
         except LedgerError:
             raise
+        # Object storage and Airflow's store each have errors of their own. Whatever the error is, the record
+        # is unknown, and the purchase must not go on as if there were none.
         except Exception as error:
             raise LedgerError(f"The ledger of this task could not be {done}: {error}") from error
 

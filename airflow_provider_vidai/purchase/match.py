@@ -51,6 +51,8 @@ def match(ledger: Ledger, attempt: Attempt, request: Request, claimed: dict[str,
     ours: list[tuple[Entry, Record, Whose]] = []
     for entry, record in ledger.entries():
         who = Whose.DELETED if record is None else whose(record, attempt)
+        # A deleted run's record is overwritten and not removed: of two tries that buy at the same time, each
+        # could otherwise remove what the other has just written.
         if record is None or who is Whose.DELETED:
             free = free or (entry, record)
         elif who is Whose.LATER:
@@ -59,6 +61,8 @@ def match(ledger: Ledger, attempt: Attempt, request: Request, claimed: dict[str,
                 f"Another try of this task (number {record.try_number}) has bought since this one "
                 "began, so this one buys nothing"
             )
+        # An edited DAG may give a task id to another operator, and a task's code may buy from several
+        # vendors.
         elif record.buys(request.vendor, request.kinds):
             ours.append((entry, record, who))
     assert free is not None, "the last entry is empty"
@@ -101,6 +105,8 @@ def _similar(
         for entry, record, who in ours
         if who is Whose.EARLIER and record.ordinal == request.ordinal and not _taken(entry, claimed, request)
     ]
+    # Each try before may have left one, where the request changes from try to try. The newest is what the
+    # next retry should continue.
     return max(found, key=lambda one: one[1].try_number, default=None)
 
 

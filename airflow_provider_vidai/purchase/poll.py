@@ -88,6 +88,7 @@ class Belief:
     def answered(self, status: JobStatus, now: float) -> bool:
         """Count an answer; return whether it is believed by now."""
         if not _same(self._status, status):
+            # Another answer than the one before contradicts it, so that one is not believed any more.
             self.times, self._since = 0, now
         self.times += 1
         self._status = status
@@ -170,6 +171,8 @@ class Watch:
 
     def first_poll(self, now: float) -> Step:
         """Return when to check a job for the first time that was bought just now."""
+        # A person's poll_interval of 1 s must not defeat the lower bound, which protects the task from
+        # Airflow.
         return self._wait(now, max(self._pace(now), FIRST_POLL_SECONDS))
 
     @staticmethod
@@ -180,6 +183,7 @@ class Watch:
     def answered(self, status: JobStatus, now: float) -> Step:
         """Return what follows from an answer."""
         self._failures = self._refusals = 0
+        # Any answer at all shows that the network and the key work again.
         self._seen, self._missed = status.vendor_status, None
         if not self._belief.answered(status, now):
             # A job may be "not there" because the connection led to another account when it was read.
@@ -215,6 +219,7 @@ class Watch:
         # reach.
         backoff = min(MIN_POLL_SECONDS * 2.0 ** min(self._failures - 1, 10), MAX_POLL_SECONDS)
         pause = min(asked, MAX_RETRY_AFTER_SECONDS) if asked is not None else 0.0
+        # An overloaded model at Venice asks only for its own jobs. The account's other jobs go on.
         whole_account = bool(pause) and isinstance(error, ApiError) and error.everybody
         return self._wait(now, max(self._pace(now), backoff, pause), pause_account=whole_account)
 
@@ -238,6 +243,7 @@ class Watch:
         if status is not None and status.expected is not None:
             expected = status.expected
         elif status is not None and status.progress:
+            # Progress is taken to grow evenly, which is all that can be known about it.
             expected = elapsed / max(status.progress, MIN_PROGRESS)
         return None if expected is None else POLLING_STARTS_AT * expected - elapsed
 

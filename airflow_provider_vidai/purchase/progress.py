@@ -125,6 +125,7 @@ class Report:
         #: When the end of the job was seen, seconds since the epoch.
         self.ended_at: float | None = None
         self._vendor, self._ref = vendor, ref
+        # Without the time of the purchase, an old job would look as if it had just begun.
         self._bought_at, self._since, self._deadline = since, since or now, deadline
         self._show = show
         self._status: JobStatus | None = None
@@ -144,6 +145,7 @@ class Report:
         if self._next is None:
             self.ended_at = now
         elif status.state is not JobState.RUNNING:
+            # An end that is not believed yet would alarm a person who reads it as final.
             self._trouble = "; this is checked again before it counts"
         self._show_if_due(now)
 
@@ -156,6 +158,7 @@ class Report:
 
     def silence(self, now: float) -> float:
         """Return for how many more seconds nothing needs to be shown."""
+        # At least one second, so that a caller that sleeps for the returned time cannot spin.
         return max(self._shown_at + REPORT_SECONDS - now, 1.0)
 
     def show(self, now: float) -> None:
@@ -194,6 +197,7 @@ class Report:
         """Return how much is done, whether that is an estimate, and the expected duration in seconds."""
         status, elapsed = self._status, max(now - self._since, 0.0)
         if status is not None and status.state is not JobState.RUNNING:
+            # How far a failed job got says nothing useful about it.
             return (1.0 if status.state is JobState.READY else None), False, None
         if status is not None and status.progress is not None and not status.estimated:
             return status.progress, False, status.expected
@@ -212,6 +216,7 @@ def log_progress(log: Log, ref: JobRef, progress: Progress, label: str) -> None:
     :param label: the vendor.
     """
     log.info("%s: %s", ref, progress.line())
+    # Once per change is enough: the same word may come back with every status check for an hour.
     if progress.changed and not progress.known:
         log.warning(
             "%s: %r is not a status that %s documents. The job is paid for, so the task waits for it.",

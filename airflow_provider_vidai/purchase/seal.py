@@ -20,6 +20,7 @@ _PURPOSE = b"airflow-provider-vidai seal 1"
 # before the key, VIDIO and Vizard nothing. A ledger may hold what it sealed for as long as a vendor keeps
 # the file.
 _HEADER_OF_0_1 = "Bearer "
+# A letter outside of ASCII shows a wrong encoding too; the host cannot exist (RFC 6761).
 _PROBE = "https://seal.invalid/é"
 
 
@@ -71,5 +72,7 @@ class Seal:
 
 
 def _fernet(secret: str) -> Fernet:
+    # Fernet wants a key of 32 random bytes. HKDF makes one from an API key of any length, and nobody can
+    # compute the API key from it.
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret.encode())
     return Fernet(base64.urlsafe_b64encode(derived))

@@ -46,6 +46,7 @@ def unless_ready(ref: JobRef, status: JobStatus, *, buyer: bool = False) -> None
     :raises JobGone: when the vendor no longer has it; retryable where that is not in its own words.
     """
     said = f" ({status.error})" if status.error else ""
+    # Another task has no record of the purchase, so its own Clear only checks the job again.
     clear = "Clear the task to buy it again." if buyer else "To buy it again, clear the task that bought it."
     if status.state is JobState.FAILED:
         again = buyer and may_buy_again(status)
@@ -66,6 +67,7 @@ def _gone(ref: JobRef, status: JobStatus, said: str, clear: str, *, buyer: bool)
     charged = (
         CHARGE_ON_RECORD if buyer and not status.proven and status.charged == "maybe" else status.charged
     )
+    # An answer that needs no time to be believed is in the vendor's own words, and ends a job for good.
     if not status.believed_for:
         return JobGone(
             f"{ref} is gone: the vendor says {status.vendor_status!r}{said}.",
@@ -134,6 +136,8 @@ def lost_submit(
     remedy = (
         "The next try buys again, because on_lost_submit='resubmit'."
         if resubmit
+        # The id is in the log before it is in the record, so a worker that was killed in between left it
+        # there.
         else f"{logged if earlier is not None else ''}Check the {label} account for a job of that time. "
         "Clear the task to buy again."
     )

@@ -160,6 +160,8 @@ class Purchase:
             self._warn_if_changed(record)
         status: JobStatus | None = None
         unreadable: VidaiError | None = None
+        # A Clear with another request buys whatever became of the earlier job, so the vendor is not asked
+        # about it.
         if why is not Occasion.CLEARED_OTHER:
             record = self._resolved(entry, record)
             status, unreadable = self._status(record, why)
@@ -212,6 +214,7 @@ class Purchase:
         """Turn an intent whose outcome can be looked up into a purchase."""
         if record.receipt is not None or record.lookup is None:
             return record
+        # A minute from the sending in all: a retry that comes later than that checks just once.
         patience = record.intended_at + LOOKUP_SECONDS - self._clock()
         if self._bought(record.lookup, patience=patience):
             return self._keep(entry, record, Receipt(ref=record.lookup))
@@ -241,6 +244,7 @@ class Purchase:
         :param before: what a withdrawn intent gives way to in ``entry``.
         """
         for resend in range(MAX_SENDS):
+            # Priced again before each send: a price or a balance may have changed during the pause.
             offer = self._offered()
             record = self._intent(offer)
             # If this write fails, nothing is sent. If it succeeds, no later try buys unknowingly.
@@ -254,10 +258,13 @@ class Purchase:
                 self._withdraw(entry, before)
                 self._wait_to_resend(error, resend)
                 continue
+            # The vendor refused the request, or the task was asked to stop before it was sent: there is no
+            # job.
             except (InputError, JobError):
                 self._withdraw(entry, before)
                 raise
             kept = self._keep(entry, record, receipt)
+            # No status yet: the job was bought just now, and no vendor finishes one at once.
             return Settled(entry, kept, receipt)
         raise AssertionError("the last refusal raises")
 
@@ -291,6 +298,8 @@ class Purchase:
         pause = error.retry_after if error.retry_after is not None else 2.0**resend
         if error.retryable and pause > MAX_SLEEP_SECONDS:
             raise RateWait(pause, str(error))
+        # The error of one call cannot say what a purchase cost. Here the answer itself proves that it cost
+        # nothing.
         if not error.retryable or resend == MAX_SENDS - 1:
             raise error.changed(fate=MONEY["no"]) from error.__cause__
         self._log.info("%s Nothing was bought; sending again in %.0f s.", error, pause)

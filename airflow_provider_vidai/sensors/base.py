@@ -88,6 +88,7 @@ class JobSensor(Arguments, BaseSensorOperator):
             try:
                 status = self.hook_class(ref.conn_id).confirmed(ref)
             except ApiError as error:
+                # A person has to act first. Checking on would hide that until the sensor's timeout.
                 if error.account:
                     raise account_broken(ref, error) from error
                 self.log.warning("%s: the status check failed and is repeated: %s", ref, error)
@@ -113,6 +114,7 @@ class JobSensor(Arguments, BaseSensorOperator):
             seen = self.poke(context)
             ref = self.ref()
         except (AirflowException, VidaiError) as error:
+            # Airflow itself turns a failure into a skip only in its own loop of checks.
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(str(error)) from error
             raise

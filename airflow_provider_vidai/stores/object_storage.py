@@ -103,6 +103,7 @@ def path_name(name: str) -> str:
     """Return the id of a DAG, run or task as one part of a path; different ids give different parts."""
     if name in ("", ".", ".."):
         return "%" + name.replace(".", "%2E")
+    # A run's id has colons and a plus sign in it, and a slash would begin another folder.
     quoted = quote(name, safe="")
     if len(quoted) <= LONGEST_NAME:
         return quoted
@@ -117,6 +118,7 @@ def _write_local(file: Path, data: bytes, *, exclusively: bool) -> None:
     hard link, unlike a rename, fails if the name exists.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
+    # No reader takes this name for a record, so one that a killed worker leaves behind does no harm.
     part = file.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with part.open("xb") as target:

@@ -15,6 +15,7 @@ from airflow_provider_vidai.stores.backend import Backend
 from airflow_provider_vidai.stores.writing import Taken, despite_lost_answers
 
 #: How long Airflow keeps the ledger. No vendor keeps a job longer.
+#: Airflow's own default is 30 days, and a task that is cleared after that would buy again.
 RETENTION = timedelta(days=90)
 
 
@@ -66,6 +67,7 @@ class TaskStateStore:
     def set(self, key: str, value: JsonValue) -> None:
         """Replace the value."""
         if value is None:
+            # Airflow's store refuses to keep None.
             self._accessor.delete(key + self._suffix)
         else:
             self._accessor.set(key + self._suffix, value, retention=RETENTION)

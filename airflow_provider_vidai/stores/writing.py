@@ -32,5 +32,7 @@ def despite_lost_answers(written: Callable[[], bool], sleep: Callable[[float], N
             with contextlib.suppress(Exception):
                 if written():
                     return
+                # The value was read and is another one, so the write has failed. Only a failed read is worth
+                # repeating.
                 break
         raise

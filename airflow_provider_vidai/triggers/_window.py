@@ -105,6 +105,7 @@ class Window:
         self._timer = self._loop.call_at(due, self._ring, report, self._shown_at)
 
     def _ring(self, report: Report, shown_at: float) -> None:
+        # Otherwise a status check has shown the job since, and this line would come too soon.
         if self._shown_at == shown_at:
             report.show(time.time())
         self._wind(report)
@@ -141,9 +142,11 @@ class _Pushes:
         while found := self._news or self._rest:
             self._now = next(iter(found))
             progress, began = found[self._now], clock()
+            # Dropped first: what this window shows during the push is newer, and is pushed afterwards.
             self.drop(self._now)
             await self._now.push(progress)
             took, self._now = clock() - began, None
+            # A slow push means a busy supervisor, and triggers need it to read their connections.
             await asyncio.sleep(max(1 / PUSHES_PER_SECOND, took / PUSHES_SHARE - took))
 
 

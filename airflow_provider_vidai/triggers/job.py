@@ -65,6 +65,7 @@ class JobEvent(BaseModel):
     :param at: when the end was seen, seconds since the epoch; None likewise.
     """
 
+    # A triggerer may be upgraded before the workers are. Its events then have fields that these do not know.
     model_config = ConfigDict(extra="ignore")
 
     end: Literal["status", "deadline", "account", "unsendable"]
@@ -164,6 +165,8 @@ class JobTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what rebuilds this trigger in another process; it contains no secret."""
         return (
+            # Airflow stores this path in its database, and finds a job that waits during an upgrade only by
+            # it.
             "airflow_provider_vidai.triggers.job.JobTrigger",
             {
                 "ref": self.ref,
@@ -199,6 +202,8 @@ class JobTrigger(BaseTrigger):
         yield TriggerEvent(sendable(event))  # type: ignore[no-untyped-call]
 
     async def _until_ended(self, ref: JobRef, watch: Watch) -> JobEvent:
+        # Never at once, even after a restart: Airflow may fail a task whose trigger fires before its worker
+        # process has ended (see FIRST_POLL_SECONDS).
         step = watch.first_poll(time.time())
         self._report.planned(step, time.time())
         while (event := _event(ref, step)) is None:
@@ -222,6 +227,8 @@ class JobTrigger(BaseTrigger):
             # "Nothing was sent" would be about this status check, beside a job that is paid for.
             reason = error.reason if isinstance(error, VidaiError) else error
             self.log.warning("Connection %r cannot be used: %s", ref.conn_id, reason)
+            # The planned wait comes after the connection was read. Where reading it fails, this is the only
+            # pause.
             await asyncio.sleep(MIN_POLL_SECONDS)
             why = ApiError(f"Connection {ref.conn_id!r} cannot be used: {reason}", account=broken)
             step = watch.failed(why, time.time())
@@ -240,6 +247,7 @@ class JobTrigger(BaseTrigger):
 
     async def _poll(self, ref: JobRef, watch: Watch, shared: Line) -> Step:
         await shared.budget.turn()
+        # Noted when the turn has come. A connection that was read before may hold a key that is refused now.
         self._polled_at = time.time()
         try:
             status = await shared.client.asend(VENDORS[ref.vendor].status(ref))
@@ -248,6 +256,7 @@ class JobTrigger(BaseTrigger):
             step = watch.failed(error, time.time())
             self._report.failed(step, time.time())
             if isinstance(step, Wait) and step.pause_account:
+                # All triggers of the account share this budget, so none of them checks a job in the meantime.
                 shared.budget.pause(step.seconds)
             return step
         step = watch.answered(status, time.time())
