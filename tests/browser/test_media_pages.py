@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from airflow_provider_vidai._compat import AIRFLOW
 from tests.browser.conftest import finished
 from tools.rest import Run
 from tools.stack import Stack
@@ -73,6 +74,14 @@ def test_the_link_of_a_task_opens_its_page(stack: Stack, pictures: Run, page: An
     page.locator("[data-copy]").first.click()
     page.get_by_text("Copied").or_(page.get_by_text("Selected")).wait_for()
     assert fits(page)
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 4), reason="Airflow before 3.4 shows such a tab on every task")
+def test_a_task_s_own_tab_shows_its_page(stack: Stack, pictures: Run, page: Any) -> None:
+    run = f"{stack.url}/dags/{pictures.dag_id}/runs/{quote(pictures.run_id)}"
+    page.goto(f"{run}/tasks/video/plugin/vidai-task-media")
+    sheet = page.frame_locator("iframe").locator(".sheet")
+    assert sheet.evaluate("one => one.decode().then(() => one.naturalWidth)") > 0
 
 
 def test_two_videos_are_compared_side_by_side(stack: Stack, clips: Run, page: Any) -> None:
