@@ -83,6 +83,7 @@ def as_whole(value: Any) -> int:
     try:
         found = as_number(value)
     except ValueError:
+        # Any number with a fraction leads to the one message below.
         found = 0.5
     if isinstance(found, float) and (not found.is_integer() or abs(found) >= _EXACT_FLOATS):
         raise ValueError("must be a whole number")
@@ -262,6 +263,7 @@ def defaults_of(kind: type) -> dict[str, Any]:
             if parameter.default is not inspect.Parameter.empty:
                 found[name] = parameter.default
             else:
+                # The loop goes from the base to the class, and a class may require what its base does not.
                 found.pop(name, None)
     return found
 

@@ -69,6 +69,7 @@ class InputError(VidaiError):
     :param fate: what became of the request and the money; it ends the text of the error.
     """
 
+    # It is raised before anything is sent, or for an answer by which the vendor refused the request.
     charged: Charged | None = "no"
 
     def __init__(self, message: str, fate: str = "Nothing was sent.", *, todo: str = "") -> None:

@@ -201,6 +201,8 @@ def _check_size(target: _Target, progress: Progress, min_bytes: int | None) -> N
             "Nothing was landed.",
             retryable=False,
         )
+    # A public client reports that Venice delivers a tiny MP4 where its moderation rejected a video silently.
+    # A short clip of a low resolution is as small, so by default this only warns.
     if target.kind == "video" and received < SMALL_VIDEO_BYTES:
         log.warning(
             "%s has only %d bytes: check it, because it may be a placeholder for a video that the vendor's "

@@ -38,6 +38,7 @@ def _orientation(tiff: bytes) -> int:
     try:
         (at,) = struct.unpack_from(f"{order}I", tiff, 4)
         (count,) = struct.unpack_from(f"{order}H", tiff, at)
+        # A damaged file may claim 65,535 entries.
         for number in range(min(count, 200)):
             tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, at + 2 + 12 * number)
             if tag == 0x0112:

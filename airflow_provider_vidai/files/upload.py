@@ -46,6 +46,7 @@ def upload(account: Account, locate: Callable[[], Put], source: Source) -> None:
 
 def _put(account: Account, put: Put, source: Source) -> None:
     body = reported(_of_announced_size(source), f"Uploading {shown_name(source.name)}", source.size)
+    # One PUT with its length, as the vendor's own client sends it: no upload in parts is documented.
     with Streams(account) as streams:
         status = streams.put(put, body, source.size)
     if 200 <= status < 300:

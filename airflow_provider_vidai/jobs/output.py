@@ -33,4 +33,5 @@ class Output(BaseModel):
 
 def digest(url: str) -> str:
     """Return what identifies the file behind a signed URL: the sha256 of the URL without its query."""
+    # The query has the signature and its expiry, which differ in each answer about the same file.
     return hashlib.sha256(urlsplit(url)._replace(query="", fragment="").geturl().encode()).hexdigest()

@@ -23,6 +23,8 @@ def literal(value: Any) -> Any:
     text = value.strip() if isinstance(value, str) else ""
     if text[:1] not in ("[", "{", "("):
         return value
+    # Neither reads the other's texts: JSON's true and null are no Python, Python's single quotes and None are
+    # no JSON.
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)

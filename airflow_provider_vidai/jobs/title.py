@@ -102,6 +102,8 @@ def slug(text: str | None) -> str:
 
 def short_id(job_id: str) -> str:
     """Return the part of a job's id that distinguishes its files from those of other jobs."""
+    # The last characters, because ids such as Venice's (UUID version 7) begin with the time, and jobs that
+    # were bought together would share the first ones.
     return job_id if len(job_id) <= WHOLE_ID else job_id[-KEPT_OF_ID:].strip("-_")
 
 

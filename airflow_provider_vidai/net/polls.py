@@ -111,6 +111,7 @@ async def _exchange(
     with _failures(account, call):
         async with http.request(
             call.method,
+            # The path is percent-encoded already, and yarl must not rewrite it.
             URL(str(request.url), encoded=True),
             headers=headers,
             data=request.body,

@@ -87,6 +87,7 @@ async def line(account: Account) -> AsyncIterator[Line]:
         shared = lines[key] = Line(account, budget)
     shared.users += 1
     try:
+        # Counted before the first await: another trigger that leaves meanwhile must not close this line.
         await shared.client.open()
         yield shared
     finally:

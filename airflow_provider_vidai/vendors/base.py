@@ -308,6 +308,7 @@ def without_urls(value: JsonValue) -> JsonValue:
     """Return ``value`` without the http(s) URLs in it: a vendor's file URL is a bearer secret."""
     if isinstance(value, dict):
         kept = {key: without_urls(item) for key, item in value.items()}
+        # A field that held a URL is left out. As None, it would read as if the vendor had sent none.
         return {key: item for key, item in kept.items() if item is not None or value[key] is None}
     if isinstance(value, list):
         return [without_urls(item) for item in value]

@@ -51,6 +51,7 @@ LONGEST_TEXT: Final = 600
 #: Seconds for which Venice blocks a key from a model after too many errors.
 ERROR_BLOCK: Final = 30.0
 
+# The vendor documents video/mp4 only. Its own client also accepts the other one, so the bytes decide.
 _MEDIA = ("video/", "application/octet-stream")
 _LOOKUP_FAILED = re.compile(r"request id is invalid|media could not be found", re.IGNORECASE)
 # How often in a row an answer must report that the job itself failed: a gateway sends 400 and 500, too.
@@ -251,6 +252,7 @@ def _timing(reported: StatusAnswer) -> tuple[float | None, float | None]:
     average, so_far = reported.average_execution_time or 0.0, reported.execution_duration or 0.0
     if average <= 0 or so_far < 0:
         return None, None
+    # One job in five takes longer than this time, so the share is cut at 1.
     return min(1.0, so_far / average), MEDIAN_SHARE * average / 1000
 
 

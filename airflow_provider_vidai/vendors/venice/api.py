@@ -245,6 +245,8 @@ class Venice(Vendor):
         """
         # Each later retrieval of a finished job sends the whole video again.
         if output.details.get("delivery") == "inline":
+            # Never with delete=True: Venice would delete the video while it is being sent, and a transfer
+            # that breaks would lose what is paid for.
             body = _retrieval(model_of(ref), ref.job_id, delete=False)
             return Fetch(url=_RETRIEVE, kind="video", method="POST", body=body, with_key=True)
         # Venice never returns this URL again, so a dead one is the end of the file.

@@ -139,6 +139,7 @@ def fitted(request: VideoRequest, limits: Constraints) -> VideoRequest:
 
 
 def _spelled(word: str, allowed: Sequence[str]) -> str:
+    # The API is case-sensitive: it refuses 768p where the catalogue has 768P.
     return next((known for known in allowed if known.lower() == word.lower()), word)
 
 

@@ -192,6 +192,7 @@ class VideoArguments(Request):
     reference_image_urls: Annotated[list[Media], Listed, Field(max_length=30)] | None = None
     reference_audio_urls: Annotated[list[Media], Listed, Field(max_length=10)] | None = None
     reference_video_urls: Annotated[list[Media], Listed, Field(max_length=10)] | None = None
+    # Venice's guide speaks of seven, which is what its own studio takes; the API takes four.
     elements: Annotated[list[Element], Listed, Field(max_length=4)] | None = None
     scene_image_urls: Annotated[list[Media], Listed, Field(max_length=4)] | None = None
     consents: Annotated[Consents, Read] | None = None

@@ -159,8 +159,10 @@ def _transcript_in(text: str, *, cut: bool) -> tuple[str, str | None]:
     :param cut: whether the answer breaks off; then the part of the transcript that it has is taken.
     """
     said = text.strip()
+    # Reasoning models put their thoughts in front of the answer.
     if said.startswith("<think>"):
         said = said.partition("</think>")[2].strip()
+    # A model may wrap the JSON in a fenced block, or show an example of it before: the last one is meant.
     for part in (said, *reversed(said.split("```")[1::2])):
         found = _object_in(part)
         if found is not None:

@@ -223,6 +223,8 @@ class Vidgo(Vendor):
             still_there(ref, found)
             assert isinstance(found.answer, TaskAnswer)
             for file in files_of(found.answer):
+                # The kind as well as the index, because some models add a file, such as the last frame of a
+                # video.
                 if (file.output.index, file.output.kind) == (output.index, output.kind) and file.url:
                     return Fetch(url=file.url, kind=output.kind)
             raise JobError(f"{ref} is {found.vendor_status!r} and has no such {output.kind}.", charged="yes")

@@ -101,6 +101,7 @@ class Vidio(Vendor):
             "width": str(upload.width),
             "height": str(upload.height),
             "duration": str(upload.duration),
+            # The vendor's own client always sends this, and offers no way not to.
             "to_be_downscaled": "true",
         }
         return Call(
@@ -232,6 +233,8 @@ class Vidio(Vendor):
                     todo="Render it first (VidioRenderOperator), and wait for the render.",
                     retryable=True,
                 )
+            # A ref that was made from a bare id does not know what was there before, so it takes any render
+            # that is finished.
             ordered = found.vendor_status == "rendering" or ref.params.get("before") is not None
             if found.state is JobState.RUNNING and ordered:
                 raise JobError(

@@ -96,6 +96,7 @@ class RenderRequest(Request):
     model_config = ConfigDict(extra="forbid")
 
     output_index: Annotated[Whole, Field(ge=0)] = 0
+    # Any text, as in the vendor's own client: nothing says that "premium" is the only one.
     export_option: Text = "premium"
 
 

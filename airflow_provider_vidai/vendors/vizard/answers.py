@@ -82,6 +82,7 @@ class VizardClip(Reported):
             "topics": [*self.topics],
             "editor_url": self.editor_url,
         }
+        # The first generation of the API repeats it in each clip.
         details.pop("projectId", None)
         return Output(index=index, kind="video", title=self.title, duration=self.duration, details=details)
 

@@ -326,6 +326,7 @@ def project_status(project: VizardProject, ref: JobRef) -> JobStatus:
         known=known,
         outputs=outputs,
         error=(f"{text}; " if text else "") + (means.remedy or means.text) if ended else None,
+        # Minutes are taken at the purchase, and users report failures without a refund.
         charged="maybe",
         blame=means.blame if state is JobState.FAILED else "unknown",
         believed_after=doubted,

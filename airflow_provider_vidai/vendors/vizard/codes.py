@@ -139,6 +139,8 @@ def meaning(call: CallName, code: int) -> Meaning:
     found = TABLE[call].get(code)
     if found is not None:
         return found
+    # Between "processing" and "done" an unknown code is more likely one more stage than the end of a paid
+    # job.
     if call == "query" and PROCESSING < code < DONE:
         return Meaning(End.RUNNING, "not documented")
     end = End.FAILED if call == "query" else End.LOST

@@ -170,6 +170,7 @@ class ProjectRequest(Request):
     @classmethod
     def _by_default_from_the_host(cls, value: int | None, info: ValidationInfo) -> int | None:
         url = info.data.get("video_url", "")
+        # A signed URL of a storage has the storage's host, never a platform's.
         if value not in (None, FILE) and not _is_web(url):
             raise ValueError("must be 'file' for a file in a storage")
         return source_of(url) if value is None else value
@@ -182,6 +183,7 @@ class ProjectRequest(Request):
         path = info.data.get("video_url", "")
         if _is_web(path):  # in a storage path, "#", "?" and "%" are ordinary characters
             path = unquote(urlsplit(path).path)
+        # Vizard refuses a file without ext with code 4006, which a user once took for a lack of credits.
         found = (value or PurePosixPath(path).suffix).lstrip(".").lower()
         if found not in EXTENSIONS:
             raise ValueError(

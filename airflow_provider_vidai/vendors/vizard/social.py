@@ -23,6 +23,7 @@ LONGEST_TITLE: Final = 100
 LONGEST_CAPTION: Final = max(CAPTION_LIMITS.values())
 
 
+# The example of today's endpoint is in milliseconds; that of the endpoint before it was in seconds.
 def _milliseconds(value: Any) -> int:
     return round(as_moment(value).timestamp() * 1000)
 
@@ -47,6 +48,7 @@ class PublishRequest(Request):
         """Return the JSON body."""
         body: dict[str, JsonValue] = {
             "finalVideoId": self.video_id,
+            # By the documents a clip's id is a number, and an account's id is text.
             "socialAccountId": self.social_account_id,
             "publishTime": self.publish_at,
             "post": self.caption,
