@@ -44,7 +44,7 @@ def asked(run: Run) -> dict[str, Any]:
 
 
 def answer(run: Run, option: str, prompt: str | None = None) -> None:
-    """Answer as the form does: with every field that the person was shown (Airflow 3.1 shows the DAG's too)."""
+    """Answer as the form does: with every field that the person was shown (on Airflow 3.1 the DAG's too)."""
     at = f"{run._task('approve', -1)}/-1/hitlDetails"
     shown = {
         name: field["value"] if isinstance(field, dict) and "value" in field else field
