@@ -116,12 +116,12 @@ def test_every_picture_of_a_folder_becomes_a_video(examples: Stack, control: Con
     for name in ("a.png", "b.jpg"):
         picture(tmp_path / "in" / name, size=(320, 240))
     (tmp_path / "in" / "notes.txt").write_text("no picture")
-    told = {
+    conf = {
         "pictures": (tmp_path / "in").as_uri(),
         "destination": f"{(tmp_path / 'out').as_uri()}/",
         "prompt": "Alive",
     }
-    run = examples.api.trigger("venice_image_to_video", told)
+    run = examples.api.trigger("venice_image_to_video", conf)
     assert run.wait(RUN) == "success"
     assert len(list((tmp_path / "out").glob("*.mp4"))) == 2
     assert len(purchases(control, "Alive")) == 2

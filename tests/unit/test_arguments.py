@@ -49,7 +49,7 @@ REQUIRED: dict[str, Any] = {
     "model": "a-model",
     "output_length": 30,
     "social_account_id": "account-1",
-    "source": "/tmp/film.mp4",
+    "source": "/tmp/video.mp4",
     "url": "https://example.com/talk.mp4",
     "video_category": "travel",
     "video_url": "https://example.com/talk.mp4",
@@ -59,8 +59,8 @@ TAKES_NONE = {(VeniceReleaseOperator, "job")}
 
 
 def _kinds() -> Iterator[Any]:
-    told = get_provider_info()
-    for entry in (*told["operators"], *told["sensors"]):
+    info = get_provider_info()
+    for entry in (*info["operators"], *info["sensors"]):
         for module in map(importlib.import_module, entry["python-modules"]):
             for kind in vars(module).values():
                 own = isinstance(kind, type) and issubclass(kind, Arguments)

@@ -779,8 +779,8 @@ def test_a_cut_or_empty_transcript_that_was_paid_for_is_kept_and_marked_incomple
     receipt = speech.by_chat(TALK, "m", warn=warnings.append).parse(answer)
     assert receipt.result == {"transcript": words, "lang": None, "complete": False}
     (warning,) = warnings
-    for told in (why, "It was charged.", "model="):
-        assert told in warning
+    for part in (why, "It was charged.", "model="):
+        assert part in warning
     text = TALK.model_copy(update={"response_format": "text"})
     assert speech.by_chat(text, "m", warn=warnings.append).parse(answer).result == words
     assert len(warnings) == 2

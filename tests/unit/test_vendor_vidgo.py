@@ -50,10 +50,10 @@ def reply(body: object, status: int = 200, **headers: str) -> Answer:
 
 
 def task(status: str = "finished", files: Any = None, **more: Any) -> dict[str, Any]:
-    told = {"task_id": TASK, "status": status, "files": [] if files is None else files}
+    data = {"task_id": TASK, "status": status, "files": [] if files is None else files}
     return {
         "code": 200,
-        "data": {**told, "created_time": "2025-11-12T10:30:00", "error_message": None, **more},
+        "data": {**data, "created_time": "2025-11-12T10:30:00", "error_message": None, **more},
     }
 
 
@@ -66,9 +66,9 @@ def status_of(body: object, status: int = 200, ref: JobRef = REF) -> JobStatus:
 
 
 def submitted(model: str = "gpt-4o-image", **changes: Any) -> Call[Receipt]:
-    told = {"kind": "media", "conn_id": "studio", "now": NOW, **changes}
-    asked = told.pop("asked", {"prompt": "a lake"})
-    return VIDGO.submit(model, asked, **told)
+    arguments = {"kind": "media", "conn_id": "studio", "now": NOW, **changes}
+    asked = arguments.pop("asked", {"prompt": "a lake"})
+    return VIDGO.submit(model, asked, **arguments)
 
 
 def refused(call: Call[Any], answer: Answer) -> VidaiError:
@@ -362,10 +362,10 @@ def test_the_four_statuses_and_no_others_are_known(word: str, state: JobState, k
 
 
 @pytest.mark.parametrize(
-    ("told", "share"), [(45, 0.45), ("45", 0.45), (0, 0.0), (130, 1.0), (None, None), ("?", None)]
+    ("progress", "share"), [(45, 0.45), ("45", 0.45), (0, 0.0), (130, 1.0), (None, None), ("?", None)]
 )
-def test_progress_is_a_share(told: Any, share: float | None) -> None:
-    assert status_of(task("running", progress=told)).progress == share
+def test_progress_is_a_share(progress: Any, share: float | None) -> None:
+    assert status_of(task("running", progress=progress)).progress == share
 
 
 @pytest.mark.parametrize(
@@ -384,9 +384,9 @@ def test_a_failed_task_comes_with_http_200_and_is_refunded(words: str | None, bl
 
 
 @pytest.mark.parametrize("name", ["message", "task_error", "failure_reason", "error"])
-@pytest.mark.parametrize("told", ["too dark", {"message": "too dark"}])
-def test_the_reason_of_a_failure_is_read_from_whichever_field_has_it(name: str, told: Any) -> None:
-    found = status_of(task("failed", **{name: told}))
+@pytest.mark.parametrize("reason", ["too dark", {"message": "too dark"}])
+def test_the_reason_of_a_failure_is_read_from_whichever_field_has_it(name: str, reason: Any) -> None:
+    found = status_of(task("failed", **{name: reason}))
     assert found.error == f"too dark; {BY_ITS_DOCUMENTS}"
 
 
@@ -527,7 +527,7 @@ def test_a_file_that_is_not_there_is_not_another_one(body: dict, status: int, ra
     assert isinstance(refused(VIDGO.fetch(REF, Output(index=0, kind="video")), reply(body, status)), raised)
 
 
-def test_file_names_tell_songs_of_one_title_apart() -> None:
+def test_file_names_distinguish_songs_of_one_title() -> None:
     one = Output(index=1, kind="audio", title="Peace")
     assert VIDGO.file_stem(SONG, one) == "peace-8FDN1I7M7Q68DDG8-1"
     assert VIDGO.file_stem(REF, Output(index=0, kind="image")) == f"{TASK}-0"

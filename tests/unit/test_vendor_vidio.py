@@ -598,7 +598,7 @@ OUTPUT = {
 }
 
 
-def test_outputs_tell_everything_but_where_the_files_are():
+def test_outputs_say_everything_but_where_the_files_are():
     status = status_of(REEL, {"status": "rendered", "outputs": [OUTPUT, {}], "output_url": URL})
     first, second = status.outputs
     assert (first.index, first.kind, first.duration, second.index) == (0, "video", 29.97, 1)

@@ -404,9 +404,9 @@ def test_clips_come_by_score_with_all_that_the_vendor_reports_except_their_urls(
     }
     assert status.outputs[2].details["topics"] == ["cats"]
     assert status.outputs[2].details["viral_score"] is None
-    told = json.dumps(job_result(PROJECT, status)) + status.model_dump_json() + repr(status.answer)
-    assert "s3cr3t" not in told
-    assert "cdn-video" not in told
+    shown = json.dumps(job_result(PROJECT, status)) + status.model_dump_json() + repr(status.answer)
+    assert "s3cr3t" not in shown
+    assert "cdn-video" not in shown
 
 
 def test_the_first_generations_clips_are_read_too() -> None:
