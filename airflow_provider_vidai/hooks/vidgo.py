@@ -86,7 +86,7 @@ class VidgoHook(VidaiHook):
             vendor fetches itself. JPEG, PNG, GIF or WebP.
         :returns: its ``file_url``, which is a secret, and ``file_name``, ``mime_type``, ``file_size``,
             ``expires_at`` as the vendor reports them.
-        :raises InputError: when it is not such a picture. Nothing was sent.
+        :raises InputError: when it is not a picture of these types. Nothing was sent.
         """
         if isinstance(source, PurePath):
             source = str(source)

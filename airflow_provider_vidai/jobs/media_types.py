@@ -28,8 +28,8 @@ class MediaType(NamedTuple):
     :param suffixes: the extensions that promise this type; a downloaded file gets the first of them.
     :param container: types of one container differ only in what is in it, so each is accepted under the
         other's extension.
-    :param marks: how files of this type begin: one of these marks. None: only a name or a closer look
-        inside the container says so.
+    :param marks: how files of this type begin: one of these marks. None: only the name or the
+        content of the container says so.
     :param within: where not empty, one of these must also be among the first ``_SEARCHED`` bytes.
     :param only_sound: the type of the same container when there is no picture in it.
     """

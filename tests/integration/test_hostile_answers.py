@@ -186,12 +186,12 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch, pauses: Pauses) -> None:
     monkeypatch.setattr(poll, "MIN_POLL_SECONDS", 0.05)
 
 
-def failing(task: Task, *words: str, for_good: bool | None = None) -> str:
-    """Run a try that must fail, saying ``words`` and no secret."""
+def failing(task: Task, *parts: str, for_good: bool | None = None) -> str:
+    """Run a try that must fail, with ``parts`` and no secret in its message."""
     with pytest.raises(AirflowException) as caught:
         task.run()
     text = str(caught.value)
-    for word in words:
+    for word in parts:
         assert word in text
     assert "signature=" not in text
     assert KEY not in text

@@ -41,12 +41,12 @@ def download_of(job: Any, destination: Any, **changes: Any) -> Task:
     return task_of(VeniceDownloadOperator, job=job, destination=destination, **changes)
 
 
-def stopped(task: Task, *words: str) -> str:
-    """Run a task that must fail for good, saying ``words``; return all that it said."""
+def stopped(task: Task, *parts: str) -> str:
+    """Run a task that must fail for good with ``parts`` in its message; return all that it said."""
     with pytest.raises(AirflowFailException) as caught:
         task.run()
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert KEY not in str(caught.value)
     return str(caught.value)
 
@@ -158,7 +158,7 @@ def test_a_delivery_url_that_is_dead_is_asked_once_and_said_to_be_the_end(
 ) -> None:
     control.fault("venice", "share", "expired_url")
     task = video_of(**LINK, **({} if later else {"download_to": f"{tmp_path}/"}))
-    words = (
+    parts = (
         "gone for good",
         "HTTP 410",
         "came with the purchase",
@@ -166,9 +166,9 @@ def test_a_delivery_url_that_is_dead_is_asked_once_and_said_to_be_the_end(
         "It was charged.",
     )
     if later:
-        stopped(download_of(task.run(), f"{tmp_path}/"), *words)
+        stopped(download_of(task.run(), f"{tmp_path}/"), *parts)
     else:
-        stopped(task, *words)
+        stopped(task, *parts)
     assert len(control.calls("venice", "share")) == 1
     assert bought(control) == 1
     task.clear().run()
@@ -347,7 +347,7 @@ def test_reference_videos_are_measured_for_the_price(video_of: Any, control: Con
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "parts"),
     [
         ({"duration": 7}, ["duration", "'7s'", "5s, 10s, 15s"]),
         ({"duration": "soon"}, ["duration", "number of seconds"]),
@@ -370,9 +370,9 @@ def test_reference_videos_are_measured_for_the_price(video_of: Any, control: Con
     ids=str,
 )
 def test_a_wrong_request_is_named_and_nothing_is_bought(
-    video_of: Any, control: Control, changes: dict, words: list
+    video_of: Any, control: Control, changes: dict, parts: list
 ) -> None:
-    stopped(video_of(**changes), *words)
+    stopped(video_of(**changes), *parts)
     assert bought(control) == 0
 
 
@@ -425,7 +425,7 @@ def test_a_lack_of_consent_says_what_to_agree_to_and_how(
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize(
-    ("fate", "words"),
+    ("fate", "parts"),
     [
         ({"status": 422, "refunded": True}, ["422", "content policy", "The charge was refunded."]),
         ({"status": 422, "refunded": False}, ["422", "It was charged."]),
@@ -436,11 +436,11 @@ def test_a_lack_of_consent_says_what_to_agree_to_and_how(
     ids=str,
 )
 def test_a_failed_job_says_why_and_what_became_of_the_money(
-    video_of: Any, control: Control, fate: dict, words: list, deferrable: bool
+    video_of: Any, control: Control, fate: dict, parts: list, deferrable: bool
 ) -> None:
     control.fault("venice", "queue", "reject_job", **fate)
     task = video_of(deferrable=deferrable).retry()
-    stopped(task, *words)
+    stopped(task, *parts)
     checks = len(control.calls("venice", "retrieve"))
     assert checks <= 10, "a failed job is not checked forever, which would use up the error budget"
     stopped(task.retry())
@@ -677,9 +677,9 @@ def test_the_hook_does_all_that_the_vendors_clients_do(venice: Any, tmp_path: Pa
 
 def test_a_wrong_key_fails_the_connections_test(venice: Any, control: Control) -> None:
     control.accept_only("venice", ["another"])
-    good, words = venice.test_connection()
+    good, message = venice.test_connection()
     assert not good
-    assert "password" in words
+    assert "password" in message
 
 
 # --- secrets ----------------------------------------------------------------------------------

@@ -45,12 +45,12 @@ def upload_of(source: Any) -> Task:
     return Task(lambda: VidgoUploadImageOperator(task_id="t", source=str(source)))
 
 
-def stopped(task: Task, *words: str) -> str:
-    """Run a task that must fail for good, saying ``words``; return all that it said."""
+def stopped(task: Task, *parts: str) -> str:
+    """Run a task that must fail for good with ``parts`` in its message; return all that it said."""
     with pytest.raises(AirflowFailException) as caught:
         task.run()
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert KEY not in str(caught.value)
     return str(caught.value)
 
@@ -400,7 +400,7 @@ def test_a_failed_upload_buys_nothing_and_can_be_retried(
 
 
 @pytest.mark.parametrize(
-    ("model", "asked", "words"),
+    ("model", "asked", "parts"),
     [
         ("gpt-4o-image-edit", {"prompt": "x"}, ["image_urls", "is required"]),
         ("gpt-image-2", {"prompt": "x", "image_urls": ["https://x/a.png"]}, ["image_urls", "takes none"]),
@@ -417,10 +417,10 @@ def test_a_failed_upload_buys_nothing_and_can_be_retried(
     ids=str,
 )
 def test_a_wrong_request_is_named_and_nothing_is_bought(
-    task_of: Any, control: Control, model: str, asked: Any, words: list
+    task_of: Any, control: Control, model: str, asked: Any, parts: list
 ) -> None:
     callback = CALLBACK if model == "generate-lyrics" else None
-    stopped(task_of(model, asked, callback_url=callback), *words)
+    stopped(task_of(model, asked, callback_url=callback), *parts)
     assert bought(control) == 0
 
 
@@ -636,6 +636,6 @@ def test_the_hook_does_what_the_quickstart_does(vidgo: VidgoHook, tmp_path: Path
 
 def test_a_wrong_key_is_reported(sandbox: Any, vidgo: VidgoHook) -> None:
     sandbox.control.accept_only("vidgo", ["another"])
-    good, words = vidgo.test_connection()
+    good, message = vidgo.test_connection()
     assert not good
-    assert "Invalid API key" in words
+    assert "Invalid API key" in message

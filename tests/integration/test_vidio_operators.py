@@ -37,12 +37,12 @@ def download_of(job: Any, destination: Any, **changes: Any) -> Task:
     return Task(lambda: VidioDownloadOperator(**arguments))
 
 
-def stopped(task: Task, *words: str) -> str:
-    """Run a task that must fail for good, saying ``words``; return all that it said."""
+def stopped(task: Task, *parts: str) -> str:
+    """Run a task that must fail for good with ``parts`` in its message; return all that it said."""
     with pytest.raises(AirflowFailException) as caught:
         task.run()
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert KEY not in str(caught.value)
     return str(caught.value)
 
@@ -248,7 +248,7 @@ def test_neither_key_nor_signed_url_gets_out(
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "parts"),
     [
         (
             {"video_category": "sports"},
@@ -277,10 +277,10 @@ def test_neither_key_nor_signed_url_gets_out(
 )
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_wrong_request_is_named_and_nothing_is_bought(
-    reel_of: Any, control: Control, changes: dict, words: list[str], deferrable: bool
+    reel_of: Any, control: Control, changes: dict, parts: list[str], deferrable: bool
 ) -> None:
     task = reel_of(**changes, deferrable=deferrable)
-    stopped(task, *words, "Nothing was sent")
+    stopped(task, *parts, "Nothing was sent")
     assert task.store.record is None
     assert control.calls("vidio", "create_highlight_reel") == []
     assert control.purchases() == []
@@ -302,7 +302,7 @@ def test_several_wrong_fields_are_named_at_once(reel_of: Any, control: Control) 
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "parts"),
     [
         ({"output_index": -1}, ["output_index", "greater than or equal to 0"]),
         ({"output_index": "first"}, ["output_index", "whole number", "'first'"]),
@@ -311,10 +311,10 @@ def test_several_wrong_fields_are_named_at_once(reel_of: Any, control: Control) 
     ids=str,
 )
 def test_a_wrong_render_is_named_and_nothing_is_bought(
-    reel: dict, render_of: Any, control: Control, changes: dict, words: list[str]
+    reel: dict, render_of: Any, control: Control, changes: dict, parts: list[str]
 ) -> None:
     task = render_of(reel, **changes)
-    stopped(task, *words, "Nothing was sent")
+    stopped(task, *parts, "Nothing was sent")
     assert [one["kind"] for one in control.purchases()] == ["reel"]
 
 
@@ -377,7 +377,7 @@ def test_a_job_that_is_not_rendered_cannot_be_downloaded(reel: dict, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "parts"),
     [
         (lambda folder: folder / "none.mp4", ["none.mp4 does not exist"]),
         (lambda folder: folder, ["is a directory"]),
@@ -393,10 +393,10 @@ def test_a_job_that_is_not_rendered_cannot_be_downloaded(reel: dict, tmp_path: P
     ids=["missing", "directory", "unreadable", "no extension", "empty", "other extension", "no filesystem"],
 )
 def test_footage_that_cannot_be_used_is_refused_and_nothing_is_sent(
-    control: Control, tmp_path: Path, make: Any, words: list[str]
+    control: Control, tmp_path: Path, make: Any, parts: list[str]
 ) -> None:
     path = str(make(tmp_path))
-    stopped(upload_of(path), path, *words, "Nothing was sent")
+    stopped(upload_of(path), path, *parts, "Nothing was sent")
     assert control.calls() == []
 
 

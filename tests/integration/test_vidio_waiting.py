@@ -44,13 +44,13 @@ def running(reel_of: Any, control: Control) -> Task:
     return task
 
 
-def retryable(call: Callable[[], Any], *words: str) -> str:
-    """Expect a failure that Airflow retries, saying ``words``; return its message."""
+def retryable(call: Callable[[], Any], *parts: str) -> str:
+    """Expect a failure that Airflow retries, with ``parts`` in its message; return that."""
     with pytest.raises(AirflowException) as caught:
         call()
     assert not isinstance(caught.value, AirflowFailException), caught.value
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     return str(caught.value)
 
 
@@ -629,7 +629,7 @@ def test_a_sensor_does_not_believe_one_answer_that_the_job_is_gone(
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "parts"),
     [
         ({"until": "done"}, ["until", "'processed' or 'rendered'", "'done'"]),
         ({"job": None}, ["job", "Nothing was sent"]),
@@ -641,11 +641,11 @@ def test_a_sensor_does_not_believe_one_answer_that_the_job_is_gone(
     ids=str,
 )
 def test_a_wrong_sensor_is_named_for_good(
-    control: Control, changes: dict, words: list[str], deferrable: bool
+    control: Control, changes: dict, parts: list[str], deferrable: bool
 ) -> None:
     task = sensor_of(**{"job": "J1", **changes}, deferrable=deferrable)
     with pytest.raises(AirflowFailException) as caught:
         task.run()
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert control.calls() == []

@@ -49,12 +49,12 @@ def publish_of(clip: Any, account: str = TIKTOK, **changes: Any) -> Task:
     return task_of(VizardPublishOperator, clip=clip, social_account_id=account, **changes)
 
 
-def stopped(task: Task, *words: str) -> str:
-    """Run a task that must fail for good, saying ``words``; return all that it said."""
+def stopped(task: Task, *parts: str) -> str:
+    """Run a task that must fail for good with ``parts`` in its message; return all that it said."""
     with pytest.raises(AirflowFailException) as caught:
         task.run()
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert KEY not in str(caught.value)
     return str(caught.value)
 
@@ -391,7 +391,7 @@ def test_keywords_that_match_nothing_are_a_success_without_clips(
 
 # --- every code ---------------------------------------------------------------------------------
 
-#: What the vendor answers a create with -> what the task's last words are, whether a record is kept.
+#: What the vendor answers a create with -> what the task's last message are, whether a record is kept.
 CREATE_CODES = {
     -1000: ("a parameter is invalid", "Nothing was charged"),
     4001: ("the API key is invalid", "password field", "Nothing was charged"),
@@ -488,7 +488,7 @@ def test_an_http_429_is_waited_for_like_the_code(clips_of: Any, control: Control
     assert task.store.record is None
 
 
-#: What a query ends with -> the task's last words.
+#: What a query ends with -> what the task's last message contains.
 QUERY_CODES = {
     4002: ("the clipping failed",),
     4004: ("mp4, 3gp, avi and mov",),
@@ -558,16 +558,16 @@ def test_a_project_made_elsewhere_is_waited_for(vizard: VizardHook, talks: str, 
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "text"),
     [
         ("none.mp4", "public https URL"),
         ("broken.mp4", "Check that it plays"),
     ],
 )
 def test_the_project_says_what_is_wrong_with_a_source(
-    clips_of: Any, talks: str, name: str, words: str
+    clips_of: Any, talks: str, name: str, text: str
 ) -> None:
-    stopped(clips_of(video_url=f"{talks}/{name}"), words)
+    stopped(clips_of(video_url=f"{talks}/{name}"), text)
 
 
 def test_an_account_without_minutes_buys_nothing(clips_of: Any, control: Control) -> None:
@@ -646,7 +646,7 @@ def test_a_dry_run_checks_everything_and_publishes_nothing(clip: dict[str, Any],
 
 
 @pytest.mark.parametrize(
-    ("account", "changes", "words"),
+    ("account", "changes", "text"),
     [
         (INSTAGRAM, {}, "'expired'"),
         (LINKEDIN, {}, "'locked' in Vizard (beyond what the plan allows)"),
@@ -662,9 +662,9 @@ def test_a_dry_run_checks_everything_and_publishes_nothing(clip: dict[str, Any],
     ],
 )
 def test_what_cannot_be_published_is_refused_before_anything_is_sent(
-    clip: dict[str, Any], control: Control, account: str, changes: dict[str, Any], words: str
+    clip: dict[str, Any], control: Control, account: str, changes: dict[str, Any], text: str
 ) -> None:
-    stopped(publish_of(changes.pop("clip", clip), account, **changes), words, "Nothing was sent")
+    stopped(publish_of(changes.pop("clip", clip), account, **changes), text, "Nothing was sent")
     assert control.calls("vizard", "publish_video") == []
 
 
@@ -720,7 +720,7 @@ def test_a_limit_on_other_calls_is_waited_for_and_they_are_sent_once_more(
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "text"),
     [
         ({"prefer_length": ["auto", "<30s"]}, "prefer_length must be 'auto' alone"),
         ({"prefer_length": ["long"]}, "prefer_length must be one of auto"),
@@ -739,9 +739,9 @@ def test_a_limit_on_other_calls_is_waited_for_and_they_are_sent_once_more(
     ],
 )
 def test_a_wrong_request_is_named_and_nothing_is_sent(
-    clips_of: Any, control: Control, changes: dict[str, Any], words: str
+    clips_of: Any, control: Control, changes: dict[str, Any], text: str
 ) -> None:
-    stopped(clips_of(**changes), words, "Nothing was sent")
+    stopped(clips_of(**changes), text, "Nothing was sent")
     assert control.calls("vizard") == []
 
 

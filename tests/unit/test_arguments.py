@@ -127,12 +127,12 @@ def server(connect: Any) -> Iterator[RawServer]:
         yield api
 
 
-def refused(make: Any, server: RawServer, *words: str) -> str:
+def refused(make: Any, server: RawServer, *parts: str) -> str:
     """Run a task that fails for good, before anything is sent."""
     with pytest.raises(AirflowFailException) as caught:
         Task(make).run()
     said = str(caught.value)
-    assert all(word in said for word in words), said
+    assert all(word in said for word in parts), said
     assert "Nothing was sent." in said
     assert server.requests == []
     return said

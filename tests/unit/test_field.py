@@ -90,7 +90,7 @@ def test_a_video_is_waited_for_twice_as_long_as_the_worst_one_seen_took():
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "reason"),
     [
         ({"message": "The provider gave up"}, "The provider gave up"),
         ({"error": "E17", "details": "frame 3 is black"}, "E17: frame 3 is black"),
@@ -98,9 +98,9 @@ def test_a_video_is_waited_for_twice_as_long_as_the_worst_one_seen_took():
         ({"details": {"odd": 1}}, None),
     ],
 )
-def test_the_reason_of_a_failure_with_http_200_is_shown_whichever_field_has_it(body, words):
+def test_the_reason_of_a_failure_with_http_200_is_shown_whichever_field_has_it(body, reason):
     found = video({"status": "FAILED", **body})
-    assert (found.state, found.error) == (JobState.FAILED, words)
+    assert (found.state, found.error) == (JobState.FAILED, reason)
 
 
 def test_a_refund_reported_within_the_error_of_a_failed_status_counts():

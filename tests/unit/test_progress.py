@@ -134,14 +134,14 @@ def test_a_finished_job_is_whole_and_no_estimate():
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "text"),
     [
         (JobState.GONE, "Vizard answers that there is no such job; this is checked again before it counts"),
         (JobState.FAILED, "Vizard reports that the job failed; this is checked again before it counts"),
     ],
 )
-def test_an_end_that_is_not_believed_yet_is_shown_as_that(state: JobState, words: str):
-    assert Watched().at(100, JobStatus(state=state, vendor_status="404")).words == words
+def test_an_end_that_is_not_believed_yet_is_shown_as_that(state: JobState, text: str):
+    assert Watched().at(100, JobStatus(state=state, vendor_status="404")).words == text
 
 
 def test_a_failed_check_is_shown_beside_the_last_status():

@@ -133,14 +133,14 @@ def test_a_connections_form_says_where_a_key_is_made_and_what_the_account_needs(
     assert len(said) <= 75, "an empty field shows no more"
     page = (Path(__file__).parents[2] / "docs" / "start" / "keys-and-prices.md").read_text(encoding="utf-8")
     assert where.split(", ")[0].removeprefix("your account at ") in page
-    words = {
+    expected = {
         "vidio": "Studio",
         "venice": "balance",
         "vizard": "Creator or Business",
         "vidgo": "prepaid credits",
     }
-    assert words[connection["connection-type"]] in needs
-    assert words[connection["connection-type"]] in page
+    assert expected[connection["connection-type"]] in needs
+    assert expected[connection["connection-type"]] in page
 
 
 @each_connection

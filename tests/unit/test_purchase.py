@@ -510,7 +510,7 @@ def test_a_lost_purchase_says_when_it_was_sent_what_it_may_have_cost_and_what_to
     world.sends = [LOST["HTTP 500"]]
     with pytest.raises(LostSubmit) as lost:
         world.settle()
-    for words in (
+    for expected in (
         "VIDIO",
         "2023-11-14 22:13:20 UTC",
         "HTTP 500",
@@ -518,7 +518,7 @@ def test_a_lost_purchase_says_when_it_was_sent_what_it_may_have_cost_and_what_to
         "Clear",
         "It may have been charged.",
     ):
-        assert words in str(lost.value)
+        assert expected in str(lost.value)
 
 
 @pytest.mark.parametrize("name", LOST)
@@ -768,17 +768,17 @@ def test_a_status_that_cannot_be_read_never_lets_a_clear_buy(world, done):
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "words"),
+    ("status", "error", "expected"),
     [(FAILED, JobFailed, "It was charged."), (GONE, JobGone, "It may have been charged.")],
 )
-def test_a_retry_that_finds_the_job_ended_badly_says_so_and_buys_nothing(world, status, error, words):
+def test_a_retry_that_finds_the_job_ended_badly_says_so_and_buys_nothing(world, status, error, expected):
     _bought(world)
     world.status = status
     for number in (2, 3):
         with pytest.raises(error, match="J1") as raised:
             world.settle(try_number=number)
         assert not raised.value.retryable
-        assert words in str(raised.value)
+        assert expected in str(raised.value)
         assert "lear the task" in str(raised.value)
     assert world.booked == ["J1"]
 

@@ -308,14 +308,14 @@ def test_a_limit_without_a_time_leaves_the_pause_to_who_waits() -> None:
 
 def test_a_conflict_that_names_no_task_is_refused_and_costs_nothing() -> None:
     asked = {"task_id": "8FDN1I7M7Q68DDG8", "audio_id": "a"}
-    words = "WAV record already exists for this audio"
+    text = "WAV record already exists for this audio"
     for body in (
-        error(409, "conflict_error", words),
-        error(409, "conflict_error", words, task_id=asked["task_id"]),
+        error(409, "conflict_error", text),
+        error(409, "conflict_error", text, task_id=asked["task_id"]),
     ):
         failed = refused(submitted("convert-to-wav", asked=asked, kind="music"), reply(body, 409))
         assert isinstance(failed, InputError)
-        assert words in str(failed)
+        assert text in str(failed)
         assert str(failed).endswith("Nothing was charged.")
 
 
@@ -369,7 +369,7 @@ def test_progress_is_a_share(progress: Any, share: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "blame"),
+    ("text", "blame"),
     [
         ("The prompt violates our content policy", "policy"),
         ("Failed to download the input", "input"),
@@ -377,10 +377,10 @@ def test_progress_is_a_share(progress: Any, share: float | None) -> None:
         (None, "unknown"),
     ],
 )
-def test_a_failed_task_comes_with_http_200_and_is_refunded(words: str | None, blame: str) -> None:
-    found = status_of(task("failed", progress=0, error_message=words))
+def test_a_failed_task_comes_with_http_200_and_is_refunded(text: str | None, blame: str) -> None:
+    found = status_of(task("failed", progress=0, error_message=text))
     assert (found.state, found.charged, found.blame) == (JobState.FAILED, "refunded", blame)
-    assert found.error == (f"{words}; {BY_ITS_DOCUMENTS}" if words else BY_ITS_DOCUMENTS)
+    assert found.error == (f"{text}; {BY_ITS_DOCUMENTS}" if text else BY_ITS_DOCUMENTS)
 
 
 @pytest.mark.parametrize("name", ["message", "task_error", "failure_reason", "error"])
@@ -408,9 +408,9 @@ def test_a_gateways_page_says_nothing_about_a_task() -> None:
 
 
 def test_a_music_task_polled_at_the_wrong_endpoint_is_not_given_up() -> None:
-    words = "This is a music task: query it at /api/generate/detail/music"
+    text = "This is a music task: query it at /api/generate/detail/music"
     with pytest.raises(InputError, match="kind='music'"):
-        status_of(error(400, message=words), 400)
+        status_of(error(400, message=text), 400)
 
 
 @pytest.mark.parametrize("files", [None, {}, "x", [None, 5, "x"], [{"file_url": None}], [{}]])
@@ -615,7 +615,7 @@ def test_an_upload_over_the_limit_says_when_the_next_is_let_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "text"),
     [
         ({"detail": "Unsupported file type: video/mp4"}, "Unsupported file type: video/mp4"),
         (
@@ -626,8 +626,8 @@ def test_an_upload_over_the_limit_says_when_the_next_is_let_in() -> None:
         ({"message": "something"}, "something"),
     ],
 )
-def test_errors_are_understood_in_both_shapes(body: dict, words: str) -> None:
-    assert words in str(refused(VIDGO.upload("x"), reply(body, 422)))
+def test_errors_are_understood_in_both_shapes(body: dict, text: str) -> None:
+    assert text in str(refused(VIDGO.upload("x"), reply(body, 422)))
 
 
 def test_an_error_shows_no_url() -> None:

@@ -36,8 +36,8 @@ def test_a_failed_job_is_retried_only_where_the_retry_would_buy_it_again(charged
         unless_ready(REF, status, buyer=True)
     assert failed.value.retryable is again
     assert failed.value.charged == charged
-    for words in ("vidio reel J1", "'failed'", "(bad footage)", MONEY[charged]):
-        assert words in str(failed.value)
+    for text in ("vidio reel J1", "'failed'", "(bad footage)", MONEY[charged]):
+        assert text in str(failed.value)
     assert ("A retry buys it again." in str(failed.value)) is again
     assert ("Clear the task" in str(failed.value)) is not again
 
@@ -93,13 +93,13 @@ def test_at_the_deadline_the_job_goes_on_and_a_retry_waits_for_it():
     error = timed_out(REF, "processing")
     assert isinstance(error, JobTimedOut)
     assert (error.retryable, error.charged) == (True, "yes")
-    for words in ("vidio reel J1", "last status: processing", "goes on there", "buys nothing", MONEY["yes"]):
-        assert words in str(error)
+    for text in ("vidio reel J1", "last status: processing", "goes on there", "buys nothing", MONEY["yes"]):
+        assert text in str(error)
 
 
 def test_a_broken_account_keeps_its_job_and_a_retry_waits_for_it():
     error = account_broken(REF, InputError("HTTP 401. Check the API key."))
     assert isinstance(error, JobError)
     assert (error.retryable, error.charged) == (True, "yes")
-    for words in ("vidio reel J1", "Check the API key.", "goes on", "buys nothing", MONEY["yes"]):
-        assert words in str(error)
+    for text in ("vidio reel J1", "Check the API key.", "goes on", "buys nothing", MONEY["yes"]):
+        assert text in str(error)
