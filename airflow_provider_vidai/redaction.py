@@ -98,7 +98,7 @@ def _unsigned(text: str) -> str:
     def bare(found: re.Match[str]) -> str:
         front, mark, _ = found[0].partition("?")
         scheme, slashes, rest = front.partition("//")
-        if not slashes:  # escaped, so that host and query cannot be separated reliably
+        if not slashes:  # escaped, so host and query cannot be separated reliably
             return "(URL)"
         host, slash, path = rest.partition("/")
         return f"{scheme}//{host.rpartition('@')[2]}{slash}{path}{mark and '?(hidden)'}"

@@ -130,6 +130,7 @@ class VidgoHook(VidaiHook):
         try:
             placed = with_images(request.input, self._placed)
         except ApiError as error:
+            # The upload itself has waited for over a minute. For longer, the task gives its worker back.
             if error.status == 429:
                 raise RateWait(UPLOADS_FULL, str(error)) from error
             raise

@@ -62,6 +62,7 @@ class VidioHook(VidaiHook):
     def __init__(self, vidio_conn_id: str = default_conn_name) -> None:
         super().__init__(vidio_conn_id)
         self.vidio_conn_id = vidio_conn_id
+        # By job: VIDIO's id is the job's, and does not say which of its renders is meant.
         self._renders: dict[str, JobRef] = {}
 
     def upload(
