@@ -1,7 +1,8 @@
 """What an argument means, whether a person, a template, a form or an upstream task wrote it.
 
-A template that finds nothing renders to ``""``, ``" "``, ``"None"`` or ``"null"``. An optional argument with
-such a value counts as omitted, and a required one is an error. A price guard is never switched off by it.
+A template that finds nothing renders to ``""``, ``" "``, ``"None"`` or ``"null"``. With one of these
+values an optional argument counts as omitted, and a required one is an error. They never switch off a price
+guard.
 
 This is also the one place that says what counts as true, as a number, as a whole number, as seconds and as
 text (the ``as_...`` functions). It lies below ``vendors``, because operators and sensors read their own

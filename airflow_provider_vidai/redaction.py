@@ -33,7 +33,7 @@ _BYTES = re.compile(r"""\b(?:bytearray\(|memoryview\()?\b[bB]('(?:[^'\\]|\\.)*'|
 #: Shown in place of a secret.
 HIDDEN = "(hidden)"
 #: Characters from which on a key is removed. A shorter one may be an ordinary word ("test"), which would tear
-#: holes into every message; only a sandbox accepts such a key.
+#: holes into every message; only a sandbox accepts a key as short as that.
 SHORTEST_KEY = 8
 
 
@@ -98,7 +98,7 @@ def _unsigned(text: str) -> str:
     def bare(found: re.Match[str]) -> str:
         front, mark, _ = found[0].partition("?")
         scheme, slashes, rest = front.partition("//")
-        if not slashes:  # escaped, so that host and query cannot be told apart reliably
+        if not slashes:  # escaped, so host and query cannot be separated reliably
             return "(URL)"
         host, slash, path = rest.partition("/")
         return f"{scheme}//{host.rpartition('@')[2]}{slash}{path}{mark and '?(hidden)'}"

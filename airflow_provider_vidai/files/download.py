@@ -97,7 +97,7 @@ def _transfer(streams: Streams, locate: Callable[[], Fetch], target: _Target, pr
         try:
             return _receive(streams, locate(), target, progress)
         except Interrupted as why:
-            # A file that can't be resumed starts again at its first byte, so that bytes alone are no
+            # A file that can't be resumed starts again at its first byte, so bytes alone are no
             # progress: only getting further than ever before is.
             fruitless = 0 if progress.received > furthest else fruitless + 1
             furthest = max(furthest, progress.received)
@@ -214,7 +214,7 @@ def _check_size(target: _Target, progress: Progress, min_bytes: int | None) -> N
 
 def _checked(stream: Stream, fetch: Fetch, target: _Target, progress: Progress) -> bytes:
     """Check an answer before a byte of it is written; return the first bytes of a new file."""
-    # A URL that the vendor gave only once can't be replaced by a fresh one, so that waiting is useless. A 403
+    # A URL that the vendor gave only once can't be replaced by a fresh one, so waiting is useless. A 403
     # does not prove that the file is gone, so it counts as a failure that may pass.
     if fetch.once and stream.status in (404, 410):
         raise AddressGone(stream.status)
@@ -247,7 +247,7 @@ def _checked(stream: Stream, fetch: Fetch, target: _Target, progress: Progress) 
 def _check_unexpected(stream: Stream, fetch: Fetch, target: _Target, head: bytes, content_type: str) -> None:
     """Refuse what is certainly not a media file, and only warn of anything else.
 
-    The file is paid for and may be kept for a few hours only, so that a format which is not in the table of
+    The file is paid for and may be kept for a few hours only, so a format which is not in the table of
     media types, or another kind than the vendor announced, is no reason to lose it.
     """
     found = document(head)
@@ -314,7 +314,7 @@ def _description(target: PendingFile, progress: Progress) -> dict[str, Any]:
     complete = progress.ending.whole()
     if complete is None:
         log.warning(
-            "%s has a format that does not say where the file ends, so that it is not proven to be whole.",
+            "%s has a format that does not say where the file ends, so it is not proven to be whole.",
             shown_name(target.path),
         )
     found = {key: value for key, value in facts.items() if value is not None} | {"complete": complete}

@@ -26,7 +26,7 @@ class Progress:
     """How far a download has come, and what must stay the same for it to be resumed.
 
     The digest is computed in a thread of its own. Hashing, reading and writing take about the same time, and
-    all of them release the interpreter's lock, so that they overlap.
+    all of them release the interpreter's lock, so they overlap.
     """
 
     def __init__(self) -> None:

@@ -140,7 +140,7 @@ def source(uri: str | PurePath | ObjectStoragePath) -> Source:
     """Return the file at ``uri``.
 
     :raises InputError: when it is missing, a directory, empty, or not readable.
-    :raises TransferError: when its storage failed, so that nothing is known about it.
+    :raises TransferError: when its storage failed, so nothing is known about it.
     """
     path = storage_path(uri)
     try:

@@ -299,11 +299,13 @@ class VidaiHook(BaseHook):
         :raises SealBroken: when its URL was sealed with another key.
         """
         stem = self.vendor.file_stem(ref, output)
+        # Lyrics and the like are a part of the vendor's answer, so there is no file to fetch.
         if output.kind == "text":
             return write_text(str(output.details.get("text", "")), destination, stem)
         found = self.vendor.fetch(
             ref, output, url=delivery.url(self.seal.open), base_url=self.account.base_url
         )
+        # A URL that came with the purchase cannot be renewed. A call is made again when its URL expires.
         if isinstance(found, Fetch):
             return download(self.account, lambda: found, destination, stem, min_bytes=self.min_bytes)
         return download(self.account, lambda: self.send(found), destination, stem, min_bytes=self.min_bytes)
@@ -375,6 +377,7 @@ def _base_url(connection: Connection, vendor: Vendor) -> str:
         usable, port = None, None
     if not usable or connection.schema:
         raise InputError(f"Connection {conn_id!r}: host must be a complete http(s) URL, not {host!r}.")
+    # A connection that is written as a URI has its port in a field of its own.
     if connection.port and not port:
         parts = parts._replace(netloc=f"{parts.netloc}:{connection.port}")
     if parts.scheme == "http" and not is_loopback(str(parts.hostname)):

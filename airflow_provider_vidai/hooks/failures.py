@@ -138,7 +138,7 @@ def is_nested(context: Mapping[str, Any], task: object) -> bool:
 class airflow_failures:  # noqa: N801 - used like a function
     """Turn this package's errors into the exceptions by which Airflow fails or retries a task.
 
-    Such an error is expected, and frames of the stack explain nothing about it. So a person first gets three
+    These errors are expected, and frames of the stack explain nothing about them. A person first gets three
     sentences, in the log and in an XCom, and the exception has no chain and the fewest frames. Other
     exceptions pass unchanged.
 
@@ -157,7 +157,7 @@ class airflow_failures:  # noqa: N801 - used like a function
         """Raise the exception for an error of this package."""
         if isinstance(error, VidaiError):
             failed = self.failed(error)
-            # The stack of the error itself is for who looks for a fault in this package.
+            # The stack of the error itself helps only to find a fault in this package.
             self._task.log.debug("Where the error was raised:", exc_info=error)
             raise failed from None
 

@@ -24,7 +24,7 @@ from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
-from airflow_provider_vidai.jobs.text import literal
+from airflow_provider_vidai.jobs.text import literal, validated
 from airflow_provider_vidai.purchase.limits import RateWait
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.vendors.vidgo.answers import Uploaded
@@ -39,7 +39,7 @@ from airflow_provider_vidai.vendors.vidgo.api import (
     parse_webhook,
 )
 from airflow_provider_vidai.vendors.vidgo.catalogue import MODELS, kind_of
-from airflow_provider_vidai.vendors.vidgo.requests import check, understood, with_images
+from airflow_provider_vidai.vendors.vidgo.requests import TaskRequest, check, with_images
 
 __all__ = ["TIMEOUT", "VidgoHook", "parse_webhook"]
 
@@ -86,7 +86,7 @@ class VidgoHook(VidaiHook):
             vendor fetches itself. JPEG, PNG, GIF or WebP.
         :returns: its ``file_url``, which is a secret, and ``file_name``, ``mime_type``, ``file_size``,
             ``expires_at`` as the vendor reports them.
-        :raises InputError: when it is not such a picture. Nothing was sent.
+        :raises InputError: when it is not a picture of these types. Nothing was sent.
         """
         if isinstance(source, PurePath):
             source = str(source)
@@ -120,22 +120,29 @@ class VidgoHook(VidaiHook):
         :raises RateWait: while the upload rate limit still applies. Nothing was bought.
         """
         least = guard("min_credits", min_credits)
-        model, asked = _named(model), understood(_dict(asked))
-        check(model, asked, callback_url)
-        kind = _kind(model, kind)
+        given = {"model": model, "input": asked, "callback_url": callback_url, "kind": kind}
+        request = validated(TaskRequest, given, what="Task")
+        check(request.model, request.input, request.callback_url)
+        kind = _kind(request.model, request.kind)
         # Before the uploads: a purchase that the balance forbids must not use up the five of this minute.
         if least is not None:
             self._require_balance(least)
         try:
-            placed = with_images(asked, self._placed)
+            placed = with_images(request.input, self._placed)
         except ApiError as error:
+            # The upload itself has waited for over a minute. For longer, the task gives its worker back.
             if error.status == 429:
                 raise RateWait(UPLOADS_FULL, str(error)) from error
             raise
         # The vendor's created_time has no zone. The 24 hours therefore count from this machine's clock, which
         # is read before the purchase: the files are never believed to last longer than they do.
         return VIDGO.submit(
-            model, placed, kind=kind, conn_id=self.conn_id, now=time.time(), callback_url=callback_url
+            request.model,
+            placed,
+            kind=kind,
+            conn_id=self.conn_id,
+            now=time.time(),
+            callback_url=request.callback_url,
         )
 
     def submit(
@@ -289,19 +296,6 @@ def _picture(source: str | bytes) -> str:
             f"{name} is of {f'type {found}' if found else 'no known type'}; Vidgo takes {allowed}."
         )
     return uri
-
-
-def _named(model: Any) -> str:
-    if not isinstance(model, str) or not model.strip() or model.strip() == "None":
-        raise InputError(f"model is required, and must be the name of one (got {shown(model)}).")
-    return model.strip()
-
-
-def _dict(asked: Any) -> dict[str, Any]:
-    found = literal(asked)
-    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
-        raise InputError("input must be a dict of the model's fields, such as prompt.")
-    return dict(found)
 
 
 def _kind(model: str, kind: str | None) -> str:

@@ -62,6 +62,7 @@ class VidioHook(VidaiHook):
     def __init__(self, vidio_conn_id: str = default_conn_name) -> None:
         super().__init__(vidio_conn_id)
         self.vidio_conn_id = vidio_conn_id
+        # By job: VIDIO's id is the job's, and does not say which of its renders is meant.
         self._renders: dict[str, JobRef] = {}
 
     def upload(
@@ -229,7 +230,7 @@ class VidioHook(VidaiHook):
         deadline = time.time() + (TIMEOUT if timeout is None else timeout)
         status = self.wait(ref, deadline=deadline, poll_interval=poll_interval, on_status=on_status)
         if self._renders.get(ref.job_id) == ref:
-            # The answer identifies this render; a later download could not tell it from the one before.
+            # The answer identifies this render. A later download could not distinguish it from an older one.
             self._renders[ref.job_id] = status.of(ref)
         job = status.answer
         assert isinstance(job, VidioJob)

@@ -305,6 +305,7 @@ def _picked(ref: JobRef, outputs: Sequence[Output], wanted: Output | None) -> Se
     if wanted is None:
         return outputs
     video_id = wanted.details.get("video_id")
+    # The first generation of the API has no ids of clips.
     if video_id is None:
         found = tuple(one for one in outputs if (one.index, one.title) == (wanted.index, wanted.title))
     else:

@@ -70,7 +70,7 @@ class MediaRecord(BaseModel):
     """A job and its landed files. Times are in seconds since the epoch.
 
     :param request: the arguments of the purchase, as the task shows them: short, and without secrets.
-    :param expected: how many seconds such a job usually takes.
+    :param expected: how many seconds a job of this kind usually takes.
     :param deadline: when the task stops waiting.
     :param checks: how many status checks were made.
     :param kept_until: until when the vendor keeps the files, where it says so.
@@ -106,7 +106,7 @@ def signed(record: MediaRecord, task: TaskKey, key: str) -> MediaRecord:
 def is_genuine(record: MediaRecord, task: TaskKey, keys: Sequence[str]) -> bool:
     """Whether one of ``keys`` signed the files of ``record``, for this task."""
     given = (record.signature or "").encode("utf-8", "replace")
-    # Every key is tried: how long it takes must not tell which one fits.
+    # Every key is tried: how long it takes must not reveal which one fits.
     found = [hmac.compare_digest(given, _signature(record.files, task, key).encode()) for key in keys]
     return any(found)
 

@@ -28,8 +28,8 @@ class MediaType(NamedTuple):
     :param suffixes: the extensions that promise this type; a downloaded file gets the first of them.
     :param container: types of one container differ only in what is in it, so each is accepted under the
         other's extension.
-    :param marks: how files of this type begin: one of these marks. None: only a name or a closer look
-        inside the container says so.
+    :param marks: how files of this type begin: one of these marks. None: only the name or the
+        content of the container says so.
     :param within: where not empty, one of these must also be among the first ``_SEARCHED`` bytes.
     :param only_sound: the type of the same container when there is no picture in it.
     """
@@ -52,7 +52,7 @@ def _packets(first: int, step: int) -> Mark:
     return tuple((first + number * step, b"G") for number in range(3))
 
 
-#: Every type that is known. The first row with a mark that fits a file is the file's type, so that a row
+#: Every type that is known. The first row with a mark that fits a file is the file's type, so a row
 #: with a particular mark stands above one with a general mark.
 MEDIA_TYPES: tuple[MediaType, ...] = (
     MediaType("image", "image/jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg", _at(0, b"\xff\xd8\xff")),
@@ -139,7 +139,7 @@ def kind_of_name(name: str) -> str:
 
 
 def same_container(one: str, other: str) -> bool:
-    """Whether files of two MIME types are built alike, so that each may have the other's extension."""
+    """Whether files of two MIME types are built alike, so each may have the other's extension."""
     first, second = _BY_NAME.get(one), _BY_NAME.get(other)
     return one == other or (first is not None and second is not None and first.container == second.container)
 

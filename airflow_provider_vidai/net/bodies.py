@@ -194,7 +194,7 @@ def _over(proxy: Proxy, options: Mapping[str, Any]) -> urllib3.ProxyManager:
     return urllib3.ProxyManager(proxy.url, proxy_headers=proxy.headers, proxy_ssl_context=verify, **options)
 
 
-# A body may be sent or fetched again without harm, so that "never opened" and "broken" are the same here:
+# A body may be sent or fetched again without harm, so "never opened" and "broken" are the same here:
 # both are repeated. Only what is impossible is not.
 @contextlib.contextmanager
 def _interruptions(label: str) -> Iterator[None]:

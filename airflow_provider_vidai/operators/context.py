@@ -123,5 +123,6 @@ def report_files(context: Context, outlets: Sequence[Any], files: Iterable[Any],
         if isinstance(outlet, Asset):
             context["outlet_events"][outlet].extra.update({"files": landed, **paid})
         elif isinstance(outlet, AssetAlias):
+            # An alias gets one asset per file: how many there are, and their names, is known only now.
             for file in landed:
                 context["outlet_events"][outlet].add(Asset(uri=file["uri"]), extra={**file, **paid})

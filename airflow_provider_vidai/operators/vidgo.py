@@ -15,7 +15,7 @@ from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.download import DownloadOperator
 from airflow_provider_vidai.operators.vendor import VendorOperator
 from airflow_provider_vidai.purchase.walk import Offer
-from airflow_provider_vidai.vendors.vidgo.requests import plain
+from airflow_provider_vidai.vendors.vidgo.requests import TaskRequest, plain
 
 __all__ = ["VidgoDownloadOperator", "VidgoGenerateOperator", "VidgoUploadImageOperator"]
 
@@ -58,9 +58,9 @@ class VidgoGenerateOperator(JobOperator[VidgoHook]):
     kinds: ClassVar[tuple[str, ...]] = ("media", "music")
     default_timeout = TIMEOUT
     guards: ClassVar[Sequence[str]] = ("min_credits",)
-    collections: ClassVar[Sequence[str]] = ("input",)
-    request_fields: ClassVar[Sequence[str]] = ("model", "input", "callback_url", "kind")
-    media_fields: ClassVar[Sequence[str]] = ("input", "callback_url")
+    collections: ClassVar[Sequence[str]] = TaskRequest.collections()
+    request_fields: ClassVar[Sequence[str]] = TaskRequest.arguments()
+    media_fields: ClassVar[Sequence[str]] = TaskRequest.media()
     template_fields: Sequence[str] = (
         *request_fields,
         "min_credits",

@@ -154,6 +154,7 @@ class VidioHighlightReelOperator(JobOperator[VidioHook]):
         """Return the request with the uploads' keys only."""
         self.required("input_keys")
         self.input_keys = input_key_list(self.input_keys)  # once: it may be an iterator
+        # Again, because an iterator shows only once it was read that it was empty.
         self.required("input_keys")
         return {**super().asked(), "input_keys": self.input_keys}
 
@@ -242,7 +243,7 @@ class VidioRenderOperator(JobOperator[VidioHook]):
         """Return the purchase of the render, after checking that the job can be rendered now."""
         asked = {name: self.given(name) for name in RenderRequest.arguments()}
         call, ref = self.hook.order_render(self._reel(), asked)
-        # VIDIO's status shows whether this render exists, so that a lost answer can be looked up.
+        # VIDIO's status shows whether this render exists, so a lost answer can be looked up.
         return Offer(call, lookup=ref)
 
     def _reel(self) -> JobRef:

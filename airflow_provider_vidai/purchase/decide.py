@@ -102,7 +102,7 @@ _OF_STATE = {
 
 
 def occasion(record: Record, *, fingerprints: Collection[str], max_tries: int) -> Occasion:
-    """Tell a person's Clear from an automatic retry: only a Clear makes ``max_tries`` grow.
+    """Distinguish a person's Clear from an automatic retry: only a Clear makes ``max_tries`` grow.
 
     ``clear_number`` would not do: it counts Clears of the whole run. A Clear of a running task reads as a
     retry, which is the safe side.

@@ -88,7 +88,7 @@ class Belief:
     def answered(self, status: JobStatus, now: float) -> bool:
         """Count an answer; return whether it is believed by now."""
         if not _same(self._status, status):
-            # Another answer than the one before contradicts it, so that one is not believed any more.
+            # This answer contradicts the one before, which therefore counts no more.
             self.times, self._since = 0, now
         self.times += 1
         self._status = status

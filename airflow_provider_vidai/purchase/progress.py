@@ -162,7 +162,7 @@ class Report:
         return max(self._shown_at + REPORT_SECONDS - now, 1.0)
 
     def show(self, now: float) -> None:
-        """Tell how the job stands."""
+        """Show how the job stands."""
         found = self._progress(now)
         self._shown_at, self._shown = now, found.doing
         self._show(found)

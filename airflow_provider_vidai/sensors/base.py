@@ -59,6 +59,7 @@ class JobSensor(Arguments, BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=POKE_INTERVAL if poke_interval is None else poke_interval, **kwargs)
+        # Airflow's sensors need a number, so this one remembers whether a person chose it.
         self.adaptive = poke_interval is None
         self.job = job
         self.deferrable = deferrable

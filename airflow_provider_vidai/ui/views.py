@@ -1,4 +1,4 @@
-"""What the pages show, read from Airflow's API with the rights of the user who looks."""
+"""What the pages show, read from Airflow's API with the rights of the user who opens them."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ def read_record(value: Any) -> MediaRecord | None:
 
 
 async def _or_none(wanted: Awaitable[Any]) -> Any:
-    """Return a part of a page that may be missing. A login that ended is not such a part."""
+    """Return a part of a page that may be missing. A login that ended is an error."""
     try:
         return await wanted
     except Refused as refused:

@@ -65,7 +65,7 @@ class Mark(Enum):
 
     #: It may hold a signed URL or a whole file, so Airflow must not show or store it as it is.
     MEDIA = "media"
-    #: It takes a list though its type is none, so what is empty in the list counts as left out.
+    #: It holds several values though its type is no list, and the empty ones among them count as left out.
     LIST = "list"
 
 

@@ -111,7 +111,7 @@ def test_the_video_is_as_long_and_wide_as_asked_for(sandbox: Sandbox, tmp_path: 
         assert sum(1 for _ in container.decode(video=0)) == 240
 
 
-def test_the_music_is_bought_and_told_where_music_is(sandbox: Sandbox) -> None:
+def test_the_music_is_bought_and_polled_where_music_is(sandbox: Sandbox) -> None:
     task = submitted(sandbox, "music_payload.py.txt")
     (entry,) = sandbox.control.purchases("vidgo")
     assert (entry["job_id"], entry["request"]["model"]) == (task, "generate-music")

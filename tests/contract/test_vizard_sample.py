@@ -99,7 +99,7 @@ def test_the_sample_gets_from_the_api_of_its_time_what_its_documents_say(
     assert len(answer["videos"]) > 1
 
 
-def test_the_sample_tells_why_a_project_failed(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_sample_says_why_a_project_failed(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     sandbox.control.settings(vizard={"generation": "2024"})
     sandbox.control.fault("vizard", "create", "fail_job", word="4002")
     lines = said(sandbox, capsys)
@@ -107,7 +107,7 @@ def test_the_sample_tells_why_a_project_failed(sandbox: Sandbox, capsys: pytest.
     assert ast.literal_eval(lines[-2])["code"] == 4002
 
 
-def test_the_sample_is_told_of_a_wrong_key_and_of_the_limit(
+def test_the_sample_learns_of_a_wrong_key_and_of_the_limit(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sandbox.control.settings(speed=0, vizard={"generation": "2024"})

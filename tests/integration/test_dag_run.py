@@ -23,14 +23,14 @@ def ran(dag_id: str, **conf: Any) -> None:
 
 
 def seconds(path: Path) -> float:
-    """Decode all of a film or a song; return how long it is."""
+    """Decode all of a video or a song; return how long it is."""
     with av.open(str(path)) as container:
         assert sum(1 for _ in container.decode(container.streams[0])) > 0
         return float(container.duration / av.time_base)
 
 
 @pytest.mark.usefixtures("database", "vidio")
-def test_the_highlight_reel_dag_lands_a_film_of_the_asked_for_length_and_shape(
+def test_the_highlight_reel_dag_lands_a_video_of_the_requested_length_and_shape(
     control: Control, media: Path, clip: Path, tmp_path: Path
 ) -> None:
     control.settings(speed=1000)

@@ -44,7 +44,7 @@ from tests.support.dags import dag_bag, stored
 
 DAGS = Path(__file__).parents[2] / "dags"
 
-#: What each class must be given; none of it exists, so that a constructor that looks would fail.
+#: What each class must be given; none of it exists, so that a constructor that reads it would fail.
 REQUIRED: dict[type[BaseOperator], dict[str, Any]] = {
     VidioUploadOperator: {"source": "s3://nowhere/a.mp4"},
     VidioHighlightReelOperator: {

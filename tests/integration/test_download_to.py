@@ -18,13 +18,13 @@ pytestmark = pytest.mark.usefixtures("vidgo", "hurry")
 HOUR = 3600.0
 
 
-def failing(task: Task, *words: str, for_good: bool) -> str:
+def failing(task: Task, *parts: str, for_good: bool) -> str:
     """Run a task that fails, and return what a person reads."""
     with pytest.raises(AirflowException) as caught:
         task.run()
     said = str(caught.value)
-    for word in words:
-        assert word in said
+    for part in parts:
+        assert part in said
     assert isinstance(caught.value, AirflowFailException) is for_good
     return said
 

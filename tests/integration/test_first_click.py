@@ -110,7 +110,7 @@ def test_every_field_of_a_form_has_a_title_and_its_default_is_valid(bag: Any) ->
         param.resolve()
 
 
-def test_a_choice_is_a_list_of_words_and_never_a_switch_with_three_positions(bag: Any) -> None:
+def test_a_choice_is_a_list_of_texts_and_never_a_switch_with_three_positions(bag: Any) -> None:
     for dag_id, name, param in fields(bag):
         types = param.schema.get("type", [])
         assert types != ["null", "boolean"], (dag_id, name)
@@ -132,7 +132,7 @@ def test_several_choices_of_a_list_are_picked_and_not_typed(bag: Any) -> None:
         assert schema["examples"] == schema["items"]["enum"] == [*schema["values_display"]]
 
 
-def test_the_forms_words_are_all_that_the_vendor_knows(bag: Any) -> None:
+def test_the_forms_choices_are_all_that_the_vendor_knows(bag: Any) -> None:
     params = bag.dags["vidio_highlight_reel"].params
     for name, values in (
         ("video_category", get_args(VideoCategory)),

@@ -77,10 +77,10 @@ class Front:
             connection.request(request.method, request.target, request.body, request.headers)
             said = connection.getresponse()
             body = said.read()
-        told = {
+        headers = {
             name: value for name, value in said.headers.items() if name.lower() in ("content-type", "etag")
         }
-        return head(said.status, length=len(body), **told) + body
+        return head(said.status, length=len(body), **headers) + body
 
 
 def _call(request: Request) -> str:
@@ -118,7 +118,7 @@ BROKEN: dict[str, Callable[[Front], Step]] = {
     "truncated JSON": said(200, b'{"job_id": "0f8fad5b", "sta', content_type=JSON),
     "empty": said(200),
     "empty JSON": said(200, b"{}", content_type=JSON),
-    "a film": said(200, b"\0\0\0\x18ftypisom" + bytes(100), content_type="video/mp4"),
+    "a video": said(200, b"\0\0\0\x18ftypisom" + bytes(100), content_type="video/mp4"),
     "a byte a second": lambda _: endless(b"{", b" ", every=1.0, stop=6.0, content_type=JSON),
     "short": lambda _: answer(200, b"{", length=100, content_type=JSON),
     "reset": lambda _: reset,
@@ -186,12 +186,12 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch, pauses: Pauses) -> None:
     monkeypatch.setattr(poll, "MIN_POLL_SECONDS", 0.05)
 
 
-def failing(task: Task, *words: str, for_good: bool | None = None) -> str:
-    """Run a try that must fail, saying ``words`` and no secret."""
+def failing(task: Task, *parts: str, for_good: bool | None = None) -> str:
+    """Run a try that must fail, with ``parts`` and no secret in its message."""
     with pytest.raises(AirflowException) as caught:
         task.run()
     text = str(caught.value)
-    for word in words:
+    for word in parts:
         assert word in text
     assert "signature=" not in text
     assert KEY not in text
@@ -227,7 +227,7 @@ def kind_of(call: str) -> str:
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_an_answer_that_cannot_be_read_before_a_purchase_was_heard_is_told_and_never_repeated(
+def test_an_unreadable_answer_to_a_purchase_that_did_not_arrive_is_reported_and_never_repeated(
     front: Front, purchasing: Any, how: str
 ) -> None:
     call, task, sold = purchasing
@@ -248,13 +248,13 @@ def test_an_answer_that_cannot_be_read_before_a_purchase_was_heard_is_told_and_n
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_an_answer_that_cannot_be_read_after_a_reel_was_bought_is_told_and_never_repeated(
+def test_an_unreadable_answer_to_a_purchase_that_arrived_is_reported_and_never_repeated(
     front: Front, reel_of: Any, control: Control, how: str
 ) -> None:
     front.spoil(BUY, BROKEN[how](front), after=True)
     task = reel_of()
-    told = failing(task, "create a highlight reel", "outcome is unknown", "It may have been charged")
-    assert "Check the VIDIO account" in told
+    message = failing(task, "create a highlight reel", "outcome is unknown", "It may have been charged")
+    assert "Check the VIDIO account" in message
     front.cure()
     failing(task.retry(), "It may have been charged", "Clear the task", for_good=True)
     assert (bought(control), front.calls.count(BUY)) == (1, 1)
@@ -332,7 +332,7 @@ def test_a_status_that_cannot_be_read_is_asked_again(
     assert task.run()["state"] == "ready"
     assert front.times == 0
     assert bought(control) == 1
-    assert "signature" not in task.everything_told()
+    assert "signature" not in task.everything_shown()
 
 
 @pytest.mark.parametrize("how", SOME)
@@ -389,7 +389,7 @@ def test_a_job_whose_host_is_not_there_any_more_is_kept(
 
 
 @pytest.mark.parametrize("how", ANSWERS)
-def test_an_upload_url_that_cannot_be_read_is_told_and_nothing_is_sent(
+def test_an_upload_url_that_cannot_be_read_is_reported_and_nothing_is_sent(
     front: Front, clip: Path, control: Control, how: str
 ) -> None:
     front.spoil("upload_url", ANSWERS[how](front))
@@ -406,7 +406,7 @@ NOT_TAKEN = ("redirect", "permanent redirect", "reset", "500", "502", "503", "50
 
 
 @pytest.mark.parametrize("how", NOT_TAKEN)
-def test_a_file_that_storage_does_not_take_is_told(
+def test_a_file_that_storage_does_not_take_is_reported(
     front: Front, clip: Path, control: Control, how: str
 ) -> None:
     front.spoil("put", ANSWERS[how](front))
@@ -426,7 +426,7 @@ def test_what_storage_says_beside_having_taken_the_file_is_of_no_interest(
 
 
 @pytest.mark.parametrize("where", NOWHERE)
-def test_a_storage_that_is_not_there_is_told(front: Front, clip: Path, where: str) -> None:
+def test_a_storage_that_is_not_there_is_reported(front: Front, clip: Path, where: str) -> None:
     front.spoil("upload_url", answer(200, {"url": f"{NOWHERE[where](front)}/in?{SIGNED}"}))
     failing(uploading(clip), "Uploading", clip.name, "VIDIO's storage", for_good=False)
 
@@ -444,9 +444,9 @@ def downloading(front: Front, reel_of: Any, render_of: Any, tmp_path: Path) -> T
 
 #: What takes longer than a test may: the vendor's file is larger than any of them.
 @pytest.mark.parametrize(
-    "how", [name for name in ANSWERS if name not in ("redirect", "permanent redirect", "a film")]
+    "how", [name for name in ANSWERS if name not in ("redirect", "permanent redirect", "a video")]
 )
-def test_a_file_that_does_not_come_whole_is_told_and_nothing_is_landed(
+def test_a_file_that_does_not_come_whole_is_reported_and_nothing_is_landed(
     front: Front, downloading: Task, control: Control, tmp_path: Path, how: str
 ) -> None:
     front.spoil("file", ANSWERS[how](front))
@@ -459,7 +459,7 @@ def test_a_file_that_does_not_come_whole_is_told_and_nothing_is_landed(
 
 
 @pytest.mark.parametrize("how", ANSWERS)
-def test_a_file_whose_whereabouts_cannot_be_read_is_told_and_nothing_is_landed(
+def test_a_file_whose_url_cannot_be_read_is_reported_and_nothing_is_landed(
     front: Front, downloading: Task, control: Control, tmp_path: Path, how: str
 ) -> None:
     front.spoil("status", ANSWERS[how](front))
@@ -471,10 +471,10 @@ def test_a_file_whose_whereabouts_cannot_be_read_is_told_and_nothing_is_landed(
 
 
 @pytest.mark.parametrize("where", NOWHERE)
-def test_a_file_on_a_host_that_is_not_there_is_told(
+def test_a_file_on_a_host_that_is_not_there_is_reported(
     front: Front, downloading: Task, tmp_path: Path, where: str
 ) -> None:
-    job = {"job_id": "J", "status": "rendered", "output_url": f"{NOWHERE[where](front)}/film?{SIGNED}"}
+    job = {"job_id": "J", "status": "rendered", "output_url": f"{NOWHERE[where](front)}/video?{SIGNED}"}
     front.spoil("status", answer(200, json.loads(json.dumps(job))))
     task = Task(
         lambda: VidioDownloadOperator(task_id="download", job="J", destination=str(tmp_path / "a.mp4"))

@@ -25,21 +25,21 @@ def buying(request: pytest.FixtureRequest, vizard: VizardHook, talks: str) -> Bu
         return (
             "venice",
             "chat",
-            lambda **told: Task(lambda: VeniceTranscribeOperator(task_id="t", url=url, **told)),
+            lambda **arguments: Task(lambda: VeniceTranscribeOperator(task_id="t", url=url, **arguments)),
         )
     clip = request.getfixturevalue("clips_of")().run()["outputs"][0]
     if request.param == "caption":
         return (
             "vizard",
             "ai_social",
-            lambda **told: Task(lambda: VizardCaptionOperator(task_id="t", clip=clip, **told)),
+            lambda **arguments: Task(lambda: VizardCaptionOperator(task_id="t", clip=clip, **arguments)),
         )
     account = next(one for one in vizard.list_social_accounts() if one.status == "active").id
     return (
         "vizard",
         "publish_video",
-        lambda **told: Task(
-            lambda: VizardPublishOperator(task_id="t", clip=clip, social_account_id=account, **told)
+        lambda **arguments: Task(
+            lambda: VizardPublishOperator(task_id="t", clip=clip, social_account_id=account, **arguments)
         ),
     )
 

@@ -33,20 +33,20 @@ REFERENCES = {**VIDEO, "model": "seedance-2-0-reference-to-video-basic"}
 INLINE_AND_LINK = pytest.mark.parametrize("wanted", [VIDEO, LINK], ids=["inline", "link"])
 
 
-def task_of(kind: type, **told: Any) -> Task:
-    return Task(lambda: kind(task_id="t", **told))
+def task_of(kind: type, **arguments: Any) -> Task:
+    return Task(lambda: kind(task_id="t", **arguments))
 
 
 def download_of(job: Any, destination: Any, **changes: Any) -> Task:
     return task_of(VeniceDownloadOperator, job=job, destination=destination, **changes)
 
 
-def stopped(task: Task, *words: str) -> str:
-    """Run a task that must fail for good, saying ``words``; return all that it said."""
+def stopped(task: Task, *parts: str) -> str:
+    """Run a task that must fail for good with ``parts`` in its message; return all that it said."""
     with pytest.raises(AirflowFailException) as caught:
         task.run()
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert KEY not in str(caught.value)
     return str(caught.value)
 
@@ -60,7 +60,7 @@ def bought(control: Control) -> int:
 
 @INLINE_AND_LINK
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_words_go_in_and_a_video_comes_out(
+def test_a_prompt_goes_in_and_a_video_comes_out(
     video_of: Any, control: Control, tmp_path: Path, wanted: dict, deferrable: bool
 ) -> None:
     job = video_of(**wanted, deferrable=deferrable).run()
@@ -119,7 +119,7 @@ def test_the_sealed_url_is_found_again_when_the_deferral_lost_what_it_took_along
 
 @pytest.mark.parametrize("delivery", ["inline", "link", "url"])
 @pytest.mark.parametrize("length", [True, False])
-def test_each_way_of_delivery_lands_the_same_film(
+def test_each_way_of_delivery_lands_the_same_video(
     video_of: Any, control: Control, tmp_path: Path, delivery: str, length: bool
 ) -> None:
     control.settings(venice={"delivery": delivery, "content_length": length})
@@ -158,7 +158,7 @@ def test_a_delivery_url_that_is_dead_is_asked_once_and_said_to_be_the_end(
 ) -> None:
     control.fault("venice", "share", "expired_url")
     task = video_of(**LINK, **({} if later else {"download_to": f"{tmp_path}/"}))
-    words = (
+    parts = (
         "gone for good",
         "HTTP 410",
         "came with the purchase",
@@ -166,9 +166,9 @@ def test_a_delivery_url_that_is_dead_is_asked_once_and_said_to_be_the_end(
         "It was charged.",
     )
     if later:
-        stopped(download_of(task.run(), f"{tmp_path}/"), *words)
+        stopped(download_of(task.run(), f"{tmp_path}/"), *parts)
     else:
-        stopped(task, *words)
+        stopped(task, *parts)
     assert len(control.calls("venice", "share")) == 1
     assert bought(control) == 1
     task.clear().run()
@@ -254,13 +254,13 @@ def test_the_guides_video_can_be_bought(control: Control, tmp_path: Path) -> Non
     guide = (Path(__file__).parents[2] / "docs" / "guides" / "venice-operators.md").read_text()
     example = guide.partition("### VeniceVideoOperator")[2].partition("```python")[2].partition("```")[0]
     image = str(picture(tmp_path / "sea.jpg", size=(640, 480)))
-    told: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     exec(
         example.replace("s3://aws_default@pictures/sea.jpg", image),
-        {"VeniceVideoOperator": lambda **given: told.update(given)},
+        {"VeniceVideoOperator": lambda **given: arguments.update(given)},
     )
     changes = {"deferrable": False, "poll_interval": 0.05}
-    assert Task(lambda: VeniceVideoOperator(**{**told, **changes})).run()["state"] == "ready"
+    assert Task(lambda: VeniceVideoOperator(**{**arguments, **changes})).run()["state"] == "ready"
     (entry,) = control.purchases("venice")
     assert entry["request"]["bitrate_mode"] == "high"
 
@@ -276,13 +276,13 @@ def test_a_quote_costs_nothing(control: Control) -> None:
         {**VIDEO, "resolution": "1080P"},
         {"model": "minimax-h3-text-to-video", "prompt": "x", "duration": 6, "resolution": "2k"}
         | {"aspect_ratio": "16:9"},
-        {"model": "topaz-video-upscale", "duration": 5, "upscale_factor": "2", "video_url": "film"},
-        {"model": "topaz-video-upscale", "duration": "2.5s", "video_url": "film"},
-        {"model": "wan-2-7-video-to-video", "prompt": "x", "video_url": "film"},
+        {"model": "topaz-video-upscale", "duration": 5, "upscale_factor": "2", "video_url": "source"},
+        {"model": "topaz-video-upscale", "duration": "2.5s", "video_url": "source"},
+        {"model": "wan-2-7-video-to-video", "prompt": "x", "video_url": "source"},
     ],
     ids=str,
 )
-def test_a_quote_takes_what_a_purchase_takes_and_tells_the_same_price(
+def test_a_quote_takes_what_a_purchase_takes_and_returns_the_same_price(
     video_of: Any, tmp_path: Path, asked: dict
 ) -> None:
     if asked.get("video_url"):
@@ -305,9 +305,9 @@ def test_a_quote_needs_no_more_than_a_price_depends_on(control: Control) -> None
 
 @pytest.mark.parametrize("kind", [VeniceQuoteOperator, VeniceVideoOperator])
 def test_an_argument_of_the_operator_is_no_option(kind: type, control: Control) -> None:
-    told = {**REFERENCES, "reference_video_urls": ["https://example.com/a.mp4"]}
+    arguments = {**REFERENCES, "reference_video_urls": ["https://example.com/a.mp4"]}
     stopped(
-        task_of(kind, **told, options={"reference_video_total_duration": 6}),
+        task_of(kind, **arguments, options={"reference_video_total_duration": 6}),
         "options must not hold reference_video_total_duration",
     )
     if kind is VeniceVideoOperator:
@@ -333,9 +333,9 @@ def test_a_price_that_cannot_be_had_buys_nothing_under_a_limit(video_of: Any, co
 
 def test_reference_videos_are_measured_for_the_price(video_of: Any, control: Control, tmp_path: Path) -> None:
     clips = [str(video(tmp_path / f"{name}.mp4", seconds=3, size=(480, 480))) for name in "ab"]
-    told = {**REFERENCES, "reference_video_urls": clips}
+    arguments = {**REFERENCES, "reference_video_urls": clips}
     with_total = task_of(VeniceQuoteOperator, **REFERENCES, reference_video_total_duration=6).run()
-    assert task_of(VeniceQuoteOperator, **told).run() == with_total
+    assert task_of(VeniceQuoteOperator, **arguments).run() == with_total
     stopped(
         task_of(VeniceQuoteOperator, **REFERENCES, reference_video_urls=["https://example.com/a.mp4"]),
         "reference_video_total_duration",
@@ -347,7 +347,7 @@ def test_reference_videos_are_measured_for_the_price(video_of: Any, control: Con
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "parts"),
     [
         ({"duration": 7}, ["duration", "'7s'", "5s, 10s, 15s"]),
         ({"duration": "soon"}, ["duration", "number of seconds"]),
@@ -370,9 +370,9 @@ def test_reference_videos_are_measured_for_the_price(video_of: Any, control: Con
     ids=str,
 )
 def test_a_wrong_request_is_named_and_nothing_is_bought(
-    video_of: Any, control: Control, changes: dict, words: list
+    video_of: Any, control: Control, changes: dict, parts: list
 ) -> None:
-    stopped(video_of(**changes), *words)
+    stopped(video_of(**changes), *parts)
     assert bought(control) == 0
 
 
@@ -425,7 +425,7 @@ def test_a_lack_of_consent_says_what_to_agree_to_and_how(
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize(
-    ("fate", "words"),
+    ("fate", "parts"),
     [
         ({"status": 422, "refunded": True}, ["422", "content policy", "The charge was refunded."]),
         ({"status": 422, "refunded": False}, ["422", "It was charged."]),
@@ -435,14 +435,14 @@ def test_a_lack_of_consent_says_what_to_agree_to_and_how(
     ],
     ids=str,
 )
-def test_a_failed_job_tells_why_and_what_became_of_the_money(
-    video_of: Any, control: Control, fate: dict, words: list, deferrable: bool
+def test_a_failed_job_says_why_and_what_became_of_the_money(
+    video_of: Any, control: Control, fate: dict, parts: list, deferrable: bool
 ) -> None:
     control.fault("venice", "queue", "reject_job", **fate)
     task = video_of(deferrable=deferrable).retry()
-    stopped(task, *words)
-    looks = len(control.calls("venice", "retrieve"))
-    assert looks <= 10, "a failed job is not looked at for ever: it would use up the error budget"
+    stopped(task, *parts)
+    checks = len(control.calls("venice", "retrieve"))
+    assert checks <= 10, "a failed job is not checked forever, which would use up the error budget"
     stopped(task.retry())
     assert bought(control) == 1
 
@@ -470,14 +470,14 @@ def test_what_the_policy_refuses_is_not_bought_again_by_a_retry_though_it_was_re
     assert bought(control) == 1
 
 
-def test_why_a_job_failed_is_told_without_the_urls_in_it(
+def test_the_reason_of_a_failure_is_shown_without_the_urls_in_it(
     video_of: Any, control: Control, capfd: pytest.CaptureFixture
 ) -> None:
     error = "cannot read https://files.example/a.png?sig=s3cr3t"
     control.fault("venice", "queue", "reject_job", status=200, body={"status": "FAILED", "error": error})
     task = video_of(deferrable=True)
     assert "s3cr3t" not in stopped(task, "cannot read (URL)")
-    assert "s3cr3t" not in repr(task.everything_told()) + capfd.readouterr().out
+    assert "s3cr3t" not in repr(task.everything_shown()) + capfd.readouterr().out
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
@@ -517,7 +517,7 @@ def test_a_rate_limit_when_buying_is_waited_out(
 
 
 @pytest.mark.parametrize(("headers", "sent_again"), [({"retry-after": "2"}, True), ({}, False)])
-def test_a_purchase_refused_for_capacity_is_sent_again_only_when_told_when(
+def test_a_purchase_refused_for_capacity_is_sent_again_only_if_the_vendor_says_when(
     video_of: Any, control: Control, headers: dict, sent_again: bool
 ) -> None:
     control.fault("venice", "queue", "status", status=503, headers=headers)
@@ -557,9 +557,9 @@ def test_a_landed_video_is_deleted_when_asked_for(
 def test_a_video_is_released_once_and_releasing_it_again_is_no_failure(video_of: Any, wanted: dict) -> None:
     job = video_of(**wanted).run()
     release = task_of(VeniceReleaseOperator, job=job)
-    told = {"job_id": job["job_id"], "released": "revoked" if wanted is LINK else "deleted"}
-    assert release.run() == told
-    assert release.retry().run() == told
+    expected = {"job_id": job["job_id"], "released": "revoked" if wanted is LINK else "deleted"}
+    assert release.run() == expected
+    assert release.retry().run() == expected
 
 
 @pytest.mark.parametrize("job", [None, "None", ""])
@@ -620,7 +620,7 @@ def test_a_bare_id_needs_its_model() -> None:
 
 @pytest.mark.parametrize("endpoint", ["retired", "live"])
 @pytest.mark.parametrize("response_format", ["json", "text"])
-def test_a_transcript_is_bought_where_it_is_to_be_had(
+def test_a_transcript_is_bought_where_it_is_offered(
     control: Control, endpoint: str, response_format: str, sandbox: Any
 ) -> None:
     control.settings(venice={"transcriptions": endpoint})
@@ -636,7 +636,7 @@ def test_a_transcript_is_bought_where_it_is_to_be_had(
     assert bought(control) == 1
 
 
-def test_a_transcript_that_was_cut_is_paid_for_kept_and_told_not_to_be_whole(
+def test_a_transcript_that_was_cut_is_paid_for_kept_and_reported_as_incomplete(
     control: Control, caplog: pytest.LogCaptureFixture
 ) -> None:
     message = {"content": '{"transcript": "Hello, and wel'}
@@ -677,9 +677,9 @@ def test_the_hook_does_all_that_the_vendors_clients_do(venice: Any, tmp_path: Pa
 
 def test_a_wrong_key_fails_the_connections_test(venice: Any, control: Control) -> None:
     control.accept_only("venice", ["another"])
-    good, words = venice.test_connection()
+    good, message = venice.test_connection()
     assert not good
-    assert "password" in words
+    assert "password" in message
 
 
 # --- secrets ----------------------------------------------------------------------------------
@@ -697,9 +697,9 @@ def test_neither_key_nor_link_gets_out(
     video = video_of(**LINK, deferrable=True, download_to=f"{tmp_path}/a/", outlets=[AssetAlias("clips")])
     job = video.run()
     download = download_of(job, f"{tmp_path}/b/", delete_after=True)
-    told = [job, download.run(), video.everything_told(), download.everything_told()]
+    shown = [job, download.run(), video.everything_shown(), download.everything_shown()]
     output = capfd.readouterr()
-    everything = repr(told) + caplog.text + output.out + output.err
+    everything = repr(shown) + caplog.text + output.out + output.err
     assert "Landed" in everything
     for secret in (KEY, "private-share", "/share/read/"):
         assert secret not in everything

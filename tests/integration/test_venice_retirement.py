@@ -1,4 +1,4 @@
-"""A model that Venice retires: told in time, never bought as another one unasked, and found in any case."""
+"""A model that Venice retires: announced in time, never silently replaced, and found in any case."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def retire(control: Control, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("days", [0.5, 7.0, 14.5])
-def test_before_its_end_a_model_is_bought_from_with_a_warning_that_tells_the_date(
+def test_before_its_end_a_model_is_bought_from_with_a_warning_that_names_the_date(
     video_of: Any, venice: VeniceHook, control: Control, caplog: pytest.LogCaptureFixture, days: float
 ) -> None:
     retire(control, days * 86_400)
@@ -78,16 +78,14 @@ def test_who_accepts_another_model_finds_the_job_by_the_one_that_served(
 
 
 @pytest.mark.parametrize("given", ["never", "Fail", True])
-def test_what_to_do_is_one_of_two_words(
-    video_of: Any, venice: VeniceHook, control: Control, given: Any
-) -> None:
+def test_on_retired_has_two_values(video_of: Any, venice: VeniceHook, control: Control, given: Any) -> None:
     with pytest.raises(AirflowFailException, match="on_retired must be one of fail, warn"):
         video_of(on_retired=given).run()
     assert control.calls("venice") == []
 
 
 @pytest.mark.parametrize(
-    ("told", "said", "over"),
+    ("plan", "said", "over"),
     [
         ({"date": "2026-01-10"}, "on 2026-01-10", False),
         ({"date": "2026-01-01"}, "retired the model", True),
@@ -99,9 +97,9 @@ def test_what_to_do_is_one_of_two_words(
     ],
 )
 def test_a_date_is_read_in_any_form_and_one_that_is_not_readable_is_no_end(
-    told: dict, said: str, over: bool
+    plan: dict, said: str, over: bool
 ) -> None:
-    spec = Model.model_validate({"id": "m", "model_spec": {"deprecation": told}}).model_spec
+    spec = Model.model_validate({"id": "m", "model_spec": {"deprecation": plan}}).model_spec
     assert spec is not None
     now = 1_767_312_000.0  # 2026-01-02
     found = retirement("m", spec, now)
@@ -110,8 +108,8 @@ def test_a_date_is_read_in_any_form_and_one_that_is_not_readable_is_no_end(
     assert found[1] is over
 
 
-@pytest.mark.parametrize("told", [None, "x", [], 5, {"startsAt": "2026-02-01", "date": "2026-03-01"}])
-def test_no_retirement_that_is_announced_is_none(told: Any) -> None:
-    spec = Model.model_validate({"id": "m", "model_spec": {"deprecation": told}}).model_spec
+@pytest.mark.parametrize("plan", [None, "x", [], 5, {"startsAt": "2026-02-01", "date": "2026-03-01"}])
+def test_no_retirement_that_is_announced_is_none(plan: Any) -> None:
+    spec = Model.model_validate({"id": "m", "model_spec": {"deprecation": plan}}).model_spec
     assert spec is not None
     assert retirement("m", spec, 1_767_312_000.0) is None

@@ -45,12 +45,12 @@ def upload_of(source: Any) -> Task:
     return Task(lambda: VidgoUploadImageOperator(task_id="t", source=str(source)))
 
 
-def stopped(task: Task, *words: str) -> str:
-    """Run a task that must fail for good, saying ``words``; return all that it said."""
+def stopped(task: Task, *parts: str) -> str:
+    """Run a task that must fail for good with ``parts`` in its message; return all that it said."""
     with pytest.raises(AirflowFailException) as caught:
         task.run()
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert KEY not in str(caught.value)
     return str(caught.value)
 
@@ -67,7 +67,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_words_go_in_and_a_picture_comes_out(
+def test_a_prompt_goes_in_and_a_picture_comes_out(
     task_of: Any, control: Control, tmp_path: Path, deferrable: bool
 ) -> None:
     job = task_of(deferrable=deferrable).run()
@@ -124,10 +124,10 @@ def test_a_kind_that_is_not_the_models_buys_nothing(
 def test_the_sensor_and_the_download_take_a_bare_id_by_its_kind(task_of: Any, tmp_path: Path) -> None:
     song = task_of("generate-lyrics", {"prompt": "rain"}, callback_url=CALLBACK).run()
 
-    def sensor(**told: Any) -> Task:
+    def sensor(**arguments: Any) -> Task:
         return Task(
             lambda: VidgoTaskSensor(
-                task_id="t", job=song["job_id"], poke_interval=0.05, deferrable=True, **told
+                task_id="t", job=song["job_id"], poke_interval=0.05, deferrable=True, **arguments
             )
         )
 
@@ -149,7 +149,7 @@ def test_numbers_lists_and_truths_may_come_as_text(task_of: Any, control: Contro
 
 
 def played(path: Path) -> float:
-    """Decode all of a sound or film; return how long it sounds, having made sure that it can be heard."""
+    """Decode all of a sound or video; return how long it sounds, having made sure that it can be heard."""
     with av.open(str(path)) as container:
         rate = container.streams.audio[0].rate
         blocks = [frame.to_ndarray().astype(float) for frame in container.decode(audio=0)]
@@ -232,7 +232,7 @@ def test_a_song_comes_in_two_versions_with_their_covers(song: dict, tmp_path: Pa
 
 @pytest.fixture
 def uploaded(media: Path) -> Iterator[str]:
-    """The public URL of a film with sound, as a song that somebody brings along."""
+    """The public URL of a video with sound, as a song that somebody brings along."""
     with web(media.parent) as url:
         yield f"{url}/{media.name}"
 
@@ -276,7 +276,7 @@ def test_a_local_picture_is_uploaded_and_then_bought_with(
     assert calls == ["upload_base64", "upload_base64", "submit"]
     sent = control.purchases("vidgo")[0]["request"]["input"]["image_urls"]
     assert all("/storage/vidgo/temp/" in url for url in sent)
-    assert "/storage/" not in task.everything_told()
+    assert "/storage/" not in task.everything_shown()
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".gif", ".webp"])
@@ -300,12 +300,12 @@ def test_a_picture_in_the_web_is_fetched_by_the_vendor(
     assert len(control.calls("vidgo", "upload_url")) == 1
 
 
-@pytest.mark.parametrize("make", ["film", "bmp", "words"])
+@pytest.mark.parametrize("make", ["video", "bmp", "text"])
 def test_what_is_no_picture_that_is_taken_is_refused_before_it_is_sent(
     task_of: Any, control: Control, tmp_path: Path, make: str
 ) -> None:
     path = tmp_path / f"a.{make}"
-    if make == "film":
+    if make == "video":
         path = video(tmp_path / "a.mp4")
     elif make == "bmp":
         path = picture(tmp_path / "a.bmp")
@@ -400,7 +400,7 @@ def test_a_failed_upload_buys_nothing_and_can_be_retried(
 
 
 @pytest.mark.parametrize(
-    ("model", "asked", "words"),
+    ("model", "asked", "parts"),
     [
         ("gpt-4o-image-edit", {"prompt": "x"}, ["image_urls", "is required"]),
         ("gpt-image-2", {"prompt": "x", "image_urls": ["https://x/a.png"]}, ["image_urls", "takes none"]),
@@ -417,10 +417,10 @@ def test_a_failed_upload_buys_nothing_and_can_be_retried(
     ids=str,
 )
 def test_a_wrong_request_is_named_and_nothing_is_bought(
-    task_of: Any, control: Control, model: str, asked: Any, words: list
+    task_of: Any, control: Control, model: str, asked: Any, parts: list
 ) -> None:
     callback = CALLBACK if model == "generate-lyrics" else None
-    stopped(task_of(model, asked, callback_url=callback), *words)
+    stopped(task_of(model, asked, callback_url=callback), *parts)
     assert bought(control) == 0
 
 
@@ -493,7 +493,7 @@ def test_a_result_of_25_hours_ago_is_refused_politely(task_of: Any, control: Con
     assert names(tmp_path) == []
 
 
-def test_words_do_not_run_out(task_of: Any, tmp_path: Path) -> None:
+def test_lyrics_do_not_expire(task_of: Any, tmp_path: Path) -> None:
     job = task_of("generate-lyrics", {"prompt": "rain"}, callback_url=CALLBACK).run()
     assert len(download_of(aged(job, 48), f"{tmp_path}/").run()) == 1
 
@@ -509,7 +509,7 @@ def test_a_url_that_runs_out_is_asked_for_again(task_of: Any, control: Control, 
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_a_failed_task_tells_why_and_that_it_was_given_back(
+def test_a_failed_task_says_why_and_that_it_was_refunded(
     task_of: Any, control: Control, deferrable: bool
 ) -> None:
     control.fault("vidgo", "submit", "fail_job")
@@ -613,7 +613,7 @@ def test_no_key_no_file_url_and_no_callback_token_leaves_the_task(
     hook = f"{CALLBACK}?token=s3cr3t"
     task = task_of("gpt-4o-image-edit", asked, callback_url=hook, download_to=f"{tmp_path}/", deferrable=True)
     task.run()
-    everything = task.everything_told() + "".join(capfd.readouterr())
+    everything = task.everything_shown() + "".join(capfd.readouterr())
     for secret in (KEY, "/storage/", "s3cr3t"):
         assert secret not in everything
 
@@ -623,7 +623,7 @@ def test_the_hook_does_what_the_quickstart_does(vidgo: VidgoHook, tmp_path: Path
     job = vidgo.submit("gpt-4o-image", {"prompt": "a lake", "size": "1:1", "n": 1}, CALLBACK)
     assert job["vendor_status"] == "not_started"
     done = vidgo.wait_for_task(
-        job, poll_interval=0.01, on_status=lambda told: seen.append(told.vendor_status)
+        job, poll_interval=0.01, on_status=lambda status: seen.append(status.vendor_status)
     )
     assert seen[-1] == "finished"
     assert vidgo.status(done).state.value == "ready"
@@ -634,8 +634,8 @@ def test_the_hook_does_what_the_quickstart_does(vidgo: VidgoHook, tmp_path: Path
     assert vidgo.test_connection() == (True, "Vidgo accepts the API key. The account has 9992 credits.")
 
 
-def test_a_wrong_key_is_told(sandbox: Any, vidgo: VidgoHook) -> None:
+def test_a_wrong_key_is_reported(sandbox: Any, vidgo: VidgoHook) -> None:
     sandbox.control.accept_only("vidgo", ["another"])
-    good, words = vidgo.test_connection()
+    good, message = vidgo.test_connection()
     assert not good
-    assert "Invalid API key" in words
+    assert "Invalid API key" in message

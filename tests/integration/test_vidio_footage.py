@@ -59,7 +59,7 @@ def _named(name: str, case: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("make", "changes", "words"),
+    ("make", "changes", "text"),
     [
         (
             lambda folder: video(folder / "a.mp4"),
@@ -110,12 +110,12 @@ def _named(name: str, case: str) -> Any:
     ],
 )
 def test_what_is_no_footage_is_refused_by_its_bytes_and_nothing_is_sent(
-    control: Control, tmp_path: Path, make: Any, changes: dict[str, Any], words: str
+    control: Control, tmp_path: Path, make: Any, changes: dict[str, Any], text: str
 ) -> None:
     path = make(tmp_path)
     with pytest.raises(AirflowFailException) as caught:
         upload_of(path, **changes).run()
     said = str(caught.value)
-    assert words in said
+    assert text in said
     assert said.endswith("Nothing was sent.")
     assert control.calls() == []

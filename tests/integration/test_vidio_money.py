@@ -29,22 +29,22 @@ def abandoned(task: Task) -> TaskDeferred:
     return caught.value
 
 
-def failing(task: Task, *words: str) -> str:
-    """Run a try that must fail for good, saying ``words``."""
+def failing(task: Task, *parts: str) -> str:
+    """Run a try that must fail for good with ``parts`` in its message."""
     with pytest.raises(AirflowFailException) as caught:
         task.run()
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     return str(caught.value)
 
 
-def failing_for_now(task: Task, *words: str) -> str:
-    """Run a try that must fail in a way that Airflow retries, saying ``words``."""
+def failing_for_now(task: Task, *parts: str) -> str:
+    """Run a try that must fail in a way that Airflow retries, with ``parts`` in its message."""
     with pytest.raises(AirflowException) as caught:
         task.run()
     assert not isinstance(caught.value, AirflowFailException), caught.value
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     return str(caught.value)
 
 

@@ -33,16 +33,16 @@ def upload_of(source: Any, **changes: Any) -> Task:
 
 
 def download_of(job: Any, destination: Any, **changes: Any) -> Task:
-    told = {"task_id": "download", "job": job, "destination": destination, **changes}
-    return Task(lambda: VidioDownloadOperator(**told))
+    arguments = {"task_id": "download", "job": job, "destination": destination, **changes}
+    return Task(lambda: VidioDownloadOperator(**arguments))
 
 
-def stopped(task: Task, *words: str) -> str:
-    """Run a task that must fail for good, saying ``words``; return all that it said."""
+def stopped(task: Task, *parts: str) -> str:
+    """Run a task that must fail for good with ``parts`` in its message; return all that it said."""
     with pytest.raises(AirflowFailException) as caught:
         task.run()
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert KEY not in str(caught.value)
     return str(caught.value)
 
@@ -86,7 +86,7 @@ def test_a_render_can_be_landed_in_the_same_task(
     assert (tmp_path / f"my-clip-1-é-{reel['job_id'][-12:]}-0.mp4").stat().st_size == landed["bytes"]
 
 
-def test_the_job_id_is_told_before_the_waiting_and_again_when_it_is_taken_up(reel_of: Any) -> None:
+def test_the_job_id_is_pushed_before_the_waiting_and_again_on_a_retry(reel_of: Any) -> None:
     task = reel_of(deferrable=True)
     task.retry()
     with pytest.raises(TaskDeferred):
@@ -191,7 +191,7 @@ def test_another_vendors_job_is_refused(render_of: Any, control: Control) -> Non
     assert control.calls() == []
 
 
-def test_landed_files_are_told_to_assets(reel: dict, render_of: Any, tmp_path: Path) -> None:
+def test_landed_files_are_reported_to_assets(reel: dict, render_of: Any, tmp_path: Path) -> None:
     asset, alias = Asset("reels"), AssetAlias("clips")
     rendered = render_of(reel).run()
     task = download_of(rendered, f"{tmp_path}/a.mp4", outlets=[asset, alias])
@@ -233,12 +233,12 @@ def test_neither_key_nor_signed_url_gets_out(
     render = render_of(reel.run(), deferrable=True, outlets=[Asset("reels"), AssetAlias("clips")])
     result = render.run()
     download = download_of(result, f"{tmp_path}/")
-    told = [download.run(), result]
+    shown = [download.run(), result]
     for task in (upload, reel, render, download):
-        told.append(task.everything_told())
-        told.append({name: getattr(task.operator, name) for name in task.operator.template_fields})
+        shown.append(task.everything_shown())
+        shown.append({name: getattr(task.operator, name) for name in task.operator.template_fields})
     output = capfd.readouterr()
-    everything = repr(told) + caplog.text + output.out + output.err
+    everything = repr(shown) + caplog.text + output.out + output.err
     assert "landed" in everything.lower()
     for secret in (KEY, "signature=", "expires=", "/storage/"):
         assert secret not in everything
@@ -248,7 +248,7 @@ def test_neither_key_nor_signed_url_gets_out(
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "parts"),
     [
         (
             {"video_category": "sports"},
@@ -277,10 +277,10 @@ def test_neither_key_nor_signed_url_gets_out(
 )
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_wrong_request_is_named_and_nothing_is_bought(
-    reel_of: Any, control: Control, changes: dict, words: list[str], deferrable: bool
+    reel_of: Any, control: Control, changes: dict, parts: list[str], deferrable: bool
 ) -> None:
     task = reel_of(**changes, deferrable=deferrable)
-    stopped(task, *words, "Nothing was sent")
+    stopped(task, *parts, "Nothing was sent")
     assert task.store.record is None
     assert control.calls("vidio", "create_highlight_reel") == []
     assert control.purchases() == []
@@ -302,7 +302,7 @@ def test_several_wrong_fields_are_named_at_once(reel_of: Any, control: Control) 
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "parts"),
     [
         ({"output_index": -1}, ["output_index", "greater than or equal to 0"]),
         ({"output_index": "first"}, ["output_index", "whole number", "'first'"]),
@@ -311,10 +311,10 @@ def test_several_wrong_fields_are_named_at_once(reel_of: Any, control: Control) 
     ids=str,
 )
 def test_a_wrong_render_is_named_and_nothing_is_bought(
-    reel: dict, render_of: Any, control: Control, changes: dict, words: list[str]
+    reel: dict, render_of: Any, control: Control, changes: dict, parts: list[str]
 ) -> None:
     task = render_of(reel, **changes)
-    stopped(task, *words, "Nothing was sent")
+    stopped(task, *parts, "Nothing was sent")
     assert [one["kind"] for one in control.purchases()] == ["reel"]
 
 
@@ -322,7 +322,7 @@ def test_a_wrong_render_is_named_and_nothing_is_bought(
 def test_an_output_that_does_not_exist_is_refused(
     reel: dict, render_of: Any, control: Control, rendered: bool
 ) -> None:
-    """The outputs are told only once something is rendered; before that the vendor refuses by itself."""
+    """VIDIO reports the outputs only once something is rendered; before that it refuses by itself."""
     if rendered:
         render_of(reel).run()
     before = len(control.purchases())
@@ -377,11 +377,11 @@ def test_a_job_that_is_not_rendered_cannot_be_downloaded(reel: dict, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "parts"),
     [
         (lambda folder: folder / "none.mp4", ["none.mp4 does not exist"]),
         (lambda folder: folder, ["is a directory"]),
-        (lambda folder: _write(folder / "a.mp4", b"this is no film" * 99), ["is plain text"]),
+        (lambda folder: _write(folder / "a.mp4", b"this is no video" * 99), ["is plain text"]),
         (lambda folder: _write(folder / "a", b"x"), ["has no extension"]),
         (lambda folder: _write(folder / "a.mp4", b""), ["is empty"]),
         (
@@ -393,10 +393,10 @@ def test_a_job_that_is_not_rendered_cannot_be_downloaded(reel: dict, tmp_path: P
     ids=["missing", "directory", "unreadable", "no extension", "empty", "other extension", "no filesystem"],
 )
 def test_footage_that_cannot_be_used_is_refused_and_nothing_is_sent(
-    control: Control, tmp_path: Path, make: Any, words: list[str]
+    control: Control, tmp_path: Path, make: Any, parts: list[str]
 ) -> None:
     path = str(make(tmp_path))
-    stopped(upload_of(path), path, *words, "Nothing was sent")
+    stopped(upload_of(path), path, *parts, "Nothing was sent")
     assert control.calls() == []
 
 
@@ -425,7 +425,7 @@ def test_a_closed_account_is_explained_and_nothing_is_bought(
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
-def test_a_refusal_because_of_the_account_tells_the_fate_of_the_money(
+def test_a_refusal_because_of_the_account_states_the_fate_of_the_money(
     reel_of: Any, control: Control, status: int
 ) -> None:
     task = reel_of()
@@ -555,7 +555,7 @@ def test_a_hooks_download_never_takes_a_later_render_that_another_made(
         vidio.download(job, str(tmp_path / "a.mp4"))
 
 
-def test_a_hook_downloads_a_render_that_looks_like_the_one_before_once_it_was_waited_for(
+def test_a_hook_downloads_a_render_that_equals_the_one_before_once_it_was_waited_for(
     connect: Any, media: Path, tmp_path: Path, hurry: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = time.time()

@@ -44,13 +44,13 @@ def running(reel_of: Any, control: Control) -> Task:
     return task
 
 
-def retryable(call: Callable[[], Any], *words: str) -> str:
-    """Expect a failure that Airflow retries, saying ``words``; return its message."""
+def retryable(call: Callable[[], Any], *parts: str) -> str:
+    """Expect a failure that Airflow retries, with ``parts`` in its message; return that."""
     with pytest.raises(AirflowException) as caught:
         call()
     assert not isinstance(caught.value, AirflowFailException), caught.value
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     return str(caught.value)
 
 
@@ -107,7 +107,7 @@ def test_a_vendor_that_asks_for_a_pause_gets_it(running: Task, control: Control)
     assert len(control.calls("vidio", "status")) == 2
 
 
-def test_an_unknown_status_is_waited_out_and_told_once(
+def test_an_unknown_status_is_waited_out_and_reported_once(
     running: Task, control: Control, capfd: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     control.fault("vidio", "status", "vendor_status", word="thinking_deeply", times=3)
@@ -241,22 +241,20 @@ def test_a_retry_has_its_own_deadline(running: Task) -> None:
     assert caught.value.trigger.deadline > first
 
 
-# --- looks --------------------------------------------------------------------------------------
+# --- checks -------------------------------------------------------------------------------------
 
 
-def test_a_fresh_purchase_is_not_looked_at_by_the_worker(running: Task, control: Control) -> None:
+def test_a_fresh_purchase_is_not_checked_by_the_worker(running: Task, control: Control) -> None:
     assert control.calls("vidio", "status") == []
 
 
-def test_a_worker_that_takes_a_job_up_again_looks_once_before_it_defers(
-    running: Task, control: Control
-) -> None:
+def test_a_worker_that_resumes_a_job_checks_once_before_it_defers(running: Task, control: Control) -> None:
     with pytest.raises(TaskDeferred):
         running.retry().begin()
     assert len(control.calls("vidio", "status")) == 1
 
 
-def test_a_trigger_first_looks_some_seconds_after_it_starts(running: Task, control: Control) -> None:
+def test_a_trigger_first_checks_some_seconds_after_it_starts(running: Task, control: Control) -> None:
     control.settings(speed=SPEED)
     deferred = running.deferrals.pop()
     deferred.trigger.poll_interval = None
@@ -266,11 +264,11 @@ def test_a_trigger_first_looks_some_seconds_after_it_starts(running: Task, contr
 
 
 def test_triggers_of_one_account_share_few_connections_and_leave_none_open(connect: Any) -> None:
-    looks: dict[str, int] = {}
+    checks: dict[str, int] = {}
 
     def vendor(peer: Peer) -> bool:
-        looks[peer.request.path] = looks.get(peer.request.path, 0) + 1
-        word = "processed" if looks[peer.request.path] > 2 else "processing"
+        checks[peer.request.path] = checks.get(peer.request.path, 0) + 1
+        word = "processed" if checks[peer.request.path] > 2 else "processing"
         return bool(answer(body={"status": word}, keep=True)(peer))
 
     async def all_at_once() -> list[Any]:
@@ -294,7 +292,7 @@ def test_triggers_of_one_account_share_few_connections_and_leave_none_open(conne
         events = run_fast(all_at_once())
         assert len(server.peers) <= 4
     assert {event["status"]["state"] for event in events} == {"ready"}
-    assert set(looks.values()) == {3}
+    assert set(checks.values()) == {3}
 
 
 def test_a_cancelled_trigger_leaves_no_connection_behind(connect: Any) -> None:
@@ -377,8 +375,8 @@ def test_a_render_is_called_after_the_footage_and_a_retry_replaces_its_file(
 def test_a_triggers_arguments_and_event_are_plain_and_hold_no_secret(running: Task, control: Control) -> None:
     control.settings(speed=SPEED)
     running.resume(running.deferrals.pop())
-    for told in (running.triggers, running.events):
-        text = json.dumps(told)
+    for stored in (running.triggers, running.events):
+        text = json.dumps(stored)
         assert KEY not in text
         assert "http" not in text
 
@@ -456,7 +454,7 @@ def _kill(task: Task, at: list[float]) -> None:
     task.operator.on_kill()
 
 
-def test_a_task_that_is_told_to_end_stops_waiting_and_its_retry_takes_the_job_up(
+def test_a_task_that_is_asked_to_stop_stops_waiting_and_its_retry_resumes_the_job(
     reel_of: Any, control: Control
 ) -> None:
     control.settings(speed=0)
@@ -470,7 +468,7 @@ def test_a_task_that_is_told_to_end_stops_waiting_and_its_retry_takes_the_job_up
     assert len(control.purchases()) == 1
 
 
-def test_a_task_that_is_told_to_end_buys_nothing_any_more(reel_of: Any, control: Control) -> None:
+def test_a_task_that_is_asked_to_stop_buys_nothing_any_more(reel_of: Any, control: Control) -> None:
     soon = {"status": 429, "headers": {"Retry-After": "59"}}  # slept through, and sent again
     control.fault("vidio", "create_highlight_reel", "status", times=1, **soon)
     task = reel_of(deferrable=False)
@@ -481,7 +479,7 @@ def test_a_task_that_is_told_to_end_buys_nothing_any_more(reel_of: Any, control:
     assert len(control.purchases()) == 1
 
 
-def test_a_task_that_is_told_to_end_stops_waiting_for_a_rate_limit(reel_of: Any, control: Control) -> None:
+def test_a_task_that_is_asked_to_stop_stops_waiting_for_a_rate_limit(reel_of: Any, control: Control) -> None:
     slow = {"status": 429, "headers": {"Retry-After": "600"}}
     control.fault("vidio", "create_highlight_reel", "status", times=None, **slow)
     task = reel_of(deferrable=False)
@@ -505,8 +503,8 @@ def test_a_trigger_yields_once_and_ends(running: Task, control: Control) -> None
 
 
 def sensor_of(job: Any, **changes: Any) -> Task:
-    told = {"task_id": "wait", "job": job, "poke_interval": 0.05, "deferrable": False, **changes}
-    return Task(lambda: VidioJobSensor(**told), store=False)
+    arguments = {"task_id": "wait", "job": job, "poke_interval": 0.05, "deferrable": False, **changes}
+    return Task(lambda: VidioJobSensor(**arguments), store=False)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -631,7 +629,7 @@ def test_a_sensor_does_not_believe_one_answer_that_the_job_is_gone(
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "parts"),
     [
         ({"until": "done"}, ["until", "'processed' or 'rendered'", "'done'"]),
         ({"job": None}, ["job", "Nothing was sent"]),
@@ -643,11 +641,11 @@ def test_a_sensor_does_not_believe_one_answer_that_the_job_is_gone(
     ids=str,
 )
 def test_a_wrong_sensor_is_named_for_good(
-    control: Control, changes: dict, words: list[str], deferrable: bool
+    control: Control, changes: dict, parts: list[str], deferrable: bool
 ) -> None:
     task = sensor_of(**{"job": "J1", **changes}, deferrable=deferrable)
     with pytest.raises(AirflowFailException) as caught:
         task.run()
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert control.calls() == []

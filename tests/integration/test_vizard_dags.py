@@ -64,10 +64,10 @@ def test_the_clip_factory_lands_captions_and_publishes_what_scores_well(
 
 def test_a_clip_without_a_caption_holds_up_no_other(control: Control, talks: str, tmp_path: Path) -> None:
     control.fault("vizard", "ai_social", "code", code=4002)
-    told = {"video_url": f"{talks}/short.mp4", "max_clips": 2, "min_viral_score": 0}
+    conf = {"video_url": f"{talks}/short.mp4", "max_clips": 2, "min_viral_score": 0}
     published = {"social_account_id": "7000", "dry_run": False}
     destination = f"{tmp_path.as_uri()}/"
-    run = dag_of("vizard_clip_factory").test(run_conf={**told, **published, "destination": destination})
+    run = dag_of("vizard_clip_factory").test(run_conf={**conf, **published, "destination": destination})
     assert sorted(states(run)["caption"]) == ["failed", "success"]
     assert states(run)["publish"] == ["success"], (states(run)["posts"], states(run)["publish"])
     assert len(control.purchases("vizard", "publish")) == 1
@@ -77,8 +77,8 @@ def test_a_clip_without_a_caption_holds_up_no_other(control: Control, talks: str
 def test_the_clip_factory_has_nothing_to_do_where_nothing_is_found(
     control: Control, talks: str, tmp_path: Path
 ) -> None:
-    told = {"video_url": f"{talks}/short.mp4", "keywords": "zebra", "destination": f"{tmp_path.as_uri()}/"}
-    run = dag_of("vizard_clip_factory").test(run_conf=told)
+    conf = {"video_url": f"{talks}/short.mp4", "keywords": "zebra", "destination": f"{tmp_path.as_uri()}/"}
+    run = dag_of("vizard_clip_factory").test(run_conf=conf)
     assert run.state == "success", states(run)
     assert states(run)["clips"] == ["success"]
     assert set(states(run)["download"]) == set(states(run)["caption"]) == {"skipped"}
@@ -139,7 +139,7 @@ def test_the_watched_folders_new_videos_are_bought_once_whatever_becomes_of_the_
     assert found_by("eleven", 1) == [], "what a run found stays what it found"
 
 
-def test_a_manual_run_of_an_hour_that_was_looked_at_finds_nothing_to_buy(incoming: Dated) -> None:
+def test_a_manual_run_of_an_hour_that_was_processed_finds_nothing_to_buy(incoming: Dated) -> None:
     assert found_by("scheduled") == ["a.mp4", "b.mp4"]
     assert found_by("manual") == []
     assert found_by("scheduled") == ["a.mp4", "b.mp4"]
@@ -160,7 +160,7 @@ def test_what_came_while_nothing_ran_is_found_by_the_next_run(incoming: Dated, m
     assert found_by("sixteen", 6) == ["later.mp4"]
 
 
-def test_a_backfill_finds_what_no_run_has_looked_at_and_nothing_else(incoming: Dated, media: Path) -> None:
+def test_a_backfill_finds_what_no_run_has_processed_and_nothing_else(incoming: Dated, media: Path) -> None:
     found_by("ten")
     arrive(incoming, "outage.mp4", 100, media)
     assert found_by("fifteen", 5) == ["outage.mp4"]

@@ -37,8 +37,8 @@ pytestmark = pytest.mark.usefixtures("vizard")
 TIKTOK, YOUTUBE, X, INSTAGRAM, LINKEDIN = "7000", "7001", "7002", "7003", "7004"
 
 
-def task_of(kind: type, **told: Any) -> Task:
-    return Task(lambda: kind(task_id="t", **told))
+def task_of(kind: type, **arguments: Any) -> Task:
+    return Task(lambda: kind(task_id="t", **arguments))
 
 
 def download_of(job: Any, destination: Any, **changes: Any) -> Task:
@@ -49,12 +49,12 @@ def publish_of(clip: Any, account: str = TIKTOK, **changes: Any) -> Task:
     return task_of(VizardPublishOperator, clip=clip, social_account_id=account, **changes)
 
 
-def stopped(task: Task, *words: str) -> str:
-    """Run a task that must fail for good, saying ``words``; return all that it said."""
+def stopped(task: Task, *parts: str) -> str:
+    """Run a task that must fail for good with ``parts`` in its message; return all that it said."""
     with pytest.raises(AirflowFailException) as caught:
         task.run()
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert KEY not in str(caught.value)
     return str(caught.value)
 
@@ -96,8 +96,8 @@ def test_a_talk_goes_in_and_its_best_clips_come_out(
     assert len(scores) == len(landed) == 3
     assert scores == sorted(scores, reverse=True)
     assert set(job["outputs"][0]) == {"index", "kind", "title", "duration", "details"}
-    told = {"video_id", "project_id", "viral_score", "viral_reason", "transcript", "topics", "editor_url"}
-    assert told <= set(job["outputs"][0]["details"])
+    reported = {"video_id", "project_id", "viral_score", "viral_reason", "transcript", "topics", "editor_url"}
+    assert reported <= set(job["outputs"][0]["details"])
     for output, file in zip(job["outputs"], landed, strict=True):
         assert file["width"] == file["height"]
         assert 10 <= file["duration"] <= 30
@@ -177,7 +177,7 @@ def test_another_score_is_no_reason_to_buy_again(clips_of: Any, control: Control
 
 @pytest.fixture
 def bucket(talks: str) -> Any:
-    """An object store whose signed URLs lead to the films; yields the URI of its bucket."""
+    """An object store whose signed URLs lead to the videos; yields the URI of its bucket."""
     with shelf() as (store, uri):
         for name in ("short.mp4", "talk.mp4"):
             with urllib.request.urlopen(f"{talks}/{name}") as answer:
@@ -196,28 +196,28 @@ def test_a_file_in_an_object_storage_is_signed_for_the_vendor_and_nobody_else(
     (entry,) = control.purchases("vizard")
     assert "signature=" in entry["request"]["videoUrl"]
     assert store.signed == [("bucket/talk.mp4", 24 * 3600)]
-    assert "signature" not in task.everything_told() + caplog.text
+    assert "signature" not in task.everything_shown() + caplog.text
     assert task.operator.video_url == f"{uri}/talk.mp4"
 
 
 @pytest.fixture
 def s3(connect: Any, talks: str) -> Iterator[str]:
-    """A bucket of a real S3 server with a film; yields its URI."""
+    """A bucket of a real S3 server with a video; yields its URI."""
     moto = pytest.importorskip("moto.server")
     server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     port = server.get_host_and_port()[1]
     extra = {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "us-east-1"}
     connect("aws_films", conn_type="aws", login="an-id", password="a-secret", extra=extra)
-    path = ObjectStoragePath("s3://aws_films@films/in/short.mp4")
-    path.fs.mkdir("films")
+    path = ObjectStoragePath("s3://aws_videos@videos/in/short.mp4")
+    path.fs.mkdir("videos")
     with urllib.request.urlopen(f"{talks}/short.mp4") as answer:
         path.write_bytes(answer.read())
-    yield "s3://aws_films@films"
+    yield "s3://aws_videos@videos"
     server.stop()
 
 
-def test_amazons_s3_signs_a_url_by_which_the_vendor_gets_the_film(
+def test_amazons_s3_signs_a_url_by_which_the_vendor_gets_the_video(
     clips_of: Any, control: Control, s3: str
 ) -> None:
     job = clips_of(video_url=f"{s3}/in/short.mp4").run()
@@ -282,9 +282,9 @@ def test_the_hook_and_the_download_warn_of_a_far_longer_output_too(
 def test_a_storage_that_cannot_sign_is_named_and_nothing_is_bought(
     clips_of: Any, control: Control, tmp_path: Path
 ) -> None:
-    film = talk(tmp_path / "mine.mp4", 3)
-    stopped(clips_of(video_url=str(film)), "mine.mp4", "can't sign", "S3, GCS, Azure", "Nothing was sent")
-    stopped(clips_of(video_url=film.as_uri()), "can't sign")
+    mine = talk(tmp_path / "mine.mp4", 3)
+    stopped(clips_of(video_url=str(mine)), "mine.mp4", "can't sign", "S3, GCS, Azure", "Nothing was sent")
+    stopped(clips_of(video_url=mine.as_uri()), "can't sign")
     stopped(clips_of(video_url=f"{tmp_path}/none.mp4"), "none.mp4 does not exist")
     assert bought(control) == 0
     assert control.calls("vizard", "create") == []
@@ -354,7 +354,7 @@ def test_a_clip_that_is_no_longer_in_its_project_says_so(clip: dict[str, Any], t
 def test_one_clip_is_landed_by_itself_with_what_is_said_in_it(clip: dict[str, Any], tmp_path: Path) -> None:
     one = {"clip": clip, "destination": f"{tmp_path}/"}
     (text,) = task_of(VizardDownloadOperator, transcript="txt", **one).run()
-    (told,) = task_of(VizardDownloadOperator, transcript="json", **one).run()
+    (as_json,) = task_of(VizardDownloadOperator, transcript="json", **one).run()
     said = clip["details"]["transcript"]
     assert said.startswith("This is short")
     path = Path(text["uri"].removeprefix("file://"))
@@ -364,7 +364,7 @@ def test_one_clip_is_landed_by_itself_with_what_is_said_in_it(clip: dict[str, An
     assert kept["transcript"] == said
     assert kept["viral_score"] == clip["details"]["viral_score"]
     assert kept["title"] == clip["title"]
-    assert told["sha256"] == text["sha256"]
+    assert as_json["sha256"] == text["sha256"]
     assert len(list(tmp_path.iterdir())) == 3
 
 
@@ -391,7 +391,7 @@ def test_keywords_that_match_nothing_are_a_success_without_clips(
 
 # --- every code ---------------------------------------------------------------------------------
 
-#: What the vendor answers a create with -> what the task's last words are, whether a record is kept.
+#: What the vendor answers a create with -> what the task's last message are, whether a record is kept.
 CREATE_CODES = {
     -1000: ("a parameter is invalid", "Nothing was charged"),
     4001: ("the API key is invalid", "password field", "Nothing was charged"),
@@ -408,14 +408,14 @@ CREATE_CODES = {
 
 
 @pytest.mark.parametrize("code", CREATE_CODES)
-def test_a_code_that_refuses_a_project_fails_the_task_in_words_and_a_retry_buys_nothing(
+def test_a_code_that_refuses_a_project_fails_the_task_readably_and_a_retry_buys_nothing(
     clips_of: Any, control: Control, code: int
 ) -> None:
     control.fault("vizard", "create", "code", code=code, message="the vendor's own words")
     task = clips_of()
-    told = stopped(task, *CREATE_CODES[code], str(code), "the vendor's own words")
+    message = stopped(task, *CREATE_CODES[code], str(code), "the vendor's own words")
     assert bought(control) == 0
-    lost = "outcome is unknown" in told
+    lost = "outcome is unknown" in message
     assert (task.store.record is not None) is lost
     if lost:
         stopped(task.retry(), "outcome is unknown")
@@ -488,7 +488,7 @@ def test_an_http_429_is_waited_for_like_the_code(clips_of: Any, control: Control
     assert task.store.record is None
 
 
-#: What a query ends with -> the task's last words.
+#: What a query ends with -> what the task's last message contains.
 QUERY_CODES = {
     4002: ("the clipping failed",),
     4004: ("mp4, 3gp, avi and mov",),
@@ -505,7 +505,7 @@ QUERY_CODES = {
 
 
 @pytest.mark.parametrize("code", QUERY_CODES)
-def test_a_code_that_ends_a_project_fails_the_task_in_words_and_a_retry_buys_nothing(
+def test_a_code_that_ends_a_project_fails_the_task_readably_and_a_retry_buys_nothing(
     clips_of: Any, control: Control, code: int
 ) -> None:
     control.fault("vizard", "create", "fail_job", word=str(code))
@@ -558,16 +558,16 @@ def test_a_project_made_elsewhere_is_waited_for(vizard: VizardHook, talks: str, 
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "text"),
     [
         ("none.mp4", "public https URL"),
         ("broken.mp4", "Check that it plays"),
     ],
 )
-def test_what_is_wrong_with_a_source_is_told_by_the_project(
-    clips_of: Any, talks: str, name: str, words: str
+def test_the_project_says_what_is_wrong_with_a_source(
+    clips_of: Any, talks: str, name: str, text: str
 ) -> None:
-    stopped(clips_of(video_url=f"{talks}/{name}"), words)
+    stopped(clips_of(video_url=f"{talks}/{name}"), text)
 
 
 def test_an_account_without_minutes_buys_nothing(clips_of: Any, control: Control) -> None:
@@ -630,7 +630,7 @@ def test_a_publishing_whose_answer_was_lost_is_not_repeated_by_a_retry(
     assert bought(control, "publish") == 2, "a person's go-ahead"
 
 
-def test_a_retry_that_was_told_to_publish_again_does(clip: dict[str, Any], control: Control) -> None:
+def test_a_retry_with_resubmit_publishes_again(clip: dict[str, Any], control: Control) -> None:
     control.fault("vizard", "publish_video", "reset", when="before")
     task = publish_of(clip, on_lost_submit="resubmit")
     with pytest.raises(AirflowException, match="next try buys again"):
@@ -646,7 +646,7 @@ def test_a_dry_run_checks_everything_and_publishes_nothing(clip: dict[str, Any],
 
 
 @pytest.mark.parametrize(
-    ("account", "changes", "words"),
+    ("account", "changes", "text"),
     [
         (INSTAGRAM, {}, "'expired'"),
         (LINKEDIN, {}, "'locked' in Vizard (beyond what the plan allows)"),
@@ -662,9 +662,9 @@ def test_a_dry_run_checks_everything_and_publishes_nothing(clip: dict[str, Any],
     ],
 )
 def test_what_cannot_be_published_is_refused_before_anything_is_sent(
-    clip: dict[str, Any], control: Control, account: str, changes: dict[str, Any], words: str
+    clip: dict[str, Any], control: Control, account: str, changes: dict[str, Any], text: str
 ) -> None:
-    stopped(publish_of(changes.pop("clip", clip), account, **changes), words, "Nothing was sent")
+    stopped(publish_of(changes.pop("clip", clip), account, **changes), text, "Nothing was sent")
     assert control.calls("vizard", "publish_video") == []
 
 
@@ -679,7 +679,7 @@ PUBLISH_CODES = {
 
 
 @pytest.mark.parametrize("code", PUBLISH_CODES)
-def test_a_code_that_refuses_a_publishing_fails_the_task_in_words(
+def test_a_code_that_refuses_a_publishing_fails_the_task_readably(
     clip: dict[str, Any], control: Control, code: int
 ) -> None:
     control.fault("vizard", "publish_video", "code", code=code)
@@ -697,7 +697,7 @@ CAPTION_CODES = {
 
 
 @pytest.mark.parametrize("code", CAPTION_CODES)
-def test_a_code_that_refuses_a_caption_fails_the_task_in_words(
+def test_a_code_that_refuses_a_caption_fails_the_task_readably(
     clip: dict[str, Any], control: Control, code: int
 ) -> None:
     control.fault("vizard", "ai_social", "code", code=code)
@@ -720,7 +720,7 @@ def test_a_limit_on_other_calls_is_waited_for_and_they_are_sent_once_more(
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "text"),
     [
         ({"prefer_length": ["auto", "<30s"]}, "prefer_length must be 'auto' alone"),
         ({"prefer_length": ["long"]}, "prefer_length must be one of auto"),
@@ -739,9 +739,9 @@ def test_a_limit_on_other_calls_is_waited_for_and_they_are_sent_once_more(
     ],
 )
 def test_a_wrong_request_is_named_and_nothing_is_sent(
-    clips_of: Any, control: Control, changes: dict[str, Any], words: str
+    clips_of: Any, control: Control, changes: dict[str, Any], text: str
 ) -> None:
-    stopped(clips_of(**changes), words, "Nothing was sent")
+    stopped(clips_of(**changes), text, "Nothing was sent")
     assert control.calls("vizard") == []
 
 
@@ -751,10 +751,10 @@ def test_neither_key_nor_url_gets_out(
     caplog.set_level(logging.DEBUG)
     task = clips_of(deferrable=True, outlets=[Asset("a")], download_to=f"{tmp_path}/")
     job = task.run()
-    told = json.dumps(job) + task.everything_told() + caplog.text + repr(vars(task.operator))
-    assert "signature=" not in told
-    assert "invite=" not in told
-    assert KEY not in told
+    shown = json.dumps(job) + task.everything_shown() + caplog.text + repr(vars(task.operator))
+    assert "signature=" not in shown
+    assert "invite=" not in shown
+    assert KEY not in shown
     assert all(not line["key"] for line in control.calls("vizard", "file"))
     assert control.calls("vizard", "file")
 

@@ -158,7 +158,7 @@ class Task:
             callback(self.context())
         return stored
 
-    def everything_told(self) -> str:
+    def everything_shown(self) -> str:
         """Return all that leaves the task: XComs, events, trigger arguments, asset events, the ledger."""
         assets = [
             [one.extra, [str(event) for event in one.asset_alias_events]]

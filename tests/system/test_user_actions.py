@@ -110,8 +110,8 @@ def test_a_job_that_failed_and_was_refunded_is_bought_again_by_the_retry(
     stack: Stack, sandbox: Control, orders: list[Order]
 ) -> None:
     (order,) = (order for order in orders if order.product.vendor == "venice")
-    told = {"error": "The provider failed.", "credits_refunded": True}
-    order.fault("reject_job", status=422, refunded=True, body=told)
+    body = {"error": "The provider failed.", "credits_refunded": True}
+    order.fault("reject_job", status=422, refunded=True, body=body)
     run = order.start("deferred")
 
     waits({order: run}, "success")

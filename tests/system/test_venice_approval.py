@@ -44,7 +44,7 @@ def asked(run: Run) -> dict[str, Any]:
 
 
 def answer(run: Run, option: str, prompt: str | None = None) -> None:
-    """Answer as the form does: with every field that they were shown, the DAG's own in Airflow 3.1."""
+    """Answer as the form does: with every field that the person was shown (on Airflow 3.1 the DAG's too)."""
     at = f"{run._task('approve', -1)}/-1/hitlDetails"
     shown = {
         name: field["value"] if isinstance(field, dict) and "value" in field else field
@@ -116,12 +116,12 @@ def test_every_picture_of_a_folder_becomes_a_video(examples: Stack, control: Con
     for name in ("a.png", "b.jpg"):
         picture(tmp_path / "in" / name, size=(320, 240))
     (tmp_path / "in" / "notes.txt").write_text("no picture")
-    told = {
+    conf = {
         "pictures": (tmp_path / "in").as_uri(),
         "destination": f"{(tmp_path / 'out').as_uri()}/",
         "prompt": "Alive",
     }
-    run = examples.api.trigger("venice_image_to_video", told)
+    run = examples.api.trigger("venice_image_to_video", conf)
     assert run.wait(RUN) == "success"
     assert len(list((tmp_path / "out").glob("*.mp4"))) == 2
     assert len(purchases(control, "Alive")) == 2

@@ -95,7 +95,7 @@ def test_thirty_mapped_videos_wait_without_a_worker_and_are_bought_once_each(
     waiting = [one for one in seen if one["deferred"] and not one["running"] and not one["queued"]]
     assert waiting, "there were moments when all that was left waited, and no worker was held"
     most = max(one["deferred"] for one in seen)
-    told = (
+    reported = (
         f"refused {refused} times; no worker at {len(waiting)} of {len(seen)} checks; {most} waited at once"
     )
-    sys.stdout.write(f"{told}\n")
+    sys.stdout.write(f"{reported}\n")

@@ -49,7 +49,7 @@ REQUIRED: dict[str, Any] = {
     "model": "a-model",
     "output_length": 30,
     "social_account_id": "account-1",
-    "source": "/tmp/film.mp4",
+    "source": "/tmp/video.mp4",
     "url": "https://example.com/talk.mp4",
     "video_category": "travel",
     "video_url": "https://example.com/talk.mp4",
@@ -59,8 +59,8 @@ TAKES_NONE = {(VeniceReleaseOperator, "job")}
 
 
 def _kinds() -> Iterator[Any]:
-    told = get_provider_info()
-    for entry in (*told["operators"], *told["sensors"]):
+    info = get_provider_info()
+    for entry in (*info["operators"], *info["sensors"]):
         for module in map(importlib.import_module, entry["python-modules"]):
             for kind in vars(module).values():
                 own = isinstance(kind, type) and issubclass(kind, Arguments)
@@ -127,12 +127,12 @@ def server(connect: Any) -> Iterator[RawServer]:
         yield api
 
 
-def refused(make: Any, server: RawServer, *words: str) -> str:
+def refused(make: Any, server: RawServer, *parts: str) -> str:
     """Run a task that fails for good, before anything is sent."""
     with pytest.raises(AirflowFailException) as caught:
         Task(make).run()
     said = str(caught.value)
-    assert all(word in said for word in words), said
+    assert all(word in said for word in parts), said
     assert "Nothing was sent." in said
     assert server.requests == []
     return said

@@ -60,14 +60,16 @@ def test_a_providers_own_failure_that_was_refunded_may_still_be_bought_again():
     assert may_buy_again(video({"error": "The provider failed", "credits_refunded": True}, 422))
 
 
-@pytest.mark.parametrize(("told", "money"), [(False, "It was charged."), (True, "The charge was refunded.")])
+@pytest.mark.parametrize(
+    ("refunded", "money"), [(False, "It was charged."), (True, "The charge was refunded.")]
+)
 @pytest.mark.parametrize("nested", [True, False])
-def test_a_refusal_at_the_queue_states_the_fate_of_the_money_as_the_answer_does(told, money, nested):
+def test_a_refusal_at_the_queue_states_the_fate_of_the_money_as_the_answer_does(refunded, money, nested):
     inner = {"message": "policy", "type": "provider_content_policy"}
     body = (
-        {"error": {**inner, "credits_refunded": told}}
+        {"error": {**inner, "credits_refunded": refunded}}
         if nested
-        else {"error": inner, "credits_refunded": told}
+        else {"error": inner, "credits_refunded": refunded}
     )
     error = refused_at_queue(body)
     assert isinstance(error, JobFailed)
@@ -88,7 +90,7 @@ def test_a_video_is_waited_for_twice_as_long_as_the_worst_one_seen_took():
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "reason"),
     [
         ({"message": "The provider gave up"}, "The provider gave up"),
         ({"error": "E17", "details": "frame 3 is black"}, "E17: frame 3 is black"),
@@ -96,14 +98,14 @@ def test_a_video_is_waited_for_twice_as_long_as_the_worst_one_seen_took():
         ({"details": {"odd": 1}}, None),
     ],
 )
-def test_the_reason_of_a_failure_with_http_200_is_shown_whichever_field_has_it(body, words):
+def test_the_reason_of_a_failure_with_http_200_is_shown_whichever_field_has_it(body, reason):
     found = video({"status": "FAILED", **body})
-    assert (found.state, found.error) == (JobState.FAILED, words)
+    assert (found.state, found.error) == (JobState.FAILED, reason)
 
 
 def test_a_refund_reported_within_the_error_of_a_failed_status_counts():
-    told = {"status": "FAILED", "error": {"message": "no", "credits_refunded": True}}
-    assert video(told).charged == "refunded"
+    body = {"status": "FAILED", "error": {"message": "no", "credits_refunded": True}}
+    assert video(body).charged == "refunded"
 
 
 def test_a_refusal_of_a_face_hints_at_the_picture_and_not_the_prompt():
@@ -118,11 +120,11 @@ def test_a_refusal_of_a_face_hints_at_the_picture_and_not_the_prompt():
 # --- Vizard ---------------------------------------------------------------------------------------
 
 
-def clips(*told: tuple[float, float], **params: Any) -> list[float]:
+def clips(*given: tuple[float, float], **params: Any) -> list[float]:
     """Return the seconds of the clips that are given out, of (score, seconds) each."""
     videos = [
         {"videoId": n, "videoMsDuration": 1000 * seconds, "viralScore": str(score), "title": str(n)}
-        for n, (score, seconds) in enumerate(told)
+        for n, (score, seconds) in enumerate(given)
     ]
     body = {"code": 2000, "projectId": 1, "videos": videos}
     outputs = VIZARD.status(PROJECT.with_params(**params)).parse(reply(body)).outputs
@@ -147,9 +149,9 @@ def test_what_is_over_three_minutes_and_three_times_the_next_is_dropped_as_the_s
     assert clips((9.9, seconds), (8.0, 40.0), drop_source=True) == [40.0]
 
 
-@pytest.mark.parametrize("told", [[(9.0, 170.0), (8.0, 20.0)], [(9.0, 195.0), (8.0, 90.0)], [(9.0, 600.0)]])
-def test_a_long_clip_is_not_taken_for_the_source(told):
-    assert clips(*told, max_clips=1) == [told[0][1]]
+@pytest.mark.parametrize("given", [[(9.0, 170.0), (8.0, 20.0)], [(9.0, 195.0), (8.0, 90.0)], [(9.0, 600.0)]])
+def test_a_long_clip_is_not_taken_for_the_source(given):
+    assert clips(*given, max_clips=1) == [given[0][1]]
 
 
 @pytest.mark.parametrize(

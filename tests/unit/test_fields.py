@@ -165,7 +165,7 @@ def test_operators_and_sensors_read_their_own_arguments_by_the_same_rules() -> N
 
 
 def test_no_request_is_missed() -> None:
-    assert {kind.__module__.split(".")[2] for kind, _ in FIELDS} == {"vidio", "venice", "vizard"}
+    assert {kind.__module__.split(".")[2] for kind, _ in FIELDS} == {"vidio", "venice", "vizard", "vidgo"}
     assert min(len(of(bool)), len(of(int)), len(of(float))) > 8
     assert len(of(str)) > 10
 

@@ -64,7 +64,7 @@ def test_blanks_around_a_pasted_key_do_not_matter(account: Any) -> None:
 
 
 @pytest.mark.parametrize("password", ["two\nlines", "clé", "nul\0"])
-def test_a_key_that_cannot_be_a_header_is_said_so_without_telling_it(account: Any, password: str) -> None:
+def test_a_key_that_cannot_be_a_header_is_refused_without_showing_it(account: Any, password: str) -> None:
     assert password not in refused(account, password=password)
 
 
@@ -303,7 +303,7 @@ def test_reconnecting_reads_a_changed_key(connect: Any) -> None:
     assert keys == ["old-key", "old-key", "new-key"]
 
 
-def test_a_hook_is_made_without_looking_at_its_connection() -> None:
+def test_a_hook_is_made_without_reading_its_connection() -> None:
     assert VidioHook("nowhere").conn_id == "nowhere"
 
 
@@ -353,7 +353,7 @@ def test_a_connection_without_a_key_is_explained(connect: Any) -> None:
         (lambda folder: _write(folder / "a.", b"x"), "has no extension"),
         (lambda folder: _write(folder / ".mp4", b"x"), "has no extension"),
         (lambda folder: _write(folder / "a.mp3", b"x"), "is plain text, not a video or an image"),
-        (lambda folder: _write(folder / "a.mp4", b"no film at all" * 99), "is plain text, not a video"),
+        (lambda folder: _write(folder / "a.mp4", b"no video at all" * 99), "is plain text, not a video"),
     ],
 )
 def test_footage_that_cannot_be_used_is_refused_before_anything_is_sent(
@@ -400,7 +400,7 @@ def test_sound_under_a_videos_name_is_no_footage(connect: Any, tmp_path: Path) -
         assert server.requests == []
 
 
-def test_an_account_error_is_told_apart_from_the_calls_own(connect: Any) -> None:
+def test_an_account_error_is_distinguished_from_the_calls_own(connect: Any) -> None:
     with serving(answer(401)) as server, pytest.raises(ApiError) as caught:
         VidioHook(connect(host=server.url)).get_job("J1")
     assert caught.value.account

@@ -156,7 +156,7 @@ def test_a_ref_learns_without_changing_the_one_it_came_from():
 # --- digest -----------------------------------------------------------------------------------------
 
 
-def test_a_digest_tells_files_apart_and_not_signatures():
+def test_a_digest_distinguishes_files_and_not_signatures():
     assert digest(SIGNED) == digest("https://files.example/out/a.mp4?X-Signature=other#t=1")
     assert digest(SIGNED) == digest("https://files.example/out/a.mp4")
     assert digest(SIGNED) != digest("https://files.example/out/b.mp4")
@@ -218,7 +218,7 @@ class _Shape(BaseModel):
     inner: dict[str, int]
 
 
-def test_the_path_of_a_wrong_value_inside_a_field_is_told():
+def test_the_path_of_a_wrong_value_inside_a_field_is_named():
     with pytest.raises(InputError, match=r"inner\.deep: .* \(got 'x'\)"):
         validated(_Shape, {"inner": {"deep": "x"}}, what="Shape")
 
@@ -262,21 +262,21 @@ def test_json_that_is_nested_too_deeply_is_a_value_error():
 
 @pytest.mark.parametrize("word", [b"NaN", b"Infinity", b"-Infinity"])
 def test_no_number_comes_in_that_json_cannot_hold(word):
-    told = answer(b'{"status": "rendered", "duration": ' + word + b"}").json()
-    assert told["status"] == "rendered", "one odd number does not make an answer unreadable"
-    json.dumps(told, allow_nan=False)
+    found = answer(b'{"status": "rendered", "duration": ' + word + b"}").json()
+    assert found["status"] == "rendered", "one odd number does not make an answer unreadable"
+    json.dumps(found, allow_nan=False)
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "found"),
     [
         ("Video/MP4; codecs=x", "video/mp4"),
         (" application/json ;charset=utf-8", "application/json"),
         ("", ""),
     ],
 )
-def test_the_media_type_is_told_without_its_parameters(header, told):
-    assert answer(b"", header).content_type == told
+def test_the_media_type_is_returned_without_its_parameters(header, found):
+    assert answer(b"", header).content_type == found
     assert Answer(200, {}, b"").content_type == ""
 
 
@@ -289,7 +289,7 @@ def test_an_excerpt_is_one_short_line():
     assert answer(b"\xff\xfe bad").excerpt() == "�� bad"
 
 
-def test_an_excerpt_of_media_tells_its_size_and_type_and_shows_no_byte_of_it():
+def test_an_excerpt_of_media_states_its_size_and_type_and_shows_no_byte_of_it():
     assert answer(b"\0\0\0\x18ftypmp42", "video/mp4").excerpt() == "12 bytes of video/mp4"
     assert answer(b"\0\1", "").excerpt() == "2 bytes of binary data"
 
@@ -322,7 +322,7 @@ def test_the_vendors_whole_answer_is_not_serialised_with_a_status():
     assert "answer" not in status.model_dump()
 
 
-def test_an_account_is_told_from_another_by_host_and_key_without_telling_the_key():
+def test_accounts_differ_by_host_and_key_and_do_not_reveal_the_key():
     def account(url: str = "https://a", key: str = SECRET, **more) -> Account:
         return Account(label="VIDIO", base_url=url, key_headers={"x-api-key": key}, **more)
 
@@ -379,7 +379,7 @@ def test_a_receipt_survives_the_ledger():
 
 
 @pytest.mark.parametrize("charged", sorted(MONEY))
-def test_every_message_about_a_job_tells_the_fate_of_the_money(charged):
+def test_every_message_about_a_job_states_the_fate_of_the_money(charged):
     assert str(JobError("Something happened.", charged=charged)).endswith(MONEY[charged])
     assert JobError("x", charged=charged).charged == charged
 

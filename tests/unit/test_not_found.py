@@ -44,7 +44,7 @@ def answer(body: Any, status: int, content_type: str = "application/json") -> An
     return Answer(status, {"content-type": content_type}, json.dumps(body).encode())
 
 
-def told(vendor: str, given: Answer) -> JobStatus:
+def checked(vendor: str, given: Answer) -> JobStatus:
     return VENDORS[vendor].status(REFS[vendor]).parse(given)
 
 
@@ -52,7 +52,7 @@ def told(vendor: str, given: Answer) -> JobStatus:
 @pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize("body", GATEWAYS, ids=json.dumps)
 def test_a_gateways_404_is_believed_only_after_minutes(vendor, status, body):
-    found = told(vendor, answer(body, status))
+    found = checked(vendor, answer(body, status))
     assert found.state is JobState.GONE
     assert found.believed_for >= 300
     assert found.repeats_needed >= 3
@@ -62,14 +62,14 @@ def test_a_gateways_404_is_believed_only_after_minutes(vendor, status, body):
 @pytest.mark.parametrize("vendor", REFS)
 @pytest.mark.parametrize("given", [b"default backend - 404", b"", b"404 page not found\n"])
 def test_so_is_one_in_plain_text(vendor, given):
-    assert told(vendor, Answer(404, {"content-type": "text/plain"}, given)).believed_for >= 300
+    assert checked(vendor, Answer(404, {"content-type": "text/plain"}, given)).believed_for >= 300
 
 
 @pytest.mark.parametrize("vendor", REFS)
 @pytest.mark.parametrize("status", [404, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451])
 def test_a_gateways_page_is_a_status_check_that_failed(vendor, status):
     with pytest.raises(ApiError, match="says nothing about the job") as failed:
-        told(vendor, Answer(status, {"content-type": "text/html"}, b"<html>sorry</html>"))
+        checked(vendor, Answer(status, {"content-type": "text/html"}, b"<html>sorry</html>"))
     assert failed.value.retryable
 
 
@@ -77,7 +77,7 @@ def test_a_gateways_page_is_a_status_check_that_failed(vendor, status):
 @pytest.mark.parametrize("status", [400, 405, 409, 413, 415, 422, 431, 451])
 def test_a_gateways_other_refusals_neither_end_a_job_nor_blame_the_request(vendor, status):
     with pytest.raises(ApiError, match="says nothing about the job") as failed:
-        told(vendor, answer({"message": "blocked"}, status))
+        checked(vendor, answer({"message": "blocked"}, status))
     assert failed.value.retryable
     assert "charged" not in str(failed.value)
 
@@ -94,7 +94,7 @@ def test_a_gateways_other_refusals_neither_end_a_job_nor_blame_the_request(vendo
     ],
 )
 def test_the_vendors_own_words_are_believed_when_said_twice(vendor, status, body):
-    found = told(vendor, answer(body, status))
+    found = checked(vendor, answer(body, status))
     assert (found.state, found.repeats_needed, found.believed_for) == (JobState.GONE, 2, 0.0)
 
 

@@ -287,13 +287,13 @@ headers = st.dictionaries(
 
 
 def heard(call: Any, answer: Answer) -> Any:
-    """Let a parser read an answer: it returns, or raises an error of this package's that can be told."""
+    """Let a parser read an answer: it returns, or raises an error of this package that can be reported."""
     try:
         found = (call.parse if isinstance(call, Call) else call)(answer)
     except VidaiError as error:
         encodable([str(error), getattr(error, "retry_after", None)])
         return None
-    told(found)
+    report(found)
     return found
 
 
@@ -304,7 +304,7 @@ def encodable(value: Any) -> None:
     json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
 
 
-def told(found: Any) -> None:
+def report(found: Any) -> None:
     if isinstance(found, JobStatus):
         ref = REEL
         encodable(JobEvent(end="status", ref=ref, status=found).model_dump(mode="json"))
@@ -336,7 +336,7 @@ def written(value: Any) -> bytes:
 
 
 @pytest.mark.parametrize("which", range(len(PAIRS)))
-def test_every_mutation_of_a_real_answer_is_understood_or_refused_in_our_words(which: int) -> None:
+def test_every_mutation_of_a_real_answer_is_understood_or_refused_with_our_own_error(which: int) -> None:
     real, call = PAIRS[which]
     chance = random.Random(which)
     heard(call, Answer(200, {"content-type": "application/json"}, written(real)))
@@ -354,7 +354,7 @@ def test_every_mutation_of_a_real_answer_is_understood_or_refused_in_our_words(w
 
 @quick
 @given(which=st.integers(0, len(PAIRS) - 1), body=values, status=statuses, more=headers)
-def test_any_json_is_understood_or_refused_in_our_words(
+def test_any_json_is_understood_or_refused_with_our_own_error(
     which: int, body: Any, status: int, more: Any
 ) -> None:
     real, call = PAIRS[which]
@@ -364,7 +364,7 @@ def test_any_json_is_understood_or_refused_in_our_words(
 
 @quick
 @given(which=st.integers(0, len(PAIRS) - 1), body=st.binary(max_size=200), status=statuses, more=headers)
-def test_any_bytes_are_refused_in_our_words(which: int, body: bytes, status: int, more: Any) -> None:
+def test_any_bytes_are_refused_with_our_own_error(which: int, body: bytes, status: int, more: Any) -> None:
     for raw in (body, b'{"status": "' + body + b'"}'):
         heard(PAIRS[which][1], Answer(status, more, raw))
         heard(PAIRS[which][1], Answer(status, more, raw, whole=False))
@@ -422,7 +422,7 @@ def test_one_odd_value_does_not_make_a_ready_job_unreadable(
             VENDORS[ref.vendor].status(ref).parse(Answer(200, {"content-type": "application/json"}, body))
         )
         assert status.state is JobState.READY
-        told(status)
+        report(status)
 
 
 @pytest.mark.parametrize(

@@ -402,7 +402,7 @@ def test_pauses_after_failed_checks_double_up_to_two_minutes_and_begin_again_aft
     assert seconds(watching.failed(blip(), START)) == pytest.approx(5)
 
 
-def test_ten_thousand_failed_looks_are_no_arithmetic_problem():
+def test_ten_thousand_failed_checks_are_no_arithmetic_problem():
     watching = watch()
     for _ in range(10_000):
         assert seconds(watching.failed(blip(), START)) <= MAX_POLL_SECONDS

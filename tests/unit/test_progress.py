@@ -61,7 +61,7 @@ class Watched:
 # --- words and shares
 
 
-def test_vizards_code_is_shown_in_words():
+def test_vizards_code_is_explained():
     body = b'{"code": 1000, "projectId": 17861706}'
     job = Watched()
     status = VENDORS["vizard"].status(job.ref).parse(Answer(200, {"content-type": "application/json"}, body))
@@ -75,7 +75,7 @@ def test_vizards_code_is_shown_in_words():
 
 
 @pytest.mark.parametrize(("vendor", "kind"), JOBS)
-def test_every_job_has_words_and_a_share_at_any_time(vendor: VendorName, kind: str):
+def test_every_job_has_a_text_and_a_share_at_any_time(vendor: VendorName, kind: str):
     for seconds in (0, 20, 100, 1_000, 7_000):
         found = Watched(vendor, kind).at(seconds, running("running"))
         assert re.match(r"[A-Z][a-z]|the job |VIDIO ", found.words), found.words
@@ -134,14 +134,14 @@ def test_a_finished_job_is_whole_and_no_estimate():
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "text"),
     [
         (JobState.GONE, "Vizard answers that there is no such job; this is checked again before it counts"),
         (JobState.FAILED, "Vizard reports that the job failed; this is checked again before it counts"),
     ],
 )
-def test_an_end_that_is_not_believed_yet_is_shown_as_that(state: JobState, words: str):
-    assert Watched().at(100, JobStatus(state=state, vendor_status="404")).words == words
+def test_an_end_that_is_not_believed_yet_is_shown_as_that(state: JobState, text: str):
+    assert Watched().at(100, JobStatus(state=state, vendor_status="404")).words == text
 
 
 def test_a_failed_check_is_shown_beside_the_last_status():
@@ -178,7 +178,7 @@ def test_an_undocumented_word_is_shown_and_warned_of_once():
 # --- when it is shown
 
 
-def test_an_answer_is_shown_when_its_words_changed_or_after_a_while():
+def test_an_answer_is_shown_when_its_text_changed_or_after_a_while():
     job = Watched("vidio", "reel")
     for seconds, word in [
         (8, "queued"),

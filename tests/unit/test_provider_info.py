@@ -1,4 +1,4 @@
-"""What Airflow is told about the package is true."""
+"""What the package tells Airflow about itself is true."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from airflow_provider_vidai.provider_info import get_provider_info
 
 INFO = get_provider_info()
 CONNECTIONS = INFO["connection-types"]
-each_connection = pytest.mark.parametrize("told", CONNECTIONS, ids=lambda told: told["connection-type"])
+each_connection = pytest.mark.parametrize(
+    "connection", CONNECTIONS, ids=lambda connection: connection["connection-type"]
+)
 MODULES = [
     (kind, module)
     for kind in ("hooks", "operators", "sensors", "triggers")
@@ -44,7 +46,7 @@ def test_it_is_valid_by_airflows_own_schema() -> None:
     jsonschema.validate(INFO, schema)
 
 
-def test_it_is_plain_data_made_anew_each_time() -> None:
+def test_it_is_plain_data_made_again_each_time() -> None:
     assert json.loads(json.dumps(INFO)) == INFO
     assert get_provider_info() is not INFO
 
@@ -54,7 +56,7 @@ def test_its_version_is_the_packages() -> None:
 
 
 @pytest.mark.parametrize(("kind", "module"), MODULES)
-def test_every_module_told_imports_and_holds_what_it_is_told_for(kind: str, module: str) -> None:
+def test_every_listed_module_imports_and_holds_what_it_is_listed_for(kind: str, module: str) -> None:
     from airflow.triggers.base import BaseTrigger
 
     base = {
@@ -91,7 +93,7 @@ def test_no_public_module_is_left_out(kind: str) -> None:
     helpers |= {"spellings", "venice_release", "venice_retirement"}
     there = {f"airflow_provider_vidai.{kind}.{path.stem}" for path in folder.glob("[!_]*.py")}
     there -= {f"airflow_provider_vidai.{kind}.{name}" for name in helpers}
-    assert {module for told, module in MODULES if told == kind} == there
+    assert {module for of, module in MODULES if of == kind} == there
 
 
 def test_every_integration_named_is_described() -> None:
@@ -105,44 +107,46 @@ def test_every_integration_named_is_described() -> None:
 
 
 @each_connection
-def test_a_connections_hook_is_the_one_that_says_so(told: dict[str, Any]) -> None:
-    hook = _class(told["hook-class-name"])
-    assert hook.conn_type == told["connection-type"]
-    assert hook.hook_name == told["hook-name"]
-    assert hook.default_conn_name == f"{told['connection-type']}_default"
-    assert hook.conn_name_attr == f"{told['connection-type']}_conn_id"
+def test_a_connections_hook_is_the_one_that_says_so(connection: dict[str, Any]) -> None:
+    hook = _class(connection["hook-class-name"])
+    assert hook.conn_type == connection["connection-type"]
+    assert hook.hook_name == connection["hook-name"]
+    assert hook.default_conn_name == f"{connection['connection-type']}_default"
+    assert hook.conn_name_attr == f"{connection['connection-type']}_conn_id"
 
 
 @each_connection
-def test_a_connections_form_shows_key_url_and_extras_and_nothing_else(told: dict[str, Any]) -> None:
-    form = told["ui-field-behaviour"]
+def test_a_connections_form_shows_key_url_and_extras_and_nothing_else(connection: dict[str, Any]) -> None:
+    form = connection["ui-field-behaviour"]
     assert set(form["hidden-fields"]) == {"login", "port", "schema", "extra"}
     assert form["relabeling"] == {"password": "API key", "host": "Base URL"}
-    hook = _class(told["hook-class-name"])
+    hook = _class(connection["hook-class-name"])
     assert form["placeholders"]["host"] == hook.__new__(hook).vendor.base_url
 
 
 @each_connection
-def test_a_connections_form_says_where_a_key_is_made_and_what_the_account_needs(told: dict[str, Any]) -> None:
-    said = told["ui-field-behaviour"]["placeholders"]["password"]
+def test_a_connections_form_says_where_a_key_is_made_and_what_the_account_needs(
+    connection: dict[str, Any],
+) -> None:
+    said = connection["ui-field-behaviour"]["placeholders"]["password"]
     where, needs = said.removeprefix("From ").split("; needs ")
     assert len(said) <= 75, "an empty field shows no more"
     page = (Path(__file__).parents[2] / "docs" / "start" / "keys-and-prices.md").read_text(encoding="utf-8")
     assert where.split(", ")[0].removeprefix("your account at ") in page
-    words = {
+    expected = {
         "vidio": "Studio",
         "venice": "balance",
         "vizard": "Creator or Business",
         "vidgo": "prepaid credits",
     }
-    assert words[told["connection-type"]] in needs
-    assert words[told["connection-type"]] in page
+    assert expected[connection["connection-type"]] in needs
+    assert expected[connection["connection-type"]] in page
 
 
 @each_connection
-def test_a_forms_fields_are_the_extras_that_are_read(told: dict[str, Any]) -> None:
-    assert set(told["conn-fields"]) == set(ConnectionExtra.model_fields)
-    for name, field in told["conn-fields"].items():
+def test_a_forms_fields_are_the_extras_that_are_read(connection: dict[str, Any]) -> None:
+    assert set(connection["conn-fields"]) == set(ConnectionExtra.model_fields)
+    for name, field in connection["conn-fields"].items():
         assert field["label"], name
         assert "null" in field["schema"]["type"], f"{name} can be left empty"
 
@@ -156,24 +160,26 @@ def manager() -> Any:
 
 @pytest.mark.filterwarnings("ignore:ProvidersManager.hooks is deprecated")
 @each_connection
-def test_airflows_provider_manager_sees_the_hook_and_its_form(manager: Any, told: dict[str, Any]) -> None:
-    vendor = told["connection-type"]
+def test_airflows_provider_manager_sees_the_hook_and_its_form(
+    manager: Any, connection: dict[str, Any]
+) -> None:
+    vendor = connection["connection-type"]
     assert "airflow-provider-vidai" in manager.providers
     found = manager.hooks[vendor]
-    assert found.hook_class_name == told["hook-class-name"]
-    assert found.hook_name == told["hook-name"]
+    assert found.hook_class_name == connection["hook-class-name"]
+    assert found.hook_name == connection["hook-name"]
     assert found.connection_testable
     if Version(airflow.__version__) < Version("3.2"):
         pytest.skip("Airflow 3.1 shows its general form: it reads none from a provider's metadata")
     behaviour = manager.field_behaviours[vendor]
     assert set(behaviour["hidden_fields"]) == {"login", "port", "schema", "extra"}
     shown = {name for name in manager.connection_form_widgets if name.startswith(f"extra__{vendor}__")}
-    assert shown == {f"extra__{vendor}__{name}" for name in told["conn-fields"]}
+    assert shown == {f"extra__{vendor}__{name}" for name in connection["conn-fields"]}
 
 
 @each_connection
-def test_airflow_makes_the_hook_from_a_connection(connect: Any, told: dict[str, Any]) -> None:
+def test_airflow_makes_the_hook_from_a_connection(connect: Any, connection: dict[str, Any]) -> None:
     from airflow.sdk import BaseHook
 
-    connect("some_account", conn_type=told["connection-type"])
-    assert isinstance(BaseHook.get_hook("some_account"), _class(told["hook-class-name"]))
+    connect("some_account", conn_type=connection["connection-type"])
+    assert isinstance(BaseHook.get_hook("some_account"), _class(connection["hook-class-name"]))

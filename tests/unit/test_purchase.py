@@ -192,7 +192,7 @@ class World:
 
 @dataclass
 class Shelf:
-    """A store in memory that fails where it is told to."""
+    """A store in memory that fails on demand."""
 
     world: World
     kept: MemoryStore = field(default_factory=MemoryStore)
@@ -467,7 +467,7 @@ def test_a_refusal_is_passed_on_at_once_with_no_intent_on_record(world, error):
     assert world.record is None
 
 
-def test_the_request_is_validated_and_priced_anew_before_it_is_sent_again(world):
+def test_the_request_is_validated_and_priced_again_before_it_is_sent_again(world):
     counter_send = world.send
     world.sends = [NOT_NOW["HTTP 429"]]
 
@@ -506,11 +506,11 @@ def test_a_lost_purchase_is_never_sent_again_by_its_own_try(world, name, booked)
     assert (world.record.phase, world.record.receipt) == ("intent", None)
 
 
-def test_a_lost_purchase_tells_when_it_was_sent_what_it_may_have_cost_and_what_to_do(world):
+def test_a_lost_purchase_says_when_it_was_sent_what_it_may_have_cost_and_what_to_do(world):
     world.sends = [LOST["HTTP 500"]]
     with pytest.raises(LostSubmit) as lost:
         world.settle()
-    for words in (
+    for expected in (
         "VIDIO",
         "2023-11-14 22:13:20 UTC",
         "HTTP 500",
@@ -518,7 +518,7 @@ def test_a_lost_purchase_tells_when_it_was_sent_what_it_may_have_cost_and_what_t
         "Clear",
         "It may have been charged.",
     ):
-        assert words in str(lost.value)
+        assert expected in str(lost.value)
 
 
 @pytest.mark.parametrize("name", LOST)
@@ -580,7 +580,7 @@ def test_a_lost_purchase_that_the_vendor_shows_is_adopted(renders, status):
     assert renders.booked == ["J1"]
 
 
-def test_a_lost_purchase_is_looked_for_as_long_as_it_may_take_to_show(renders):
+def test_a_lost_purchase_is_searched_for_as_long_as_it_may_take_to_show(renders):
     renders.sends = [("booked", LOST["timeout"])]
     bought_at = renders.now
     renders.status = lambda: (
@@ -607,7 +607,7 @@ def test_a_job_that_is_not_there_is_not_adopted(renders):
         renders.settle()
 
 
-def test_a_retry_right_after_a_kill_looks_for_the_rest_of_the_minute_only(renders):
+def test_a_retry_right_after_a_kill_searches_for_the_rest_of_the_minute_only(renders):
     renders.store.fail("set intent", done=True, by=Killed())
     with pytest.raises(Killed):
         renders.settle()
@@ -676,7 +676,7 @@ KILL_CASES = [
 
 
 @pytest.mark.parametrize(("lookup", "where", "next_try", "jobs"), KILL_CASES)
-def test_after_a_kill_the_vendor_has_the_jobs_that_were_asked_for_and_no_more(lookup, where, next_try, jobs):
+def test_after_a_kill_the_vendor_has_the_jobs_that_were_requested_and_no_more(lookup, where, next_try, jobs):
     world = World(lookup=lookup)
     world.status = lambda: RENDERING if world.booked else STALE
     prepare, done = KILLS[where]
@@ -768,17 +768,17 @@ def test_a_status_that_cannot_be_read_never_lets_a_clear_buy(world, done):
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "words"),
+    ("status", "error", "expected"),
     [(FAILED, JobFailed, "It was charged."), (GONE, JobGone, "It may have been charged.")],
 )
-def test_a_retry_that_finds_the_job_ended_badly_says_so_and_buys_nothing(world, status, error, words):
+def test_a_retry_that_finds_the_job_ended_badly_says_so_and_buys_nothing(world, status, error, expected):
     _bought(world)
     world.status = status
     for number in (2, 3):
         with pytest.raises(error, match="J1") as raised:
             world.settle(try_number=number)
         assert not raised.value.retryable
-        assert words in str(raised.value)
+        assert expected in str(raised.value)
         assert "lear the task" in str(raised.value)
     assert world.booked == ["J1"]
 

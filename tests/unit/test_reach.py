@@ -34,7 +34,7 @@ def account(base_url: str = PUBLIC, **changes: Any) -> Account:
 
 
 def land(where: Account, url: str, folder: Path) -> dict[str, Any]:
-    return download(where, lambda: Fetch(url=url, kind="video"), f"{folder}/a.mp4", "film")
+    return download(where, lambda: Fetch(url=url, kind="video"), f"{folder}/a.mp4", "video")
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ HOSTS = [
 def test_no_spelling_of_this_machine_is_opened_for_a_file(tmp_path: Path, host: str) -> None:
     with serving(answer(200, MOVIE, content_type="video/mp4")) as server:
         with pytest.raises(TransferError) as caught:
-            land(account(), f"http://{host}:{server.port}/film?Signature=s3cr3t", tmp_path)
+            land(account(), f"http://{host}:{server.port}/video?Signature=s3cr3t", tmp_path)
         assert server.requests == []
     assert "s3cr3t" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -95,14 +95,14 @@ def test_no_spelling_of_this_machine_is_opened_for_a_file(tmp_path: Path, host: 
 def test_no_spelling_of_this_machine_is_asked_of_a_proxy(tmp_path: Path, host: str) -> None:
     with serving(answer(200, MOVIE, content_type="video/mp4")) as proxy:
         with pytest.raises(TransferError):
-            land(account(proxy=proxy.url), f"http://{host}:81/film", tmp_path)
+            land(account(proxy=proxy.url), f"http://{host}:81/video", tmp_path)
         assert proxy.requests == []
 
 
 def test_a_name_that_leads_here_is_not_opened(tmp_path: Path, names: dict[str, list[str]]) -> None:
     names["cdn.vendor.example"] = ["127.0.0.1"]
     with serving(answer(200, MOVIE, content_type="video/mp4")) as server:
-        url = f"http://cdn.vendor.example:{server.port}/film"
+        url = f"http://cdn.vendor.example:{server.port}/video"
         with pytest.raises(TransferError, match=r"127\.0\.0\.1"):
             land(account(), url, tmp_path)
         with pytest.raises(TransferError, match=r"127\.0\.0\.1"):
@@ -115,7 +115,7 @@ def test_a_name_that_changes_its_address_afterwards_gains_nothing(names: dict[st
     with serving(answer(200, MOVIE, content_type="video/mp4")) as server:
         for public_answers in range(3):
             names["cdn.vendor.example"] = ["93.184.216.34"] * public_answers + ["127.0.0.1"]
-            fetch = Fetch(url=f"http://cdn.vendor.example:{server.port}/film", kind="video")
+            fetch = Fetch(url=f"http://cdn.vendor.example:{server.port}/video", kind="video")
             for _ in range(public_answers + 1):
                 # The public address is not there in a test's network.
                 with (
@@ -135,7 +135,7 @@ def test_a_redirect_into_this_network_is_not_followed(tmp_path: Path) -> None:
                 serving(answer(302, location=f"{location}/latest/meta-data")) as proxy,
                 pytest.raises(TransferError),
             ):
-                land(account(proxy=proxy.url), "http://93.184.216.34/film", tmp_path)
+                land(account(proxy=proxy.url), "http://93.184.216.34/video", tmp_path)
             assert len(proxy.requests) == 1
         assert inner.requests == []
 
@@ -158,7 +158,7 @@ def test_an_account_that_is_itself_within_this_network_may_have_its_files_there(
     tmp_path: Path, own: str
 ) -> None:
     with serving(answer(200, MOVIE, content_type="video/mp4")) as server:
-        assert land(account(own), f"{server.url}/film", tmp_path)["bytes"] == len(MOVIE)
+        assert land(account(own), f"{server.url}/video", tmp_path)["bytes"] == len(MOVIE)
 
 
 def test_a_sandbox_that_is_reached_by_a_name_may_have_its_files_there(
@@ -167,14 +167,15 @@ def test_a_sandbox_that_is_reached_by_a_name_may_have_its_files_there(
     names["sandbox"] = ["127.0.0.1"]
     with serving(answer(200, MOVIE, content_type="video/mp4")) as server:
         url = f"http://sandbox:{server.port}"
-        assert land(account(url), f"{url}/film", tmp_path)["bytes"] == len(MOVIE)
+        assert land(account(url), f"{url}/video", tmp_path)["bytes"] == len(MOVIE)
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "", "film.mp4", "/film", "//host/film", "ftp://93.184.216.34/film", "file:///etc/passwd", "http://", "http:///x",
-        "http://[::1", "http://[zz]/", "http://host:port/", "http://host:99999/", "http://host:0/", "http://host\n/x",
+        "", "video.mp4", "/video", "//host/video", "ftp://93.184.216.34/video", "file:///etc/passwd", "http://",
+        "http:///x", "http://[::1", "http://[zz]/", "http://host:port/", "http://host:99999/",
+        "http://host:0/", "http://host\n/x",
         "http://93.184.216.34/\0", "http://" + "a" * 64 + ".example/", "http://a..example/", "http://\udcff/",
         "gopher://x/", "data:video/mp4;base64,AAAA", "http://93.184.216.34:80:80/",
     ],
@@ -190,4 +191,4 @@ def test_an_address_that_cannot_be_used_is_an_error_of_ours(tmp_path: Path, url:
 )
 def test_a_storage_that_redirects_to_nowhere_is_an_error_of_ours(tmp_path: Path, location: str) -> None:
     with serving(answer(302, location=location)) as server, pytest.raises(TransferError):
-        land(account(server.url, timeout=0.5), f"{server.url}/film", tmp_path)
+        land(account(server.url, timeout=0.5), f"{server.url}/video", tmp_path)

@@ -70,7 +70,7 @@ def test_an_address_in_a_prompt_is_not_shown():
         (None, ""),
     ],
 )
-def test_words_for_a_file_name(text: str | None, found: str):
+def test_a_text_becomes_a_file_name(text: str | None, found: str):
     assert slug(text) == found
 
 

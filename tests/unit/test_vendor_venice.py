@@ -146,7 +146,7 @@ def test_what_the_vendor_does_not_allow_is_refused_by_the_name_of_the_field(fiel
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "expected"),
     [
         ({"upscale_factor": 2, "resolution": "720p"}, "takes either resolution or"),
         ({"reference_audio_urls": [IMAGE]}, "need at least one of"),
@@ -157,8 +157,8 @@ def test_what_the_vendor_does_not_allow_is_refused_by_the_name_of_the_field(fiel
         ({"image_url": IMAGE, "image": f"{IMAGE}?other"}, "two names of one argument"),
     ],
 )
-def test_fields_that_do_not_go_together_are_refused(fields, words):
-    with pytest.raises(InputError, match=words):
+def test_fields_that_do_not_go_together_are_refused(fields, expected):
+    with pytest.raises(InputError, match=expected):
         video(**fields)
 
 
@@ -224,7 +224,7 @@ def misfit(limits: Constraints, **fields: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("limits", "fields", "words"),
+    ("limits", "fields", "expected"),
     [
         (LIMITS, {**FITS, "duration": 7}, ["duration: '7s'", "5s, 10s"]),
         (LIMITS, {**FITS, "duration": None}, ["duration is required"]),
@@ -242,9 +242,9 @@ def misfit(limits: Constraints, **fields: Any) -> str:
     ],
     ids=str,
 )
-def test_what_does_not_fit_the_model_is_named_with_what_does(limits, fields, words):
+def test_what_does_not_fit_the_model_is_named_with_what_does(limits, fields, expected):
     said_ = misfit(limits, **fields)
-    for word in words:
+    for word in expected:
         assert word in said_
 
 
@@ -372,7 +372,7 @@ VALIDATION = {
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "expected"),
     [
         (VALIDATION, ["duration: Invalid; allowed are 5s, 10s", "aspect_ratio: This model", "a.0: no"]),
         ({"error": "bad", "details": "because"}, ["bad: because"]),
@@ -385,10 +385,10 @@ VALIDATION = {
     ],
 )
 @pytest.mark.parametrize("http", [400, 404, 413, 422])
-def test_a_refused_request_bought_nothing_and_shows_the_vendors_whole_explanation(body, words, http):
+def test_a_refused_request_bought_nothing_and_shows_the_vendors_whole_explanation(body, expected, http):
     error = refused(queued(), reply(body, http))
     assert isinstance(error, InputError)
-    for word in (*words, "Nothing was charged", f"HTTP {http}"):
+    for word in (*expected, "Nothing was charged", f"HTTP {http}"):
         assert word in str(error)
     assert "s3cr3t" not in str(error)
 
@@ -759,7 +759,7 @@ def test_a_chat_models_text_is_the_transcript_however_it_is_wrapped(content, res
 
 
 @pytest.mark.parametrize(
-    ("content", "end", "words", "why"),
+    ("content", "end", "expected", "why"),
     [
         ('{"transcript": "Hello, he sa', "length", "Hello, he sa", "cut at its limit"),
         ('```json\n{"transcript": "\\"Ab\\u00e9\\u00', "length", '"Ab\u00e9', "cut at its limit"),
@@ -773,16 +773,18 @@ def test_a_chat_models_text_is_the_transcript_however_it_is_wrapped(content, res
         ('{"transcript": "", "lang": null}', "stop", "", "contains no transcript"),
     ],
 )
-def test_a_cut_or_empty_transcript_that_was_paid_for_is_kept_and_marked_incomplete(content, end, words, why):
+def test_a_cut_or_empty_transcript_that_was_paid_for_is_kept_and_marked_incomplete(
+    content, end, expected, why
+):
     warnings: list[str] = []
     answer = reply({"choices": [{"message": {"content": content}, "finish_reason": end}]})
     receipt = speech.by_chat(TALK, "m", warn=warnings.append).parse(answer)
-    assert receipt.result == {"transcript": words, "lang": None, "complete": False}
+    assert receipt.result == {"transcript": expected, "lang": None, "complete": False}
     (warning,) = warnings
-    for told in (why, "It was charged.", "model="):
-        assert told in warning
+    for part in (why, "It was charged.", "model="):
+        assert part in warning
     text = TALK.model_copy(update={"response_format": "text"})
-    assert speech.by_chat(text, "m", warn=warnings.append).parse(answer).result == words
+    assert speech.by_chat(text, "m", warn=warnings.append).parse(answer).result == expected
     assert len(warnings) == 2
 
 

@@ -50,10 +50,10 @@ def reply(body: object, status: int = 200, **headers: str) -> Answer:
 
 
 def task(status: str = "finished", files: Any = None, **more: Any) -> dict[str, Any]:
-    told = {"task_id": TASK, "status": status, "files": [] if files is None else files}
+    data = {"task_id": TASK, "status": status, "files": [] if files is None else files}
     return {
         "code": 200,
-        "data": {**told, "created_time": "2025-11-12T10:30:00", "error_message": None, **more},
+        "data": {**data, "created_time": "2025-11-12T10:30:00", "error_message": None, **more},
     }
 
 
@@ -66,9 +66,9 @@ def status_of(body: object, status: int = 200, ref: JobRef = REF) -> JobStatus:
 
 
 def submitted(model: str = "gpt-4o-image", **changes: Any) -> Call[Receipt]:
-    told = {"kind": "media", "conn_id": "studio", "now": NOW, **changes}
-    asked = told.pop("asked", {"prompt": "a lake"})
-    return VIDGO.submit(model, asked, **told)
+    arguments = {"kind": "media", "conn_id": "studio", "now": NOW, **changes}
+    asked = arguments.pop("asked", {"prompt": "a lake"})
+    return VIDGO.submit(model, asked, **arguments)
 
 
 def refused(call: Call[Any], answer: Answer) -> VidaiError:
@@ -308,14 +308,14 @@ def test_a_limit_without_a_time_leaves_the_pause_to_who_waits() -> None:
 
 def test_a_conflict_that_names_no_task_is_refused_and_costs_nothing() -> None:
     asked = {"task_id": "8FDN1I7M7Q68DDG8", "audio_id": "a"}
-    words = "WAV record already exists for this audio"
+    text = "WAV record already exists for this audio"
     for body in (
-        error(409, "conflict_error", words),
-        error(409, "conflict_error", words, task_id=asked["task_id"]),
+        error(409, "conflict_error", text),
+        error(409, "conflict_error", text, task_id=asked["task_id"]),
     ):
         failed = refused(submitted("convert-to-wav", asked=asked, kind="music"), reply(body, 409))
         assert isinstance(failed, InputError)
-        assert words in str(failed)
+        assert text in str(failed)
         assert str(failed).endswith("Nothing was charged.")
 
 
@@ -362,14 +362,14 @@ def test_the_four_statuses_and_no_others_are_known(word: str, state: JobState, k
 
 
 @pytest.mark.parametrize(
-    ("told", "share"), [(45, 0.45), ("45", 0.45), (0, 0.0), (130, 1.0), (None, None), ("?", None)]
+    ("progress", "share"), [(45, 0.45), ("45", 0.45), (0, 0.0), (130, 1.0), (None, None), ("?", None)]
 )
-def test_progress_is_a_share(told: Any, share: float | None) -> None:
-    assert status_of(task("running", progress=told)).progress == share
+def test_progress_is_a_share(progress: Any, share: float | None) -> None:
+    assert status_of(task("running", progress=progress)).progress == share
 
 
 @pytest.mark.parametrize(
-    ("words", "blame"),
+    ("text", "blame"),
     [
         ("The prompt violates our content policy", "policy"),
         ("Failed to download the input", "input"),
@@ -377,16 +377,16 @@ def test_progress_is_a_share(told: Any, share: float | None) -> None:
         (None, "unknown"),
     ],
 )
-def test_a_failed_task_comes_with_http_200_and_is_refunded(words: str | None, blame: str) -> None:
-    found = status_of(task("failed", progress=0, error_message=words))
+def test_a_failed_task_comes_with_http_200_and_is_refunded(text: str | None, blame: str) -> None:
+    found = status_of(task("failed", progress=0, error_message=text))
     assert (found.state, found.charged, found.blame) == (JobState.FAILED, "refunded", blame)
-    assert found.error == (f"{words}; {BY_ITS_DOCUMENTS}" if words else BY_ITS_DOCUMENTS)
+    assert found.error == (f"{text}; {BY_ITS_DOCUMENTS}" if text else BY_ITS_DOCUMENTS)
 
 
 @pytest.mark.parametrize("name", ["message", "task_error", "failure_reason", "error"])
-@pytest.mark.parametrize("told", ["too dark", {"message": "too dark"}])
-def test_the_reason_of_a_failure_is_read_from_whichever_field_has_it(name: str, told: Any) -> None:
-    found = status_of(task("failed", **{name: told}))
+@pytest.mark.parametrize("reason", ["too dark", {"message": "too dark"}])
+def test_the_reason_of_a_failure_is_read_from_whichever_field_has_it(name: str, reason: Any) -> None:
+    found = status_of(task("failed", **{name: reason}))
     assert found.error == f"too dark; {BY_ITS_DOCUMENTS}"
 
 
@@ -408,9 +408,9 @@ def test_a_gateways_page_says_nothing_about_a_task() -> None:
 
 
 def test_a_music_task_polled_at_the_wrong_endpoint_is_not_given_up() -> None:
-    words = "This is a music task: query it at /api/generate/detail/music"
+    text = "This is a music task: query it at /api/generate/detail/music"
     with pytest.raises(InputError, match="kind='music'"):
-        status_of(error(400, message=words), 400)
+        status_of(error(400, message=text), 400)
 
 
 @pytest.mark.parametrize("files", [None, {}, "x", [None, 5, "x"], [{"file_url": None}], [{}]])
@@ -527,7 +527,7 @@ def test_a_file_that_is_not_there_is_not_another_one(body: dict, status: int, ra
     assert isinstance(refused(VIDGO.fetch(REF, Output(index=0, kind="video")), reply(body, status)), raised)
 
 
-def test_file_names_tell_songs_of_one_title_apart() -> None:
+def test_file_names_distinguish_songs_of_one_title() -> None:
     one = Output(index=1, kind="audio", title="Peace")
     assert VIDGO.file_stem(SONG, one) == "peace-8FDN1I7M7Q68DDG8-1"
     assert VIDGO.file_stem(REF, Output(index=0, kind="image")) == f"{TASK}-0"
@@ -615,7 +615,7 @@ def test_an_upload_over_the_limit_says_when_the_next_is_let_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "text"),
     [
         ({"detail": "Unsupported file type: video/mp4"}, "Unsupported file type: video/mp4"),
         (
@@ -626,8 +626,8 @@ def test_an_upload_over_the_limit_says_when_the_next_is_let_in() -> None:
         ({"message": "something"}, "something"),
     ],
 )
-def test_errors_are_understood_in_both_shapes(body: dict, words: str) -> None:
-    assert words in str(refused(VIDGO.upload("x"), reply(body, 422)))
+def test_errors_are_understood_in_both_shapes(body: dict, text: str) -> None:
+    assert text in str(refused(VIDGO.upload("x"), reply(body, 422)))
 
 
 def test_an_error_shows_no_url() -> None:

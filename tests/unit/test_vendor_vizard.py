@@ -255,7 +255,7 @@ def test_an_unknown_language_is_sent_with_a_notice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "seconds", "size", "words"),
+    ("mode", "seconds", "size", "expected"),
     [
         ("clips", 36_001.0, 1, "600.0 minutes long, and Vizard clips up to 600"),
         ("edit", 181.0, 1, "3.0 minutes long, and Vizard edits up to 3"),
@@ -263,9 +263,9 @@ def test_an_unknown_language_is_sent_with_a_notice() -> None:
     ],
 )
 def test_a_source_beyond_the_limits_is_refused(
-    mode: str, seconds: float | None, size: int, words: str
+    mode: str, seconds: float | None, size: int, expected: str
 ) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=expected):
         request_of(mode=mode).check_source(seconds=seconds, size=size)
     request_of(mode=mode).check_source(seconds=None, size=LARGEST)
 
@@ -404,9 +404,9 @@ def test_clips_come_by_score_with_all_that_the_vendor_reports_except_their_urls(
     }
     assert status.outputs[2].details["topics"] == ["cats"]
     assert status.outputs[2].details["viral_score"] is None
-    told = json.dumps(job_result(PROJECT, status)) + status.model_dump_json() + repr(status.answer)
-    assert "s3cr3t" not in told
-    assert "cdn-video" not in told
+    shown = json.dumps(job_result(PROJECT, status)) + status.model_dump_json() + repr(status.answer)
+    assert "s3cr3t" not in shown
+    assert "cdn-video" not in shown
 
 
 def test_the_first_generations_clips_are_read_too() -> None:
@@ -533,7 +533,7 @@ def test_a_fresh_url_is_read_by_the_clips_id_and_fetched_without_the_key() -> No
 
 
 @pytest.mark.parametrize(
-    ("body", "kind", "words"),
+    ("body", "kind", "expected"),
     [
         (done(video(9)), JobGone, "no longer has the clip 903"),
         ({"code": 4006}, JobGone, "7 days"),
@@ -541,9 +541,9 @@ def test_a_fresh_url_is_read_by_the_clips_id_and_fetched_without_the_key() -> No
         ({"code": 1000}, JobError, "is not ready"),
     ],
 )
-def test_a_file_that_is_not_there_says_why(body: Any, kind: type, words: str) -> None:
+def test_a_file_that_is_not_there_says_why(body: Any, kind: type, expected: str) -> None:
     output = status_of(done(video(3))).outputs[0]
-    with pytest.raises(kind, match=words):
+    with pytest.raises(kind, match=expected):
         fetch(output, body)
 
 

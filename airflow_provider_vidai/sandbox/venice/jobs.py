@@ -86,7 +86,7 @@ def start(
 ) -> Job:
     """Start a job: its work starts at once, and its timeline with it."""
     job_id, settings = new_id(), world.settings.venice
-    video = world.storage.place(f"venice/{job_id}/film.mp4", VENDOR, account, "video/mp4")
+    video = world.storage.place(f"venice/{job_id}/video.mp4", VENDOR, account, "video/mp4")
     delivery = settings.delivery if settings.delivery != "model" else "link" if model.link else "inline"
     refunds = settings.refund_failed
     seconds = model.average * PACE

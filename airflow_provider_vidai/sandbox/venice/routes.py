@@ -236,7 +236,7 @@ async def retrieve(context: Context) -> Response:
 
 
 def _times(context: Context, job: Job) -> dict[str, int]:
-    """Return the average duration of such a job and that of this one, in real milliseconds."""
+    """Return the average duration of these jobs and the duration of this one, in real milliseconds."""
     clock = context.exchange.world.clock
     return {
         "average_execution_time": round(clock.lasting(job.model.average) * 1000),

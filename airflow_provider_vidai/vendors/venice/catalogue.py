@@ -29,6 +29,8 @@ _AS_THE_SOURCE = ("auto", "-1", "1 gen")
 
 
 class _Open(BaseModel):
+    # Open, because the catalogue gains fields every month; a closed model broke a public client twice. And
+    # pydantic would warn of model_type and model_spec, which it takes for names of its own.
     model_config = ConfigDict(extra="allow", protected_namespaces=())
 
 

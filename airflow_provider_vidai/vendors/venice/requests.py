@@ -146,6 +146,7 @@ class CameraPoint(BaseModel):
     distance: Annotated[Number, Field(gt=0)]
 
 
+# Venice refuses a consent with anything but three times true, so False must not be sent.
 Confirmed = Annotated[Literal[True], BeforeValidator(as_bool)]
 
 

@@ -1,21 +1,21 @@
 """The requests to Vidgo, and what is checked in them before anything is sent.
 
-The fields of ``input`` differ from model to model, so there is no model of them: a new field of the vendor's
-needs no change here, unless it is a file, a number, a time span or a boolean (see the catalogue).
+The fields of ``input`` differ from model to model, so no class lists them: a new field of the vendor's needs
+no change here, unless it is a file, a number, a time span or a boolean (see the catalogue).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import JsonValue
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue
 
-from airflow_provider_vidai.arguments import as_bool, as_number, as_seconds
+from airflow_provider_vidai.arguments import as_bool, as_number, as_seconds, is_empty
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.jobs.text import literal
-from airflow_provider_vidai.vendors.fields import as_sent
+from airflow_provider_vidai.vendors.fields import Mark, Request, Text, as_sent
 from airflow_provider_vidai.vendors.vidgo.catalogue import (
     FOOTAGE_FIELDS,
     IMAGE_FIELDS,
@@ -23,6 +23,7 @@ from airflow_provider_vidai.vendors.vidgo.catalogue import (
     NUMBERS,
     SECONDS,
     SWITCHES,
+    Kind,
     Model,
 )
 
@@ -33,6 +34,34 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(SECONDS, as_seconds),
     **dict.fromkeys(SWITCHES, as_bool),
 }
+
+
+def _named(value: str) -> str:
+    if is_empty(value):
+        raise ValueError("must be the name of a model")
+    return value.strip()
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    found = literal(value)
+    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
+        raise ValueError("must be a dict of the model's fields, such as prompt")
+    return understood(found)
+
+
+class TaskRequest(Request):
+    """A task to buy.
+
+    :param input: the model's own fields, typed by :func:`understood`.
+    :param kind: where the task is polled; None leaves it to the model's name.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Annotated[Text, AfterValidator(_named)]
+    input: Annotated[dict[str, Any], BeforeValidator(_fields), Mark.MEDIA, Mark.LIST] = Field(repr=False)
+    callback_url: Annotated[str | None, Mark.MEDIA] = Field(default=None, repr=False)
+    kind: Kind | None = None
 
 
 def plain(value: Any) -> Any:

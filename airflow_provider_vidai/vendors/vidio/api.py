@@ -41,7 +41,7 @@ _FAILED = frozenset({"failed", "error"})
 _KNOWN = _WORKING | _REEL_READY | _FAILED
 
 #: Seconds after which the URL of the earlier render counts as that of the new one. The vendor may serve equal
-#: renders at one URL, and without this the wait for such a render would never end.
+#: renders at one URL, and without this the wait for an equal one would never end.
 SAME_RENDER_AFTER = 60.0
 
 

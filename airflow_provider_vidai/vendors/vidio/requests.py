@@ -5,12 +5,11 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import KeysView, Mapping, Set
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from airflow_provider_vidai.errors import InputError
-from airflow_provider_vidai.jobs.media_types import kind_of_name
 from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.vendors.fields import Number, Request, Seconds, Text, Whole
 
@@ -29,9 +28,6 @@ MusicCategory = Literal[
     "trending_vlogs",
 ]
 MediaType = Literal["video", "image"]
-
-#: The extensions that the vendor's client knows.
-EXTENSIONS: Final = ("mp4", "mov", "m4v", "avi", "mkv", "webm", "jpg", "jpeg", "png", "webp", "gif")
 
 
 def input_key_list(value: Any) -> list[Any]:
@@ -137,16 +133,3 @@ def extension(file_name: str) -> str:
     if len(suffix) < 2:
         raise ValueError(f"the file name {file_name!r} has no extension, and VIDIO needs one")
     return suffix[1:].lower()
-
-
-def media_type_of(file_name: str) -> MediaType:
-    """Return the media type that a file's extension means.
-
-    :raises ValueError: when the extension is missing or unknown; it names the known ones.
-    """
-    if extension(file_name) not in EXTENSIONS:
-        raise ValueError(
-            f"cannot tell from {file_name!r} whether it is a video or an image: known extensions are "
-            f"{', '.join(EXTENSIONS)}; or set media_type"
-        )
-    return "image" if kind_of_name(file_name) == "image" else "video"

@@ -82,7 +82,7 @@ MEDIA = Path(__file__).parents[2] / "media"
 PARAMS: dict[str, Any] = {"mark": "", "stop": None}
 WHEN: dict[str, Any] = {"schedule": None, "start_date": datetime(2026, 1, 1)}
 
-#: What is bought for each product; ``mark`` tells a test's purchases from others'.
+#: What is bought for each product; ``mark`` distinguishes a test's purchases from others'.
 PRODUCTS: dict[str, tuple[type[PaidOperator], dict[str, Any]]] = {
     "vidio_reel": (
         VidioHighlightReelOperator,

@@ -57,9 +57,9 @@ def ask(sandbox: Sandbox, method: str = "GET", path: str = "/sandbox/book", **he
     return httpx.request(method, f"http://127.0.0.1:{port}{path}", headers=named, content=b"{}")
 
 
-def refused(answer: httpx.Response, *words: str) -> bool:
+def refused(answer: httpx.Response, *parts: str) -> bool:
     assert answer.status_code == 403, answer.text
-    assert all(word in answer.json()["error"] for word in words), answer.text
+    assert all(word in answer.json()["error"] for word in parts), answer.text
     return True
 
 

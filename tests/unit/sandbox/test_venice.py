@@ -164,7 +164,7 @@ def test_the_catalogue_lists_text_models_unless_asked_for_videos(venice):
     everything = venice.http.get("/models", params={"type": "all"}).json()["data"]
     assert {row["type"] for row in everything} == {"text", "video"}
     assert venice.http.get("/models", params={"type": "music"}).json()["data"] == []
-    assert venice.http.get("/models", params={"type": "film"}).status_code == 400
+    assert venice.http.get("/models", params={"type": "nonsense"}).status_code == 400
 
 
 def test_a_row_says_what_the_model_takes(venice):
