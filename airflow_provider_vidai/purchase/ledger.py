@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
@@ -11,6 +12,7 @@ from airflow_provider_vidai.errors import LedgerError
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.purchase.identity import Attempt, Run, Whose, whose
+from airflow_provider_vidai.purchase.patience import Taken, once
 
 #: The key of a task's first purchase; the keys of further ones add a dot and their number, from 2.
 LEDGER_KEY = "vidai_purchase"
@@ -26,6 +28,8 @@ class Record(BaseModel):
     :param ordinal: which purchase of this vendor and kind it was within its try, from 0.
     :param nonce: distinguishes this record from every other one.
     :param run: the DAG run; None in records of version 0.1.
+    :param deployment: the name of the Airflow deployment; "" where it has none, and in records from
+        before it had one.
     :param try_id: the try that wrote the intent; likewise ``try_number``.
     :param max_tries: the task's, when the record was written; it grows when a person clears the task.
     :param intended_at: seconds since the epoch; likewise ``bought_at``.
@@ -42,6 +46,7 @@ class Record(BaseModel):
     ordinal: int = 0
     nonce: str = ""
     run: Run | None = None
+    deployment: str = ""
     try_id: str = ""
     try_number: int
     max_tries: int
@@ -64,23 +69,45 @@ class Record(BaseModel):
 
 
 class Store(Protocol):
-    """Durable storage that belongs to one task instance and outlives its tries."""
+    """Durable storage that belongs to one task instance and outlives its tries.
+
+    :ivar numbered: whether each ``add`` gets a place of its own, so that no ``set`` of one purchase can
+        replace another one.
+    """
+
+    @property
+    def numbered(self) -> bool: ...  # noqa: D102 - see above
 
     def get(self, key: str) -> JsonValue:
         """Return the value, or None when there is none; raise when it cannot be read."""
 
     def add(self, key: str, value: JsonValue) -> None:
-        """Write a new value after the one that was read; raise when that failed or another try was faster."""
+        """Write a new value after the one that was read.
+
+        A failed call can be repeated with the same value: it may have taken effect, its answer being lost.
+
+        :raises Taken: another try was faster.
+        """
 
     def set(self, key: str, value: JsonValue) -> None:
         """Replace the current value, which this try wrote, or raise. None removes it."""
 
+    def retract(self, key: str, value: JsonValue) -> None:
+        """Make sure that a value whose ``add`` failed is not there, and does not appear later; or raise.
+
+        What another try has written stays.
+        """
+
 
 class Entry:
-    """The place of one purchase in the ledger."""
+    """The place of one purchase in the ledger.
 
-    def __init__(self, store: Store, key: str) -> None:
+    :param patience: waits while the storage fails.
+    """
+
+    def __init__(self, store: Store, key: str, patience: Callable[[Callable[[], Any]], Any] = once) -> None:
         self._store = store
+        self._patience = patience
         self.key = key
 
     def read(self) -> Record | None:
@@ -88,7 +115,10 @@ class Entry:
 
         :raises LedgerError: when it cannot be read or understood.
         """
-        value = self._guarded("read", self._store.get)
+        return self._read(self._patience)
+
+    def _read(self, patience: Callable[[Callable[[], Any]], Any]) -> Record | None:
+        value = self._guarded("read", lambda: patience(lambda: self._store.get(self.key)))
         if value is None:
             return None
         try:
@@ -102,18 +132,42 @@ class Entry:
 
         :raises LedgerError: when it was not written, or another try of the task is about to buy.
         """
-        self._guarded("written", self._store.add, record.model_dump(mode="json"))
+        value = record.model_dump(mode="json")
+        try:
+            self._guarded("written", lambda: self._patience(lambda: self._store.add(self.key, value)))
+        except BaseException as error:
+            if not isinstance(error.__cause__, Taken):
+                # Nothing was sent, but the intent may be there, and each later try would stop at it. The
+                # error that is raised matters more than one in removing the intent.
+                with contextlib.suppress(Exception):
+                    self._store.retract(self.key, value)
+            raise
 
-    def write(self, record: Record | None) -> None:
+    def write(self, record: Record | None, *, patiently: bool = False) -> None:
         """Replace the record, which this try wrote. None removes it: nothing was bought.
+
+        :param patiently: wait while the storage fails; only where no job is unrecorded meanwhile. Where
+            purchases share a place, a repeated write could replace another try's, so it is made once.
+        :raises LedgerError: when it was not written.
+        """
+        value = None if record is None else record.model_dump(mode="json")
+        patience = self._patience if patiently and self._store.numbered else once
+        self._guarded("written", lambda: patience(lambda: self._store.set(self.key, value)))
+
+    def finish(self, record: Record) -> None:
+        """Record that a purchase is over: clearing its task buys again. Another purchase's record stays.
 
         :raises LedgerError: when it was not written.
         """
-        self._guarded("written", self._store.set, None if record is None else record.model_dump(mode="json"))
+        if not self._store.numbered:
+            now = self._read(once)
+            if now is None or now.nonce != record.nonce:
+                return
+        self.write(record.model_copy(update={"phase": "done"}))
 
-    def _guarded(self, done: str, action: Any, *args: Any) -> Any:
+    def _guarded(self, done: str, action: Callable[[], Any]) -> Any:
         try:
-            return action(self.key, *args)
+            return action()
         except LedgerError:
             raise
         except Exception as error:
@@ -124,14 +178,18 @@ class Ledger:
     """The purchases of one task instance, in the order in which they were first made.
 
     A failed read raises: it never counts as "there is no record", because that would buy again.
+
+    :param patience: waits while the storage fails.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, patience: Callable[[Callable[[], Any]], Any] = once) -> None:
         self._store = store
+        self._patience = patience
 
     def entry(self, number: int = 1) -> Entry:
         """Return the place of the ``number``-th purchase."""
-        return Entry(self._store, LEDGER_KEY if number == 1 else f"{LEDGER_KEY}.{number}")
+        key = LEDGER_KEY if number == 1 else f"{LEDGER_KEY}.{number}"
+        return Entry(self._store, key, self._patience)
 
     def entries(self) -> Iterator[tuple[Entry, Record | None]]:
         """Yield each entry with its record; the last one is empty.
@@ -156,6 +214,6 @@ class Ledger:
         found = None
         for entry, record in self.entries():
             who = Whose.DELETED if record is None else whose(record, attempt)
-            if record is not None and who is not Whose.DELETED and wanted(record, who):
+            if record is not None and who not in (Whose.DELETED, Whose.FOREIGN) and wanted(record, who):
                 found = (entry, record)
         return found

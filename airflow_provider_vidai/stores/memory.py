@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import JsonValue
 
 from airflow_provider_vidai.stores.backend import Backend
@@ -9,6 +11,8 @@ from airflow_provider_vidai.stores.backend import Backend
 
 class MemoryStore:
     """Storage for a task that has none: it lasts as long as the process."""
+
+    numbered: Final = False
 
     def __init__(self) -> None:
         self._values: dict[str, JsonValue] = {}
@@ -24,6 +28,9 @@ class MemoryStore:
     def add(self, key: str, value: JsonValue) -> None:
         """Keep the value."""
         self._values[key] = value
+
+    def retract(self, key: str, value: JsonValue) -> None:
+        """Do nothing: ``add`` does not fail."""
 
 
 BACKEND = Backend(
