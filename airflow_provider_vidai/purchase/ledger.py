@@ -69,14 +69,7 @@ class Record(BaseModel):
 
 
 class Store(Protocol):
-    """Durable storage that belongs to one task instance and outlives its tries.
-
-    :ivar numbered: whether each ``add`` gets a place of its own, so that no ``set`` of one purchase can
-        replace another one.
-    """
-
-    @property
-    def numbered(self) -> bool: ...  # noqa: D102 - see above
+    """Durable storage that belongs to one task instance and outlives its tries."""
 
     def get(self, key: str) -> JsonValue:
         """Return the value, or None when there is none; raise when it cannot be read."""
@@ -98,6 +91,15 @@ class Store(Protocol):
         What another try has written stays.
         """
 
+    def place(self, key: str) -> int | None:
+        """Return the number of the current value, or None where all values of a key share one place.
+
+        Where each ``add`` makes a place of its own, no ``set`` for one purchase can replace another one.
+        """
+
+    def take(self, key: str, place: int) -> None:
+        """Make the value in a place that is known from before the current one, without reading it."""
+
 
 class Entry:
     """The place of one purchase in the ledger.
@@ -109,6 +111,15 @@ class Entry:
         self._store = store
         self._patience = patience
         self.key = key
+        #: The record as the storage has it, as far as this try knows.
+        self._stored: Record | None = None
+
+    def memo(self, record: Record) -> dict[str, JsonValue] | None:
+        """Return what :meth:`Ledger.reopened` needs; None where ``record`` is not in a place of its own."""
+        place = self._store.place(self.key)
+        if place is None or record != self._stored:
+            return None
+        return {"key": self.key, "place": place, "record": record.model_dump(mode="json")}
 
     def read(self) -> Record | None:
         """Return the record, or None when there is none.
@@ -119,13 +130,12 @@ class Entry:
 
     def _read(self, patience: Callable[[Callable[[], Any]], Any]) -> Record | None:
         value = self._guarded("read", lambda: patience(lambda: self._store.get(self.key)))
-        if value is None:
-            return None
         try:
-            return Record.model_validate(value)
+            self._stored = None if value is None else Record.model_validate(value)
         except ValidationError as error:
             problems = error.errors(include_input=False, include_url=False)
             raise LedgerError(f"The ledger of this task cannot be understood: {problems}") from None
+        return self._stored
 
     def begin(self, record: Record) -> None:
         """Write the intent of a new purchase.
@@ -151,15 +161,17 @@ class Entry:
         :raises LedgerError: when it was not written.
         """
         value = None if record is None else record.model_dump(mode="json")
-        patience = self._patience if patiently and self._store.numbered else once
+        waits = patiently and self._store.place(self.key) is not None
+        patience = self._patience if waits else once
         self._guarded("written", lambda: patience(lambda: self._store.set(self.key, value)))
+        self._stored = record
 
     def finish(self, record: Record) -> None:
         """Record that a purchase is over: clearing its task buys again. Another purchase's record stays.
 
         :raises LedgerError: when it was not written.
         """
-        if not self._store.numbered:
+        if self._store.place(self.key) is None:
             now = self._read(once)
             if now is None or now.nonce != record.nonce:
                 return
@@ -205,6 +217,20 @@ class Ledger:
             entry = self.entry(number)
             record = entry.read()
             yield entry, record
+
+    def reopened(self, memo: Any) -> tuple[Entry, Record] | None:
+        """Return the entry and record of an :meth:`Entry.memo` without reading them; None without one.
+
+        Only the try that wrote the memo may use it, which saves that try from reading its own record again.
+        """
+        try:
+            key, place, record = str(memo["key"]), int(memo["place"]), Record.model_validate(memo["record"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        if self._store.place(key) is None:
+            return None
+        self._store.take(key, place)
+        return Entry(self._store, key, self._patience), record
 
     def find(self, attempt: Attempt, wanted: Callable[[Record, Whose], bool]) -> tuple[Entry, Record] | None:
         """Return the last record of this run for which ``wanted`` returns True.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from pydantic import JsonValue
 
 from airflow_provider_vidai.stores.backend import Backend
@@ -11,8 +9,6 @@ from airflow_provider_vidai.stores.backend import Backend
 
 class MemoryStore:
     """Storage for a task that has none: it lasts as long as the process."""
-
-    numbered: Final = False
 
     def __init__(self) -> None:
         self._values: dict[str, JsonValue] = {}
@@ -31,6 +27,12 @@ class MemoryStore:
 
     def retract(self, key: str, value: JsonValue) -> None:
         """Do nothing: ``add`` does not fail."""
+
+    def place(self, key: str) -> None:
+        """Return None: there is one value."""
+
+    def take(self, key: str, place: int) -> None:
+        """Do nothing: there is one value."""
 
 
 BACKEND = Backend(

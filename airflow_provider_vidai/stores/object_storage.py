@@ -8,7 +8,7 @@ import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk import Context
@@ -35,8 +35,6 @@ class ObjectStore:
     :param root: a storage URI or path that every worker reaches.
     :param names: what distinguishes this task instance from all others.
     """
-
-    numbered: Final = True
 
     def __init__(self, root: str, names: Sequence[str]) -> None:
         folder = "/".join(path_name(name) for name in names)
@@ -92,6 +90,14 @@ class ObjectStore:
         """Replace the current value. None leaves an empty file, so that its number stays used."""
         self._write(self._file(key, max(self._current(key), 1)), value, exclusively=False)
         self._read[key] = value
+
+    def place(self, key: str) -> int:
+        """Return the current value's number; 0 when nothing was read or written."""
+        return self._number.get(key, 0)
+
+    def take(self, key: str, place: int) -> None:
+        """Make the value with this number the current one."""
+        self._number[key] = place
 
     def _value(self, file: str) -> JsonValue:
         value: JsonValue = json.loads(self._fs.cat_file(file))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from airflow.sdk import Context
 from pydantic import JsonValue
@@ -36,8 +36,6 @@ class TaskStateStore:
     :param accessor: Airflow's own.
     :param lap: what distinguishes the lap of a loop that the task instance is in; empty outside of loops.
     """
-
-    numbered: Final = False
 
     def __init__(self, accessor: Any, lap: Sequence[str] = ()) -> None:
         self._accessor = accessor
@@ -83,6 +81,12 @@ class TaskStateStore:
         else:
             self._accessor.set(key + self._suffix, value, retention=RETENTION)
         self._read[key] = value
+
+    def place(self, key: str) -> None:
+        """Return None: all values of a key share one place."""
+
+    def take(self, key: str, place: int) -> None:
+        """Do nothing: all values of a key share one place."""
 
     def _turn(self, key: str) -> str:
         return f"{key}{self._suffix}.turn"

@@ -201,7 +201,6 @@ class Shelf:
     faults: list[tuple[str, bool, BaseException]] = field(default_factory=list)
     #: The worker that was killed: nothing that it would do next reaches the store.
     dead: bool = False
-    numbered: bool = False
 
     def get(self, key: str) -> JsonValue:
         self._may_fail("get", lambda: None)
@@ -219,6 +218,10 @@ class Shelf:
         self._may_fail("retract", lambda: None)
         if self.kept.get(key) == value:
             self.kept.set(key, None)
+
+    def place(self, key: str) -> None: ...
+
+    def take(self, key: str, place: int) -> None: ...
 
     def fail(self, what: str, times: int = 1, *, done: bool = False, by: BaseException | None = None) -> None:
         self.faults += [(what, done, by or OSError("the database is away"))] * times

@@ -31,6 +31,12 @@ class GatedStore:
         self._store.add(key, value)
         self._stop("after the intent")
 
+    def place(self, key: str) -> int | None:
+        return self._store.place(key)
+
+    def take(self, key: str, place: int) -> None:
+        self._store.take(key, place)
+
     def retract(self, key: str, value: Any) -> None:
         self._store.retract(key, value)
 
