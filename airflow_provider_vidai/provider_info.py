@@ -144,6 +144,17 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "s3://aws_default@airflow/vidai-ledger",
                         "default": "",
                     },
+                    "deployment": {
+                        "description": (
+                            "The name of this Airflow deployment, the same on all workers; another one for "
+                            "each deployment that can reach the same ledger_path. A task then refuses the "
+                            "records of another deployment. Empty: records are not told apart."
+                        ),
+                        "version_added": "0.2.0",
+                        "type": "string",
+                        "example": "production",
+                        "default": "",
+                    },
                     **_PAGES,
                 },
             }

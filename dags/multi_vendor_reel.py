@@ -46,7 +46,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     tags=["vidai", "vidgo", "venice", "vidio", "vizard"],
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True},
     params={
         "scenes": Param(
             [

@@ -51,7 +51,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     tags=["vidai", "venice"],
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True},
     params={
         "prompt": Param(
             "A sunset over the ocean with gentle waves",

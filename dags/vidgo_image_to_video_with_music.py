@@ -34,6 +34,7 @@ with DAG(
     default_args={
         "retries": 2,
         "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
         "min_credits": "{{ params.min_credits }}",
     },
     params={

@@ -42,7 +42,7 @@ with DAG(
     catchup=False,
     tags=["vidai", "vidio"],
     render_template_as_native_obj=True,
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True},
     params={
         "footage": Param(
             None,

@@ -70,7 +70,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     tags=["vidai", "vizard"],
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True},
     params={
         "video_url": Param(
             "https://cdn-docs.vizard.ai/openapi/sample.mp4",

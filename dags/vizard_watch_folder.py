@@ -45,7 +45,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     tags=["vidai", "vizard"],
-    default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=5), "retry_exponential_backoff": True},
 ) as dag:
 
     @task(task_display_name="Find new videos")

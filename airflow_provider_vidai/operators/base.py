@@ -76,7 +76,8 @@ class JobOperator(PaidOperator[HookT]):
     ) -> dict[str, JsonValue]:
         """Take the job from the trigger's event.
 
-        :param bought: the purchase's cost and delivery, as the deferred try knew them.
+        :param bought: the purchase's cost and delivery, and its record's entry, as the deferred try knew
+            them.
         """
         with airflow_failures(self, context):
             ending = read_event(event)
@@ -84,7 +85,8 @@ class JobOperator(PaidOperator[HookT]):
             self.checks, self.ready_at = ending.checks, ending.at
             status = ending.ready(buyer=True)
             known = Bought.read(bought) if bought else None
-            entry, record = self._recorded(context, ending.ref, known)
+            memo = bought.get("entry") if bought else None
+            entry, record = self._recorded(context, ending.ref, known, memo)
             return self._finish(context, ending.ref, status, entry, record, known)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -125,7 +127,8 @@ class JobOperator(PaidOperator[HookT]):
             # own pace.
             since = settled.record.bought_at
             if self._defers:
-                self._defer_to_job(ref, since, deadline, poll_interval, bought)
+                memo = settled.entry.memo(settled.record)
+                self._defer_to_job(ref, since, deadline, poll_interval, {**bought.fields(), "entry": memo})
             status = self._wait(context, ref, since, deadline, poll_interval)
         return self._finish(context, ref, status, settled.entry, settled.record, bought)
 
@@ -168,9 +171,12 @@ class JobOperator(PaidOperator[HookT]):
             self.log.debug("Progress could not be shown: %s", error)
 
     def _recorded(
-        self, context: Context, ref: JobRef, bought: Bought | None
+        self, context: Context, ref: JobRef, bought: Bought | None, memo: Any
     ) -> tuple[Entry, Record] | tuple[None, None]:
-        """Return a job's record; complete it if the write after the purchase had failed."""
+        """Return a job's record; complete it if the write after the purchase had failed.
+
+        :param memo: where the deferred try wrote the record, which is then not read again.
+        """
         attempt = attempt_of(context)
 
         def wanted(record: Record, who: Whose) -> bool:
@@ -181,7 +187,8 @@ class JobOperator(PaidOperator[HookT]):
             return known is not None and (known.vendor, known.job_id) == (ref.vendor, ref.job_id)
 
         try:
-            found = self.ledger(context).find(attempt, wanted)
+            ledger = self.ledger(context)
+            found = ledger.reopened(memo) or ledger.find(attempt, wanted)
             if found is None:
                 return None, None
             entry, record = found
@@ -282,7 +289,7 @@ class JobOperator(PaidOperator[HookT]):
         since: float | None,
         deadline: float,
         poll_interval: float | None,
-        bought: Bought,
+        bought: dict[str, JsonValue],
     ) -> None:
         self.log.info("%s: waiting in the triggerer, until %s at most.", ref, _utc(deadline))
         self.defer(
@@ -295,7 +302,7 @@ class JobOperator(PaidOperator[HookT]):
             method_name="execute_complete",
             # The record may be unreadable when the task resumes, so what only it knows travels along. A URL
             # in it is sealed, because Airflow stores these kwargs as plain text.
-            kwargs={"bought": bought.fields()},
+            kwargs={"bought": bought},
             timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + BACKSTOP_SECONDS),
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetAlias, Context
 
+from airflow_provider_vidai._compat import conf
 from airflow_provider_vidai.purchase.identity import Attempt, Run
 from airflow_provider_vidai.stores.choice import ends_with_run
 
@@ -43,6 +44,7 @@ def attempt_of(context: Context) -> Attempt:
         instance.max_tries,
         _run_of(context),
         store_ends_with_run=ends_with_run(context),
+        deployment=str(conf.get("vidai", "deployment", fallback="")).strip(),
     )
 
 

@@ -38,7 +38,8 @@ from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.fingerprint import fingerprint, fingerprint_of_0_1
 from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
 from airflow_provider_vidai.purchase.limits import RateWait, limit_pause
-from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls, finished
+from airflow_provider_vidai.purchase.patience import Patience
+from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.stores.choice import store_of
 
@@ -142,7 +143,7 @@ class PaidOperator(VendorOperator[HookT]):
             vendor=self.hook.vendor_name,
             label=self.hook.vendor.label,
             kinds=self.kinds,
-            ledger=self.ledger(context),
+            ledger=self.ledger(context, deadline),
             calls=VendorCalls(
                 offer=self.offer_checked, send=self._send, check=lambda ref: self.hook_for(ref).poll(ref)
             ),
@@ -175,9 +176,7 @@ class PaidOperator(VendorOperator[HookT]):
     def _close(self, entry: Entry, record: Record) -> None:
         """Record that the purchase is finished, unless another try has bought since."""
         try:
-            now = entry.read()
-            if now is not None and now.nonce == record.nonce:
-                entry.write(finished(record))
+            entry.finish(record)
         except LedgerError as error:
             self.log.warning("%s. The result stands; clearing this task would reuse it.", error)
 
@@ -262,6 +261,13 @@ class PaidOperator(VendorOperator[HookT]):
         longest = positive_seconds("execution_timeout", self.execution_timeout) or timeout
         return time.time() + min(timeout, longest)
 
-    def ledger(self, context: Context) -> Ledger:
-        """Return the record of this task's purchase."""
-        return Ledger(store_of(context, self.log))
+    def ledger(self, context: Context, deadline: float = 0.0) -> Ledger:
+        """Return the record of this task's purchase.
+
+        :param deadline: until when it may wait for its storage, seconds since the epoch; 0 for not at all.
+        """
+        return Ledger(store_of(context, self.log), self.patience(deadline))
+
+    def patience(self, deadline: float) -> Patience:
+        """Return what waits while the ledger's storage is away; a killed task does not."""
+        return Patience(self.log, until=deadline, stopped=lambda: self._killed)

@@ -37,6 +37,7 @@ class Attempt:
     :param run: None where Airflow does not say.
     :param store_ends_with_run: whether Airflow deletes the ledger together with the run, so that no record in
         it can be a deleted run's.
+    :param deployment: the name of this Airflow deployment, if it has one.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Attempt:
     max_tries: int
     run: Run | None = None
     store_ends_with_run: bool = False
+    deployment: str = ""
 
 
 class Whose(Enum):
@@ -53,10 +55,14 @@ class Whose(Enum):
     EARLIER = "an earlier try of this run"
     LATER = "a later try, which makes this one a leftover"
     DELETED = "a run of the same name that was deleted since"
+    FOREIGN = "another Airflow deployment, which must not share the ledger"
 
 
 def whose(record: Record, attempt: Attempt) -> Whose:
     """Return who wrote ``record``."""
+    # A record without a name comes from before this deployment had one, or from an earlier version.
+    if record.deployment not in ("", attempt.deployment):
+        return Whose.FOREIGN
     if (record.try_number, record.try_id) == (attempt.number, attempt.id):
         return Whose.OWN
     by_number = Whose.LATER if record.try_number > attempt.number else Whose.EARLIER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
@@ -11,6 +12,7 @@ from airflow_provider_vidai.errors import LedgerError
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.purchase.identity import Attempt, Run, Whose, whose
+from airflow_provider_vidai.purchase.patience import Taken, once
 
 #: The key of a task's first purchase; the keys of further ones add a dot and their number, from 2.
 LEDGER_KEY = "vidai_purchase"
@@ -26,6 +28,8 @@ class Record(BaseModel):
     :param ordinal: which purchase of this vendor and kind it was within its try, from 0.
     :param nonce: distinguishes this record from every other one.
     :param run: the DAG run; None in records of version 0.1.
+    :param deployment: the name of the Airflow deployment; "" where it has none, and in records from
+        before it had one.
     :param try_id: the try that wrote the intent; likewise ``try_number``.
     :param max_tries: the task's, when the record was written; it grows when a person clears the task.
     :param intended_at: seconds since the epoch; likewise ``bought_at``.
@@ -44,6 +48,7 @@ class Record(BaseModel):
     ordinal: int = 0
     nonce: str = ""
     run: Run | None = None
+    deployment: str = ""
     try_id: str = ""
     try_number: int
     max_tries: int
@@ -72,51 +77,112 @@ class Store(Protocol):
         """Return the value, or None when there is none; raise when it cannot be read."""
 
     def add(self, key: str, value: JsonValue) -> None:
-        """Write a new value after the one that was read; raise when that failed or another try was faster."""
+        """Write a new value after the one that was read.
+
+        A failed call can be repeated with the same value: it may have taken effect, its answer being lost.
+
+        :raises Taken: another try was faster.
+        """
 
     def set(self, key: str, value: JsonValue) -> None:
         """Replace the current value, which this try wrote, or raise. None removes it."""
 
+    def retract(self, key: str, value: JsonValue) -> None:
+        """Make sure that a value whose ``add`` failed is not there, and does not appear later; or raise.
+
+        What another try has written stays.
+        """
+
+    def place(self, key: str) -> int | None:
+        """Return the number of the current value, or None where all values of a key share one place.
+
+        Where each ``add`` makes a place of its own, no ``set`` for one purchase can replace another one.
+        """
+
+    def take(self, key: str, place: int) -> None:
+        """Make the value in a place that is known from before the current one, without reading it."""
+
 
 class Entry:
-    """The place of one purchase in the ledger."""
+    """The place of one purchase in the ledger.
 
-    def __init__(self, store: Store, key: str) -> None:
+    :param patience: waits while the storage fails.
+    """
+
+    def __init__(self, store: Store, key: str, patience: Callable[[Callable[[], Any]], Any] = once) -> None:
         self._store = store
+        self._patience = patience
         self.key = key
+        #: The record as the storage has it, as far as this try knows.
+        self._stored: Record | None = None
+
+    def memo(self, record: Record) -> dict[str, JsonValue] | None:
+        """Return what :meth:`Ledger.reopened` needs; None where ``record`` is not in a place of its own."""
+        place = self._store.place(self.key)
+        if place is None or record != self._stored:
+            return None
+        return {"key": self.key, "place": place, "record": record.model_dump(mode="json")}
 
     def read(self) -> Record | None:
         """Return the record, or None when there is none.
 
         :raises LedgerError: when it cannot be read or understood.
         """
-        value = self._guarded("read", self._store.get)
-        if value is None:
-            return None
+        return self._read(self._patience)
+
+    def _read(self, patience: Callable[[Callable[[], Any]], Any]) -> Record | None:
+        value = self._guarded("read", lambda: patience(lambda: self._store.get(self.key)))
         try:
-            return Record.model_validate(value)
+            self._stored = None if value is None else Record.model_validate(value)
         except ValidationError as error:
             # The stored value stays out of the message: it can be long, and it holds a sealed URL.
             problems = error.errors(include_input=False, include_url=False)
             raise LedgerError(f"The ledger of this task cannot be understood: {problems}") from None
+        return self._stored
 
     def begin(self, record: Record) -> None:
         """Write the intent of a new purchase.
 
         :raises LedgerError: when it was not written, or another try of the task is about to buy.
         """
-        self._guarded("written", self._store.add, record.model_dump(mode="json"))
+        value = record.model_dump(mode="json")
+        try:
+            self._guarded("written", lambda: self._patience(lambda: self._store.add(self.key, value)))
+        except BaseException as error:
+            if not isinstance(error.__cause__, Taken):
+                # Nothing was sent, but the intent may be there, and each later try would stop at it. The
+                # error that is raised matters more than one in removing the intent.
+                with contextlib.suppress(Exception):
+                    self._store.retract(self.key, value)
+            raise
 
-    def write(self, record: Record | None) -> None:
+    def write(self, record: Record | None, *, patiently: bool = False) -> None:
         """Replace the record, which this try wrote. None removes it: nothing was bought.
+
+        :param patiently: wait while the storage fails; only where no job is unrecorded meanwhile. Where
+            purchases share a place, a repeated write could replace another try's, so it is made once.
+        :raises LedgerError: when it was not written.
+        """
+        value = None if record is None else record.model_dump(mode="json")
+        waits = patiently and self._store.place(self.key) is not None
+        patience = self._patience if waits else once
+        self._guarded("written", lambda: patience(lambda: self._store.set(self.key, value)))
+        self._stored = record
+
+    def finish(self, record: Record) -> None:
+        """Record that a purchase is over: clearing its task buys again. Another purchase's record stays.
 
         :raises LedgerError: when it was not written.
         """
-        self._guarded("written", self._store.set, None if record is None else record.model_dump(mode="json"))
+        if self._store.place(self.key) is None:
+            now = self._read(once)
+            if now is None or now.nonce != record.nonce:
+                return
+        self.write(record.model_copy(update={"phase": "done"}))
 
-    def _guarded(self, done: str, action: Any, *args: Any) -> Any:
+    def _guarded(self, done: str, action: Callable[[], Any]) -> Any:
         try:
-            return action(self.key, *args)
+            return action()
         except LedgerError:
             raise
         # Object storage and Airflow's store each have errors of their own. Whatever the error is, the record
@@ -129,14 +195,18 @@ class Ledger:
     """The purchases of one task instance, in the order in which they were first made.
 
     A failed read raises: it never counts as "there is no record", because that would buy again.
+
+    :param patience: waits while the storage fails.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, patience: Callable[[Callable[[], Any]], Any] = once) -> None:
         self._store = store
+        self._patience = patience
 
     def entry(self, number: int = 1) -> Entry:
         """Return the place of the ``number``-th purchase."""
-        return Entry(self._store, LEDGER_KEY if number == 1 else f"{LEDGER_KEY}.{number}")
+        key = LEDGER_KEY if number == 1 else f"{LEDGER_KEY}.{number}"
+        return Entry(self._store, key, self._patience)
 
     def entries(self) -> Iterator[tuple[Entry, Record | None]]:
         """Yield each entry with its record; the last one is empty.
@@ -153,6 +223,20 @@ class Ledger:
             record = entry.read()
             yield entry, record
 
+    def reopened(self, memo: Any) -> tuple[Entry, Record] | None:
+        """Return the entry and record of an :meth:`Entry.memo` without reading them; None without one.
+
+        Only the try that wrote the memo may use it, which saves that try from reading its own record again.
+        """
+        try:
+            key, place, record = str(memo["key"]), int(memo["place"]), Record.model_validate(memo["record"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        if self._store.place(key) is None:
+            return None
+        self._store.take(key, place)
+        return Entry(self._store, key, self._patience), record
+
     def find(self, attempt: Attempt, wanted: Callable[[Record, Whose], bool]) -> tuple[Entry, Record] | None:
         """Return the last record of this run for which ``wanted`` returns True.
 
@@ -161,6 +245,6 @@ class Ledger:
         found = None
         for entry, record in self.entries():
             who = Whose.DELETED if record is None else whose(record, attempt)
-            if record is not None and who is not Whose.DELETED and wanted(record, who):
+            if record is not None and who not in (Whose.DELETED, Whose.FOREIGN) and wanted(record, who):
                 found = (entry, record)
         return found

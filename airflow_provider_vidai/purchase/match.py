@@ -44,7 +44,8 @@ def match(ledger: Ledger, attempt: Attempt, request: Request, claimed: dict[str,
 
     :param claimed: which entries this try has taken, for which requests; None where a task makes only one
         purchase.
-    :raises LedgerError: when a later try of this task has bought, so that this one is a leftover.
+    :raises LedgerError: when a later try of this task has bought, so that this one is a leftover; or when
+        another Airflow deployment has bought.
     :raises JobError: when another request of this try has taken this one's record, by its place.
     """
     free: tuple[Entry, Record | None] | None = None
@@ -55,6 +56,12 @@ def match(ledger: Ledger, attempt: Attempt, request: Request, claimed: dict[str,
         # could otherwise remove what the other has just written.
         if record is None or who is Whose.DELETED:
             free = free or (entry, record)
+        elif who is Whose.FOREIGN:
+            raise LedgerError(
+                f"The ledger has a purchase of this task by the Airflow deployment {record.deployment!r}, "
+                f"and this deployment's name is {attempt.deployment!r}: two deployments share one "
+                "[vidai] ledger_path, or [vidai] deployment was changed"
+            )
         elif who is Whose.LATER:
             # This worker was declared dead, and a newer try runs already. It must not buy beside it.
             raise LedgerError(

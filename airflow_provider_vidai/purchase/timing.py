@@ -50,6 +50,13 @@ MAX_SENDS: Final = 5
 #: Seconds between the attempts to record a purchase that was made; after the last one the task goes on
 #: without a record. Short, because a worker that is killed meanwhile leaves only the log.
 RECORD_RETRY_PAUSES: Final = (0.5, 2.0, 5.0)
+#: Seconds for which a try waits for the ledger's storage while it has sent nothing. A try that fails then
+#: costs one of the task's retries, so it outlasts a restart of the storage.
+LEDGER_PATIENCE_SECONDS: Final = 120.0
+#: Seconds before the first repetition of a read or write of the ledger; each further pause is twice as long.
+LEDGER_PAUSE_SECONDS: Final = 1.0
+#: Seconds between two such repetitions, at most.
+MAX_LEDGER_PAUSE_SECONDS: Final = 15.0
 #: Seconds for which a purchase with an unknown outcome is looked up, where the vendor allows it
 #: (VIDIO's renders).
 LOOKUP_SECONDS: Final = 60.0

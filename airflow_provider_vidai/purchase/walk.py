@@ -196,7 +196,8 @@ class Purchase:
         if found.record is None and found.stale is not None:
             self._log.info(
                 "The ledger has a purchase of try %d of a run of the same name that was deleted since (%s); "
-                "this run buys its own.",
+                "this run buys its own. If no run was deleted, another Airflow deployment shares the ledger: "
+                "give each its own [vidai] ledger_path.",
                 found.stale.try_number,
                 _named(found.stale),
             )
@@ -207,7 +208,7 @@ class Purchase:
         if why is Occasion.RETRY:
             return record
         record = record.model_copy(update={"max_tries": self._attempt.max_tries})
-        entry.write(record)
+        entry.write(record, patiently=True)
         return record
 
     def _resolved(self, entry: Entry, record: Record) -> Record:
@@ -277,6 +278,7 @@ class Purchase:
             ordinal=self._request.ordinal,
             nonce=uuid.uuid4().hex,
             run=self._attempt.run,
+            deployment=self._attempt.deployment,
             try_id=self._attempt.id,
             try_number=self._attempt.number,
             max_tries=self._attempt.max_tries,
@@ -357,7 +359,7 @@ class Purchase:
     def _withdraw(self, entry: Entry, before: Record | None) -> None:
         """Remove the intent and restore the record that it replaced."""
         try:
-            entry.write(before)
+            entry.write(before, patiently=True)
         except LedgerError as error:
             self._log.error("%s. Nothing was bought, but a retry will find the intent and stop.", error)
 
@@ -384,11 +386,6 @@ class Purchase:
             f"{_named(record)}: {done} by try {record.try_number}, {age:.0f} s ago"
             f"{says} ({what.value}; {why.value}). This try will {action.value}.{kept}"
         )
-
-
-def finished(record: Record) -> Record:
-    """Return the record of a purchase that is over: clearing its task buys again."""
-    return record.model_copy(update={"phase": "done"})
 
 
 def _named(record: Record) -> str:

@@ -25,6 +25,15 @@ class MemoryStore:
         """Keep the value."""
         self._values[key] = value
 
+    def retract(self, key: str, value: JsonValue) -> None:
+        """Do nothing: ``add`` does not fail."""
+
+    def place(self, key: str) -> None:
+        """Return None: there is one value."""
+
+    def take(self, key: str, place: int) -> None:
+        """Do nothing: there is one value."""
+
 
 BACKEND = Backend(
     applies=lambda _: True,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,8 +16,8 @@ from pydantic import JsonValue
 
 from airflow_provider_vidai._compat import conf
 from airflow_provider_vidai.files.storage import is_local, storage_path
+from airflow_provider_vidai.purchase.patience import Taken
 from airflow_provider_vidai.stores.backend import Backend
-from airflow_provider_vidai.stores.writing import Taken, despite_lost_answers
 
 #: Bytes that disks allow in one name; a longer name is shortened.
 LONGEST_NAME = 255
@@ -37,39 +36,68 @@ class ObjectStore:
     :param names: what distinguishes this task instance from all others.
     """
 
-    def __init__(
-        self, root: str, names: Sequence[str], *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._sleep = sleep
+    def __init__(self, root: str, names: Sequence[str]) -> None:
         folder = "/".join(path_name(name) for name in names)
         path = storage_path(f"{root.rstrip('/')}/{folder}")
         self._fs: Any = path.fs
         self._local = is_local(path)
         self._folder = str(path.path)
+        #: The number that was read last, and its value.
         self._number: dict[str, int] = {}
+        self._read: dict[str, JsonValue] = {}
 
     def get(self, key: str) -> JsonValue:
         """Return the value with the highest number, or None when there is none."""
-        self._number[key] = number = self._highest(key)
-        return self._value(self._file(key, number)) if number else None
+        number = self._highest(key)
+        value = self._value(self._file(key, number)) if number else None
+        self._number[key], self._read[key] = number, value
+        return value
 
     def add(self, key: str, value: JsonValue) -> None:
         """Write a value after the one that was read; raise Taken if another try did so since."""
         number = self._current(key) + 1
         file = self._file(key, number)
-        with despite_lost_answers(lambda: self._value(file) == value, self._sleep):
+        try:
+            self._write(file, value, exclusively=True)
+        except Exception as error:
+            # The write may have taken effect, its answer being lost. A storage client that then repeats it
+            # by itself meets its own file, and reports that it exists. The record's nonce tells its own file
+            # from another try's.
             try:
-                self._write(file, value, exclusively=True)
-            except FileExistsError as error:
-                # A storage client that repeats a request whose answer was lost meets its own file. The
-                # record's nonce makes the two cases differ.
-                if self._value(file) != value:
-                    raise Taken("another try of this task is buying, so this one buys nothing") from error
+                found = self._value(file)
+            except Exception:  # noqa: BLE001 - the first error says more
+                raise error from None
+            if found != value:
+                raise Taken("another try of this task is buying, so this one buys nothing") from error
+        self._number[key], self._read[key] = number, value
+
+    def retract(self, key: str, value: JsonValue) -> None:
+        """Put back, under the number of a value whose ``add`` failed, what was there before.
+
+        Its number is then used, so a write that is still on its way cannot take effect later.
+        """
+        number, before = self._current(key) + 1, self._read.get(key)
+        file = self._file(key, number)
+        try:
+            self._write(file, before, exclusively=True)
+        except Exception:  # noqa: BLE001 - whatever it was, what is there now decides
+            if self._value(file) != value:
+                return
+            self._write(file, before, exclusively=False)
         self._number[key] = number
 
     def set(self, key: str, value: JsonValue) -> None:
         """Replace the current value. None leaves an empty file, so that its number stays used."""
         self._write(self._file(key, max(self._current(key), 1)), value, exclusively=False)
+        self._read[key] = value
+
+    def place(self, key: str) -> int:
+        """Return the current value's number; 0 when nothing was read or written."""
+        return self._number.get(key, 0)
+
+    def take(self, key: str, place: int) -> None:
+        """Make the value with this number the current one."""
+        self._number[key] = place
 
     def _value(self, file: str) -> JsonValue:
         value: JsonValue = json.loads(self._fs.cat_file(file))
@@ -79,7 +107,9 @@ class ObjectStore:
         return f"{self._folder}/{key}.{number:06}.json"
 
     def _current(self, key: str) -> int:
-        return self._number[key] if key in self._number else self._highest(key)
+        if key not in self._number:
+            self.get(key)
+        return self._number[key]
 
     def _highest(self, key: str) -> int:
         # fsspec caches listings for the life of the process; another worker may have written since.

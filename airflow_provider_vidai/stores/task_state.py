@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Context
 from pydantic import JsonValue
 
+from airflow_provider_vidai.purchase.patience import Taken
 from airflow_provider_vidai.stores.backend import Backend
-from airflow_provider_vidai.stores.writing import Taken, despite_lost_answers
 
 #: How long Airflow keeps the ledger. No vendor keeps a job longer.
 #: Airflow's own default is 30 days, and a task that is cleared after that would buy again.
@@ -32,19 +31,19 @@ class TaskStateStore:
     4. read the turn: if it is not my name, another try began in between.
 
     Only the writer that wrote its name last can still pass step 4. Had another passed it before that, the
-    last one finds the other's value in step 2. Nothing is sent before step 4.
+    last one finds the other's value in step 2. Nothing is sent before step 4. An ``add`` that is repeated
+    keeps its turn, unless another try has taken one since; its own value is then no other try's.
 
     :param accessor: Airflow's own.
     :param lap: what distinguishes the lap of a loop that the task instance is in; empty outside of loops.
     """
 
-    def __init__(
-        self, accessor: Any, lap: Sequence[str] = (), *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, accessor: Any, lap: Sequence[str] = ()) -> None:
         self._accessor = accessor
-        self._sleep = sleep
         self._suffix = "".join(f".{name}" for name in lap)
         self._read: dict[str, JsonValue] = {}
+        #: The name that this try wrote last under each turn.
+        self._turns: dict[str, str] = {}
 
     def get(self, key: str) -> JsonValue:
         """Return the value, or None when there is none."""
@@ -55,14 +54,26 @@ class TaskStateStore:
     def add(self, key: str, value: JsonValue) -> None:
         """Write a value after the one that was read; raise Taken when another try is about to do so."""
         before = self._read[key] if key in self._read else self.get(key)
-        turn, me = f"{key}{self._suffix}.turn", uuid.uuid4().hex
-        self._write(turn, me)
-        if self._accessor.get(key + self._suffix) != before:
+        unchanged = [before]
+        if self._has_turn(key):
+            unchanged.append(value)
+        else:
+            self._turns[key] = uuid.uuid4().hex
+            self._accessor.set(self._turn(key), self._turns[key], retention=RETENTION)
+        if self._accessor.get(key + self._suffix) not in unchanged:
             raise Taken("another try of this task is buying, so this one buys nothing")
-        self._write(key + self._suffix, value)
-        if self._accessor.get(turn) != me:
+        self._accessor.set(key + self._suffix, value, retention=RETENTION)
+        if not self._has_turn(key):
             raise Taken("another try of this task is about to buy, so this one buys nothing")
         self._read[key] = value
+
+    def retract(self, key: str, value: JsonValue) -> None:
+        """Put back what was there before ``value``, whose ``add`` failed.
+
+        Another try that has taken a turn since may be about to buy, and decides by itself.
+        """
+        if self._accessor.get(key + self._suffix) == value and self._has_turn(key):
+            self.set(key, self._read[key])
 
     def set(self, key: str, value: JsonValue) -> None:
         """Replace the value."""
@@ -73,9 +84,17 @@ class TaskStateStore:
             self._accessor.set(key + self._suffix, value, retention=RETENTION)
         self._read[key] = value
 
-    def _write(self, key: str, value: JsonValue) -> None:
-        with despite_lost_answers(lambda: self._accessor.get(key) == value, self._sleep):
-            self._accessor.set(key, value, retention=RETENTION)
+    def place(self, key: str) -> None:
+        """Return None: all values of a key share one place."""
+
+    def take(self, key: str, place: int) -> None:
+        """Do nothing: all values of a key share one place."""
+
+    def _turn(self, key: str) -> str:
+        return f"{key}{self._suffix}.turn"
+
+    def _has_turn(self, key: str) -> bool:
+        return key in self._turns and self._accessor.get(self._turn(key)) == self._turns[key]
 
 
 def _open(context: Context, lap: tuple[str, ...]) -> TaskStateStore:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import logging
 import os
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -18,6 +20,8 @@ from airflow_provider_vidai.files.storage import BLOCK, source
 from airflow_provider_vidai.files.upload import upload
 from airflow_provider_vidai.jobs.calls import Fetch, Put
 from airflow_provider_vidai.net.account import Account
+from airflow_provider_vidai.purchase.patience import Taken
+from airflow_provider_vidai.stores.object_storage import ObjectStore
 from tests.support.raw import Peer, Step, answer, head, serving
 
 ACCOUNT = Account(label="VIDIO", base_url="http://127.0.0.1:9", key_headers={"x-api-key": "key-4f9d1c"})
@@ -117,6 +121,59 @@ def test_nothing_is_claimed_about_a_store_whose_last_answer_is_lost(
         with pytest.raises(TransferError, match=r"videos/a.mp4 failed: .*It is there whole, or not at all"):
             download_video(video(), "s3://failing@videos/a.mp4")
     assert completed
+
+
+class Forwarding:
+    """Passes requests on to an S3 server; the answers to the first ``lost`` conditional writes are lost."""
+
+    def __init__(self, endpoint: str, lost: int) -> None:
+        self.endpoint, self.lost = urlsplit(endpoint), lost
+        self.seen: list[str] = []
+
+    def __call__(self, peer: Peer) -> bool | None:
+        request = peer.request
+        conditional = "if-none-match" in request.headers
+        connection = http.client.HTTPConnection(self.endpoint.hostname, self.endpoint.port)
+        connection.request(request.method, request.target, request.body, request.headers)
+        found = connection.getresponse()
+        body = found.read()
+        self.seen.append(f"{request.method}{' if none' if conditional else ''} {found.status}")
+        if conditional and self.lost > 0:
+            self.lost -= 1
+            return peer.reset()
+        return answer(found.status, body, content_type=found.getheader("content-type", "text/xml"))(peer)
+
+
+@pytest.mark.parametrize("own_repeats", [0, 3])
+def test_an_intent_whose_answer_s3_loses_is_this_trys_own(
+    endpoint: str, bucket: Any, connect: Any, own_repeats: int
+) -> None:
+    forward = Forwarding(endpoint, lost=1)
+    with serving(forward) as server:
+        once = {"retries": {"max_attempts": own_repeats}}
+        extra = {"endpoint_url": server.url, "region_name": "us-east-1", "config_kwargs": once}
+        connect(f"losing{own_repeats}", conn_type="aws", password=None, extra=extra)
+        store = ObjectStore(f"s3://losing{own_repeats}@videos/ledger", ("dag", "run", "task", "-1"))
+        assert store.get("k") is None
+        store.add("k", {"nonce": "mine"})
+    assert "PUT if none 412" in forward.seen
+    assert ObjectStore("s3://s3@videos/ledger", ("dag", "run", "task", "-1")).get("k") == {"nonce": "mine"}
+
+
+def test_a_rivals_intent_on_s3_is_called_that_when_the_answer_is_lost(
+    endpoint: str, bucket: Any, connect: Any
+) -> None:
+    names = ("dag", "run", "task", "-1")
+    forward = Forwarding(endpoint, lost=1)
+    with serving(forward) as server:
+        extra = {"endpoint_url": server.url, "region_name": "us-east-1"}
+        connect("rivals", conn_type="aws", password=None, extra=extra)
+        store = ObjectStore("s3://rivals@videos/ledger", names)
+        assert store.get("k") is None
+        ObjectStore("s3://s3@videos/ledger", names).add("k", {"nonce": "theirs"})
+        with pytest.raises(Taken, match="another try of this task is buying"):
+            store.add("k", {"nonce": "mine"})
+    assert ObjectStore("s3://s3@videos/ledger", names).get("k") == {"nonce": "theirs"}
 
 
 def test_a_video_on_s3_is_uploaded_byte_for_byte(bucket: Any) -> None:

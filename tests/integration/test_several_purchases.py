@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_vidai._compat import AirflowException, TaskDeferred
 from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
 from airflow_provider_vidai.sandbox.client import Control
+from tests.support.shelf import Shelf, shelf
 from tests.support.task import Instance, StateStore, Task
 
 pytestmark = pytest.mark.usefixtures("vidgo")
@@ -235,3 +236,81 @@ def test_a_deferred_tasks_record_that_is_made_late_holds_what_a_retry_needs(cont
     found = task.store.record["receipt"]
     assert (found["ref"]["job_id"], found["secret"]) == (receipt["ref"]["job_id"], "sealed")
     assert found["cost"] == receipt["cost"]
+
+
+class Counting(Shelf):
+    """An object store that notes each request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[str] = []
+
+    def ls(self, path: str, *args: Any, **kwargs: Any) -> list[Any]:
+        self.requests.append("LIST")
+        return super().ls(path, *args, **kwargs)
+
+    def cat_file(self, path: str, *args: Any, **kwargs: Any) -> bytes:
+        self.requests.append("GET")
+        return self.files[self._strip_protocol(path)]
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+        self.requests.append(f"PUT {(json.loads(value) or {}).get('phase')}")
+        super().pipe_file(path, value, mode, **kwargs)
+
+
+@pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
+    with shelf(Counting) as (store, uri):
+        monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", f"{uri}/ledger")
+        yield store
+
+
+def test_a_deferred_job_costs_four_requests_to_its_ledger(ledger: Counting) -> None:
+    task = Task(lambda: picture("a"))
+    job = task.run()["job_id"]
+    assert ledger.requests == ["LIST", "PUT intent", "PUT bought", "PUT done"]
+    (record,) = map(json.loads, ledger.files.values())
+    assert (record["phase"], record["receipt"]["ref"]["job_id"]) == ("done", job)
+
+
+def test_a_cleared_task_buys_again_and_a_retry_attaches_without_a_second_reading(
+    ledger: Counting, control: Control
+) -> None:
+    task = Task(lambda: picture("a"))
+    first, second = task.run()["job_id"], task.clear().run()["job_id"]
+    assert first != second
+    task.xcom_trouble = RuntimeError("the result could not be stored")
+    with pytest.raises(RuntimeError):
+        task.clear().run()
+    assert bought(control) == 3
+    third = task.retry().run()["job_id"]
+    assert third not in (first, second)
+    assert bought(control) == 3
+
+
+def test_a_task_resumes_without_what_its_first_half_knew_of_its_record(ledger: Counting) -> None:
+    task = Task(lambda: picture("a"))
+    task.instance = Instance(1, 2)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.begin()
+    assert deferred.value.kwargs is not None
+    assert set(deferred.value.kwargs["bought"].pop("entry")) == {"key", "place", "record"}
+    task.check(task.resume(deferred.value))
+    assert ledger.requests[3:] == ["LIST", "GET", "LIST", "PUT done"]
+
+
+def test_a_record_that_could_not_be_written_at_first_is_complete_when_the_task_has_ended(
+    ledger: Counting, hurry: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(Counting):
+        def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+            if (json.loads(value) or {}).get("phase") == "bought" and not task.deferrals:
+                raise OSError("503")
+            super().pipe_file(path, value, mode, **kwargs)
+
+    with shelf(Away) as (store, uri):
+        monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", f"{uri}/ledger")
+        task = Task(lambda: picture("a"))
+        job = task.run()["job_id"]
+        (record,) = map(json.loads, store.files.values())
+    assert (record["phase"], record["receipt"]["ref"]["job_id"]) == ("done", job)

@@ -41,7 +41,6 @@ from airflow_provider_vidai.purchase.walk import (
     Purchase,
     Settled,
     VendorCalls,
-    finished,
 )
 from airflow_provider_vidai.stores.memory import MemoryStore
 
@@ -157,8 +156,10 @@ class World:
         vendor: str = "vidio",
         kind: str = "reel",
         ordinal: int = 0,
+        deployment: str = "",
     ) -> Settled:
         self.events.clear()
+        self.store.dead = False
         self.buying = (vendor, kind)
         return Purchase(
             vendor=vendor,
@@ -168,7 +169,7 @@ class World:
             calls=VendorCalls(offer=self.offer, send=self.send, check=self.check),
             policy=Policy(on_lost_submit=lost, on_clear=clear),  # type: ignore[arg-type]
             fingerprints=(request,),
-            attempt=Attempt(try_id, try_number, max_tries, run),
+            attempt=Attempt(try_id, try_number, max_tries, run, deployment=deployment),
             ordinal=ordinal,
             until=self.until,
             patience=self.patience,
@@ -179,7 +180,7 @@ class World:
 
     def finish(self, settled: Settled) -> None:
         """Do what an operator does just before it returns."""
-        settled.entry.write(finished(settled.record))
+        settled.entry.finish(settled.record)
 
     @property
     def record(self) -> Record | None:
@@ -198,6 +199,8 @@ class Shelf:
     kept: MemoryStore = field(default_factory=MemoryStore)
     #: (what, whether it happens all the same, what is raised), in order; others go well.
     faults: list[tuple[str, bool, BaseException]] = field(default_factory=list)
+    #: The worker that was killed: nothing that it would do next reaches the store.
+    dead: bool = False
 
     def get(self, key: str) -> JsonValue:
         self._may_fail("get", lambda: None)
@@ -211,16 +214,28 @@ class Shelf:
     def add(self, key: str, value: JsonValue) -> None:
         self.set(key, value)
 
+    def retract(self, key: str, value: JsonValue) -> None:
+        self._may_fail("retract", lambda: None)
+        if self.kept.get(key) == value:
+            self.kept.set(key, None)
+
+    def place(self, key: str) -> None: ...
+
+    def take(self, key: str, place: int) -> None: ...
+
     def fail(self, what: str, times: int = 1, *, done: bool = False, by: BaseException | None = None) -> None:
         self.faults += [(what, done, by or OSError("the database is away"))] * times
 
     def _may_fail(self, what: str, do: Callable[[], None]) -> None:
+        if self.dead:
+            raise Killed
         self.world.events.append(what)
         for index, (point, done, error) in enumerate(self.faults):
             if point == what:
                 del self.faults[index]
                 if done:
                     do()
+                self.dead = isinstance(error, Killed)
                 raise error
 
 
@@ -899,6 +914,22 @@ def test_two_tries_with_the_same_id_differ_by_their_numbers(world):
     with pytest.raises(LedgerError, match="Another try of this task"):
         world.settle(try_number=1, try_id="same")
     assert world.settle(try_number=3, try_id="same").receipt.ref.job_id == "J1"
+
+
+@pytest.mark.parametrize("theirs", ["dev", ""])
+@pytest.mark.parametrize("cleared", [False, True])
+def test_a_purchase_of_another_deployment_is_neither_taken_nor_hidden(world, theirs, cleared):
+    world.settle(run=RUN, deployment="prod")
+    with pytest.raises(LedgerError, match=r"by the Airflow deployment 'prod', .* name is .* share one"):
+        world.settle(try_number=2, run=MADE_AGAIN, deployment=theirs, max_tries=9 if cleared else 3)
+    assert world.settle(try_number=2, run=RUN, deployment="prod").receipt.ref.job_id == "J1"
+    assert world.booked == ["J1"]
+
+
+def test_a_deployment_that_gets_a_name_keeps_what_it_bought_before(world):
+    world.settle(run=RUN)
+    assert world.settle(try_number=2, run=RUN, deployment="prod").receipt.ref.job_id == "J1"
+    assert world.booked == ["J1"]
 
 
 # --- several purchases in one task, and edited DAGs ------------------------------------------------

@@ -2,17 +2,19 @@
 
 An explicit-state explorer over the real purchase and the real stores. Each call to the store or to the
 vendor is a step. In each state that can be reached, every try that still lives can take its next step, and
-the step can go well, fail, take effect and then fail, or be its worker's last. States that look alike to
-everybody are visited once.
+the step can go well, fail, take effect and then fail, or be its worker's last. A conditional write can also
+be repeated by the storage's client after its answer was lost, and it can take effect long after it failed.
+States that look alike to everybody are visited once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -29,7 +31,8 @@ from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.identity import Attempt, Run
 from airflow_provider_vidai.purchase.ledger import Ledger, Store
 from airflow_provider_vidai.purchase.limits import RateWait
-from airflow_provider_vidai.purchase.walk import Offer, Purchase, VendorCalls, finished
+from airflow_provider_vidai.purchase.patience import Patience, once
+from airflow_provider_vidai.purchase.walk import Offer, Purchase, VendorCalls
 from airflow_provider_vidai.stores.object_storage import ObjectStore
 from airflow_provider_vidai.stores.task_state import TaskStateStore
 
@@ -38,11 +41,13 @@ pytestmark = pytest.mark.slow
 RUNNING = JobStatus(state=JobState.RUNNING, vendor_status="processing")
 READY = JobStatus(state=JobState.READY, vendor_status="processed")
 NAMES = ("dag", "run", "task", "-1")
-BEGIN, READ, WRITE, SEND = "begin", "read", "write", "send"
+BEGIN, READ, CREATE, WRITE, SEND, LATE = "begin", "read", "create", "write", "send", "late"
 #: What can happen to a step, besides that it goes well.
 FAULTS = {
     BEGIN: (),
+    LATE: (),
     READ: ("fail", "die"),
+    CREATE: ("fail", "act and fail", "act and repeat", "act late", "die", "act and die"),
     WRITE: ("fail", "act and fail", "die", "act and die"),
     SEND: ("fail", "act and fail", "refuse", "die", "act and die"),
 }
@@ -75,6 +80,13 @@ class Story:
     before: tuple[Try, ...] = ()
     status: JobStatus = RUNNING
     faults: int = 1
+    patient: bool = True
+
+
+def twice(action: Callable[[], Any]) -> Any:
+    """Wait for the storage once, as an operator does for longer."""
+    clock = itertools.count()
+    return Patience(Silent(), until=3, clock=lambda: next(clock), sleep=lambda seconds: None)(action)
 
 
 class Scene:
@@ -91,10 +103,12 @@ class Scene:
         self.pending: dict[str, str] = {}
         self.lets: dict[str, greenlet] = {}
         self.hub = getcurrent()
+        self.dead: set[str] = set()
+        self.late: dict[str, Callable[[], Any]] = {}
         self.quiet = True
         for earlier in story.before:
             settled = self.purchase(earlier, "before").settle()
-            settled.entry.write(finished(settled.record))
+            settled.entry.finish(settled.record)
         self.counted = len(self.booked)
         self.quiet = False
         for name, one in zip("AB", story.tries, strict=True):
@@ -127,30 +141,52 @@ class Scene:
         self.current = one.attempt.id
 
     def go(self, name: str, fate: str) -> None:
+        if name in self.late:
+            del self.pending[name]
+            with contextlib.suppress(OSError):
+                self.late.pop(name)()
+            return
         self.wait_for(name, self.lets[name].switch(fate))
 
     def step(self, kind: str, name: str, what: str, act: Callable[[], Any]) -> Any:
+        if name in self.dead:
+            raise Killed
         fate = "" if self.quiet else self.hub.switch(kind)
         error = ApiError("lost", retryable=True) if kind is SEND else OSError("the storage is away")
+        if fate.endswith("die"):
+            self.dead.add(name)
         if fate == "die":
             raise Killed
-        if fate == "fail":
+        if fate == "act late":
+            self.act_late(name, act)
+        if fate == "refuse":
+            error = ApiError("not now", status=429, retryable=True, processed="no")
+        if fate in ("fail", "act late", "refuse"):
             self.saw(name, what, fate, None)
             raise error
-        if fate == "refuse":
-            self.saw(name, what, fate, None)
-            raise ApiError("not now", status=429, retryable=True, processed="no")
-        try:
-            found = act()
-        except OSError as failure:
-            self.saw(name, what, fate, type(failure).__name__)
-            raise
-        self.saw(name, what, fate, found)
+        found = self.acted(name, what, fate, act)
         if fate == "act and die":
             raise Killed
         if fate == "act and fail":
             raise error
         return found
+
+    def acted(self, name: str, what: str, fate: str, act: Callable[[], Any]) -> Any:
+        try:
+            found = act()
+            if fate == "act and repeat":
+                act()
+        except OSError as failure:
+            self.saw(name, what, fate, type(failure).__name__)
+            raise
+        self.saw(name, what, fate, found)
+        return found
+
+    def act_late(self, name: str, act: Callable[[], Any]) -> None:
+        """Let a write that its try has given up take effect at any time from now on."""
+        late = f"{name}, late"
+        self.late[late] = act
+        self.pending[late] = LATE
 
     def saw(self, name: str, what: str, fate: str, found: Any) -> None:
         if not self.quiet:
@@ -163,7 +199,7 @@ class Scene:
             vendor="vidio",
             label="VIDIO",
             kinds=("reel",),
-            ledger=Ledger(self.store(one, name)),
+            ledger=Ledger(self.store(one, name), twice if self.story.patient else once),
             calls=VendorCalls(
                 offer=lambda: Offer(call),
                 send=lambda _: self.step(SEND, name, "send", self.book),
@@ -184,7 +220,7 @@ class Scene:
     def store(self, one: Try, name: str) -> Store:
         if self.storage == "object storage":
             return SceneStore(Objects(self, name))
-        return TaskStateStore(States(self, one.attempt.id, name), sleep=lambda seconds: None)
+        return TaskStateStore(States(self, one.attempt.id, name))
 
     def key(self, used: int) -> str:
         text = json.dumps(
@@ -241,14 +277,15 @@ class Objects(AbstractFileSystem):
                 raise FileExistsError(path)
             self.scene.objects[path] = value
 
-        self.scene.step(WRITE, self.name, f"{mode} {path.rpartition('.0')[2]}", put)
+        kind = CREATE if mode == "create" else WRITE
+        self.scene.step(kind, self.name, f"{mode} {path.rpartition('.0')[2]}", put)
 
 
 class SceneStore(ObjectStore):
     """The real store on a filesystem that no Airflow knows."""
 
     def __init__(self, filesystem: Objects) -> None:
-        super().__init__("/ledger", NAMES, sleep=lambda seconds: None)
+        super().__init__("/ledger", NAMES)
         self._fs, self._local = filesystem, False
 
 
@@ -369,6 +406,9 @@ def _cases() -> Iterator[Any]:
             if storage == "task state store" and story.before:
                 continue  # Airflow removes a deleted run's states with it
             yield pytest.param(story, storage, id=f"{name}, {storage}")
+            if story.faults > 1:
+                hasty = replace(story, patient=False)
+                yield pytest.param(hasty, storage, id=f"{name} and give up at once, {storage}")
 
 
 @pytest.mark.parametrize(("story", "storage"), list(_cases()))

@@ -11,6 +11,8 @@ import pytest
 
 from airflow_provider_vidai.errors import LedgerError
 from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Entry, Ledger, Record
+from airflow_provider_vidai.purchase.patience import Patience
+from airflow_provider_vidai.purchase.timing import LEDGER_PATIENCE_SECONDS
 from airflow_provider_vidai.stores.choice import ends_with_run, lap_of, store_of
 from airflow_provider_vidai.stores.memory import MemoryStore
 from airflow_provider_vidai.stores.object_storage import LONGEST_NAME, ObjectStore, path_name
@@ -185,16 +187,141 @@ class _LosesAnswers:
 @pytest.mark.parametrize("error", [OSError("reset"), FileExistsError("412: it is there already")])
 def test_an_intent_whose_answer_was_lost_is_this_trys_own(error: Exception, reads_fail: int) -> None:
     with shelf() as (_, uri):
-        store = ObjectStore(f"{uri}/ledger", NAMES, sleep=lambda _: None)
+        store = ObjectStore(f"{uri}/ledger", NAMES)
         store._fs = _LosesAnswers(store._fs, error, reads_fail)
         mine = record()
-        Ledger(store).entry().begin(mine)
+        Ledger(store, patience()).entry().begin(mine)
         assert ledger(f"{uri}/ledger").read() == mine
+
+
+@pytest.mark.parametrize("error", [OSError("reset"), FileExistsError("412: it is there already")])
+def test_an_intent_that_could_not_be_confirmed_in_time_is_removed_so_that_the_next_try_buys(
+    error: Exception,
+) -> None:
+    with shelf() as (_, uri):
+        before = record(phase="done")
+        ledger(f"{uri}/ledger").begin(before)
+        store = ObjectStore(f"{uri}/ledger", NAMES)
+        entry = Ledger(store).entry()
+        assert entry.read() == before
+        store._fs = _LosesAnswers(store._fs, error, 1)
+        with pytest.raises(LedgerError, match="could not be written"):
+            entry.begin(record(try_number=2))
+        assert ledger(f"{uri}/ledger").read() == before
+
+
+def test_an_intent_that_arrives_after_its_try_has_given_up_has_no_effect() -> None:
+    with shelf() as (_, uri):
+        store = ObjectStore(f"{uri}/ledger", NAMES)
+        entry = Ledger(store).entry()
+        entry.read()
+        on_its_way: list[Any] = []
+        store._fs = _TimesOut(store._fs, on_its_way)
+        with pytest.raises(LedgerError):
+            entry.begin(record())
+        (arrive,) = on_its_way
+        with pytest.raises(FileExistsError):
+            arrive()
+        assert ledger(f"{uri}/ledger").read() is None
+
+
+def test_what_another_try_has_written_is_not_removed() -> None:
+    with shelf() as (_, uri):
+        store, theirs = ObjectStore(f"{uri}/ledger", NAMES), record(try_number=2)
+        store.get(LEDGER_KEY)
+        ledger(f"{uri}/ledger").begin(theirs)
+        store.retract(LEDGER_KEY, record().model_dump(mode="json"))
+        assert ledger(f"{uri}/ledger").read() == theirs
+
+
+class _TimesOut:
+    """A filesystem on which the first write times out, and arrives when a test lets it."""
+
+    def __init__(self, filesystem: Any, on_its_way: list[Any]) -> None:
+        self._filesystem, self._on_its_way = filesystem, on_its_way
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._filesystem, name)
+
+    def pipe_file(self, *args: Any, **kwargs: Any) -> None:
+        if not self._on_its_way:
+            self._on_its_way.append(lambda: self._filesystem.pipe_file(*args, **kwargs))
+            raise TimeoutError
+        self._filesystem.pipe_file(*args, **kwargs)
+
+
+class _Away:
+    """A store of which some calls fail."""
+
+    def __init__(self, error: Exception, times: int) -> None:
+        self.store, self.error, self.times = MemoryStore(), error, times
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any) -> Any:
+            self.calls.append(name)
+            if len(self.calls) <= self.times:
+                raise self.error
+            return getattr(self.store, name)(*args)
+
+        return call
+
+
+class _Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.lines: list[str] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def warning(self, msg: str, /, *args: Any) -> None:
+        self.lines.append(msg % args)
+
+    info = error = warning
+
+
+def patience(clock: _Clock | None = None, **options: Any) -> Patience:
+    clock = clock or _Clock()
+    return Patience(clock, **{"until": 1e9, "clock": lambda: clock.now, "sleep": clock.sleep, **options})
+
+
+def test_reading_and_beginning_wait_while_the_storage_is_away_and_the_log_says_so() -> None:
+    for call in (lambda entry: entry.read(), lambda entry: entry.begin(record())):
+        clock, away = _Clock(), _Away(OSError("503: slow down"), 5)
+        call(Ledger(away, patience(clock)).entry())
+        assert clock.now - 1000 == 1 + 2 + 4 + 8 + 15
+        assert clock.lines[0] == "The ledger's storage fails: 503: slow down. Trying again in 1 s."
+
+
+def test_the_waiting_for_the_storage_is_bounded_and_ends_before_the_deadline() -> None:
+    for until, longest in ((1e9, LEDGER_PATIENCE_SECONDS), (1020.0, 20.0)):
+        clock, away = _Clock(), _Away(OSError("503"), 99)
+        with pytest.raises(LedgerError, match="could not be read: 503"):
+            Ledger(away, patience(clock, until=until)).entry().read()
+        assert longest / 2 < clock.now - 1000 <= longest
+
+
+@pytest.mark.parametrize("error", [PermissionError("403"), FileNotFoundError("no bucket"), ValueError("{")])
+def test_what_time_does_not_change_is_not_waited_for(error: Exception) -> None:
+    clock, away = _Clock(), _Away(error, 99)
+    with pytest.raises(LedgerError):
+        Ledger(away, patience(clock)).entry().read()
+    assert away.calls == ["get"]
+
+
+def test_a_task_that_is_asked_to_stop_does_not_wait_for_the_storage() -> None:
+    clock, away = _Clock(), _Away(OSError("503"), 99)
+    with pytest.raises(LedgerError):
+        Ledger(away, patience(clock, stopped=lambda: clock.now >= 1002)).entry().read()
+    assert clock.now == 1002
 
 
 def test_a_rivals_intent_is_not_taken_for_an_own_one_whose_answer_was_lost() -> None:
     with shelf() as (_, uri):
-        late, quick = ObjectStore(f"{uri}/ledger", NAMES, sleep=lambda _: None), ledger(f"{uri}/ledger")
+        late, quick = ObjectStore(f"{uri}/ledger", NAMES), ledger(f"{uri}/ledger")
         Ledger(late).entry().read()
         quick.begin(record(try_number=2))
         with pytest.raises(LedgerError, match="another try of this task is buying"):
@@ -289,7 +416,7 @@ def test_a_record_cut_short_is_not_taken_for_none(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_no_half_of_a_record(tmp_path: Path) -> None:
-    store = ObjectStore(str(tmp_path), NAMES, sleep=lambda _: None)
+    store = ObjectStore(str(tmp_path), NAMES)
     with pytest.raises(TypeError):
         store.add(LEDGER_KEY, {"not json": object()})  # type: ignore[dict-item]
     assert list(tmp_path.rglob("*.json")) == []

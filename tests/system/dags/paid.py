@@ -31,6 +31,15 @@ class GatedStore:
         self._store.add(key, value)
         self._stop("after the intent")
 
+    def place(self, key: str) -> int | None:
+        return self._store.place(key)
+
+    def take(self, key: str, place: int) -> None:
+        self._store.take(key, place)
+
+    def retract(self, key: str, value: Any) -> None:
+        self._store.retract(key, value)
+
     def set(self, key: str, value: Any) -> None:
         phase = value["phase"] if value else "nothing"
         self._stop(f"before {phase} is on record")
@@ -56,8 +65,8 @@ def gated(operator: type[PaidOperator]) -> type[PaidOperator]:
             self._stop("before the intent")
             return offer
 
-        def ledger(self, context: Context) -> Ledger:
-            return Ledger(GatedStore(store_of(context, self.log), self._stop))
+        def ledger(self, context: Context, deadline: float = 0.0) -> Ledger:
+            return Ledger(GatedStore(store_of(context, self.log), self._stop), self.patience(deadline))
 
         def _stop(self, place: str) -> None:
             stop, try_number = self._stops
