@@ -25,6 +25,7 @@ from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.net.account import Account
 from airflow_provider_vidai.net.calls import Client
+from airflow_provider_vidai.purchase.durations import Durations, Estimate
 from airflow_provider_vidai.purchase.poll import DeadlinePassed, Finished, Step, Wait, Watch, confirmed
 from airflow_provider_vidai.purchase.progress import Report
 from airflow_provider_vidai.purchase.seal import Seal
@@ -126,6 +127,19 @@ def key_of(vendor: Vendor, connection: Connection) -> str:
 async def aaccount(vendor: Vendor, conn_id: str) -> Account:
     """Return the account behind ``conn_id``, read asynchronously, as a triggerer requires."""
     return account_of(vendor, await BaseHook.aget_connection(conn_id))
+
+
+#: How long jobs take, as far as this process has seen. Nobody else does: a triggerer sees thousands of jobs.
+_DURATIONS = Durations()
+
+
+def estimate(ref: JobRef) -> Estimate:
+    """Return what this process knows about the duration of jobs like ``ref``.
+
+    Connections are kept apart, because a plan may have a queue of its own, and the sandbox has its own speed.
+    """
+    vendor = VENDORS[ref.vendor]
+    return _DURATIONS.of((ref.vendor, ref.conn_id, vendor.alike(ref)), vendor.usual_seconds(ref.kind))
 
 
 class VidaiHook(BaseHook):
@@ -249,7 +263,7 @@ class VidaiHook(BaseHook):
         watch = Watch(
             since=since or time.time(),
             deadline=deadline,
-            typical=self.vendor.typical_seconds(ref.kind),
+            estimate=estimate(ref) if since else None,
             poll_interval=poll_interval,
         )
         # Nobody knows how old a job without a date is, so it is checked at once.

@@ -41,6 +41,8 @@ class JobStatus(BaseModel):
     :param believed_for: for how many seconds these answers must also go on. It is above 0 when the answer
         may come from a gateway in front of the vendor, which answers like this while it is in trouble.
     :param proven: False when the answer would be the same if the purchase had never arrived.
+    :param checks_left: how many more status checks the vendor allows the account now, counting those of all
+        programs, where it says so. It is never serialised.
     :param ref_params: what this answer adds to the job's reference.
     :param answer: the vendor's whole answer as its own record. It is never serialised or shown.
     """
@@ -62,6 +64,7 @@ class JobStatus(BaseModel):
     believed_after: int = 1
     believed_for: float = 0.0
     proven: bool = True
+    checks_left: int | None = Field(default=None, exclude=True)
     ref_params: dict[str, JsonValue] = Field(default_factory=dict)
     answer: Any = Field(default=None, exclude=True, repr=False)
 

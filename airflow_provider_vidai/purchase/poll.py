@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.purchase.durations import Course, Estimate
 from airflow_provider_vidai.purchase.timing import (
     FIRST_POLL_SECONDS,
     MAX_CONTRADICTIONS,
+    MAX_FIRST_POLL_SECONDS,
     MAX_POLL_SECONDS,
     MAX_RETRY_AFTER_SECONDS,
     MIN_POLL_SECONDS,
     MIN_POLL_SECONDS_WITHOUT_ESTIMATE,
-    MIN_PROGRESS,
     POLL_SHARE_OF_ELAPSED,
-    POLLING_STARTS_AT,
 )
 
 
@@ -30,12 +30,19 @@ class Wait:
     """Check again after ``seconds``.
 
     :param reconnect: read the connection again first: the key may have been changed.
-    :param pause_account: the vendor asked the whole account to wait.
+    :param pause_account: seconds for which the vendor asked the whole account to wait.
+    :param slow_account: the vendor refused the check because the account sent too many.
     """
 
     seconds: float
     reconnect: bool = False
-    pause_account: bool = False
+    pause_account: float = 0.0
+    slow_account: bool = False
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the account's rate limit is the reason."""
+        return bool(self.pause_account) or self.slow_account
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,7 @@ class Watch:
 
     :param since: when the job was bought (seconds since the epoch), or when the waiting began.
     :param deadline: when to give up, seconds since the epoch.
-    :param typical: how long a job of this kind usually takes, in seconds, if known.
+    :param estimate: how long such jobs take; it also learns from this one. None where nothing is known.
     :param poll_interval: seconds between status checks; None adapts them.
     :param jitter: returns a random number from 0 to 1.
     """
@@ -154,13 +161,14 @@ class Watch:
         *,
         since: float,
         deadline: float,
-        typical: float | None = None,
+        estimate: Estimate | None = None,
         poll_interval: float | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._since = since
         self._deadline = deadline
-        self._typical = typical
+        self._estimate = estimate
+        self._course = Course()
         self._interval = poll_interval
         self._jitter = jitter
         self._failures = 0
@@ -189,12 +197,16 @@ class Watch:
             # A job may be "not there" because the connection led to another account when it was read.
             reread = status.state is JobState.GONE and self._belief.times == 1
             return self._wait(now, confirm_in(self._belief.times), reconnect=reread)
+        elapsed = now - self._since
         if status.state is not JobState.RUNNING:
+            if self._estimate is not None and status.state is JobState.READY:
+                self._estimate.learn(self._course, elapsed)
             return Finished(status)
         # VIDIO keeps one render per job and says "rendered" for the one before, too. The same file still
         # there after this time means that the new render is the same as the old one.
-        if status.ready_after is not None and now - self._since >= status.ready_after:
+        if status.ready_after is not None and elapsed >= status.ready_after:
             return Finished(status.model_copy(update={"state": JobState.READY}))
+        self._course.answered(status, elapsed)
         return self._wait(now, self._pace(now, status))
 
     def failed(self, error: VidaiError, now: float) -> Step:
@@ -219,42 +231,33 @@ class Watch:
         # reach.
         backoff = min(MIN_POLL_SECONDS * 2.0 ** min(self._failures - 1, 10), MAX_POLL_SECONDS)
         pause = min(asked, MAX_RETRY_AFTER_SECONDS) if asked is not None else 0.0
+        step = self._wait(now, max(self._pace(now), backoff, pause))
         # An overloaded model at Venice asks only for its own jobs. The account's other jobs go on.
-        whole_account = bool(pause) and isinstance(error, ApiError) and error.everybody
-        return self._wait(now, max(self._pace(now), backoff, pause), pause_account=whole_account)
+        if isinstance(step, Wait) and isinstance(error, ApiError) and error.everybody:
+            # A call that never reached the vendor has no status.
+            refused = error.processed == "no" and error.retryable and error.status is not None
+            return replace(step, pause_account=min(pause, step.seconds), slow_account=refused)
+        return step
 
     def _pace(self, now: float, status: JobStatus | None = None) -> float:
         if self._interval is not None:
             return self._interval
         elapsed = max(now - self._since, 0.0)
-        begin, least = self._begin_in(elapsed, status), MIN_POLL_SECONDS
-        if begin is None:
-            begin, least = 0.0, MIN_POLL_SECONDS_WITHOUT_ESTIMATE
-        pace = max(elapsed * POLL_SHARE_OF_ELAPSED, begin, least)
+        known = (self._estimate or Estimate()).begins(elapsed, status)
+        least = MIN_POLL_SECONDS if known else MIN_POLL_SECONDS_WITHOUT_ESTIMATE
+        begins, reliable = known or (0.0, False)
+        pace = min(max(elapsed * POLL_SHARE_OF_ELAPSED, least), MAX_POLL_SECONDS)
+        # Before checks are worth their cost, nothing is missed. A figure that few jobs confirm may be wrong.
+        pace = max(pace, min(begins - elapsed, MAX_FIRST_POLL_SECONDS if reliable else MAX_POLL_SECONDS))
         # Jobs that were bought together must not be checked together: the vendor limits calls per minute.
-        return max(min(pace, MAX_POLL_SECONDS) * (0.95 + 0.1 * self._jitter()), MIN_POLL_SECONDS)
+        return max(pace * (0.95 + 0.1 * self._jitter()), MIN_POLL_SECONDS)
 
-    def _begin_in(self, elapsed: float, status: JobStatus | None) -> float | None:
-        """Return the seconds until status checks are worth their cost, or None with no expected duration.
-
-        The vendor's own estimate counts first, then the job's progress, then the kind's usual duration.
-        """
-        expected = self._typical
-        if status is not None and status.expected is not None:
-            expected = status.expected
-        elif status is not None and status.progress:
-            # Progress is taken to grow evenly, which is all that can be known about it.
-            expected = elapsed / max(status.progress, MIN_PROGRESS)
-        return None if expected is None else POLLING_STARTS_AT * expected - elapsed
-
-    def _wait(
-        self, now: float, seconds: float, *, reconnect: bool = False, pause_account: bool = False
-    ) -> Step:
+    def _wait(self, now: float, seconds: float, *, reconnect: bool = False) -> Step:
         left = self._deadline - now
         if left <= 0:
             return DeadlinePassed(self._last())
         # The last check is at the deadline itself, so that a job that is ready by then is not missed.
-        return Wait(min(seconds, left), reconnect, pause_account)
+        return Wait(min(seconds, left), reconnect)
 
     def _last(self) -> str:
         """Return the last known status; a failed check does not change it."""

@@ -152,7 +152,8 @@ class Report:
     def failed(self, step: Step, now: float) -> None:
         """Note a status check without an answer."""
         self.checks += 1
-        self._trouble = "; the last status check failed"
+        throttled = isinstance(step, Wait) and step.throttled
+        self._trouble = f"; the last status check {'met the rate limit' if throttled else 'failed'}"
         self.planned(step, now)
         self._show_if_due(now)
 

@@ -19,9 +19,9 @@ MIN_POLL_SECONDS_WITHOUT_ESTIMATE: Final = 8.0
 MAX_POLL_SECONDS: Final = 120.0
 #: The next status check comes after this share of the time that the job has taken by now, so that waiting
 #: adds no more than this share to any job, short or long.
-POLL_SHARE_OF_ELAPSED: Final = 0.1
-#: Status checks begin after this share of the job's expected duration, because few jobs take less.
-POLLING_STARTS_AT: Final = 0.5
+POLL_SHARE_OF_ELAPSED: Final = 0.099
+#: Seconds until status checks begin, at most, however long such jobs have taken by now.
+MAX_FIRST_POLL_SECONDS: Final = 900.0
 #: A lower progress (0 to 1) counts as this one. The first few per cent say little about the rest, and an
 #: estimate made from them would leave the job unchecked for too long.
 MIN_PROGRESS: Final = 0.25

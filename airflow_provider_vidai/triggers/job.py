@@ -22,7 +22,7 @@ from airflow_provider_vidai.errors import (
     JobError,
     VidaiError,
 )
-from airflow_provider_vidai.hooks.base import aaccount
+from airflow_provider_vidai.hooks.base import aaccount, estimate
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobStatus
 from airflow_provider_vidai.net.account import Account
@@ -183,7 +183,7 @@ class JobTrigger(BaseTrigger):
         watch = Watch(
             since=self.since or now,
             deadline=self.deadline,
-            typical=vendor.typical_seconds(ref.kind),
+            estimate=estimate(ref) if self.since else None,
             poll_interval=self.poll_interval,
         )
         window = Window(ref, vendor.label, self.log, self.task_instance)
@@ -252,16 +252,26 @@ class JobTrigger(BaseTrigger):
         try:
             status = await shared.client.asend(VENDORS[ref.vendor].status(ref))
         except VidaiError as error:
-            self.log.warning("%s: the status check failed and is repeated: %s", ref, error)
             step = watch.failed(error, time.time())
             self._report.failed(step, time.time())
-            if isinstance(step, Wait) and step.pause_account:
-                # All triggers of the account share this budget, so none of them checks a job in the meantime.
-                shared.budget.pause(step.seconds)
+            self._log_failure(ref, error, step, shared)
             return step
+        shared.budget.answered(status.checks_left)
         step = watch.answered(status, time.time())
         self._report.answered(status, step, time.time())
         return step
+
+    def _log_failure(self, ref: JobRef, error: VidaiError, step: Step, shared: Line) -> None:
+        """Log a failed check, and slow the account down where its rate limit is the reason."""
+        if not isinstance(step, Wait) or not step.throttled:
+            self.log.warning("%s: the status check failed and is repeated: %s", ref, error)
+        elif shared.budget.refused(step.pause_account):
+            self.log.warning(
+                "%s: the status check met the account's rate limit and is repeated; this triggerer now sends "
+                "fewer. Further refusals are not logged until ten minutes have passed without one. %s",
+                ref,
+                error,
+            )
 
 
 def _event(ref: JobRef, step: Step) -> JobEvent | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, TypeVar
@@ -89,20 +89,20 @@ class Vendor(ABC):
         """Return a free call that proves the key; it returns a sentence for a person."""
 
     @abstractmethod
-    def typical_seconds(self, kind: str) -> float | None:
-        """Return how long a job of ``kind`` usually takes, or None where nothing is published."""
+    def usual_seconds(self, kind: str) -> float | None:
+        """Return how long a job of ``kind`` usually takes, published or assumed; None for no idea.
+
+        A person sees it as an estimate, and status checks are placed by it until enough jobs were seen.
+        """
+
+    def alike(self, ref: JobRef) -> Hashable:
+        """Return what jobs that take about as long have in common: kind, model, size where known."""
+        return ref.kind, ref.params.get("model")
 
     def file_stem(self, ref: JobRef, output: Output) -> str:
         """Return the name, without its suffix, of the file of ``output`` in a destination folder."""
         called = slug(output.title) or slug(ref.title)
         return f"{called}-{short_id(ref.job_id)}-{output.index}" if called else f"{ref.job_id}-{output.index}"
-
-    def usual_seconds(self, kind: str) -> float | None:
-        """Return how long a person may expect a job of ``kind`` to take.
-
-        It is only shown, as an estimate. When a job is checked is decided by :meth:`typical_seconds`.
-        """
-        return self.typical_seconds(kind)
 
     def words(self, ref: JobRef, status: JobStatus) -> str:
         """Return what a status means, as a part of a sentence."""

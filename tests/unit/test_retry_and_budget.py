@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from airflow_provider_vidai.errors import ApiError
-from airflow_provider_vidai.net.budget import USED, Budget
+from airflow_provider_vidai.net.budget import Budget
+from airflow_provider_vidai.net.rate import USED
 from airflow_provider_vidai.net.retry import pause_before_retry, repeated
 from tests.support.timing import best_of_three
 
@@ -170,7 +171,7 @@ def test_a_newcomer_does_not_overtake_those_who_wait():
         line = Line(Budget(PER_MINUTE))
         waiting = [line.enter(str(number)) for number in range(3)]
         await asyncio.sleep(0)
-        line.budget.pause(2 * GAP)
+        line.budget.refused(2 * GAP)
         await asyncio.sleep(GAP / 2)
         await asyncio.gather(*waiting, line.enter("newcomer"))
         assert line.served == ["0", "1", "2", "newcomer"]
@@ -185,7 +186,7 @@ def test_a_pause_holds_everybody_those_who_wait_and_those_who_come(per_minute):
         await line.enter("before")
         waiting = line.enter("waiting")
         await asyncio.sleep(0)
-        line.budget.pause(0.1)
+        line.budget.refused(0.1)
         paused = time.monotonic()
         await asyncio.gather(waiting, line.enter("came later"))
         late = [at for name, at in zip(line.served, line.at, strict=True) if name == "came later"]
@@ -199,12 +200,12 @@ def test_a_pause_holds_everybody_those_who_wait_and_those_who_come(per_minute):
 def test_a_pause_during_a_pause_makes_it_longer_but_never_shorter():
     async def story() -> None:
         line = Line(Budget(None))
-        line.budget.pause(0.04)
+        line.budget.refused(0.04)
         begin = time.monotonic()
         waiting = line.enter("waiting")
         await asyncio.sleep(0.01)
-        line.budget.pause(0.08)
-        line.budget.pause(0.001)
+        line.budget.refused(0.08)
+        line.budget.refused(0.001)
         await waiting
         assert time.monotonic() - begin >= 0.09 - TICK
 
@@ -214,7 +215,7 @@ def test_a_pause_during_a_pause_makes_it_longer_but_never_shorter():
 def test_after_a_pause_those_who_sat_it_out_are_served_over_as_long_again():
     async def story() -> None:
         line = Line(Budget(PER_MINUTE))
-        line.budget.pause(0.2)
+        line.budget.refused(0.2)
         await asyncio.gather(*[line.enter(str(number)) for number in range(4)])
         assert min(line.gaps()) >= 0.05 - TICK
         assert line.at[-1] - line.at[0] >= 0.15 - TICK
@@ -226,7 +227,7 @@ def test_after_a_pause_those_who_sat_it_out_are_served_over_as_long_again():
 def test_after_a_pause_those_who_come_later_are_not_held_back_by_it(per_minute):
     async def story() -> None:
         line = Line(Budget(per_minute))
-        line.budget.pause(0.3)
+        line.budget.refused(0.3)
         waiting = [line.enter(f"waited {number}") for number in range(3)]
         await waiting[0]
         begin = time.monotonic()
@@ -240,7 +241,7 @@ def test_after_a_pause_those_who_come_later_are_not_held_back_by_it(per_minute):
 def test_a_pause_that_nobody_sat_out_is_forgotten():
     async def story() -> None:
         line = Line(Budget(PER_MINUTE))
-        line.budget.pause(0.4)
+        line.budget.refused(0.4)
         await asyncio.sleep(0.45)
         begin = time.monotonic()
         await asyncio.gather(*[line.enter(str(number)) for number in range(3)])

@@ -128,7 +128,7 @@ def test_who_queued_during_a_pause_does_not_come_all_at_once(per_minute):
             await budget.turn()
             at.append(time.monotonic())
 
-        budget.pause(PAUSE)
+        budget.refused(PAUSE)
         paused = time.monotonic()
         await asyncio.gather(*[check() for _ in range(10)])
         assert at[0] - paused >= PAUSE * 0.9

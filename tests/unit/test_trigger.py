@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from typing import Any
@@ -77,3 +78,44 @@ def test_one_odd_answer_ends_its_own_waiting_and_nobody_elses(odd: str, connect:
     state = read_event(payloads[0]).status
     assert state is not None
     assert state.state.value == ("failed" if odd == "surrogate as the word" else "ready")
+
+
+def test_forty_refusals_of_one_account_are_one_line_in_the_log(
+    connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals, lines = itertools.count(), []
+    monkeypatch.setattr(JobTrigger, "log", _Lines(lines), raising=False)
+
+    def vendor(peer: Peer) -> Any:
+        if next(refusals) < 40:
+            return answer(429, {"error": "slow down"})(peer)
+        return answer(200, b'{"status": "processed"}', content_type="application/json")(peer)
+
+    async def all_ended() -> list[Any]:
+        refs = [
+            {"vendor": "vidio", "conn_id": "vidio_default", "job_id": f"J{number}", "kind": "reel"}
+            for number in range(20)
+        ]
+        deadline = time.time() + 3_600
+        return list(await asyncio.gather(*(ended(JobTrigger(ref=ref, deadline=deadline)) for ref in refs)))
+
+    with serving(vendor) as server:
+        connect("vidio_default", host=server.url, extra={"polls_per_minute": 6000})
+        payloads = run_fast(all_ended())
+    assert {read_event(payload).end for payload in payloads} == {"status"}
+    limited = [line for line in lines if "429" in line]
+    assert len(limited) == 1
+    assert "rate limit" in limited[0]
+
+
+class _Lines:
+    """A log that keeps its warnings."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def warning(self, text: str, *values: Any) -> None:
+        self._lines.append(text % values)
+
+    def info(self, text: str, *values: Any) -> None:
+        """Not kept."""

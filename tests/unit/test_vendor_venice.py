@@ -811,3 +811,24 @@ def test_the_old_endpoint_answers_in_json_or_in_plain_text():
     assert call.parse(reply({"transcript": "Hi"})).result == {"transcript": "Hi", "lang": None}
     text = speech.by_endpoint(TALK.model_copy(update={"response_format": "text"}))
     assert text.parse(reply(b"Hi", **{"content-type": "text/plain"})).result == "Hi"
+
+
+@pytest.mark.parametrize(
+    ("headers", "left"),
+    [
+        ({"x-ratelimit-remaining-requests": "37", "x-ratelimit-limit-requests": "120"}, 37),
+        ({"x-ratelimit-remaining-requests": "0"}, 0),
+        ({"x-ratelimit-remaining": "3"}, None),
+        ({"x-ratelimit-remaining-requests": "-1"}, None),
+        ({"x-ratelimit-remaining-requests": "many"}, None),
+        ({"x-ratelimit-remaining-requests": "9" * 400}, None),
+        ({}, None),
+    ],
+)
+def test_a_running_jobs_status_says_how_many_checks_the_account_has_left(headers, left):
+    call = VENICE.retrieve("any", "J")
+    status = call.parse(
+        Answer(200, {"content-type": "application/json", **headers}, b'{"status": "PROCESSING"}')
+    )
+    assert status.checks_left == left
+    assert "checks_left" not in status.model_dump(mode="json")

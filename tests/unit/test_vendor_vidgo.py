@@ -252,7 +252,7 @@ def test_a_purchase_is_one_call_with_model_and_callback_at_the_top() -> None:
 )
 def test_a_purchase_gives_a_job_with_our_own_time_of_it(data: dict) -> None:
     receipt = submitted().parse(reply({"code": 200, "data": data}))
-    assert receipt.ref == REF.with_params(bought_at=int(NOW))
+    assert receipt.ref == REF.with_params(bought_at=int(NOW), model="gpt-4o-image")
     assert receipt.vendor_status == "not_started"
 
 

@@ -296,7 +296,6 @@ def test_the_key_travels_in_its_header_and_the_check_costs_nothing():
 def test_vidio_is_found_under_its_name():
     assert VENDORS["vidio"] is VIDIO
     assert (VIDIO.base_url, VIDIO.limits.polls_per_minute) == ("https://api.vidio.ai", None)
-    assert VIDIO.typical_seconds("reel") is None
 
 
 # --- what a purchase answers ----------------------------------------------------------------------

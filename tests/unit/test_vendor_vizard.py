@@ -723,7 +723,6 @@ def test_a_flat_clip_is_an_output_again() -> None:
 def test_it_is_what_the_rest_of_the_package_needs() -> None:
     assert VENDORS["vizard"] is VIZARD
     assert dict(VIZARD.key_header("k")) == {"VIZARDAI_API_KEY": "k"}
-    assert VIZARD.typical_seconds("project") is None
     call = VIZARD.check()
     assert (call.method, call.path) == ("GET", "/project/social-accounts")
     for key in ("publishAccounts", "accounts"):

@@ -186,6 +186,13 @@ def wait_of(answer: Answer) -> float | None:
     return _until(answer, answer.headers.get("x-ratelimit-reset-requests", ""))
 
 
+def checks_left(answer: Answer) -> int | None:
+    """Return how many more calls of this kind the account may make now, from any machine."""
+    # "x-ratelimit-remaining" without a suffix is about errors, not about calls.
+    value = answer.headers.get("x-ratelimit-remaining-requests", "").strip()
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
+
+
 def is_quota(answer: Answer) -> bool:
     """Whether a 429 is about the account's requests, and not about one model or its errors."""
     headers = answer.headers

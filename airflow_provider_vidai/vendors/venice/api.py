@@ -25,6 +25,7 @@ from airflow_provider_vidai.vendors.base import REFUSED, Limits, Vendor, is_loop
 from airflow_provider_vidai.vendors.fields import LenientStr
 from airflow_provider_vidai.vendors.venice.answers import (
     StatusAnswer,
+    checks_left,
     consent_text,
     ended,
     explanation,
@@ -83,10 +84,6 @@ class Venice(Vendor):
     def key_header(self, key: str) -> Mapping[str, str]:
         """Return the ``Authorization`` header."""
         return {"Authorization": f"Bearer {key}"}
-
-    def typical_seconds(self, kind: str) -> float | None:
-        """Return None: each status answer reports how long jobs like it take."""
-        return None
 
     def usual_seconds(self, kind: str) -> float | None:
         """Return what a clip may take, until the vendor's own figure arrives with the first status."""
@@ -207,7 +204,8 @@ class Venice(Vendor):
             if 200 <= answer.status < 300:
                 if is_video(answer):
                     return inline_video()
-                return reported_status(self.parse(StatusAnswer, answer, doing))
+                status = reported_status(self.parse(StatusAnswer, answer, doing))
+                return status.model_copy(update={"checks_left": checks_left(answer)})
             if found := ended(answer, self.error_text(answer), model):
                 return found
             if answer.status in REFUSED:

@@ -68,17 +68,9 @@ class Vidgo(Vendor):
         """Return the ``Authorization`` header."""
         return {"Authorization": f"Bearer {key}"}
 
-    def typical_seconds(self, kind: str) -> float | None:
-        """Return how long an image takes (15 to 60 s).
-
-        The progress of a video gives a better estimate from the first status check on. Nothing is published
-        about music.
-        """
-        return 30.0 if kind == "media" else None
-
     def usual_seconds(self, kind: str) -> float | None:
-        """Return what an image or a song may take; a video reports its progress itself."""
-        return 120.0 if kind == "music" else self.typical_seconds(kind)
+        """Return what an image (15 to 60 s) or a song may take; a video reports its progress itself."""
+        return 120.0 if kind == "music" else 30.0
 
     def doing(self, ref: JobRef, status: JobStatus) -> str:
         """Return what Vidgo does with a task."""
@@ -159,7 +151,8 @@ class Vidgo(Vendor):
             if answer.status == 409:
                 return self._existing(answer, asked, ref, doing)
             task = self.parse(SubmittedAnswer, answer, doing).data
-            job = JobRef.model_validate({**ref, "job_id": task.task_id, "params": {"bought_at": int(now)}})
+            params = {"bought_at": int(now), "model": model}
+            job = JobRef.model_validate({**ref, "job_id": task.task_id, "params": params})
             # The answers of some models (seedream-5.0-lite) have no status.
             return Receipt(ref=job, vendor_status=task.status or "not_started")
 

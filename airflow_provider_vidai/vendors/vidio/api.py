@@ -57,10 +57,6 @@ class Vidio(Vendor):
         """Return the ``x-api-key`` header."""
         return {"x-api-key": key}
 
-    def typical_seconds(self, kind: str) -> float | None:
-        """Return None: VIDIO publishes no durations, and they depend on the footage."""
-        return None
-
     def usual_seconds(self, kind: str) -> float | None:
         """Return what a reel of a few minutes of footage, and a render of a minute of video, may take."""
         return 90.0 if kind == "render" else 300.0

@@ -7,7 +7,7 @@ list of projects, so a purchase whose answer was lost cannot be found again. Pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -64,13 +64,14 @@ class Vizard(Vendor):
         """Return the key's header, underscores and all."""
         return {"VIZARDAI_API_KEY": key}
 
-    def typical_seconds(self, kind: str) -> float | None:
-        """Return None: Vizard publishes no durations; they depend on the source."""
-        return None
-
     def usual_seconds(self, kind: str) -> float | None:
         """Return what half an hour of speech, or the edit of three minutes, may take (public clients)."""
         return 240.0 if kind == "edit" else 600.0
+
+    def alike(self, ref: JobRef) -> Hashable:
+        """Return the kind and the length of the source, where it was known, within a factor of two."""
+        seconds = ref.params.get("source_seconds")
+        return ref.kind, int(seconds / 60).bit_length() if isinstance(seconds, (int, float)) else None
 
     def doing(self, ref: JobRef, status: JobStatus) -> str:
         """Return what Vizard does with a project."""
