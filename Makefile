@@ -29,7 +29,7 @@ STACKS ?= 1
 export DAG VIDEO ASPECT LENGTH CATEGORY MUSIC CONF
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick test-airflow test-lowest test-prerelease test-system test-browser soak lint format docs package-check sbom audit clean
+.PHONY: help demo up test quick test-airflow test-lowest test-prerelease test-system test-celery test-browser soak lint format docs package-check image-check sbom audit clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ test-lowest: ## the unit tests with the lowest allowed versions, and nothing und
 test-system: $(STAMP) ## tests against a real Airflow: an hour, or 20 minutes with ARGS="-m core": ARGS= STACKS=
 	$(BIN)/python -m pytest tests/system -n $(STACKS) --dist loadgroup $(ARGS)
 
+test-celery: $(STAMP) ## Airflow on Celery with PostgreSQL, Redis and S3: ten minutes, or 3 with ARGS="-m core": ARGS=
+	@for server in postgresql redis-server; do dpkg -s $$server >/dev/null 2>&1 || \
+	    { [ "$$(id -u)" -eq 0 ] && apt-get install -y --no-install-recommends $$server >/dev/null; } || \
+	    echo "$$server is not installed by apt, and only root can do that" >&2; done
+	VIDAI_TEST_BACKEND=celery $(BIN)/python -m pytest tests/system/test_celery.py $(ARGS)
+
 test-browser: $(VENV)/.browser ## the pages that Airflow's UI shows, in a real browser (chromium): ARGS=
 	$(BIN)/python -m pytest tests/browser $(ARGS)
 
@@ -91,6 +97,9 @@ $(VENV)/.docs: $(STAMP)
 
 package-check: $(VENV)/.package ## wheel and sdist: contents, metadata, links, and an installation of its own
 	$(BIN)/python -m tools.package
+
+image-check: $(STAMP) ## what the Dockerfile in deploy/ installs, in an environment of its own
+	$(BIN)/python -m tools.image
 
 # Tools that check a release.
 $(VENV)/.package: $(STAMP)

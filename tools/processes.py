@@ -30,6 +30,7 @@ class Child:
     ) -> None:
         self.name, self.log, self.grace = name, log, grace
         self.started_at = time.time()
+        self._log_began = log.stat().st_size if log.exists() else 0
         with log.open("ab") as sink:
             self._process = subprocess.Popen(
                 argv,
@@ -57,6 +58,12 @@ class Child:
     def signal(self, number: int, *, family: bool) -> None:
         """Signal the component itself or everything it started too."""
         _send(self.pids() if family else {self.pid}, number)
+
+    def output(self) -> str:
+        """Return what it has written; the log may also have what others of its name wrote before."""
+        with self.log.open("rb") as text:
+            text.seek(self._log_began)
+            return text.read().decode(errors="replace")
 
     def tail(self, lines: int = 15) -> str:
         """Return the last lines of its log."""

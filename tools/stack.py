@@ -48,6 +48,8 @@ _COMMANDS = {
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 _JOB_TYPES = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
+# They run tasks, or hold those that do.
+_TASKS = frozenset({"scheduler", "worker"})
 # They serve the others, so they end last.
 _SERVERS = frozenset({"api-server", "sandbox"})
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -71,6 +73,10 @@ class Stack:
     :param ui_port: the port of UI and API if it is free; by default any.
     :param sandbox_port: likewise for the sandbox.
     """
+
+    #: What is started once the tables are there, besides the API server and the sandbox. The part of a name
+    #: before its number is what `_command` goes by.
+    components: tuple[str, ...] = ("scheduler", "dag-processor", "triggerer")
 
     def __init__(
         self,
@@ -116,7 +122,7 @@ class Stack:
             # It needs no table before its first request, so it can load while the tables are created.
             self._launch("api-server")
             self._migrate()
-            for name in _JOB_TYPES:
+            for name in self.components:
                 self._launch(name)
             self._await_ready(list(self._children))
         except BaseException:
@@ -162,7 +168,7 @@ class Stack:
 
     def add_triggerer(self) -> str:
         """Start one more triggerer, wait for it, and return its component name."""
-        name = f"triggerer-{1 + sum(child.startswith('triggerer') for child in self._children)}"
+        name = f"triggerer-{1 + sum(kind(child) == 'triggerer' for child in self._children)}"
         self._launch(name)
         self._await_ready([name])
         return name
@@ -231,8 +237,7 @@ class Stack:
             command: tuple[str, ...] = ("airflow_provider_vidai.sandbox", "--port", port)
             command += ("--speed", str(self.speed), "--data", str(self.home / "sandbox"))
         else:
-            kind = "triggerer" if name.startswith("triggerer") else name
-            command = ("airflow", *_COMMANDS[kind])
+            command = ("airflow", *self._command(name))
         self._children[name] = self._spawn(name, command)
         living = [
             (child.pid, created(child.pid)) for child in self._children.values() if child.exit_code is None
@@ -241,13 +246,23 @@ class Stack:
 
     def _spawn(self, name: str, module: tuple[str, ...]) -> Child:
         log = self.home / "logs" / f"{name}.log"
-        grace = TASKS_GRACE if name == "scheduler" else GRACE
+        grace = TASKS_GRACE if kind(name) in _TASKS else GRACE
+        return Child(
+            name, (sys.executable, "-m", *module), env=self._component_env(name), log=log, grace=grace
+        )
+
+    def _command(self, name: str) -> tuple[str, ...]:
+        """Return the arguments of ``airflow`` for a component."""
+        return _COMMANDS[kind(name)]
+
+    def _component_env(self, name: str) -> dict[str, str]:
+        """Return the environment of a component."""
         env = dict(self._env)
         if name != "api-server" and self.database.startswith("sqlite"):
             # The API server can block itself for as long as it waits for a lock: SQLite's default of five
             # seconds. A component that waits no longer than that, such as the scheduler, would crash.
             env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"{self.database}?timeout={LOCK_PATIENCE:.0f}"
-        return Child(name, (sys.executable, "-m", *module), env=env, log=log, grace=grace)
+        return env
 
     def _await_ready(self, names: list[str]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -271,7 +286,7 @@ class Stack:
             return True
         # The previous stack's jobs count as alive for half a minute, so only a job of this process counts.
         since = self._children[name].started_at
-        jobs = self.api.live_jobs(_JOB_TYPES["triggerer" if name.startswith("triggerer") else name])
+        jobs = self.api.live_jobs(_JOB_TYPES[kind(name)])
         return any(_timestamp(job["start_date"]) >= since for job in jobs)
 
     def _on_signals(self, numbers: tuple[int, ...], handler: Any) -> None:
@@ -281,6 +296,11 @@ class Stack:
         for number in numbers:
             before = signal.signal(number, handler)
             self._handlers.setdefault(number, before)
+
+
+def kind(name: str) -> str:
+    """Return what a component is, such as ``triggerer`` for ``triggerer-2``."""
+    return name.rstrip("-0123456789")
 
 
 def _timestamp(moment: str) -> float:

@@ -48,7 +48,7 @@ class GatedStore:
 
 
 def gated(operator: type[PaidOperator]) -> type[PaidOperator]:
-    """Return an operator whose first try stops where the run says, and waits there to be killed."""
+    """Return an operator whose first try stops where the run says, until it is killed or its flag removed."""
 
     class Gated(operator):  # type: ignore[misc,valid-type]
         def execute(self, context: Context) -> Any:
@@ -71,9 +71,10 @@ def gated(operator: type[PaidOperator]) -> type[PaidOperator]:
         def _stop(self, place: str) -> None:
             stop, try_number = self._stops
             if stop and try_number == 1 and stop["place"] == place:
-                Path(stop["flag"]).touch()
-                while True:
-                    time.sleep(1)
+                flag = Path(stop["flag"])
+                flag.touch()
+                while flag.exists():
+                    time.sleep(0.2)
 
     return Gated
 
@@ -153,6 +154,16 @@ for product, mode, lost, clear in product_of(
             **RETRIES,
         )
     globals()[name] = dag
+
+with DAG("vidgo_picture_landed", params={**PARAMS, "folder": ""}, **WHEN):
+    operator, arguments = PRODUCTS["vidgo_picture"]
+    operator(
+        task_id="paid",
+        deferrable=True,
+        download_to="{{ params.folder }}/{{ run_id }}/",
+        **arguments,
+        **RETRIES,
+    )
 
 # It is accepted or not: there is nothing to wait for.
 with DAG("vizard_publish_sync", params=PARAMS, **WHEN):
