@@ -148,7 +148,8 @@ def get_provider_info() -> dict[str, Any]:
                         "description": (
                             "The name of this Airflow deployment, the same on all workers; another one for "
                             "each deployment that can reach the same ledger_path. A task then refuses the "
-                            "records of another deployment. Empty: records are not told apart."
+                            "records of another deployment. Empty: the name is made from the Fernet key in "
+                            "the environment; without one, records are not told apart."
                         ),
                         "version_added": "0.2.0",
                         "type": "string",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import os
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import timezone
@@ -44,8 +46,21 @@ def attempt_of(context: Context) -> Attempt:
         instance.max_tries,
         _run_of(context),
         store_ends_with_run=ends_with_run(context),
-        deployment=str(conf.get("vidai", "deployment", fallback="")).strip(),
+        deployment=_deployment(),
     )
+
+
+def _deployment() -> str:
+    """Return the name of this Airflow deployment; "" where nothing tells it from others."""
+    if name := str(conf.get("vidai", "deployment", fallback="")).strip():
+        return name
+    # A key in the environment was given to all components, as Airflow's chart and its Compose file do. One in
+    # airflow.cfg may have been generated there, so that each worker has another.
+    if not any(f"AIRFLOW__CORE__FERNET_KEY{form}" in os.environ for form in ("", "_CMD", "_SECRET")):
+        return ""
+    # While keys are rotated, the new one stands before the old one.
+    oldest = str(conf.get("core", "fernet_key", fallback="")).rpartition(",")[2].strip()
+    return f"fernet-{hashlib.sha256(oldest.encode()).hexdigest()[:12]}" if oldest else ""
 
 
 def _run_of(context: Context) -> Run | None:
