@@ -391,7 +391,7 @@ def test_keywords_that_match_nothing_are_a_success_without_clips(
 
 # --- every code ---------------------------------------------------------------------------------
 
-#: What the vendor answers a create with -> what the task's last message are, whether a record is kept.
+#: What the vendor answers a create with -> what the task's message contains, whether a record is kept.
 CREATE_CODES = {
     -1000: ("a parameter is invalid", "Nothing was charged"),
     4001: ("the API key is invalid", "password field", "Nothing was charged"),
@@ -488,7 +488,7 @@ def test_an_http_429_is_waited_for_like_the_code(clips_of: Any, control: Control
     assert task.store.record is None
 
 
-#: What a query ends with -> what the task's last message contains.
+#: What a query ends with -> what the task's message contains.
 QUERY_CODES = {
     4002: ("the clipping failed",),
     4004: ("mp4, 3gp, avi and mov",),
