@@ -208,7 +208,7 @@ def s3(connect: Any, talks: str) -> Iterator[str]:
     server.start()
     port = server.get_host_and_port()[1]
     extra = {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "us-east-1"}
-    connect("aws_films", conn_type="aws", login="an-id", password="a-secret", extra=extra)
+    connect("aws_videos", conn_type="aws", login="an-id", password="a-secret", extra=extra)
     path = ObjectStoragePath("s3://aws_videos@videos/in/short.mp4")
     path.fs.mkdir("videos")
     with urllib.request.urlopen(f"{talks}/short.mp4") as answer:
