@@ -1,7 +1,7 @@
 """Every call of VIDIO's, answered in every wrong way: what a person reads, what is charged, what leaks.
 
 A front stands between the package and the sandbox. It passes everything on, but for the one call that
-it answers itself, before or after the sandbox has heard of it. A second server, the thief, is where
+it answers itself, before or after the sandbox has processed it. A second server, the thief, is where
 redirects lead: nothing may ever arrive there.
 """
 
@@ -51,7 +51,7 @@ class Front:
         self.thief = RawServer(answer(200, {"stolen": True}))
 
     def spoil(self, call: str, step: Step, *, after: bool = False, times: int = 10**6) -> None:
-        """Answer ``call`` by ``step``, before or after the sandbox has heard of it."""
+        """Answer ``call`` by ``step``, before or after the sandbox has processed it."""
         self._call, self._step, self._after, self.times = call, step, after, times
 
     def cure(self) -> None:

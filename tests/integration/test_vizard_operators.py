@@ -208,7 +208,7 @@ def s3(connect: Any, talks: str) -> Iterator[str]:
     server.start()
     port = server.get_host_and_port()[1]
     extra = {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "us-east-1"}
-    connect("aws_films", conn_type="aws", login="an-id", password="a-secret", extra=extra)
+    connect("aws_videos", conn_type="aws", login="an-id", password="a-secret", extra=extra)
     path = ObjectStoragePath("s3://aws_videos@videos/in/short.mp4")
     path.fs.mkdir("videos")
     with urllib.request.urlopen(f"{talks}/short.mp4") as answer:
@@ -391,7 +391,7 @@ def test_keywords_that_match_nothing_are_a_success_without_clips(
 
 # --- every code ---------------------------------------------------------------------------------
 
-#: What the vendor answers a create with -> what the task's last message are, whether a record is kept.
+#: What the vendor answers a create with -> what the task's message contains, whether a record is kept.
 CREATE_CODES = {
     -1000: ("a parameter is invalid", "Nothing was charged"),
     4001: ("the API key is invalid", "password field", "Nothing was charged"),
@@ -488,7 +488,7 @@ def test_an_http_429_is_waited_for_like_the_code(clips_of: Any, control: Control
     assert task.store.record is None
 
 
-#: What a query ends with -> what the task's last message contains.
+#: What a query ends with -> what the task's message contains.
 QUERY_CODES = {
     4002: ("the clipping failed",),
     4004: ("mp4, 3gp, avi and mov",),

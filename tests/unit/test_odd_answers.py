@@ -286,7 +286,7 @@ headers = st.dictionaries(
 )
 
 
-def heard(call: Any, answer: Answer) -> Any:
+def parsed_or_refused(call: Any, answer: Answer) -> Any:
     """Let a parser read an answer: it returns, or raises an error of this package that can be reported."""
     try:
         found = (call.parse if isinstance(call, Call) else call)(answer)
@@ -339,7 +339,7 @@ def written(value: Any) -> bytes:
 def test_every_mutation_of_a_real_answer_is_understood_or_refused_with_our_own_error(which: int) -> None:
     real, call = PAIRS[which]
     chance = random.Random(which)
-    heard(call, Answer(200, {"content-type": "application/json"}, written(real)))
+    parsed_or_refused(call, Answer(200, {"content-type": "application/json"}, written(real)))
     for _ in range(100):
         body = real
         for _ in range(chance.choice([1, 1, 2, 4])):
@@ -349,7 +349,7 @@ def test_every_mutation_of_a_real_answer_is_understood_or_refused_with_our_own_e
             at = chance.randrange(len(raw))
             raw = raw[:at] + bytes([chance.randrange(256)]) + raw[at + chance.randrange(3) :]
         status = chance.choice([200, 200, 200, 400, 404, 422, 429, 500])
-        heard(call, Answer(status, {"content-type": "application/json"}, raw))
+        parsed_or_refused(call, Answer(status, {"content-type": "application/json"}, raw))
 
 
 @quick
@@ -358,16 +358,18 @@ def test_any_json_is_understood_or_refused_with_our_own_error(
     which: int, body: Any, status: int, more: Any
 ) -> None:
     real, call = PAIRS[which]
-    heard(call, Answer(status, more, written(body)))
-    heard(call, Answer(status, more, written({**real, "data": body, "status": body, "code": body})))
+    parsed_or_refused(call, Answer(status, more, written(body)))
+    parsed_or_refused(
+        call, Answer(status, more, written({**real, "data": body, "status": body, "code": body}))
+    )
 
 
 @quick
 @given(which=st.integers(0, len(PAIRS) - 1), body=st.binary(max_size=200), status=statuses, more=headers)
 def test_any_bytes_are_refused_with_our_own_error(which: int, body: bytes, status: int, more: Any) -> None:
     for raw in (body, b'{"status": "' + body + b'"}'):
-        heard(PAIRS[which][1], Answer(status, more, raw))
-        heard(PAIRS[which][1], Answer(status, more, raw, whole=False))
+        parsed_or_refused(PAIRS[which][1], Answer(status, more, raw))
+        parsed_or_refused(PAIRS[which][1], Answer(status, more, raw, whole=False))
 
 
 @quick
