@@ -141,7 +141,7 @@ def test_a_worker_that_freezes_before_its_intent_buys_nothing_after_another_has_
         (tmp_path / str(order)).unlink()
     for order in orders:
         eventually(f"purchase of {order}", order.bought)
-    assert all(run.task("paid")["try_number"] == 2 for run in frozen)
+    assert all(run.task("paid")["try_number"] >= 2 for run in frozen)
     stack.kill(worker, signal.SIGCONT)
 
     waits(runs, "success")
