@@ -12,7 +12,7 @@ import itertools
 import random
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from airflow_provider_vidai.errors import ApiError
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
@@ -48,35 +48,57 @@ class Clock:
         self.now = until
 
 
-class Account:
-    """An account at a vendor, which counts the calls of any sixty seconds.
+class Window:
+    """What a vendor counts: the calls of any so many seconds, which may be ``limit`` at most."""
 
-    :param limit: calls per minute; None for no limit.
+    def __init__(self, limit: int, seconds: float = 60.0) -> None:
+        self.limit, self._seconds = limit, seconds
+        self._calls: deque[float] = deque()
+
+    def left(self, now: float) -> int:
+        """Return how many more calls are allowed now."""
+        while self._calls and self._calls[0] <= now - self._seconds:
+            self._calls.popleft()
+        return self.limit - len(self._calls)
+
+    def opens_in(self, now: float) -> float:
+        """Return the seconds until one more call is allowed, of a window that is full."""
+        return self._calls[0] + self._seconds - now
+
+    def count(self, now: float) -> None:
+        """Count a call."""
+        self._calls.append(now)
+
+
+class Account:
+    """An account at a vendor.
+
+    :param limit: status checks per minute; None for no limit.
     :param setting: what the triggerers believe it is.
     :param refusal: what a refusal says: nothing, how long to wait, or (with every answer) how much is left.
     """
 
     def __init__(self, clock: Clock, limit: int | None, setting: float | None, refusal: Refusal) -> None:
-        self._clock, self.limit, self.setting, self.refusal = clock, limit, setting, refusal
-        self._calls: deque[float] = deque()
+        self._clock, self.setting, self._refusal = clock, setting, refusal
+        self._window = None if limit is None else Window(limit)
         #: When each call was answered, or refused.
         self.answered: list[float] = []
         self.refused: list[float] = []
 
     def call(self) -> tuple[ApiError | None, int | None]:
         """Return the refusal of a call, if it is one, and how many more are allowed."""
-        now, calls = self._clock.now, self._calls
-        while calls and calls[0] <= now - 60:
-            calls.popleft()
-        if self.limit is not None and len(calls) >= self.limit:
+        now, window = self._clock.now, self._window
+        if window is None:
+            self.answered.append(now)
+            return None, None
+        if not window.left(now):
             self.refused.append(now)
-            wait = None if self.refusal == "bare" else max(calls[0] + 60 - now, 1.0)
-            facts = {"status": 429, "retryable": True, "processed": "no"}
-            return ApiError("HTTP 429", retry_after=wait, **facts), 0  # type: ignore[arg-type]
-        calls.append(now)
+            wait = None if self._refusal == "bare" else max(window.opens_in(now), 1.0)
+            facts: dict[str, Any] = {"status": 429, "retryable": True, "processed": "no"}
+            return ApiError("HTTP 429", retry_after=wait, **facts), None
+        window.count(now)
         self.answered.append(now)
-        shown = self.refusal == "remaining" and self.limit is not None
-        return None, (self.limit or 0) - len(calls) if shown else None
+        return None, window.left(now) if self._refusal == "remaining" else None
 
 
 class Sort(NamedTuple):

@@ -51,8 +51,8 @@ class Rate:
     def __init__(self, per_minute: float | None) -> None:
         #: When the next status check may be sent.
         self.free_at = 0.0
+        self._limit = per_minute or None
         self._most = USED * per_minute if per_minute else None
-        self._scarce = SCARCE * per_minute if per_minute else 0.0
         self._slowed: float | None = None
         self._slowed_at = self._refused_at = float("-inf")
         self._recent, self._sent_at = 0.0, 0.0
@@ -102,9 +102,10 @@ class Rate:
             self.free_at, self._paused = now + pause, pause
         return begins
 
-    def _slow(self, now: float) -> None:
+    def _slow(self, now: float) -> bool:
+        """Slow down; return False when that was done a moment ago."""
         if now - self._slowed_at < SLOWED_FOR:
-            return
+            return False
         # With no limit known, what was sent within the last minute was too much.
         rate = self.per_minute(now)
         if rate is None:
@@ -112,8 +113,13 @@ class Rate:
         else:
             self._slowed = max(SLOWED_TO * rate, LEAST)
         self._slowed_at = now
+        return True
 
     def left(self, count: int, now: float) -> None:
         """Note how many more the vendor allows at the moment, to all processes together."""
-        if count < self._scarce:
-            self._slow(now)
+        if self._limit is None or count >= SCARCE * self._limit or not self._slow(now):
+            return
+        # Of what all processes sent within the last minute, its own share is this one's from now on. Many
+        # processes that start at once find their rates so, before the first refusals.
+        share = self._recent / (self._limit - count)
+        self._slowed = max(min(self._slowed or 0.0, USED * self._limit * share), LEAST)
