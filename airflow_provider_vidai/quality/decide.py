@@ -105,8 +105,8 @@ def _whole(measured: Measurements, limits: Limits, asked: Asked) -> Iterator[Fin
         gap = abs(picture.seconds - sound.seconds)
         if gap > limits.max_sound_gap:
             what = f"the picture is {picture.seconds:.2f} s long, and the sound {sound.seconds:.2f} s"
-            at = Stretch(*sorted((picture.seconds, sound.seconds)))
-            yield Finding(check="max_sound_gap", what=what, at=(at,))
+            missing = Stretch(*sorted((picture.seconds, sound.seconds)))
+            yield Finding(check="max_sound_gap", what=what, at=(missing,))
 
 
 def _tolerance(seconds: float, given: float | None) -> float:

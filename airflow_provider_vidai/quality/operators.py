@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 from pydantic import JsonValue
@@ -45,7 +45,7 @@ class VideoCheckOperator(Arguments, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("source", "checks", "stills")
-    ui_color: ClassVar[str] = "#d9ecff"
+    ui_color = "#d9ecff"
 
     def __init__(self, *, source: Any, checks: Any = None, stills: bool | str = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -25,11 +25,15 @@ STILL_CONTRAST = 0.0015
 SETTLING = 0.5
 #: Levels by which the parts of a picture of one colour may differ, because of the codec.
 PLAIN_LEVELS = 8
-#: The mean change of brightness, in levels of 255, from which on two frames belong to different shots. A
-#: still that begins and ends with such a cut, or with the file, is a shot of its own.
-CUT = 18.0
+#: Two frames belong to different shots if their pixels differ by this mean, and their brightness and colours
+#: as a whole by this sum, both in levels of 255. A picture that goes on after it stood still may differ much
+#: from the one before, but is still of the same place. A still between two cuts is a shot of its own.
+CUT, OTHER_LOOK = 18.0, 35.0
 #: Frames whose change is remembered: freezedetect reports a still ``STILL_SECONDS`` after its first frame.
 _REMEMBERED = 512
+
+#: What describes a picture as a whole.
+_LOOK = ("YLOW", "YAVG", "YHIGH", "UAVG", "VAVG")
 
 _STEPS: tuple[Step, ...] = (
     (
@@ -59,6 +63,8 @@ class Pictures:
         self._changes: deque[_Change] = deque(maxlen=_REMEMBERED)
         #: Seconds of black or single-coloured frames until now; a still of such frames is no frozen shot.
         self._empty = 0.0
+        self._was_empty = False
+        self._look: list[float] = []
         self._empty_at: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
 
     def take(self, frame: Any) -> None:
@@ -107,8 +113,11 @@ class Pictures:
             self._empty += max(moment - previous, 0.0)
         self._was_empty = black or plain
         self._empty_at.append((moment, self._empty))
-        contrast = said.get("signalstats.YHIGH", 0.0) - said.get("signalstats.YLOW", 0.0)
-        self._changes.append(_Change(moment, said.get("signalstats.YDIF", 0.0), max(contrast, 1.0)))
+        look = [said.get(f"signalstats.{name}", 0.0) for name in _LOOK]
+        change = sum(abs(one - other) for one, other in zip(look, self._look or look, strict=True))
+        self._look = look
+        contrast = max(look[2] - look[0], 1.0)
+        self._changes.append(_Change(moment, said.get("signalstats.YDIF", 0.0), contrast, change))
         self._black.take(moment, black)
         self._plain.take(moment, plain and not black)
         if "freezedetect.freeze_start" in said:
@@ -117,8 +126,6 @@ class Pictures:
             self._still = _Still(start, cut, self._empty_until(start))
         if "freezedetect.freeze_end" in said and self._still is not None:
             self._close_still(moment, cut=self._is_cut(moment, moment))
-
-    _was_empty = False
 
     def _close_still(self, end: float, *, cut: bool, last: bool = False) -> None:
         still, self._still = self._still, None
@@ -133,7 +140,8 @@ class Pictures:
         (self._stills if own_shot else self._frozen).add(still.start - begin, end - begin)
 
     def _is_cut(self, first: float, last: float) -> bool:
-        return any(one.brightness >= CUT for one in self._changes if first - 1e-3 <= one.at <= last + 1e-3)
+        near = (one for one in self._changes if first - 1e-3 <= one.at <= last + 1e-3)
+        return any(one.brightness >= CUT and one.look >= OTHER_LOOK for one in near)
 
     def _moves(self, start: float, end: float) -> bool:
         within = [one for one in self._changes if start + 1e-3 < one.at < end - 1e-3]
@@ -150,11 +158,16 @@ def _is_plain(said: dict[str, float]) -> bool:
 
 
 class _Change(NamedTuple):
-    """How much a frame's brightness differs from the one before, and within the frame, in levels of 255."""
+    """How a frame differs from the one before, in levels of 255.
+
+    :param contrast: how much brightness differs within the frame.
+    :param look: how much the brightness and the colours as a whole differ from the frame before.
+    """
 
     at: float
     brightness: float
     contrast: float
+    look: float
 
 
 class _Still:
