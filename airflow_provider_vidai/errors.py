@@ -201,5 +201,9 @@ class LeaseOver(JobGone):
     """The vendor still has the job but certainly no longer its files."""
 
 
+class CheckFailed(JobError):
+    """A job's file is landed and whole, but is not what was wanted. The same file would fail again."""
+
+
 class LostSubmit(JobError):
     """A purchase was sent and its outcome is not known."""

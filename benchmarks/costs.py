@@ -1,8 +1,8 @@
 """What one deferred job costs besides the vendor's price: requests to S3, and rows in Airflow's database.
 
-``python -m benchmarks.costs`` takes five minutes. It runs a real Airflow whose ledger is in S3 (moto): first a
-few Venice jobs in one run, and then more. It counts the requests that the S3 server answered and the rows of
-every table. The difference, divided by the number of jobs by which the runs differ, is the cost of one.
+``python -m benchmarks.costs`` takes five minutes. It runs a real Airflow whose ledger is in S3 (moto), with a
+few Venice jobs in one run and more in the next. It counts the requests that the S3 server answered, and the
+rows of every table. What the runs differ by, divided by how many jobs more there were, is the cost of one.
 """
 
 from __future__ import annotations

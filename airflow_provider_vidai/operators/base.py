@@ -27,6 +27,7 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.operators.context import attempt_of, report_files
+from airflow_provider_vidai.operators.landing import Landed, LandedCheck, Landing, land, prepare
 from airflow_provider_vidai.operators.media import (
     argument_texts,
     job_facts,
@@ -52,6 +53,8 @@ class JobOperator(PaidOperator[HookT]):
     :param download_to: a storage URI or path; the same task downloads the finished job's files to it.
     :param min_bytes: with ``download_to``: refuse a file of fewer bytes, such as a placeholder for a
         moderated video.
+    :param check: with ``download_to``: what the landed files must keep to, such as
+        :class:`~airflow_provider_vidai.quality.checks.Checks`.
     """
 
     def __init__(
@@ -60,12 +63,14 @@ class JobOperator(PaidOperator[HookT]):
         poll_interval: float | timedelta | str | None = None,
         download_to: str | None = None,
         min_bytes: int | str | None = None,
+        check: LandedCheck | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.poll_interval = poll_interval
         self.download_to = download_to
         self.min_bytes = min_bytes
+        self.check = check
         #: How many status checks this try's waiting took, and when the end of the job was seen (seconds since
         #: the epoch); None where the job was not waited for.
         self.checks: int | None = None
@@ -98,6 +103,7 @@ class JobOperator(PaidOperator[HookT]):
     def offer_checked(self) -> Offer:
         """Return the purchase, after checking that the storage for its files is usable."""
         whole_number("min_bytes", self.min_bytes)
+        prepare(self.check, lands=bool(self.download_to))
         if self.download_to:
             storage_path(str(self.download_to))
         return super().offer_checked()
@@ -219,17 +225,18 @@ class JobOperator(PaidOperator[HookT]):
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         result = job_result(ref, status, bought.cost, bought.delivery)
         ready_at = self.ready_at or time.time()
-        files: list[JsonValue] = []
+        landed = Landed([])
         if self.download_to:
             try:
-                files = self._download(ref, status, bought.delivery)
+                landed = self._land(context, ref, status, bought.delivery)
             except LeaseOver:
                 # Nothing can be downloaded any more, so a Clear may buy again.
                 if entry is not None and record is not None:
                     self._close(entry, record)
                 raise
-            report_files(context, self.outlets, files, result["cost"])
-            result["files"] = files
+            result["files"] = landed.files
+            if landed.refused is None:
+                report_files(context, self.outlets, landed.files, result["cost"])
         landed_at = time.time()
         self._show(
             context,
@@ -239,10 +246,12 @@ class JobOperator(PaidOperator[HookT]):
                 "cost": result["cost"],
                 "checks": self.checks,
                 "ready_at": ready_at,
-                "landed_at": landed_at if files else None,
-                "files": media_files(files, status.outputs),
+                "landed_at": landed_at if landed.files else None,
+                "files": media_files(landed.files, status.outputs),
             },
         )
+        if landed.refused is not None:
+            raise landed.refused
         if entry is not None and record is not None:
             # Only now: a task whose files are not in place is not finished, and clearing it must not buy
             # again.
@@ -260,6 +269,10 @@ class JobOperator(PaidOperator[HookT]):
             return MediaRecord(**facts, request=argument_texts(self, self.request_fields), **more())
 
         show_media(context, self, make)
+
+    def _land(self, context: Context, ref: JobRef, status: JobStatus, delivery: Delivery) -> Landed:
+        landing = Landing(ref, status.outputs, str(self.download_to), request=self.asked(), buys=True)
+        return land(context, self.check, landing, lambda: self._download(ref, status, delivery))
 
     def _download(self, ref: JobRef, status: JobStatus, delivery: Delivery) -> list[JsonValue]:
         """Download the files; every error says that the job is paid for by now."""

@@ -16,7 +16,9 @@ from airflow_provider_vidai.jobs.media_record import MediaRecord
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought
+from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.operators.context import report_files
+from airflow_provider_vidai.operators.landing import LandedCheck, Landing, land, prepare
 from airflow_provider_vidai.operators.media import job_facts, media_files, show_media
 from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 
@@ -31,18 +33,27 @@ class DownloadOperator(VendorOperator[HookT]):
         An existing file is replaced, but only by a complete one.
     :param min_bytes: refuse a file of fewer bytes. A vendor's moderation may deliver a tiny placeholder
         instead of the video; by default a video under 100 kB is kept, with a warning in the log.
+    :param check: what the landed files must keep to, such as
+        :class:`~airflow_provider_vidai.quality.checks.Checks`.
     """
 
     titled_by: ClassVar[Sequence[str]] = ("job",)
     template_fields: Sequence[str] = ("job", "destination", "min_bytes")
 
     def __init__(
-        self, *, job: Any, destination: str, min_bytes: int | str | None = None, **kwargs: Any
+        self,
+        *,
+        job: Any,
+        destination: str,
+        min_bytes: int | str | None = None,
+        check: LandedCheck | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.job = job
         self.destination = destination
         self.min_bytes = min_bytes
+        self.check = check
 
     def ref(self) -> JobRef:
         """Return the job to download."""
@@ -52,14 +63,23 @@ class DownloadOperator(VendorOperator[HookT]):
         """Return the downloaded files."""
         with airflow_failures(self, context):
             self.required()
+            prepare(self.check)
             ref = self.ref()
             hook = self.hook_for(ref)
             hook.min_bytes = whole_number("min_bytes", self.min_bytes)
             status = hook.ready(ref)
             bought = Bought.read(self.job)
-            files = self.download(hook, ref, status.outputs, bought.delivery)
-            files = self.after_download(hook, ref, files)
-            report_files(context, self.outlets, files, bought.cost)
+            landed = land(
+                context,
+                self.check,
+                self._landing(ref, status.outputs),
+                lambda: self.download(hook, ref, status.outputs, bought.delivery),
+            )
+            files = landed.files
+            # The vendor's copy must stay while the landed one is not good.
+            if landed.refused is None:
+                files = self.after_download(hook, ref, files)
+                report_files(context, self.outlets, files, bought.cost)
             landed_at = time.time()
             show_media(
                 context,
@@ -70,7 +90,13 @@ class DownloadOperator(VendorOperator[HookT]):
                     files=media_files(files, status.outputs),
                 ),
             )
+            if landed.refused is not None:
+                raise landed.refused
             return files
+
+    def _landing(self, ref: JobRef, outputs: Sequence[Output]) -> Landing:
+        chosen = {name: literal(self.given(name)) for name in self.template_fields if name != "job"}
+        return Landing(ref, outputs, str(self.destination), arguments=chosen)
 
     def download(
         self, hook: HookT, ref: JobRef, outputs: Sequence[Output], delivery: Delivery

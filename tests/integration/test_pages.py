@@ -32,6 +32,7 @@ BUYS = {
     "youtube_clips": ["vizard project"],
     "several_vendors": ["venice generate", "vidgo media", "vidio reel", "vidio render"],
     "one_image": ["vidgo media"],
+    "checked_video": ["venice generate"],
 }
 
 

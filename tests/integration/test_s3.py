@@ -8,6 +8,7 @@ import logging
 import os
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,9 +20,14 @@ from airflow_provider_vidai.files.download import download
 from airflow_provider_vidai.files.storage import BLOCK, source
 from airflow_provider_vidai.files.upload import upload
 from airflow_provider_vidai.jobs.calls import Fetch, Put
+from airflow_provider_vidai.jobs.output import Output
+from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.net.account import Account
+from airflow_provider_vidai.operators.landing import Landing
 from airflow_provider_vidai.purchase.patience import Taken
+from airflow_provider_vidai.quality.checks import FOLDER, Checks
 from airflow_provider_vidai.stores.object_storage import ObjectStore
+from tests.support.clips import moving, written
 from tests.support.raw import Peer, Step, answer, head, serving
 
 ACCOUNT = Account(label="VIDIO", base_url="http://127.0.0.1:9", key_headers={"x-api-key": "key-4f9d1c"})
@@ -204,3 +210,29 @@ def test_the_next_task_reads_a_landed_file_with_the_connections_credentials(
         "s3://keys@videos/lake/video.mp4",
     )
     assert b"".join(source(landed["path"]).chunks()) == VIDEO
+
+
+@pytest.mark.media
+def test_a_file_that_fails_its_check_is_found_again_by_a_note_beside_it(bucket: Any, tmp_path: Path) -> None:
+    bucket.put_object(Key="out/a.mp4", Body=written(tmp_path / "a.mp4", moving(1)).read_bytes())
+    file: Any = {
+        "uri": "s3://videos/out/a.mp4",
+        "path": "s3://s3@videos/out/a.mp4",
+        "content_type": "video/mp4",
+    }
+    downloads: list[int] = []
+
+    def land(**limits: Any) -> Exception | None:
+        ref = JobRef(vendor="vidio", conn_id="vidio_default", job_id="1", kind="render")
+        landing = Landing(ref, [Output(index=0, kind="video")], "s3://s3@videos/out/")
+        return Checks(**limits).land(landing, lambda: downloads.append(1) or [file]).refused  # type: ignore[func-returns-value]
+
+    assert "must be at least 60" in str(land(min_seconds=60))
+    assert [key for key in left(bucket)[0] if key.startswith(f"out/{FOLDER}/")]
+    assert "must be at least 50" in str(land(min_seconds=50))
+    assert len(downloads) == 1, "the file is there"
+    bucket.put_object(Key="out/a.mp4", Body=written(tmp_path / "b.mp4", moving(2)).read_bytes())
+    assert "its length is 2 s" in str(land(min_seconds=60))
+    assert len(downloads) == 2, "it is another file now"
+    assert land() is None
+    assert list(left(bucket)[0]) == ["out/a.mp4"]
