@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import JsonValue
 from airflow_provider_vidai.arguments import positive_seconds, whole_number
 from airflow_provider_vidai.errors import (
     JobError,
+    JobFailed,
     JobGone,
     LeaseOver,
     LedgerError,
@@ -82,7 +84,8 @@ class JobOperator(PaidOperator[HookT]):
             ending = read_event(event)
             self._job = ending.ref
             self.checks, self.ready_at = ending.checks, ending.at
-            status = ending.ready(buyer=True)
+            with self._telling_end(context, ending.ref):
+                status = ending.ready(buyer=True)
             known = Bought.read(bought) if bought else None
             entry, record = self._recorded(context, ending.ref, known)
             return self._finish(context, ending.ref, status, entry, record, known)
@@ -115,14 +118,14 @@ class JobOperator(PaidOperator[HookT]):
         bought = _bought(settled.receipt)
         context["ti"].xcom_push(key="job_id", value=ref.job_id)
         self._show(context, ref, settled.record, lambda: {"cost": bought.cost, "deadline": deadline})
-        if bought.cost is not None:
-            context["ti"].xcom_push(key="cost", value=bought.cost)
+        self.show_cost(context, settled.receipt)
         status = settled.status
         if status is None or status.state is not JobState.READY:
             since = settled.record.bought_at
             if self._defers:
                 self._defer_to_job(ref, since, deadline, poll_interval, bought)
-            status = self._wait(context, ref, since, deadline, poll_interval)
+            with self._telling_end(context, ref):
+                status = self._wait(context, ref, since, deadline, poll_interval)
         return self._finish(context, ref, status, settled.entry, settled.record, bought)
 
     def _wait(
@@ -154,6 +157,18 @@ class JobOperator(PaidOperator[HookT]):
         )
         self.checks, self.ready_at = report.checks, report.ended_at
         return status
+
+    @contextlib.contextmanager
+    def _telling_end(self, context: Context, ref: JobRef) -> Iterator[None]:
+        """Tell whoever watches the purchase that its job failed or is gone, when that ends the waiting."""
+        try:
+            yield
+        except (JobFailed, JobGone) as error:
+            gone = isinstance(error, JobGone)
+            entry, record = self._recorded(context, ref, None)
+            if entry is not None and record is not None and not (gone and error.retryable):
+                entry.ended(record, "gone" if gone else "failed", error.charged)
+            raise
 
     def _show_progress(self, context: Context, ref: JobRef, progress: Progress) -> None:
         """Show a person how the job stands, in the log and as XCom."""
@@ -205,7 +220,11 @@ class JobOperator(PaidOperator[HookT]):
             record = _updated(record, ref)
         if bought is None:  # Airflow's dag.test() loses the kwargs of a deferral
             bought = _bought(record.receipt) if record and record.receipt else Bought()
+        if status.cost is not None:
+            status = status.model_copy(update={"cost": self._priced(status.cost)})
         result = job_result(ref, status, bought.cost, bought.delivery)
+        if entry is not None and record is not None:
+            entry.ended(record, "ready", "yes", status.cost)
         ready_at = self.ready_at or time.time()
         files: list[JsonValue] = []
         if self.download_to:
@@ -297,7 +316,7 @@ def _updated(record: Record, ref: JobRef) -> Record:
 
 
 def _bought(receipt: Receipt) -> Bought:
-    return Bought(cost=receipt.cost, delivery=receipt.delivery)
+    return Bought(cost=receipt.known_cost, delivery=receipt.delivery)
 
 
 def _utc(moment: float) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from airflow_provider_vidai.errors import LedgerError
+from airflow_provider_vidai.errors import Charged, LedgerError
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.purchase.identity import Attempt, Run, Whose, whose
+from airflow_provider_vidai.purchase.observe import NOBODY, Observers, Outcome
 
 #: The key of a task's first purchase; the keys of further ones add a dot and their number, from 2.
 LEDGER_KEY = "vidai_purchase"
@@ -31,6 +32,10 @@ class Record(BaseModel):
     :param intended_at: seconds since the epoch; likewise ``bought_at``.
     :param lookup: the job that shows whether a purchase with an unknown outcome arrived, where the vendor
         offers a lookup.
+    :param conn_id: the connection that buys; "" in records of version 0.1.
+    :param model: the model that is asked for, where the vendor has models.
+    :param cost: what the purchase was expected to cost when the intent was written.
+    :param notes: of those who watch the purchase.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +54,10 @@ class Record(BaseModel):
     bought_at: float | None = None
     lookup: JobRef | None = None
     receipt: Receipt | None = None
+    conn_id: str = ""
+    model: str | None = None
+    cost: dict[str, JsonValue] | None = None
+    notes: dict[str, JsonValue] = {}
 
     @property
     def ref(self) -> JobRef | None:
@@ -77,11 +86,25 @@ class Store(Protocol):
 
 
 class Entry:
-    """The place of one purchase in the ledger."""
+    """The place of one purchase in the ledger.
 
-    def __init__(self, store: Store, key: str) -> None:
+    :param observers: are told what happens to the purchase.
+    :param known: returns the nonces of all purchases in the ledger.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        key: str,
+        observers: Observers = NOBODY,
+        known: Callable[[], set[str]] = set,
+    ) -> None:
         self._store = store
         self.key = key
+        self._observers = observers
+        self._known = known
+        self._found: Record | None = None
+        self._begun: Record | None = None
 
     def read(self) -> Record | None:
         """Return the record, or None when there is none.
@@ -89,27 +112,62 @@ class Entry:
         :raises LedgerError: when it cannot be read or understood.
         """
         value = self._guarded("read", self._store.get)
-        if value is None:
-            return None
         try:
-            return Record.model_validate(value)
+            self._found = None if value is None else Record.model_validate(value)
+            return self._found
         except ValidationError as error:
             problems = error.errors(include_input=False, include_url=False)
             raise LedgerError(f"The ledger of this task cannot be understood: {problems}") from None
 
-    def begin(self, record: Record) -> None:
-        """Write the intent of a new purchase.
+    def begin(self, record: Record) -> Record:
+        """Write the intent of a new purchase; return it with the notes of those who watch it.
 
         :raises LedgerError: when it was not written, or another try of the task is about to buy.
+        :raises VidaiError: when an observer refuses the purchase; nothing was written.
         """
-        self._guarded("written", self._store.add, record.model_dump(mode="json"))
+        notes = self._observers.begins(record, self._found, self._known)
+        record = record.model_copy(update={"notes": notes})
+        try:
+            self._guarded("written", self._store.add, record.model_dump(mode="json"))
+        except LedgerError:
+            # Nothing is sent without an intent.
+            self._observers.withdrawn(record, begun=False)
+            raise
+        self._begun = record
+        return record
 
     def write(self, record: Record | None) -> None:
         """Replace the record, which this try wrote. None removes it: nothing was bought.
 
         :raises LedgerError: when it was not written.
         """
-        self._guarded("written", self._store.set, None if record is None else record.model_dump(mode="json"))
+        try:
+            value = None if record is None else record.model_dump(mode="json")
+            self._guarded("written", self._store.set, value)
+        finally:
+            # They are told even if the write failed, because it has happened.
+            self._tell(record)
+
+    def ended(
+        self,
+        record: Record,
+        outcome: Outcome,
+        charged: Charged,
+        cost: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        """Tell the observers how the job of ``record`` ended; nothing is written."""
+        self._observers.ended(record, outcome, charged, cost)
+
+    def withdrawn(self, record: Record) -> None:
+        """Tell the observers that nothing was bought; nothing is written."""
+        self._observers.withdrawn(record, begun=True)
+
+    def _tell(self, record: Record | None) -> None:
+        if self._begun is not None and (record is None or record.nonce != self._begun.nonce):
+            self._observers.withdrawn(self._begun, begun=True)
+            self._begun = None
+        elif record is not None and record.phase == "bought" and record.receipt is not None:
+            self._observers.bought(record)
 
     def _guarded(self, done: str, action: Any, *args: Any) -> Any:
         try:
@@ -126,12 +184,21 @@ class Ledger:
     A failed read raises: it never counts as "there is no record", because that would buy again.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, observers: Observers = NOBODY) -> None:
         self._store = store
+        self._observers = observers
 
     def entry(self, number: int = 1) -> Entry:
         """Return the place of the ``number``-th purchase."""
-        return Entry(self._store, LEDGER_KEY if number == 1 else f"{LEDGER_KEY}.{number}")
+        key = LEDGER_KEY if number == 1 else f"{LEDGER_KEY}.{number}"
+        return Entry(self._store, key, self._observers, self.nonces)
+
+    def nonces(self) -> set[str]:
+        """Return what distinguishes the purchases on record.
+
+        :raises LedgerError: when one cannot be read or understood.
+        """
+        return {record.nonce for _, record in self.entries() if record is not None}
 
     def entries(self) -> Iterator[tuple[Entry, Record | None]]:
         """Yield each entry with its record; the last one is empty.

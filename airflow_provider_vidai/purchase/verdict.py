@@ -135,7 +135,7 @@ def lost_submit(
         "The next try buys again, because on_lost_submit='resubmit'."
         if resubmit
         else f"{logged if earlier is not None else ''}Check the {label} account for a job of that time. "
-        "Clear the task to buy again."
+        "Clear the task to buy again, or settle it first with 'airflow vidai resolve'."
     )
     return LostSubmit(
         f"A purchase was sent to {label} at {when} and its outcome is unknown: {why.rstrip('.')}.",

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from airflow_provider_vidai.errors import (
     MONEY,
@@ -53,10 +54,12 @@ class Offer:
 
     :param lookup: the job that shows whether the purchase arrived, should its answer be lost; None where the
         vendor offers no lookup.
+    :param facts: fields of its record: ``conn_id``, ``model``, and the expected ``cost``.
     """
 
     call: Call[Receipt]
     lookup: JobRef | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,8 @@ class Purchase:
         if why is not Occasion.CLEARED_OTHER:
             record = self._resolved(entry, record)
             status, unreadable = self._status(record, why)
+            if status is not None and status.is_failed():
+                entry.ended(record, "failed", status.charged)
         what = found(record, status)
         action = decide(what, why, self._policy, record, status)
         self._log.info("%s", self._summary(record, what, why, action, status))
@@ -214,7 +219,7 @@ class Purchase:
             return record
         patience = record.intended_at + LOOKUP_SECONDS - self._clock()
         if self._bought(record.lookup, patience=patience):
-            return self._keep(entry, record, Receipt(ref=record.lookup))
+            return self._keep(entry, record, Receipt(ref=record.lookup, cost=record.cost))
         return record
 
     def _status(self, record: Record, why: Occasion) -> tuple[JobStatus | None, VidaiError | None]:
@@ -244,7 +249,7 @@ class Purchase:
             offer = self._offered()
             record = self._intent(offer)
             # If this write fails, nothing is sent. If it succeeds, no later try buys unknowingly.
-            entry.begin(record)
+            record = entry.begin(record)
             try:
                 receipt = self._calls.send(offer.call)
             except ApiError as error:
@@ -275,6 +280,7 @@ class Purchase:
             max_tries=self._attempt.max_tries,
             intended_at=self._clock(),
             lookup=offer.lookup,
+            **offer.facts,
         )
 
     def _offered(self) -> Offer:
@@ -298,7 +304,7 @@ class Purchase:
 
     def _after_lost(self, entry: Entry, record: Record, error: ApiError) -> Settled:
         if record.lookup is not None and self._bought(record.lookup, patience=LOOKUP_SECONDS):
-            receipt = Receipt(ref=record.lookup)
+            receipt = Receipt(ref=record.lookup, cost=record.cost)
             return Settled(entry, self._keep(entry, record, receipt), receipt)
         raise self._lost(record, str(error))
 
