@@ -9,10 +9,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 #: What an amount counts. A unit is one reel, render or other job.
 Unit = Literal["usd", "credits", "minutes", "units"]
-#: Where an amount is from: ``quoted`` before the purchase, ``reported`` by the vendor afterwards, the
-#: difference of the account's ``balance``, or a price ``list`` (the vendor's published rule, or ``[vidai]
-#: prices``).
-Source = Literal["quoted", "reported", "balance", "list", "unknown"]
+#: Where an amount is from: ``quoted`` before the purchase, ``reported`` by the vendor afterwards, or a price
+#: ``list`` (the vendor's published rule, or ``[vidai] prices``).
+Source = Literal["quoted", "reported", "list", "unknown"]
 
 #: The keys under which a vendor's module states an amount, with its unit and source, the best first.
 _STATED: Final[tuple[tuple[str, Unit, Source], ...]] = (
@@ -24,7 +23,6 @@ _STATED: Final[tuple[tuple[str, Unit, Source], ...]] = (
 )
 _NOTES: Final[Mapping[Source, str]] = {
     "quoted": " (quoted)",
-    "balance": " (by the balance)",
     "list": " (list price)",
 }
 

@@ -160,6 +160,7 @@ def test_an_unknown_price_a_wrong_budget_and_a_missing_ledger_refuse(
     refused(image("b"), "[vidai] budgets, number 1", "limit")
     budgets({"name": "usd", "limit": 5, "on_exceed": "wait"})
     refused(image("c"), "needs a day, week or month")
+    budgets()
     refused(image("d", budget={"limit": 5, "unit": "francs"}), "budget", "unit")
     budgets({"name": "jobs", "limit": 5, "unit": "jobs"})
     monkeypatch.delenv("AIRFLOW__VIDAI__LEDGER_PATH")
@@ -299,6 +300,10 @@ class Fleet:
         self._max_tries: dict[int, int] = {}
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.conftest", "tests.support.buyer"])
+        # The first process waits for all imports; the others are forked in no time, and can be killed at once.
+        first = self._context.Process(target=time.sleep, args=(0,))
+        first.start()
+        first.join()
 
     def run(self, numbers: Any, *, kill: int) -> None:
         """Run tasks until each has ended by itself; kill ``kill`` tries meanwhile."""
@@ -306,7 +311,7 @@ class Fleet:
         while waiting or running:
             while waiting and len(running) < 8:
                 number = waiting.pop(0)
-                running[number] = self._start(number), time.monotonic() + self._chance.uniform(0.0, 0.6)
+                running[number] = self._start(number), time.monotonic() + self._chance.uniform(0.0, 1.5)
             for number, (process, until) in [*running.items()]:
                 if self.killed < kill and time.monotonic() > until:
                     process.kill()
