@@ -62,8 +62,10 @@ __all__ = [
     "TaskDeferred",
     "TaskInstanceKey",
     "TriggerEvent",
+    "cli_classes",
     "conf",
     "redact",
+    "state_store",
     "timer",
     "xcom",
 ]
@@ -74,6 +76,27 @@ def timer(moment: datetime) -> BaseTrigger:
     from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
     return DateTimeTrigger(moment=moment)
+
+
+def cli_classes() -> Any:
+    """Return the module with the classes of which commands are made."""
+    from airflow.cli import cli_config
+
+    return cli_config
+
+
+def state_store(dag_id: str, run_id: str, task_id: str, map_index: int) -> tuple[Any, Any] | None:
+    """Return Airflow's store of task states and its name of a task instance; None before Airflow 3.3.
+
+    It works only where the metadata database can be reached, such as in a command.
+    """
+    try:
+        from airflow._shared.state import TaskScope  # type: ignore[import-not-found,unused-ignore]
+        from airflow.state import get_state_backend  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        return None
+    scope = TaskScope(dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index)
+    return get_state_backend(), scope
 
 
 def xcom() -> Any:

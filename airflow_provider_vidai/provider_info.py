@@ -106,6 +106,31 @@ _PAGES = {
     },
 }
 
+#: The options about costs and budgets.
+_SPEND = {
+    "prices": {
+        "description": (
+            "A price list as JSON, or the path or storage URI of a file with it: a list of objects with "
+            "vendor, kind, model, amount, unit (usd, credits, minutes, units) and usd_per_unit. It completes "
+            "what the vendors report."
+        ),
+        "version_added": "0.2.0",
+        "type": "string",
+        "example": '[{"vendor": "vidio", "unit": "units", "usd_per_unit": 0.9}]',
+        "default": "",
+    },
+    "budgets": {
+        "description": (
+            "Budgets as JSON, or the path or storage URI of a file with it. Each purchase is held against "
+            "them before it is sent. They need ledger_path, on a shared disk or on S3."
+        ),
+        "version_added": "0.2.0",
+        "type": "string",
+        "example": '[{"name": "daily", "limit": 50, "unit": "usd", "per": "day"}]',
+        "default": "",
+    },
+}
+
 
 def _connection(vendor: str, label: str, base_url: str) -> dict[str, Any]:
     return {
@@ -156,10 +181,13 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "production",
                         "default": "",
                     },
+                    **_SPEND,
                     **_PAGES,
                 },
             }
         },
+        # Airflow 3.1 takes no commands from providers, and ignores this.
+        "cli": ["airflow_provider_vidai.cli.commands.get_commands"],
         "integrations": [
             {"integration-name": label, "external-doc-url": docs, "tags": ["service"]}
             for label, docs in _DOCS.items()

@@ -12,6 +12,8 @@ PACKAGE = PROJECT / "airflow_provider_vidai"
 #: What each part is for. A part that is missing here is drawn with its name only.
 PURPOSES = {
     "ui": "pages that show what was made",
+    "cli": "the commands of airflow vidai",
+    "spend": "costs, budgets and books",
     "quality": "whether a landed video is any good",
     "operators": "tasks that buy, wait, download",
     "sensors": "tasks that wait for a job",

@@ -75,20 +75,22 @@ class VizardHook(VidaiHook):
 
     # --- clips
 
-    def order(self, asked: Mapping[str, Any]) -> Call[Receipt]:
+    def order(self, asked: Mapping[str, Any], *, source_seconds: float | None = None) -> Call[Receipt]:
         """Validate a request and return the purchase; nothing is bought yet.
 
         :param asked: the fields of :class:`~airflow_provider_vidai.vendors.vizard.requests.ProjectRequest`.
+        :param source_seconds: how long the source is, where that can't be read from a file.
         :raises InputError: when a field is wrong, or a file in a storage is missing, too long, too large, or
             can't be given to the vendor by a signed URL.
         """
         request = validated(ProjectRequest, asked, what="Project")
         for notice in request.notices():
             log.warning("%s", notice)
-        params: dict[str, JsonValue] = {}
+        seconds = source_seconds
         if request.in_storage:
-            request, seconds = _signed(request)
-            params = {} if seconds is None else {"source_seconds": round(seconds, 3)}
+            request, measured = _signed(request)
+            seconds = measured or seconds
+        params: dict[str, JsonValue] = {} if seconds is None else {"source_seconds": round(seconds, 3)}
         return VIZARD.create(request, conn_id=self.conn_id, params=params)
 
     @also(video_url=("videoUrl",))

@@ -34,6 +34,7 @@ class Call(Generic[T]):
     :param parse: turns the answer, whatever its status, into the result or raises a VidaiError.
     :param repeat: ONCE for every call that buys.
     :param timeout: seconds; None means the connection's timeout.
+    :param cost: of a purchase: what it will cost, where that is known before it is sent.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Call(Generic[T]):
     query: tuple[tuple[str, str], ...] = ()
     body: dict[str, JsonValue] | None = None
     timeout: float | None = None
+    cost: Mapping[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True)

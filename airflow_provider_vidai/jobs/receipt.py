@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from airflow_provider_vidai.jobs.cost import Cost
 from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.ref import JobRef
 
@@ -13,7 +14,8 @@ class Receipt(BaseModel):
 
     :param ref: the job that was bought, if the purchase started one.
     :param result: the result itself, if the purchase delivered it at once.
-    :param cost: what the purchase cost, if the vendor reports it.
+    :param cost: what the purchase cost: what the vendor states, and the fields of
+        :class:`~airflow_provider_vidai.jobs.cost.Cost`.
     :param vendor_status: the vendor's own word for the status of the new job, if it reports one.
     :param secret: the sealed URL of the job's file, if only this answer has it.
     """
@@ -31,6 +33,11 @@ class Receipt(BaseModel):
         if self.ref is None or self.ref.title or not title:
             return self
         return self.model_copy(update={"ref": self.ref.model_copy(update={"title": title})})
+
+    @property
+    def known_cost(self) -> dict[str, JsonValue] | None:
+        """What the purchase cost; None where no amount is known."""
+        return self.cost if Cost.of(self.cost).known else None
 
     @property
     def delivery(self) -> Delivery:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import JsonValue
 from airflow_provider_vidai.arguments import positive_seconds, whole_number
 from airflow_provider_vidai.errors import (
     JobError,
+    JobFailed,
     JobGone,
     LeaseOver,
     LedgerError,
@@ -37,8 +39,9 @@ from airflow_provider_vidai.operators.media import (
 from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
 from airflow_provider_vidai.operators.vendor import HookT
 from airflow_provider_vidai.purchase.identity import Whose
-from airflow_provider_vidai.purchase.ledger import Entry, Record
+from airflow_provider_vidai.purchase.ledger import Entry
 from airflow_provider_vidai.purchase.progress import Progress, Report, log_progress
+from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.verdict import no_longer_waiting
 from airflow_provider_vidai.purchase.walk import Offer
 from airflow_provider_vidai.triggers.job import JobTrigger, read_event
@@ -88,7 +91,8 @@ class JobOperator(PaidOperator[HookT]):
             ending = read_event(event)
             self._job = ending.ref
             self.checks, self.ready_at = ending.checks, ending.at
-            status = ending.ready(buyer=True)
+            with self._noting_end(context, ending.ref):
+                status = ending.ready(buyer=True)
             known = Bought.read(bought) if bought else None
             memo = bought.get("entry") if bought else None
             entry, record = self._recorded(context, ending.ref, known, memo)
@@ -125,8 +129,7 @@ class JobOperator(PaidOperator[HookT]):
         # In each try again: Airflow deletes a task's XComs when its next try begins.
         context["ti"].xcom_push(key="job_id", value=ref.job_id)
         self._show(context, ref, settled.record, lambda: {"cost": bought.cost, "deadline": deadline})
-        if bought.cost is not None:
-            context["ti"].xcom_push(key="cost", value=bought.cost)
+        self.show_cost(context, settled.receipt)
         status = settled.status
         if status is None or status.state is not JobState.READY:
             # The waiting counts from the purchase and not from this try, so a retry checks an old job at its
@@ -135,7 +138,8 @@ class JobOperator(PaidOperator[HookT]):
             if self._defers:
                 memo = settled.entry.memo(settled.record)
                 self._defer_to_job(ref, since, deadline, poll_interval, {**bought.fields(), "entry": memo})
-            status = self._wait(context, ref, since, deadline, poll_interval)
+            with self._noting_end(context, ref):
+                status = self._wait(context, ref, since, deadline, poll_interval)
         return self._finish(context, ref, status, settled.entry, settled.record, bought)
 
     def _wait(
@@ -168,6 +172,18 @@ class JobOperator(PaidOperator[HookT]):
         self.checks, self.ready_at = report.checks, report.ended_at
         return status
 
+    @contextlib.contextmanager
+    def _noting_end(self, context: Context, ref: JobRef) -> Iterator[None]:
+        """Report to whoever watches the purchase that its job failed or is gone, when that ends the waiting."""
+        try:
+            yield
+        except (JobFailed, JobGone) as error:
+            gone = isinstance(error, JobGone)
+            entry, record = self._recorded(context, ref, None)
+            if entry is not None and record is not None and not (gone and error.retryable):
+                entry.ended(record, "gone" if gone else "failed", error.charged)
+            raise
+
     def _show_progress(self, context: Context, ref: JobRef, progress: Progress) -> None:
         """Show a person how the job stands, in the log and as XCom."""
         log_progress(self.log, ref, progress, self.hook.vendor.label)
@@ -177,7 +193,7 @@ class JobOperator(PaidOperator[HookT]):
             self.log.debug("Progress could not be shown: %s", error)
 
     def _recorded(
-        self, context: Context, ref: JobRef, bought: Bought | None, memo: Any
+        self, context: Context, ref: JobRef, bought: Bought | None, memo: Any = None
     ) -> tuple[Entry, Record] | tuple[None, None]:
         """Return a job's record; complete it if the write after the purchase had failed.
 
@@ -223,7 +239,10 @@ class JobOperator(PaidOperator[HookT]):
             record = _updated(record, ref)
         if bought is None:  # Airflow's dag.test() loses the kwargs of a deferral
             bought = _bought(record.receipt) if record and record.receipt else Bought()
+        status = self._with_price(status)
         result = job_result(ref, status, bought.cost, bought.delivery)
+        if entry is not None and record is not None:
+            entry.ended(record, "ready", "yes", status.cost)
         ready_at = self.ready_at or time.time()
         landed = Landed([])
         if self.download_to:
@@ -235,8 +254,6 @@ class JobOperator(PaidOperator[HookT]):
                     self._close(entry, record)
                 raise
             result["files"] = landed.files
-            if landed.refused is None:
-                report_files(context, self.outlets, landed.files, result["cost"])
         landed_at = time.time()
         self._show(
             context,
@@ -252,12 +269,19 @@ class JobOperator(PaidOperator[HookT]):
         )
         if landed.refused is not None:
             raise landed.refused
+        if self.download_to:
+            report_files(context, self.outlets, landed.files, result["cost"])
         if entry is not None and record is not None:
             # Only now: a task whose files are not in place is not finished, and clearing it must not buy
             # again.
             self.conclude(context, entry, record)
         self.log.info("%s is ready.", ref)
         return result
+
+    def _with_price(self, status: JobStatus) -> JobStatus:
+        if status.cost is None:
+            return status
+        return status.model_copy(update={"cost": self._priced(status.cost)})
 
     def _show(
         self, context: Context, ref: JobRef, record: Record | None, more: Callable[[], dict[str, Any]]
@@ -326,7 +350,7 @@ def _updated(record: Record, ref: JobRef) -> Record:
 
 
 def _bought(receipt: Receipt) -> Bought:
-    return Bought(cost=receipt.cost, delivery=receipt.delivery)
+    return Bought(cost=receipt.known_cost, delivery=receipt.delivery)
 
 
 def _utc(moment: float) -> str:

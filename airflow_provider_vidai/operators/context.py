@@ -13,7 +13,8 @@ from typing import Any
 from airflow.sdk import Asset, AssetAlias, Context
 
 from airflow_provider_vidai._compat import conf
-from airflow_provider_vidai.purchase.identity import Attempt, Run
+from airflow_provider_vidai.purchase.identity import Attempt
+from airflow_provider_vidai.purchase.record import Run
 from airflow_provider_vidai.stores.choice import ends_with_run
 
 __all__ = [

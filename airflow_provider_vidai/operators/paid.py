@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, Literal
 
 from airflow.sdk import Context
+from pydantic import JsonValue
 
 from airflow_provider_vidai._compat import conf, timer
 from airflow_provider_vidai.arguments import positive_seconds, truth
@@ -23,6 +25,7 @@ from airflow_provider_vidai.errors import (
 )
 from airflow_provider_vidai.hooks.failures import Outlook, airflow_failures, is_nested
 from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.prices import Price, priced, read_prices
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.text import literal
@@ -33,15 +36,19 @@ from airflow_provider_vidai.operators.context import (
     next_of_kind,
     purchases_in_turn,
 )
+from airflow_provider_vidai.operators.settings import json_setting
 from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.fingerprint import fingerprint, fingerprint_of_0_1
-from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
-from airflow_provider_vidai.purchase.limits import RateWait, limit_pause
+from airflow_provider_vidai.purchase.ledger import Entry, Ledger
+from airflow_provider_vidai.purchase.limits import BudgetWait, RateWait, limit_pause
+from airflow_provider_vidai.purchase.observe import Buyer
 from airflow_provider_vidai.purchase.patience import Patience
+from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.stores.choice import store_of
+from airflow_provider_vidai.rooms import observers_of
+from airflow_provider_vidai.stores.choice import lap_of, store_of
 
 __all__ = ["BACKSTOP_SECONDS", "PaidOperator"]
 
@@ -63,6 +70,8 @@ class PaidOperator(VendorOperator[HookT]):
 
     :param on_lost_submit: what an automatic retry does if an earlier try sent a purchase and never
         learnt its outcome: ``fail`` (default), or ``resubmit`` (which may pay twice).
+    :param budget: a limit of this task's own, or a list of them, in the form of ``[vidai] budgets``; each
+        purchase is held against it before it is sent.
     :param on_clear: what clearing a *finished* task does: buy ``fresh`` (default), or ``reuse`` the result.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
     :param timeout: how long this try waits (seconds or timedelta), for a rate limit and for its job, never
@@ -85,9 +94,11 @@ class PaidOperator(VendorOperator[HookT]):
         on_clear: Literal["fresh", "reuse"] = "fresh",
         deferrable: bool | str = conf.getboolean("operators", "default_deferrable", fallback=False),
         timeout: float | timedelta | str | None = None,
+        budget: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.budget = budget
         self.on_lost_submit = on_lost_submit
         self.on_clear = on_clear
         self.deferrable = deferrable
@@ -97,6 +108,7 @@ class PaidOperator(VendorOperator[HookT]):
         self._killed = False
         self._nested: int | None = None
         self._buys = False
+        self._prices: tuple[Price, ...] | None = None
 
     def execute(self, context: Context) -> Any:
         """Buy, re-attach or reuse, and return the result."""
@@ -125,7 +137,35 @@ class PaidOperator(VendorOperator[HookT]):
         """Return the purchase, after checking that what follows it is possible too."""
         self._buys = True
         self.required()
-        return self.offer()
+        # A price list that can't be read is an error now, and no longer once the money is spent.
+        self._prices = read_prices(json_setting("prices"))
+        offer = self.offer()
+        facts = {"conn_id": self.hook.conn_id, "model": self._model(), "cost": self._priced(offer.call.cost)}
+        return replace(offer, facts=facts)
+
+    def _model(self) -> str | None:
+        model = getattr(self, "model", None)
+        return model if isinstance(model, str) else None
+
+    def _priced(self, stated: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
+        """Return what the vendor states about the cost, completed from the price list."""
+        if self._prices is None:
+            try:
+                self._prices = read_prices(json_setting("prices"))
+            except InputError as error:  # what is bought already is not lost for it
+                self.log.warning("The cost is not completed from the price list: %s", error)
+                self._prices = ()
+        vendor = self.hook.vendor
+        cost = priced(
+            stated,
+            self._prices,
+            vendor=vendor.name,
+            kind=self.kinds[0],
+            model=self._model(),
+            worth=vendor.worth,
+            unknown=vendor.unpriced,
+        )
+        return cost.fields(stated)
 
     def outlook(self) -> Outlook:
         """Return what a failure costs, and what a Clear then does, unless the error itself says it."""
@@ -182,23 +222,35 @@ class PaidOperator(VendorOperator[HookT]):
 
     def _run(self, context: Context, deadline: float, waited: int = 0) -> Any:
         settled = self._settled(context, deadline, waited)
+        settled.entry.ended(settled.record, "ready", "yes")
+        self.show_cost(context, settled.receipt)
         self.conclude(context, settled.entry, settled.record)
         return settled.receipt.result
+
+    def show_cost(self, context: Context, receipt: Receipt) -> None:
+        """Push what the purchase cost, if it is known."""
+        if receipt.known_cost is not None:
+            context["ti"].xcom_push(key="cost", value=receipt.known_cost)
 
     def _settled(self, context: Context, deadline: float, waited: int) -> Settled:
         while True:
             try:
                 return self.settle(context, deadline)
             except RateWait as wait:
+                window = isinstance(wait, BudgetWait)
+                # A budget's next window may open long after this job would have been given up.
+                deadline += wait.seconds if window else 0.0
                 left = deadline - time.time()
                 # No point in waiting: the task would end before the vendor takes the purchase.
                 if wait.seconds >= left:
                     why = f"{wait} That is past this task's deadline."
                     raise JobError(why, charged="no", retryable=True) from None
-                seconds = limit_pause(wait.seconds, waited, left, random.random())  # noqa: S311
+                seconds = wait.seconds
+                if not window:
+                    seconds = limit_pause(seconds, waited, left, random.random())  # noqa: S311
                 self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, seconds)
                 waited += 1
-                if self._defers:
+                if self._defers or (window and self._nested is None):
                     self._defer_on_timer(seconds, deadline, waited)
                 self._sleep(seconds)
 
@@ -220,7 +272,9 @@ class PaidOperator(VendorOperator[HookT]):
 
     def _send(self, call: Call[Receipt]) -> Receipt:
         self._unless_killed("no")
-        return self.hook.send(call).called(self.job_title())
+        receipt = self.hook.send(call)
+        cost = self._priced(receipt.cost or call.cost)
+        return receipt.model_copy(update={"cost": cost}).called(self.job_title())
 
     def job_title(self) -> str | None:
         """Return what the job that is bought is called; None where it keeps the title of an earlier one."""
@@ -266,7 +320,20 @@ class PaidOperator(VendorOperator[HookT]):
 
         :param deadline: until when it may wait for its storage, seconds since the epoch; 0 for not at all.
         """
-        return Ledger(store_of(context, self.log), self.patience(deadline))
+        instance = context["ti"]
+        buyer = Buyer(
+            dag_id=instance.dag_id,
+            run_id=instance.run_id,
+            task_id=instance.task_id,
+            map_index=-1 if instance.map_index is None else instance.map_index,
+            lap=lap_of(instance),
+            vendor=self.hook.vendor_name,
+            label=self.hook.vendor.label,
+            account=lambda: self.hook.account.id,
+            budget=self.budget,
+            log=self.log,
+        )
+        return Ledger(store_of(context, self.log), self.patience(deadline), observers_of(buyer))
 
     def patience(self, deadline: float) -> Patience:
         """Return what waits while the ledger's storage is away; a killed task does not."""

@@ -86,6 +86,8 @@ class VizardClipsOperator(JobOperator[VizardHook]):
     :param min_viral_score: 0 to 10; keep only clips that score at least this. Changing it
         buys nothing again.
     :param drop_source: leave out the copy of the source that Vizard sometimes returns among the clips.
+    :param source_seconds: how long the source is. Vizard bills its minutes, so the cost is known by it. None
+        reads it from a file in an object storage; for a URL the cost then stays unknown.
     """
 
     hook_class = VizardHook
@@ -134,6 +136,7 @@ class VizardClipsOperator(JobOperator[VizardHook]):
         webhook_url: str | None = None,
         min_viral_score: float | str | None = None,
         drop_source: bool | str = False,
+        source_seconds: float | str | None = None,
         vizard_conn_id: str = VizardHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -144,7 +147,7 @@ class VizardClipsOperator(JobOperator[VizardHook]):
 
     def offer(self) -> Offer:
         """Return the validated purchase of the clips, with a source that Vizard can fetch."""
-        self._choice()
+        seconds = self._choice().source_seconds
         asked = {name: self.given(name) for name in _ARGUMENTS}
         if (
             self.download_to
@@ -152,16 +155,16 @@ class VizardClipsOperator(JobOperator[VizardHook]):
             and not str(self.download_to).endswith("/")
         ):
             raise InputError(
-                f"download_to: there may be several clips, but {self.download_to} is one file: end it with "
-                "'/'."
+                f"download_to: there may be several clips, but {self.download_to} is one file: "
+                "end it with '/'."
             )
-        return Offer(self.hook.order(asked))
+        return Offer(self.hook.order(asked, source_seconds=seconds))
 
     def settle(self, context: Context, deadline: float) -> Settled:
         """Buy, re-attach or reuse, and apply this task's choice of clips."""
         # The choice of clips is no part of the purchase. A task that is tried again with another one applies
         # it to the project that it has bought.
-        choice = self._choice()
+        choice = self._choice().model_dump(mode="json", exclude={"source_seconds"})
         settled = super().settle(context, deadline)
         assert settled.receipt.ref is not None
         ref = settled.receipt.ref.with_params(**choice)
@@ -173,9 +176,9 @@ class VizardClipsOperator(JobOperator[VizardHook]):
         warn_about_source_copy(ref, status.outputs)
         return super()._finish(context, ref, status, *rest)
 
-    def _choice(self) -> dict[str, JsonValue]:
+    def _choice(self) -> Choice:
         given = {name: getattr(self, name) for name in Choice.arguments()}
-        return validated(Choice, given, what="Clips").model_dump(mode="json")
+        return validated(Choice, given, what="Clips")
 
 
 class VizardDownloadOperator(DownloadOperator[VizardHook]):

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
-from airflow_provider_vidai.purchase.ledger import Record
+from airflow_provider_vidai.purchase.record import Record
 
 
 class Occasion(Enum):

@@ -4,26 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
-
-if TYPE_CHECKING:
-    from airflow_provider_vidai.purchase.ledger import Record
-
-
-class Run(BaseModel):
-    """What distinguishes a DAG run from a deleted one that had the same id.
-
-    :param started: when Airflow says that the run started. Airflow changes it when it
-        clears the run, or queues it again.
-    :param clears: how often the run was cleared.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    started: str
-    clears: int = 0
+from airflow_provider_vidai.purchase.record import Record, Run
 
 
 @dataclass(frozen=True)

@@ -3,71 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 
-from airflow_provider_vidai.errors import LedgerError
-from airflow_provider_vidai.jobs.receipt import Receipt
-from airflow_provider_vidai.jobs.ref import JobRef
-from airflow_provider_vidai.purchase.identity import Attempt, Run, Whose, whose
+from airflow_provider_vidai.errors import Charged, LedgerError
+from airflow_provider_vidai.purchase.identity import Attempt, Whose, whose
+from airflow_provider_vidai.purchase.observe import NOBODY, Observers, Outcome
 from airflow_provider_vidai.purchase.patience import Taken, once
+from airflow_provider_vidai.purchase.record import Record
 
 #: The key of a task's first purchase; the keys of further ones add a dot and their number, from 2.
 LEDGER_KEY = "vidai_purchase"
-
-
-class Record(BaseModel):
-    """What is known about one purchase of a task.
-
-    :param phase: ``intent`` (about to be sent, perhaps sent), ``bought`` (the vendor confirmed),
-        ``done`` (Airflow has the task's result, or there is nothing left to get from the purchase).
-    :param fingerprint: of the request, the connection and the base URL.
-    :param vendor: where it was bought; "" in records of version 0.1, likewise ``kind``.
-    :param ordinal: which purchase of this vendor and kind it was within its try, from 0.
-    :param nonce: distinguishes this record from every other one.
-    :param run: the DAG run; None in records of version 0.1.
-    :param deployment: the name of the Airflow deployment; "" where it has none, and in records from
-        before it had one.
-    :param try_id: the try that wrote the intent; likewise ``try_number``.
-    :param max_tries: the task's, when the record was written; it grows when a person clears the task.
-    :param intended_at: seconds since the epoch; likewise ``bought_at``.
-    :param lookup: the job that shows whether a purchase with an unknown outcome arrived, where the vendor
-        offers a lookup.
-    """
-
-    # A record is what was true when it was written. A change makes a copy, which counts only once it is
-    # stored.
-    model_config = ConfigDict(frozen=True)
-
-    phase: Literal["intent", "bought", "done"]
-    fingerprint: str
-    vendor: str = ""
-    kind: str = ""
-    ordinal: int = 0
-    nonce: str = ""
-    run: Run | None = None
-    deployment: str = ""
-    try_id: str = ""
-    try_number: int
-    max_tries: int
-    intended_at: float
-    bought_at: float | None = None
-    lookup: JobRef | None = None
-    receipt: Receipt | None = None
-
-    @property
-    def ref(self) -> JobRef | None:
-        """The job that was bought, or perhaps bought, if it is known."""
-        return self.lookup if self.receipt is None else self.receipt.ref
-
-    def buys(self, vendor: str, kinds: tuple[str, ...]) -> bool:
-        """Whether this is a purchase of one of ``kinds`` at ``vendor``."""
-        known_vendor = self.vendor or (self.ref.vendor if self.ref else "")
-        known_kind = self.kind or (self.ref.kind if self.ref else "")
-        # An intent of version 0.1 does not say what it was about to buy, so it may be this purchase.
-        return known_vendor in ("", vendor) and known_kind in ("", *kinds)
 
 
 class Store(Protocol):
@@ -107,14 +55,27 @@ class Entry:
     """The place of one purchase in the ledger.
 
     :param patience: waits while the storage fails.
+    :param observers: hear what happens to the purchase.
+    :param known: returns the nonces of all purchases in the ledger.
     """
 
-    def __init__(self, store: Store, key: str, patience: Callable[[Callable[[], Any]], Any] = once) -> None:
+    def __init__(
+        self,
+        store: Store,
+        key: str,
+        patience: Callable[[Callable[[], Any]], Any] = once,
+        observers: Observers = NOBODY,
+        known: Callable[[], set[str]] = set,
+    ) -> None:
         self._store = store
         self._patience = patience
         self.key = key
+        self._observers = observers
+        self._known = known
         #: The record as the storage has it, as far as this try knows.
         self._stored: Record | None = None
+        #: The purchase that this try has begun.
+        self._begun: Record | None = None
 
     def memo(self, record: Record) -> dict[str, JsonValue] | None:
         """Return what :meth:`Ledger.reopened` needs; None where ``record`` is not in a place of its own."""
@@ -140,11 +101,14 @@ class Entry:
             raise LedgerError(f"The ledger of this task cannot be understood: {problems}") from None
         return self._stored
 
-    def begin(self, record: Record) -> None:
-        """Write the intent of a new purchase.
+    def begin(self, record: Record) -> Record:
+        """Write the intent of a new purchase; return it with the notes of those who watch it.
 
         :raises LedgerError: when it was not written, or another try of the task is about to buy.
+        :raises VidaiError: when an observer refuses the purchase; nothing was written.
         """
+        notes = self._observers.begins(record, self._stored, self._known)
+        record = record.model_copy(update={"notes": notes})
         value = record.model_dump(mode="json")
         try:
             self._guarded("written", lambda: self._patience(lambda: self._store.add(self.key, value)))
@@ -154,7 +118,11 @@ class Entry:
                 # error that is raised matters more than one in removing the intent.
                 with contextlib.suppress(Exception):
                     self._store.retract(self.key, value)
+            # Nothing is sent without an intent.
+            self._observers.withdrawn(record, begun=False)
             raise
+        self._begun = record
+        return record
 
     def write(self, record: Record | None, *, patiently: bool = False) -> None:
         """Replace the record, which this try wrote. None removes it: nothing was bought.
@@ -166,8 +134,12 @@ class Entry:
         value = None if record is None else record.model_dump(mode="json")
         waits = patiently and self._store.place(self.key) is not None
         patience = self._patience if waits else once
-        self._guarded("written", lambda: patience(lambda: self._store.set(self.key, value)))
-        self._stored = record
+        try:
+            self._guarded("written", lambda: patience(lambda: self._store.set(self.key, value)))
+            self._stored = record
+        finally:
+            # Even if the write failed: what it was to record has happened.
+            self._notify(record)
 
     def finish(self, record: Record) -> None:
         """Record that a purchase is over: clearing its task buys again. Another purchase's record stays.
@@ -179,6 +151,27 @@ class Entry:
             if now is None or now.nonce != record.nonce:
                 return
         self.write(record.model_copy(update={"phase": "done"}))
+
+    def ended(
+        self,
+        record: Record,
+        outcome: Outcome,
+        charged: Charged,
+        cost: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        """Tell the observers how the job of ``record`` ended; nothing is written."""
+        self._observers.ended(record, outcome, charged, cost)
+
+    def withdrawn(self, record: Record) -> None:
+        """Tell the observers that nothing was bought; nothing is written."""
+        self._observers.withdrawn(record, begun=True)
+
+    def _notify(self, record: Record | None) -> None:
+        if self._begun is not None and (record is None or record.nonce != self._begun.nonce):
+            self._observers.withdrawn(self._begun, begun=True)
+            self._begun = None
+        elif record is not None and record.phase == "bought" and record.receipt is not None:
+            self._observers.bought(record)
 
     def _guarded(self, done: str, action: Callable[[], Any]) -> Any:
         try:
@@ -197,16 +190,30 @@ class Ledger:
     A failed read raises: it never counts as "there is no record", because that would buy again.
 
     :param patience: waits while the storage fails.
+    :param observers: hear what happens to the purchases.
     """
 
-    def __init__(self, store: Store, patience: Callable[[Callable[[], Any]], Any] = once) -> None:
+    def __init__(
+        self,
+        store: Store,
+        patience: Callable[[Callable[[], Any]], Any] = once,
+        observers: Observers = NOBODY,
+    ) -> None:
         self._store = store
         self._patience = patience
+        self._observers = observers
 
     def entry(self, number: int = 1) -> Entry:
         """Return the place of the ``number``-th purchase."""
         key = LEDGER_KEY if number == 1 else f"{LEDGER_KEY}.{number}"
-        return Entry(self._store, key, self._patience)
+        return Entry(self._store, key, self._patience, self._observers, self.nonces)
+
+    def nonces(self) -> set[str]:
+        """Return what distinguishes the purchases on record.
+
+        :raises LedgerError: when one cannot be read or understood.
+        """
+        return {record.nonce for _, record in self.entries() if record is not None}
 
     def entries(self) -> Iterator[tuple[Entry, Record | None]]:
         """Yield each entry with its record; the last one is empty.
@@ -235,7 +242,7 @@ class Ledger:
         if self._store.place(key) is None:
             return None
         self._store.take(key, place)
-        return Entry(self._store, key, self._patience), record
+        return Entry(self._store, key, self._patience, self._observers, self.nonces), record
 
     def find(self, attempt: Attempt, wanted: Callable[[Record, Whose], bool]) -> tuple[Entry, Record] | None:
         """Return the last record of this run for which ``wanted`` returns True.

@@ -18,6 +18,13 @@ class RateWait(VidaiError):
         self.seconds = seconds
 
 
+class BudgetWait(RateWait):
+    """The purchase fits no budget before the budget's next window; nothing was bought.
+
+    The time that a job is waited for begins after it.
+    """
+
+
 def limit_pause(asked: float, waited: int, left: float, jitter: float) -> float:
     """Return the seconds to wait for a rate limit: what the vendor asks for, and more after each refusal.
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from airflow_provider_vidai.errors import JobError, LedgerError
 from airflow_provider_vidai.purchase.identity import Attempt, Whose, whose
-from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
+from airflow_provider_vidai.purchase.ledger import Entry, Ledger
+from airflow_provider_vidai.purchase.record import Record
 
 
 class Request(NamedTuple):

@@ -139,7 +139,7 @@ def lost_submit(
         # The id is in the log before it is in the record, so a worker that was killed in between left it
         # there.
         else f"{logged if earlier is not None else ''}Check the {label} account for a job of that time. "
-        "Clear the task to buy again."
+        "Clear the task to buy again, or settle it first with 'airflow vidai resolve'."
     )
     return LostSubmit(
         f"A purchase was sent to {label} at {when} and its outcome is unknown: {why.rstrip('.')}.",

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from airflow_provider_vidai.errors import (
     MONEY,
@@ -32,11 +33,12 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.decide import Action, Found, Occasion, Policy, decide, found, occasion
 from airflow_provider_vidai.purchase.identity import Attempt
-from airflow_provider_vidai.purchase.ledger import Entry, Ledger, Record
+from airflow_provider_vidai.purchase.ledger import Entry, Ledger
 from airflow_provider_vidai.purchase.limits import RateWait
 from airflow_provider_vidai.purchase.log import Log
 from airflow_provider_vidai.purchase.match import Match, Request, match
 from airflow_provider_vidai.purchase.poll import confirmed
+from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.timing import (
     LOOKUP_INTERVAL_SECONDS,
     LOOKUP_SECONDS,
@@ -53,10 +55,12 @@ class Offer:
 
     :param lookup: the job that shows whether the purchase arrived, should its answer be lost; None where the
         vendor offers no lookup.
+    :param facts: fields of its record: ``conn_id``, ``model``, and the expected ``cost``.
     """
 
     call: Call[Receipt]
     lookup: JobRef | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,8 @@ class Purchase:
         if why is not Occasion.CLEARED_OTHER:
             record = self._resolved(entry, record)
             status, unreadable = self._status(record, why)
+            if status is not None and status.is_failed():
+                entry.ended(record, "failed", status.charged)
         what = found(record, status)
         action = decide(what, why, self._policy, record, status)
         self._log.info("%s", self._summary(record, what, why, action, status))
@@ -196,8 +202,7 @@ class Purchase:
         if found.record is None and found.stale is not None:
             self._log.info(
                 "The ledger has a purchase of try %d of a run of the same name that was deleted since (%s); "
-                "this run buys its own. If no run was deleted, another Airflow deployment shares the ledger: "
-                "give each its own [vidai] ledger_path.",
+                "this run buys its own. If none was deleted, another Airflow deployment shares the ledger.",
                 found.stale.try_number,
                 _named(found.stale),
             )
@@ -218,7 +223,7 @@ class Purchase:
         # A minute from the sending in all: a retry that comes later than that checks just once.
         patience = record.intended_at + LOOKUP_SECONDS - self._clock()
         if self._bought(record.lookup, patience=patience):
-            return self._keep(entry, record, Receipt(ref=record.lookup))
+            return self._keep(entry, record, Receipt(ref=record.lookup, cost=record.cost))
         return record
 
     def _status(self, record: Record, why: Occasion) -> tuple[JobStatus | None, VidaiError | None]:
@@ -249,7 +254,7 @@ class Purchase:
             offer = self._offered()
             record = self._intent(offer)
             # If this write fails, nothing is sent. If it succeeds, no later try buys unknowingly.
-            entry.begin(record)
+            record = entry.begin(record)
             try:
                 receipt = self._calls.send(offer.call)
             except ApiError as error:
@@ -284,6 +289,7 @@ class Purchase:
             max_tries=self._attempt.max_tries,
             intended_at=self._clock(),
             lookup=offer.lookup,
+            **offer.facts,
         )
 
     def _offered(self) -> Offer:
@@ -309,7 +315,7 @@ class Purchase:
 
     def _after_lost(self, entry: Entry, record: Record, error: ApiError) -> Settled:
         if record.lookup is not None and self._bought(record.lookup, patience=LOOKUP_SECONDS):
-            receipt = Receipt(ref=record.lookup)
+            receipt = Receipt(ref=record.lookup, cost=record.cost)
             return Settled(entry, self._keep(entry, record, receipt), receipt)
         raise self._lost(record, str(error))
 

@@ -64,6 +64,10 @@ class Vendor(ABC):
     limits: ClassVar[Limits] = Limits()
     #: For how many seconds after a purchase the vendor keeps its files; None where it does not say.
     keeps_seconds: ClassVar[float | None] = None
+    #: What the units that it bills are worth, in USD, where it publishes that.
+    worth: ClassVar[Mapping[str, float]] = {}
+    #: Why the cost of a purchase can be unknown.
+    unpriced: ClassVar[str]
 
     @abstractmethod
     def key_header(self, key: str) -> Mapping[str, str]:
@@ -72,6 +76,14 @@ class Vendor(ABC):
     @abstractmethod
     def status(self, ref: JobRef) -> Call[JobStatus]:
         """Return the status check of ``ref``."""
+
+    def params_of(self, model: str | None, bought_at: float) -> dict[str, JsonValue]:
+        """Return what the reference of a job needs besides its id, for a job that a person names.
+
+        :param model: the model that was asked for.
+        :param bought_at: seconds since the epoch.
+        """
+        return {}
 
     @abstractmethod
     def fetch(

@@ -289,7 +289,7 @@ def test_a_quote_takes_what_a_purchase_takes_and_returns_the_same_price(
         asked = {**asked, "video_url": str(video(tmp_path / "a.mp4", seconds=1, size=(320, 240)))}
     nothing = dict.fromkeys(VIDEO)
     quote = task_of(VeniceQuoteOperator, **asked).run()
-    assert quote == video_of(**{**nothing, **asked}).run()["cost"]
+    assert quote["quote_usd"] == video_of(**{**nothing, **asked}).run()["cost"]["quote_usd"]
 
 
 def test_a_quote_needs_no_more_than_a_price_depends_on(control: Control) -> None:
@@ -318,7 +318,7 @@ def test_an_argument_of_the_operator_is_no_option(kind: type, control: Control) 
 def test_nothing_dearer_than_allowed_is_bought(video_of: Any, control: Control) -> None:
     stopped(video_of(max_cost_usd=0.5), "max_cost_usd", "0.55", "Nothing was bought")
     assert bought(control) == 0
-    assert video_of(max_cost_usd=0.55).run()["cost"] == {"quote_usd": 0.55}
+    assert video_of(max_cost_usd=0.55).run()["cost"]["quote_usd"] == 0.55
 
 
 def test_a_price_that_cannot_be_had_buys_nothing_under_a_limit(video_of: Any, control: Control) -> None:

@@ -73,7 +73,7 @@ def test_an_approved_video_is_made_with_the_prompt_that_the_person_edited(
 
     assert run.wait(RUN) == "success"
     assert len(purchases(control, "A rough sea")) == 1
-    assert run.xcom("generate")["cost"] == {"quote_usd": PRICE}
+    assert run.xcom("generate")["cost"]["quote_usd"] == PRICE
     (landed,) = run.xcom("download")
     assert landed["duration"] == pytest.approx(5, abs=0.3)
     files = [path for path in tmp_path.iterdir() if path.is_file()]  # beside the folder of its stills

@@ -20,7 +20,7 @@ from airflow_provider_vidai.purchase.decide import (
     may_buy_again,
     occasion,
 )
-from airflow_provider_vidai.purchase.ledger import Record
+from airflow_provider_vidai.purchase.record import Record
 
 REF = JobRef(vendor="vidio", conn_id="studio", job_id="J1", kind="reel")
 BUY, ATTACH, REUSE, STOP, LATER = Action.BUY, Action.ATTACH, Action.REUSE, Action.STOP, Action.LATER

@@ -27,9 +27,10 @@ from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.decide import Policy
-from airflow_provider_vidai.purchase.identity import Attempt, Run
-from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Ledger, Record
+from airflow_provider_vidai.purchase.identity import Attempt
+from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Ledger
 from airflow_provider_vidai.purchase.limits import RateWait, limit_pause
+from airflow_provider_vidai.purchase.record import Record, Run
 from airflow_provider_vidai.purchase.timing import (
     LOOKUP_INTERVAL_SECONDS,
     LOOKUP_SECONDS,

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_vidai.errors import LedgerError
-from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Entry, Ledger, Record
+from airflow_provider_vidai.purchase.ledger import LEDGER_KEY, Entry, Ledger
 from airflow_provider_vidai.purchase.patience import Patience
+from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.timing import LEDGER_PATIENCE_SECONDS
 from airflow_provider_vidai.stores.choice import ends_with_run, lap_of, store_of
 from airflow_provider_vidai.stores.memory import MemoryStore

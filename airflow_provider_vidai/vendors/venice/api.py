@@ -77,6 +77,7 @@ class Venice(Vendor):
     label = "Venice"
     base_url = "https://api.venice.ai/api/v1"
     dashboard = "https://venice.ai/settings/api"
+    unpriced = "Venice quoted no price"
     keeps_seconds = 24 * 3600.0
     # This limit is per user. Quotes and purchases have limits of their own (40 a minute).
     limits = Limits(polls_per_minute=120)
@@ -188,6 +189,7 @@ class Venice(Vendor):
             repeat=Repeat.ONCE,
             body=request.body(),
             timeout=QUEUE_TIMEOUT,
+            cost=cost,
         )
 
     # --- afterwards
@@ -213,6 +215,10 @@ class Venice(Vendor):
             raise self.refusal(answer, doing)
 
         return Call(doing, "POST", _RETRIEVE, parse, body=_retrieval(model, job_id, delete=delete))
+
+    def params_of(self, model: str | None, bought_at: float) -> dict[str, JsonValue]:
+        """Return the model, without which Venice does not find the job."""
+        return {"model": model}
 
     def status(self, ref: JobRef) -> Call[JobStatus]:
         """Return the status check of a job."""

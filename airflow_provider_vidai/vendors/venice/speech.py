@@ -98,7 +98,16 @@ def by_endpoint(request: TranscriptRequest) -> Call[Receipt]:
         return Receipt(result=_result(request, found.transcript, found.lang), cost=cost)
 
     body: dict[str, JsonValue] = {"url": request.url, "response_format": request.response_format}
-    return Call(doing, "POST", _OLD, parse, repeat=Repeat.ONCE, body=body, timeout=TRANSCRIPT_TIMEOUT)
+    return Call(
+        doing,
+        "POST",
+        _OLD,
+        parse,
+        repeat=Repeat.ONCE,
+        body=body,
+        timeout=TRANSCRIPT_TIMEOUT,
+        cost={"usd": _OLD_PRICE},
+    )
 
 
 def by_chat(

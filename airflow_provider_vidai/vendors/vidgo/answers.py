@@ -70,6 +70,15 @@ class TaskAnswer(BaseModel):
     message: Any = None
     failure_reason: Any = None
     task_error: Any = None
+    credits_amount: LenientFloat = None
+
+    @property
+    def cost(self) -> dict[str, JsonValue] | None:
+        """What the task cost, if the answer says it.
+
+        Vidgo's documents show no such field; answers of the same API at another vendor have it.
+        """
+        return None if self.credits_amount is None else {"credits": self.credits_amount}
 
     @property
     def reason(self) -> str | None:
@@ -91,6 +100,12 @@ class SubmittedTask(BaseModel):
 
     task_id: str = Field(min_length=1)
     status: LenientStr = None
+    credits_amount: LenientFloat = None
+
+    @property
+    def cost(self) -> dict[str, JsonValue] | None:
+        """What the task costs, if the answer says it; see :attr:`TaskAnswer.cost`."""
+        return None if self.credits_amount is None else {"credits": self.credits_amount}
 
 
 class SubmittedAnswer(BaseModel):
@@ -157,7 +172,12 @@ def status_of(task: TaskAnswer) -> JobStatus:
     # An unknown status keeps the task running: it is paid for, and giving it up would lose it.
     state = STATES.get(word, JobState.RUNNING)
     error = task.reason
-    known: dict[str, Any] = {"vendor_status": task.status, "known": word in STATES, "answer": task}
+    known: dict[str, Any] = {
+        "vendor_status": task.status,
+        "known": word in STATES,
+        "answer": task,
+        "cost": task.cost,
+    }
     if state is JobState.FAILED:
         # All of the vendor's pages say that a failed task costs nothing. The newer ones say that its credits
         # are taken at the purchase and returned, the older ones that only success is charged.

@@ -7,6 +7,7 @@ from the purchase, at plain URLs that are never renewed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -36,6 +37,8 @@ from airflow_provider_vidai.vendors.vidgo.answers import (
     with_inner_status,
 )
 
+#: Published on the vendor's pages of prices.
+USD_PER_CREDIT: Final = 0.005
 #: For how long a task's files are kept, in seconds. An uploaded picture is kept three times as long.
 LEASE: Final = 24 * 3600.0
 #: For how much longer, in seconds, files may still exist: their 24 hours count from when they were made, and
@@ -62,6 +65,8 @@ class Vidgo(Vendor):
     label = "Vidgo"
     base_url = "https://api.vidgo.ai"
     dashboard = "https://vidgo.ai/apis/dashboard/api-key"
+    worth = MappingProxyType({"credits": USD_PER_CREDIT})
+    unpriced = "Vidgo reports no price"
     keeps_seconds = LEASE
 
     def key_header(self, key: str) -> Mapping[str, str]:
@@ -89,7 +94,7 @@ class Vidgo(Vendor):
         )
 
     def balance(self) -> Call[float]:
-        """Return the call that reads how many credits an account has (1 credit is 0.005 USD)."""
+        """Return the call that reads how many credits an account has (see :data:`USD_PER_CREDIT`)."""
         doing = "read the balance"
         return Call(
             doing,
@@ -154,7 +159,7 @@ class Vidgo(Vendor):
             params = {"bought_at": int(now), "model": model}
             job = JobRef.model_validate({**ref, "job_id": task.task_id, "params": params})
             # The answers of some models (seedream-5.0-lite) have no status.
-            return Receipt(ref=job, vendor_status=task.status or "not_started")
+            return Receipt(ref=job, vendor_status=task.status or "not_started", cost=task.cost)
 
         body: dict[str, JsonValue] = {"model": model, "input": asked}
         if callback_url:
@@ -186,6 +191,10 @@ class Vidgo(Vendor):
         )
 
     # --- afterwards
+
+    def params_of(self, model: str | None, bought_at: float) -> dict[str, JsonValue]:
+        """Return when it was bought, because the files are deleted 24 hours later."""
+        return {"bought_at": int(bought_at)}
 
     def status(self, ref: JobRef) -> Call[JobStatus]:
         """Return the status check of a task."""

@@ -7,7 +7,8 @@ What that client does not show (error bodies, prices, limits) is treated as unkn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from urllib.parse import quote
 
 from pydantic import JsonValue
@@ -44,6 +45,9 @@ _KNOWN = _WORKING | _REEL_READY | _FAILED
 #: renders at one URL, and without this the wait for an equal one would never end.
 SAME_RENDER_AFTER = 60.0
 
+#: VIDIO bills each reel and each render; it publishes no price.
+ONE_UNIT: Final[Mapping[str, JsonValue]] = MappingProxyType({"units": 1})
+
 
 class Vidio(Vendor):
     """The five calls of the VIDIO API."""
@@ -52,6 +56,7 @@ class Vidio(Vendor):
     label = "VIDIO"
     base_url = "https://api.vidio.ai"
     dashboard = "https://www.vidio.ai"
+    unpriced = "VIDIO publishes no prices"
 
     def key_header(self, key: str) -> Mapping[str, str]:
         """Return the ``x-api-key`` header."""
@@ -123,7 +128,13 @@ class Vidio(Vendor):
             return Receipt(ref=ref, vendor_status=created.status)
 
         return Call(
-            doing, "POST", "/api/v1/jobs/highlight-reel", parse, repeat=Repeat.ONCE, body=request.body()
+            doing,
+            "POST",
+            "/api/v1/jobs/highlight-reel",
+            parse,
+            repeat=Repeat.ONCE,
+            body=request.body(),
+            cost=ONE_UNIT,
         )
 
     def job(self, job_id: str) -> Call[VidioJob]:
@@ -209,7 +220,7 @@ class Vidio(Vendor):
             "export_option": request.export_option,
             "output_index": request.output_index,
         }
-        return Call(doing, "POST", path, parse, repeat=Repeat.ONCE, body=body)
+        return Call(doing, "POST", path, parse, repeat=Repeat.ONCE, body=body, cost=ONE_UNIT)
 
     def fetch(
         self, ref: JobRef, output: Output, *, url: str | None = None, base_url: str = ""

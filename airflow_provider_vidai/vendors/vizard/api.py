@@ -58,6 +58,7 @@ class Vizard(Vendor):
     label = "Vizard"
     base_url = "https://elb-api.vizard.ai/hvizard-server-front/open-api/v1"
     dashboard = "https://vizard.ai"
+    unpriced = "Vizard bills the minutes of the source, whose length is not known here"
     keeps_seconds = 7 * 86400.0
 
     def key_header(self, key: str) -> Mapping[str, str]:
@@ -124,6 +125,7 @@ class Vizard(Vendor):
             repeat=Repeat.ONCE,
             body=request.body(),
             timeout=CREATE_TIMEOUT,
+            cost=request.minutes((params or {}).get("source_seconds")),
         )
 
     def project(self, project_id: str) -> Call[VizardProject]:

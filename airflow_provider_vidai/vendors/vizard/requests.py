@@ -205,6 +205,12 @@ class ProjectRequest(Request):
         """Whether the source is a file in a storage, for which the hook must sign a URL."""
         return not _is_web(self.video_url)
 
+    def minutes(self, seconds: JsonValue) -> dict[str, JsonValue] | None:
+        """Return what the vendor will bill for a source of this length; None where that is not known."""
+        if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+            return None
+        return {"minutes": round(seconds / 60 * CLIP_MODELS.get(str(self.clip_model), 1.0), 4)}
+
     def check_source(self, *, seconds: float | None, size: int) -> None:
         """Check a source that can be read against the vendor's limits.
 
@@ -270,11 +276,13 @@ class Choice(Request):
 
     :param min_viral_score: 0 to 10.
     :param drop_source: whether to leave out copies of the source.
+    :param source_seconds: how long the source is, where that can't be read from a file.
     """
 
     min_viral_score: Annotated[Number, Field(ge=0, le=10)] | None = None
     drop_source: Switch = False
     max_clips: Annotated[Whole, Field(ge=1, le=100)] | None = None
+    source_seconds: Annotated[Number, Field(gt=0)] | None = None
 
 
 def source_of(url: str) -> int:

@@ -48,8 +48,8 @@ EXTENSIONS: Final = ("mp4", "3gp", "avi", "mov")
 LENGTHS: Final[Mapping[str, int]] = {"auto": 0, "<30s": 1, "30-60s": 2, "60-90s": 3, "90s-3min": 4}
 #: ``ratioOfClip``; the vendor's default is 9:16.
 ASPECT_RATIOS: Final[Mapping[str, int]] = {"9:16": 1, "1:1": 2, "4:5": 3, "16:9": 4}
-#: ``clipModel``; the second costs a quarter more.
-CLIP_MODELS: Final = ("clip_v1", "clip_v2")
+#: ``clipModel``, and how many minutes a minute of the source is billed as.
+CLIP_MODELS: Final[Mapping[str, float]] = {"clip_v1": 1.0, "clip_v2": 1.25}
 #: ``aiSocialPlatform``.
 PLATFORMS: Final[Mapping[str, int]] = {
     "general": 1,

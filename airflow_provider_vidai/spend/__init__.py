@@ -1,0 +1,1 @@
+"""What was bought and what it cost: the book of purchases, and budgets."""

@@ -1,0 +1,230 @@
+"""The book of purchases: one small JSON file for each, under ``ledger_path/book/YYYY/MM/DD/``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from airflow_provider_vidai import __version__
+from airflow_provider_vidai.errors import Charged
+from airflow_provider_vidai.jobs.cost import Cost, Source, Unit
+from airflow_provider_vidai.purchase.observe import Buyer, Outcome
+from airflow_provider_vidai.purchase.record import Record
+from airflow_provider_vidai.spend.files import Files
+
+#: The folder of the book below ``[vidai] ledger_path``.
+FOLDER: Final = "book"
+#: Files that are read at the same time.
+_AT_ONCE = 16
+
+
+class Line(BaseModel):
+    """One purchase. It holds no prompt, no URL and no secret. Times are ISO 8601 in UTC.
+
+    :param id: of the purchase; also the file's name.
+    :param account: hash of the base URL and the key.
+    :param entry: the key of its record in the task's ledger.
+    :param outcome: ``sent`` (its outcome is not known), ``running``, ``ready``, ``failed``, ``gone``, or
+        ``not_bought``.
+    :param charged: ``maybe``, ``yes``, ``no`` or ``refunded``.
+    :param amount: None where the cost is not known; then ``reason`` says why.
+    :param usd: the amount in USD, where that is known.
+    :param package: the version of this package that wrote the line.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_version: int = 1
+    id: str
+    vendor: str
+    account: str | None = None
+    connection: str = ""
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    lap: str = ""
+    try_number: int = 0
+    entry: str = ""
+    job_id: str | None = None
+    kind: str = ""
+    model: str | None = None
+    outcome: Literal["sent", "running", "ready", "failed", "gone", "not_bought"] = "sent"
+    charged: Charged = "maybe"
+    amount: float | None = None
+    unit: Unit | None = None
+    usd: float | None = None
+    source: Source = "unknown"
+    reason: str | None = None
+    began_at: str
+    bought_at: str | None = None
+    ended_at: str | None = None
+    package: str = __version__
+
+    @property
+    def spent(self) -> bool:
+        """Whether the purchase counts as spent; a charge that is not known counts."""
+        return self.outcome not in ("sent", "not_bought") and self.charged not in ("no", "refunded")
+
+    @property
+    def day(self) -> str:
+        """The day of the purchase in UTC."""
+        return (self.bought_at or self.began_at)[:10]
+
+    @property
+    def cost(self) -> Cost:
+        """The cost."""
+        return Cost.model_validate(self.model_dump(include={"amount", "unit", "usd", "source", "reason"}))
+
+
+class Book:
+    """Reads and writes the book."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def write(self, line: Line, *, new: bool = False) -> None:
+        """Write a line.
+
+        :raises Exception: whatever the storage raises.
+        """
+        value = line.model_dump(mode="json")
+        (self._files.create if new else self._files.replace)(_name(line.id, line.began_at), value)
+
+    def find(self, record: Record) -> Line | None:
+        """Return the line of a ledger's record; None where there is none that can be read."""
+        return _line(self._files.read(_name(record.nonce, moment(record.intended_at))))
+
+    def lines(self, since: datetime, until: datetime) -> Iterator[Line]:
+        """Yield the lines of purchases that began between two moments, by day."""
+        first, last = moment(since.timestamp()), moment(until.timestamp())
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            day = since.date()
+            while day <= until.date():
+                folder = day.strftime("%Y/%m/%d")
+                names = [f"{folder}/{name}" for name in self._files.names(folder)]
+                for line in map(_line, pool.map(self._files.read, names)):
+                    if line is not None and first <= line.began_at <= last:
+                        yield line
+                day += timedelta(days=1)
+
+
+class BookKeeper:
+    """Writes one task's purchases into the book. It is no guard: trouble with the book is logged only."""
+
+    def __init__(self, buyer: Buyer, book: Book) -> None:
+        self._buyer = buyer
+        self._book = book
+
+    def begins(
+        self,
+        record: Record,
+        replaced: Record | None,  # noqa: ARG002
+        known: Callable[[], set[str]],  # noqa: ARG002
+    ) -> dict[str, JsonValue]:
+        """Write that a purchase is about to be sent."""
+        try:
+            self._book.write(self._new(record), new=True)
+        except Exception as error:  # noqa: BLE001 - the purchase itself is on record in the ledger
+            self._buyer.log.warning(
+                "The book of purchases could not be written: %s: %s", type(error).__name__, error
+            )
+        return {}
+
+    def withdrawn(self, record: Record, *, begun: bool) -> None:  # noqa: ARG002
+        """Write that nothing was bought."""
+        self._book.write(
+            self._found(record).model_copy(
+                update={"outcome": "not_bought", "charged": "no", "ended_at": _now()}
+            )
+        )
+
+    def bought(self, record: Record) -> None:
+        """Write which job was bought, and for how much."""
+        line, receipt = self._found(record), record.receipt
+        if line.outcome != "sent" or receipt is None:
+            return
+        ref = receipt.ref
+        self._book.write(
+            line.model_copy(
+                update={
+                    **_priced(receipt.cost),
+                    "outcome": "running",
+                    "job_id": ref.job_id if ref else None,
+                    "kind": ref.kind if ref else record.kind,
+                    "bought_at": moment(record.bought_at or record.intended_at),
+                }
+            )
+        )
+
+    def ended(
+        self, record: Record, outcome: Outcome, charged: Charged, cost: Mapping[str, JsonValue] | None
+    ) -> None:
+        """Write how the job ended."""
+        line = self._found(record)
+        known = _priced(cost) if Cost.of(cost).known else {}
+        changes = {**known, "outcome": outcome, "charged": charged}
+        if any(getattr(line, name) != value for name, value in changes.items()):
+            self._book.write(line.model_copy(update={**changes, "ended_at": line.ended_at or _now()}))
+
+    def _new(self, record: Record) -> Line:
+        buyer = self._buyer
+        return Line(
+            id=record.nonce,
+            vendor=buyer.vendor,
+            account=buyer.account(),
+            connection=record.conn_id,
+            dag_id=buyer.dag_id,
+            run_id=buyer.run_id,
+            task_id=buyer.task_id,
+            map_index=buyer.map_index,
+            lap="/".join(buyer.lap),
+            try_number=record.try_number,
+            kind=record.kind,
+            model=record.model,
+            began_at=moment(record.intended_at),
+            **_priced(record.cost),
+        )
+
+    def _found(self, record: Record) -> Line:
+        """Return the line as it is in the book, or as it would be had it been written from the beginning."""
+        found = self._book.find(record)
+        if found is not None:
+            return found
+        line, receipt = self._new(record), record.receipt
+        if receipt is None:
+            return line
+        job = receipt.ref.job_id if receipt.ref else None
+        bought_at = moment(record.bought_at) if record.bought_at else None
+        return line.model_copy(update={**_priced(receipt.cost), "job_id": job, "bought_at": bought_at})
+
+
+def moment(seconds: float) -> str:
+    """Return a moment as the book writes it.
+
+    :param seconds: since the epoch.
+    """
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _name(line_id: str, began_at: str) -> str:
+    return f"{began_at[:10].replace('-', '/')}/{line_id}.json"
+
+
+def _line(value: JsonValue) -> Line | None:
+    try:
+        return Line.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def _priced(cost: Mapping[str, JsonValue] | None) -> dict[str, Any]:
+    return Cost.of(cost).model_dump()

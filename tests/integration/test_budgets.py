@@ -1,0 +1,343 @@
+"""Budgets: a purchase is held against them before it is sent."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_vidai._compat import AirflowException, TaskDeferred
+from airflow_provider_vidai.operators.venice import VeniceVideoOperator
+from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
+from airflow_provider_vidai.sandbox.client import Control
+from airflow_provider_vidai.spend.files import Files
+from airflow_provider_vidai.spend.holds import Hold, Holds
+from tests.integration.conftest import KEY, VIDEO
+from tests.support import buyer
+from tests.support.books import Of, command
+
+pytestmark = pytest.mark.slow
+
+PRICES = [{"vendor": "vidgo", "model": "nano-banana", "amount": 6, "unit": "credits"}]
+#: What the callback of a budget was called with.
+NOTICES: list[dict[str, Any]] = []
+
+
+def notice(facts: dict[str, Any]) -> None:
+    NOTICES.append(facts)
+
+
+@pytest.fixture(autouse=True)
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that ``[vidai] ledger_path`` names, with a price list."""
+    monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", str(tmp_path / "ledger"))
+    monkeypatch.setenv("AIRFLOW__VIDAI__PRICES", json.dumps(PRICES))
+    return tmp_path / "ledger"
+
+
+@pytest.fixture
+def budgets(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set ``[vidai] budgets``."""
+
+    def given(*lines: dict[str, Any]) -> None:
+        monkeypatch.setenv("AIRFLOW__VIDAI__BUDGETS", json.dumps(lines))
+
+    return given
+
+
+def image(run: str, dag: str = "dag", **more: Any) -> Of:
+    return Of(
+        lambda: VidgoGenerateOperator(
+            task_id="made",
+            model="nano-banana",
+            input={"prompt": "a lake"},
+            poll_interval=0.05,
+            **{"deferrable": False, **more},
+        ),
+        dag,
+        run,
+    )
+
+
+def refused(task: Of, *words: str) -> None:
+    with pytest.raises(AirflowException) as caught:
+        task.run()
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def bought(control: Control) -> int:
+    return int(control.book()["totals"]["purchases"])
+
+
+def test_what_does_not_fit_is_not_bought_and_the_message_has_the_numbers(
+    control: Control, vidgo: Any, budgets: Any
+) -> None:
+    budgets({"name": "credits", "limit": 13, "unit": "credits", "vendor": "vidgo"})
+    image("a").run()
+    image("b").run()
+    refused(image("c"), "Budget 'credits' is used up: 12 of 13 credits", "add 6", "Nothing was bought")
+    assert bought(control) == 2
+
+
+def test_each_run_dag_and_day_has_a_sum_of_its_own(control: Control, vidgo: Any, budgets: Any) -> None:
+    budgets({"name": "each", "limit": 1, "unit": "jobs", "per": ["dag", "day"]})
+    image("a", dag="one").run()
+    image("b", dag="two").run()
+    refused(image("c", dag="one"), "(per dag, day)")
+    assert bought(control) == 2
+
+
+def test_a_task_has_a_budget_of_its_own_for_its_run(control: Control, vidgo: Any) -> None:
+    own = {"limit": 0.04, "unit": "usd", "per": "run"}
+    image("a", budget=own).run()
+    refused(image("a", budget=own), "is used up")
+    image("b", budget=json.dumps(own)).run()
+    assert bought(control) == 2
+
+
+def test_a_refund_a_refusal_and_a_failure_before_the_purchase_give_the_budget_back(
+    control: Control, vidgo: Any, budgets: Any
+) -> None:
+    budgets({"name": "one", "limit": 1, "unit": "jobs"})
+    control.fault("vidgo", "submit", "fail_job")  # Vidgo returns the credits
+    with pytest.raises(AirflowException):
+        image("a").run()
+    control.fault("vidgo", "submit", "status", status=400)
+    with pytest.raises(AirflowException):
+        image("b").run()
+    image("c").run()
+    refused(image("d"), "is used up")
+
+
+def test_a_purchase_of_unknown_outcome_stays_held_until_a_person_settles_it(
+    control: Control, vidgo: Any, budgets: Any, capsys: pytest.CaptureFixture
+) -> None:
+    budgets({"name": "one", "limit": 1, "unit": "jobs"})
+    control.fault("vidgo", "submit", "reset", when="before")
+    lost = image("a")
+    refused(lost, "outcome is unknown")
+    refused(image("b"), "is used up: 1 of 1 jobs")
+    refused(lost.clear(), "is used up")
+    command(capsys, "resolve", "dag", "a", "paid", "--not-bought")
+    image("b").run()
+    refused(image("c"), "is used up")
+    assert bought(control) == 1
+
+
+def test_a_lost_purchase_that_is_bought_again_counts_twice(
+    control: Control, vidgo: Any, budgets: Any
+) -> None:
+    budgets({"name": "three", "limit": 3, "unit": "jobs"})
+    control.fault("vidgo", "submit", "reset", when="after")
+    lost = image("a")
+    refused(lost, "outcome is unknown")
+    lost.clear().run()
+    image("b").run()
+    refused(image("c"), "is used up: 3 of 3")
+
+
+def test_a_retry_holds_nothing_more(control: Control, vidgo: Any, budgets: Any) -> None:
+    budgets({"name": "one", "limit": 1, "unit": "jobs"})
+    task = image("a")
+    task.run()
+    assert task.retry().run()["state"] == "ready"
+
+
+def test_an_unknown_price_a_wrong_budget_and_a_missing_ledger_refuse(
+    control: Control, vidgo: Any, budgets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIRFLOW__VIDAI__PRICES")
+    budgets({"name": "usd", "limit": 100})
+    refused(image("a"), "what this purchase costs in usd is not known", "[vidai] prices")
+    budgets({"name": "usd", "limit": -1})
+    refused(image("b"), "[vidai] budgets, number 1", "limit")
+    budgets({"name": "usd", "limit": 5, "on_exceed": "wait"})
+    refused(image("c"), "needs a day, week or month")
+    budgets()
+    refused(image("d", budget={"limit": 5, "unit": "francs"}), "budget", "unit")
+    budgets({"name": "jobs", "limit": 5, "unit": "jobs"})
+    monkeypatch.delenv("AIRFLOW__VIDAI__LEDGER_PATH")
+    refused(image("e"), "ledger_path, which is not set")
+    monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", "memory://ledger")
+    refused(image("f"), "creates files exclusively")
+    assert bought(control) == 0
+
+
+def test_the_real_cost_replaces_what_was_held(
+    control: Control, venice: Any, budgets: Any, ledger: Path
+) -> None:
+    budgets({"name": "usd", "limit": 0.6})
+    Of(
+        lambda: VeniceVideoOperator(**VIDEO, task_id="made", deferrable=False, poll_interval=0.05), "dag", "a"
+    ).run()
+    (hold,) = (ledger / "budget" / "usd").glob("*.json")
+    assert (Hold.model_validate_json(hold.read_text()).state, json.loads(hold.read_text())["amount"]) == (
+        "settled",
+        "0.55",
+    )
+
+
+def test_a_purchase_waits_for_the_next_window_without_a_worker(
+    control: Control, vidgo: Any, budgets: Any
+) -> None:
+    budgets({"name": "daily", "limit": 1, "unit": "jobs", "per": "day", "on_exceed": "wait"})
+    image("a").run()
+    with pytest.raises(TaskDeferred) as deferred:
+        image("b").begin()
+    moment = deferred.value.trigger.moment
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    assert midnight > datetime.now(timezone.utc)
+    assert (moment - midnight).total_seconds() < 11
+    assert deferred.value.kwargs is not None
+    assert deferred.value.kwargs["deadline"] > moment.timestamp(), "the job's own time begins then"
+    budgets()
+    refused(image("c", budget={"limit": 0, "unit": "jobs", "per": "day", "on_exceed": "wait"}), "is used up")
+
+
+def test_a_warning_comes_once_at_its_share_and_calls_back(
+    control: Control, vidgo: Any, budgets: Any, capsys: pytest.CaptureFixture
+) -> None:
+    NOTICES.clear()
+    path = f"{__name__}.notice"
+    budgets({"name": "four", "limit": 4, "unit": "jobs", "warn_at": 0.5, "callback": path})
+    for run in "abc":
+        image(run).run()
+    assert [(one["used"], one["limit"], one["run_id"]) for one in NOTICES] == [(2, 4, "b")]
+    assert "2 of 4 jobs are spent or held" in capsys.readouterr().out
+
+
+def test_a_budget_that_cannot_be_read_buys_nothing(
+    control: Control, vidgo: Any, budgets: Any, ledger: Path
+) -> None:
+    budgets({"name": "one", "limit": 1, "unit": "jobs"})
+    (ledger / "budget" / "one").mkdir(parents=True)
+    (ledger / "budget" / "one" / "000000001.json").write_text("{}")
+    refused(image("a"), "The budgets could not be read or written")
+    assert bought(control) == 0
+
+
+@pytest.fixture
+def holds(tmp_path: Path) -> Holds:
+    return Holds(Files(str(tmp_path), ("one",)), sleep=lambda _: None)
+
+
+def test_holds_that_will_not_change_are_read_only_once_more(holds: Holds) -> None:
+    from decimal import Decimal
+
+    for number in range(1, 9):
+        found, _ = holds.hold(f"p{number}", (str(number),), Decimal(1), Decimal(9), lambda _: False)
+        holds.change(number, f"p{number}", state="settled")
+        assert found == number
+    newest = holds.read()
+    assert (newest.total, len(newest.holds)) == (8, 2)
+    assert holds.hold("p9", ("9",), Decimal(2), Decimal(9), lambda _: False)[0] is None
+
+
+def test_the_hold_of_a_try_that_died_before_it_sent_anything_is_taken_by_the_next_try(holds: Holds) -> None:
+    from decimal import Decimal
+
+    one, limit, mine = Decimal(1), Decimal(1), ("task",)
+    assert holds.hold("dead", mine, one, limit, lambda _: True)[0] == 1
+    assert holds.hold("other", ("other",), one, limit, lambda _: True)[0] is None
+    assert holds.hold("sent", mine, one, limit, lambda _: False)[0] is None, "it may have been sent"
+    assert holds.hold("next", mine, one, limit, lambda _: True)[0] == 2
+    holds.release(2, "next", begun=False)
+    assert holds.read().total == 1, "the first try may still be alive, and buy"
+    assert holds.hold("third", mine, one, limit, lambda _: True)[0] == 3
+    holds.release(3, "third", begun=True)
+    assert holds.read().total == 0
+
+
+# --- many at once, and killed --------------------------------------------------------------------
+
+
+def test_of_fifty_purchases_by_workers_that_are_killed_a_budget_of_ten_lets_exactly_ten_through(
+    control: Control, vidgo: Any, sandbox: Any, ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    connection = {"conn_type": "vidgo", "host": f"{sandbox.url}/vidgo", "password": KEY}
+    environment = {
+        "AIRFLOW__VIDAI__LEDGER_PATH": str(ledger),
+        "AIRFLOW__VIDAI__PRICES": json.dumps(PRICES),
+        "AIRFLOW__VIDAI__BUDGETS": json.dumps([{"name": "ten", "limit": 10, "unit": "jobs"}]),
+        "AIRFLOW_CONN_VIDGO_DEFAULT": json.dumps(connection),
+        "TROUBLE": str(tmp_path / "trouble"),
+    }
+    fleet = Fleet(environment, random.Random(15))
+    fleet.run(range(50), kill=40)
+    assert bought(control) <= 10
+    unknown = fleet.ended(buyer.UNKNOWN)
+    arrived = {entry["request"]["input"]["prompt"]: entry["job_id"] for entry in control.purchases("vidgo")}
+    for number in unknown:  # a person looks at the vendor
+        job_id = arrived.get(f"picture {number}")
+        found = ("--bought", job_id) if job_id else ("--not-bought",)
+        command(capsys, "resolve", "dag", "run", f"task_{number}", *found, "--no-check")
+    fleet.clear([number for number in range(50) if fleet.codes[number] != buyer.BOUGHT])
+    assert bought(control) == 10
+    assert sorted(fleet.codes.values()) == [buyer.BOUGHT] * 10 + [buyer.REFUSED] * 40, (
+        (tmp_path / "trouble").read_text() if (tmp_path / "trouble").exists() else fleet.codes
+    )
+    assert fleet.killed >= 30
+
+
+class Fleet:
+    """Worker processes, eight at a time, each with one try of one task; some of them are killed.
+
+    A killed try is tried again, as Airflow does.
+    """
+
+    def __init__(self, environment: dict[str, str], chance: random.Random) -> None:
+        self.codes: dict[int, int] = {}
+        self.killed = 0
+        self._environment, self._chance = environment, chance
+        self._tries: dict[int, int] = {}
+        self._max_tries: dict[int, int] = {}
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["tests.conftest", "tests.support.buyer"])
+        # The first process waits for all imports; the others are forked at once, and can be killed early.
+        first = self._context.Process(target=time.sleep, args=(0,))
+        first.start()
+        first.join()
+
+    def run(self, numbers: Any, *, kill: int) -> None:
+        """Run tasks until each has ended by itself; kill ``kill`` tries meanwhile."""
+        waiting, running = [*numbers], {}
+        while waiting or running:
+            while waiting and len(running) < 8:
+                number = waiting.pop(0)
+                running[number] = self._start(number), time.monotonic() + self._chance.uniform(0.0, 1.5)
+            for number, (process, until) in [*running.items()]:
+                if self.killed < kill and time.monotonic() > until:
+                    process.kill()
+                    self.killed += process.join() is None and process.exitcode == -9
+                if process.exitcode is None:
+                    continue
+                process.join()
+                del running[number]
+                if process.exitcode < 0:
+                    waiting.append(number)
+                else:
+                    self.codes[number] = process.exitcode
+            time.sleep(0.01)
+
+    def clear(self, numbers: Any) -> None:
+        """Clear tasks, and run them."""
+        for number in numbers:
+            self._max_tries[number] = self._tries[number] + 100
+        self.run(numbers, kill=0)
+
+    def ended(self, code: int) -> list[int]:
+        return [number for number, found in self.codes.items() if found == code]
+
+    def _start(self, number: int) -> Any:
+        self._tries[number] = attempt = self._tries.get(number, 0) + 1
+        arguments = (number, attempt, self._max_tries.setdefault(number, 99), self._environment)
+        process = self._context.Process(target=buyer.run, args=arguments)
+        process.start()
+        return process
