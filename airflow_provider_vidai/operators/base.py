@@ -174,7 +174,7 @@ class JobOperator(PaidOperator[HookT]):
 
     @contextlib.contextmanager
     def _noting_end(self, context: Context, ref: JobRef) -> Iterator[None]:
-        """Report to whoever watches the purchase that its job failed or is gone, when that ends the waiting."""
+        """Report a job that failed or is gone, when that ends the waiting, to whoever watches its purchase."""
         try:
             yield
         except (JobFailed, JobGone) as error:
