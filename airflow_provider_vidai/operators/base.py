@@ -174,7 +174,7 @@ class JobOperator(PaidOperator[HookT]):
 
     @contextlib.contextmanager
     def _noting_end(self, context: Context, ref: JobRef) -> Iterator[None]:
-        """Report a job that failed or is gone, when that ends the waiting, to whoever watches its purchase."""
+        """Report the end of a job that failed or is gone to whoever watches its purchase."""
         try:
             yield
         except (JobFailed, JobGone) as error:

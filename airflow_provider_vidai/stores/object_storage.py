@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -115,11 +115,20 @@ class ObjectStore:
         # fsspec caches listings for the life of the process; another worker may have written since.
         self._fs.invalidate_cache(self._folder)
         try:
-            names = [str(name).rpartition("/")[2] for name in self._fs.ls(self._folder, detail=False)]
+            names = [str(name).rpartition("/")[2] for name in self._listed(key)]
         except FileNotFoundError:
             return 0
         numbers = [name.removeprefix(f"{key}.").removesuffix(".json") for name in names]
         return max((int(number) for number in numbers if number.isdigit()), default=0)
+
+    def _listed(self, key: str) -> Iterable[str]:
+        if type(self._fs).__module__.partition(".")[0] == "s3fs":
+            # Its ls() also lists the parent of a folder without files, which each first try would pay for.
+            # Other filesystems' find() takes a folder that cannot be read for an empty one.
+            found: Iterable[str] = self._fs.find(self._folder, prefix=f"{key}.")
+        else:
+            found = self._fs.ls(self._folder, detail=False)
+        return found
 
     def _write(self, file: str, value: JsonValue, *, exclusively: bool) -> None:
         data = json.dumps(value).encode()

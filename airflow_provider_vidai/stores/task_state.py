@@ -32,7 +32,7 @@ class TaskStateStore:
 
     Only the writer that wrote its name last can still pass step 4. Had another passed it before that, the
     last one finds the other's value in step 2. Nothing is sent before step 4. An ``add`` that is repeated
-    keeps its turn, unless another try has taken one since; its own value is then no other try's.
+    after step 3 keeps its turn, and stops if another try has taken one since.
 
     :param accessor: Airflow's own.
     :param lap: what distinguishes the lap of a loop that the task instance is in; empty outside of loops.
@@ -42,8 +42,9 @@ class TaskStateStore:
         self._accessor = accessor
         self._suffix = "".join(f".{name}" for name in lap)
         self._read: dict[str, JsonValue] = {}
-        #: The name that this try wrote last under each turn.
+        #: The name that this try wrote last under each turn, and the value that it began to write then.
         self._turns: dict[str, str] = {}
+        self._begun: dict[str, JsonValue] = {}
 
     def get(self, key: str) -> JsonValue:
         """Return the value, or None when there is none."""
@@ -55,13 +56,16 @@ class TaskStateStore:
         """Write a value after the one that was read; raise Taken when another try is about to do so."""
         before = self._read[key] if key in self._read else self.get(key)
         unchanged = [before]
-        if self._has_turn(key):
-            unchanged.append(value)
-        else:
+        if self._begun.get(key) != value:
             self._turns[key] = uuid.uuid4().hex
             self._accessor.set(self._turn(key), self._turns[key], retention=RETENTION)
+        elif self._has_turn(key):
+            unchanged.append(value)
+        else:
+            raise Taken("another try of this task is about to buy, so this one buys nothing")
         if self._accessor.get(key + self._suffix) not in unchanged:
             raise Taken("another try of this task is buying, so this one buys nothing")
+        self._begun[key] = value
         self._accessor.set(key + self._suffix, value, retention=RETENTION)
         if not self._has_turn(key):
             raise Taken("another try of this task is about to buy, so this one buys nothing")
@@ -72,7 +76,8 @@ class TaskStateStore:
 
         Another try that has taken a turn since may be about to buy, and decides by itself.
         """
-        if self._accessor.get(key + self._suffix) == value and self._has_turn(key):
+        begun = self._begun.get(key) == value
+        if begun and self._accessor.get(key + self._suffix) == value and self._has_turn(key):
             self.set(key, self._read[key])
 
     def set(self, key: str, value: JsonValue) -> None:

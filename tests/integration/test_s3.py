@@ -166,6 +166,33 @@ def test_an_intent_whose_answer_s3_loses_is_this_trys_own(
     assert ObjectStore("s3://s3@videos/ledger", ("dag", "run", "task", "-1")).get("k") == {"nonce": "mine"}
 
 
+def test_a_ledger_on_s3_finds_the_newest_of_its_own_purchases_with_one_listing(
+    endpoint: str, bucket: Any, connect: Any
+) -> None:
+    forward = Forwarding(endpoint, lost=0)
+    with serving(forward) as server:
+        extra = {"endpoint_url": server.url, "region_name": "us-east-1"}
+        connect("listing", conn_type="aws", password=None, extra=extra)
+        root, names = "s3://listing@videos/ledger", ("dag", "run", "task", "-1")
+        assert ObjectStore(root, names).get("k") is None
+        assert forward.seen == ["GET 200"]
+        store = ObjectStore(root, names)
+        store.add("k", {"number": 1})
+        store.add("k", {"number": 2})
+        store.add("k.2", {"number": 3})
+        ObjectStore(root, (*names, "k.000007.json")).add("k", {"another": "lap"})
+        assert ObjectStore(root, names).get("k") == {"number": 2}
+        assert ObjectStore(root, names).get("k.2") == {"number": 3}
+
+
+def test_an_s3_that_refuses_is_not_taken_for_an_empty_ledger(connect: Any) -> None:
+    with serving(answer(403, b"<Error><Code>AccessDenied</Code></Error>", content_type="text/xml")) as server:
+        extra = {"endpoint_url": server.url, "region_name": "us-east-1"}
+        connect("refusing", conn_type="aws", login="k", password="s", extra=extra)
+        with pytest.raises(PermissionError):
+            ObjectStore("s3://refusing@videos/ledger", ("dag", "run", "task", "-1")).get("k")
+
+
 def test_a_rivals_intent_on_s3_is_called_that_when_the_answer_is_lost(
     endpoint: str, bucket: Any, connect: Any
 ) -> None:
