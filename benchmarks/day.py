@@ -1,7 +1,7 @@
 """A deployment that cannot be run here: 100,000 jobs a day, ten triggerers, and bursts at the full hour.
 
 In virtual time, with the package's own code wherever something is decided (see :mod:`benchmarks.fleet`).
-``python -m benchmarks.day`` takes a minute and prints the tables; ``--plot FOLDER`` draws the plots.
+``python -m benchmarks.day`` takes half a minute and prints the tables; ``--plot FOLDER`` draws the plots.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def plot(day: Day, folder: Path) -> None:
 def main() -> None:
     """Simulate, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--hours", type=float, default=6, help="of the day, at the day's rate")
+    parser.add_argument("--hours", type=float, default=2, help="of the day, at the day's rate")
     parser.add_argument("--triggerers", type=int, default=10)
     parser.add_argument("--plot", type=Path, help="the folder to draw to")
     options = parser.parse_args()

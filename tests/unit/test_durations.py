@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from statistics import fmean
+from typing import Any
 
 import pytest
+from airflow.sdk.execution_time import task_runner
 
+from airflow_provider_vidai.hooks.base import estimate
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.durations import MOST_SORTS, Course, Durations, Estimate
 from airflow_provider_vidai.purchase.poll import Wait, Watch
 from airflow_provider_vidai.purchase.timing import MAX_FIRST_POLL_SECONDS, MAX_POLL_SECONDS
+from airflow_provider_vidai.triggers.job import JobTrigger
 from airflow_provider_vidai.vendors import VENDORS
+from tests.support.raw import Peer, answer, serving
+from tests.support.task import run_fast
 
 RUNNING = JobStatus(state=JobState.RUNNING, vendor_status="processing")
 READY = JobStatus(state=JobState.READY, vendor_status="processed")
@@ -213,3 +220,33 @@ def ref(vendor: str, kind: str, **params) -> JobRef:
 def test_jobs_that_take_about_as_long_share_an_estimate(one, other, same):
     vendor = VENDORS[one.vendor]
     assert (vendor.alike(one) == vendor.alike(other)) is same
+
+
+def test_a_process_has_one_memory_for_all_jobs_of_a_sort_and_connection():
+    one = estimate(ref("vidio", "reel"))
+    assert estimate(ref("vidio", "reel").model_copy(update={"job_id": "K"})) is one
+    assert estimate(ref("vidio", "reel").model_copy(update={"conn_id": "d"})) is not one
+    assert estimate(ref("vidio", "render")) is not one
+
+
+def test_a_job_whose_purchase_time_is_unknown_is_not_learned_from(
+    connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sensor with a bare id may begin to wait for a job that has run for an hour."""
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", None, raising=False)
+    reel = ref("vidio", "reel").model_copy(update={"conn_id": "vidio_default"})
+    before = estimate(reel).begins(0.0, None)
+    answers = iter([b'{"status": "processing"}'] * 2)
+
+    def vendor(peer: Peer) -> Any:
+        body = next(answers, b'{"status": "processed"}')
+        return answer(200, body, content_type="application/json")(peer)
+
+    async def ended() -> Any:
+        trigger = JobTrigger(ref=reel.model_dump(mode="json"), deadline=time.time() + 3_600)
+        return [event async for event in trigger.run()]
+
+    with serving(vendor) as server:
+        connect("vidio_default", host=server.url)
+        assert run_fast(ended())[0].payload["end"] == "status"
+    assert estimate(reel).begins(0.0, None) == before
