@@ -161,8 +161,6 @@ def test_an_unknown_price_a_wrong_budget_and_a_missing_ledger_refuse(
     budgets({"name": "jobs", "limit": 5, "unit": "jobs"})
     monkeypatch.delenv("AIRFLOW__VIDAI__LEDGER_PATH")
     refused(image("e"), "ledger_path, which is not set")
-    monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", "memory://ledger")
-    refused(image("f"), "creates files exclusively")
     assert bought(control) == 0
 
 
@@ -249,3 +247,12 @@ def test_the_hold_of_a_try_that_died_before_it_sent_anything_is_taken_by_the_nex
     assert holds.hold("third", mine, one, limit, lambda _: True)[0] == 3
     holds.release(3, "third", begun=True)
     assert holds.read().total == 0
+
+
+def test_a_storage_that_may_not_create_exclusively_is_recognised(holds: Holds) -> None:
+    files = holds._files
+    assert files.creates_exclusively
+    files._local, files._fs = False, type("Other", (), {"protocol": ("gs", "gcs")})()
+    assert not files.creates_exclusively
+    files._fs = type("S3", (), {"protocol": ("s3", "s3a")})()
+    assert files.creates_exclusively
