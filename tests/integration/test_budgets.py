@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import random
-import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,8 +16,7 @@ from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.spend.files import Files
 from airflow_provider_vidai.spend.holds import Hold, Holds
-from tests.integration.conftest import KEY, VIDEO
-from tests.support import buyer
+from tests.integration.conftest import VIDEO
 from tests.support.books import Of, command
 
 pytestmark = pytest.mark.slow
@@ -165,8 +161,6 @@ def test_an_unknown_price_a_wrong_budget_and_a_missing_ledger_refuse(
     budgets({"name": "jobs", "limit": 5, "unit": "jobs"})
     monkeypatch.delenv("AIRFLOW__VIDAI__LEDGER_PATH")
     refused(image("e"), "ledger_path, which is not set")
-    monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", "memory://ledger")
-    refused(image("f"), "creates files exclusively")
     assert bought(control) == 0
 
 
@@ -255,93 +249,10 @@ def test_the_hold_of_a_try_that_died_before_it_sent_anything_is_taken_by_the_nex
     assert holds.read().total == 0
 
 
-# --- many at once, and killed --------------------------------------------------------------------
-
-
-def test_of_fifty_purchases_by_workers_that_are_killed_a_budget_of_ten_lets_exactly_ten_through(
-    control: Control, vidgo: Any, sandbox: Any, ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
-    connection = {"conn_type": "vidgo", "host": f"{sandbox.url}/vidgo", "password": KEY}
-    environment = {
-        "AIRFLOW__VIDAI__LEDGER_PATH": str(ledger),
-        "AIRFLOW__VIDAI__PRICES": json.dumps(PRICES),
-        "AIRFLOW__VIDAI__BUDGETS": json.dumps([{"name": "ten", "limit": 10, "unit": "jobs"}]),
-        "AIRFLOW_CONN_VIDGO_DEFAULT": json.dumps(connection),
-        "TROUBLE": str(tmp_path / "trouble"),
-    }
-    fleet = Fleet(environment, random.Random(15))
-    fleet.run(range(50), kill=40)
-    assert bought(control) <= 10
-    unknown = fleet.ended(buyer.UNKNOWN)
-    arrived = {entry["request"]["input"]["prompt"]: entry["job_id"] for entry in control.purchases("vidgo")}
-    for number in unknown:  # a person looks at the vendor
-        job_id = arrived.get(f"picture {number}")
-        found = ("--bought", job_id) if job_id else ("--not-bought",)
-        command(capsys, "resolve", "dag", "run", f"task_{number}", *found, "--no-check")
-    fleet.clear([number for number in range(50) if fleet.codes[number] != buyer.BOUGHT])
-    assert bought(control) == 10
-    assert sorted(fleet.codes.values()) == [buyer.BOUGHT] * 10 + [buyer.REFUSED] * 40, (
-        (tmp_path / "trouble").read_text() if (tmp_path / "trouble").exists() else fleet.codes
-    )
-    assert fleet.killed == 40
-
-
-class Fleet:
-    """Worker processes, eight at a time, each with one try of one task; some of them are killed.
-
-    A killed try is tried again, as Airflow does.
-    """
-
-    def __init__(self, environment: dict[str, str], chance: random.Random) -> None:
-        self.codes: dict[int, int] = {}
-        self.killed = 0
-        self._environment, self._chance = environment, chance
-        self._tries: dict[int, int] = {}
-        self._max_tries: dict[int, int] = {}
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.conftest", "tests.support.buyer"])
-        # The first process waits for all imports; the others are forked in no time.
-        first = self._context.Process(target=time.sleep, args=(0,))
-        first.start()
-        first.join()
-        #: Seconds that the last try took that ended by itself; none is killed before one has.
-        self._typical = float("inf")
-
-    def run(self, numbers: Any, *, kill: int) -> None:
-        """Run tasks until each has ended by itself; kill ``kill`` tries meanwhile."""
-        waiting, running = [*numbers], {}
-        while waiting or running:
-            while waiting and len(running) < 8:
-                number = waiting.pop(0)
-                running[number] = self._start(number), time.monotonic(), self._chance.uniform(0.0, 1.2)
-            for number, (process, since, share) in [*running.items()]:
-                lived = time.monotonic() - since
-                if self.killed < kill and lived > share * self._typical:
-                    process.kill()
-                    self.killed += process.join() is None and process.exitcode == -9
-                if process.exitcode is None:
-                    continue
-                process.join()
-                del running[number]
-                if process.exitcode < 0:
-                    waiting.append(number)
-                else:
-                    self.codes[number] = process.exitcode
-                    self._typical = lived
-            time.sleep(0.01)
-
-    def clear(self, numbers: Any) -> None:
-        """Clear tasks, and run them."""
-        for number in numbers:
-            self._max_tries[number] = self._tries[number] + 100
-        self.run(numbers, kill=0)
-
-    def ended(self, code: int) -> list[int]:
-        return [number for number, found in self.codes.items() if found == code]
-
-    def _start(self, number: int) -> Any:
-        self._tries[number] = attempt = self._tries.get(number, 0) + 1
-        arguments = (number, attempt, self._max_tries.setdefault(number, 99), self._environment)
-        process = self._context.Process(target=buyer.run, args=arguments)
-        process.start()
-        return process
+def test_a_storage_that_may_not_create_exclusively_is_recognised(holds: Holds) -> None:
+    files = holds._files
+    assert files.creates_exclusively
+    files._local, files._fs = False, type("Other", (), {"protocol": ("gs", "gcs")})()
+    assert not files.creates_exclusively
+    files._fs = type("S3", (), {"protocol": ("s3", "s3a")})()
+    assert files.creates_exclusively

@@ -95,11 +95,12 @@ def test_whatever_is_killed_when_a_budget_of_ten_lets_exactly_ten_purchases_thro
     monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", str(root))
     budget = {"name": "ten", "limit": LIMIT, "unit": "jobs"}
     monkeypatch.setenv("AIRFLOW__VIDAI__BUDGETS", json.dumps([budget]))
-    began = time.process_time()
-    monkeypatch.setenv("AIRFLOW__VIDAI__BUDGETS", "[]")
-    assert buy(tmp_path / "warm", tmp_path / "warm-book", 0, 1, 99) == BOUGHT
+    for number in range(3):  # the first one also imports
+        began = time.process_time()
+        monkeypatch.setenv("AIRFLOW__VIDAI__BUDGETS", json.dumps([{**budget, "name": "warm"}]))
+        assert buy(root, tmp_path / "warm", 1000 + number, 1, 99) == BOUGHT
+        typical = time.process_time() - began
     monkeypatch.setenv("AIRFLOW__VIDAI__BUDGETS", json.dumps([budget]))
-    typical = time.process_time() - began
     book.touch()
     waiting = [(number, 1, 99) for number in range(TASKS)]
     running: dict[int, tuple[int, int, int]] = {}
@@ -108,7 +109,7 @@ def test_whatever_is_killed_when_a_budget_of_ten_lets_exactly_ten_purchases_thro
     while waiting or running:
         while waiting and len(running) < AT_ONCE:
             one = waiting.pop(0)
-            dies = chance.uniform(0.05, 1.5) * typical if killed.total() < KILLS else 0.0
+            dies = chance.uniform(0.01, 0.8) * typical if killed.total() < KILLS else 0.0
             running[forked(root, book, *one, dies)] = one
         child, status = os.wait()
         number, attempt, max_tries = running.pop(child)
@@ -123,7 +124,7 @@ def test_whatever_is_killed_when_a_budget_of_ten_lets_exactly_ten_purchases_thro
             waiting = settled_by_a_person(root, book, codes)
     assert len(book.read_text().split()) == len({*book.read_text().split()}) == LIMIT
     assert Counter(codes.values()) == {BOUGHT: LIMIT, REFUSED: TASKS - LIMIT}
-    assert killed["SIGPROF"] >= KILLS / 2
+    assert killed["SIGPROF"] >= 20
 
 
 def settled_by_a_person(root: Path, book: Path, codes: dict[int, int]) -> list[tuple[int, int, int]]:
