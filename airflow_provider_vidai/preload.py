@@ -15,6 +15,8 @@ import importlib
 import logging
 from typing import Final
 
+__all__ = ["preload"]
+
 log = logging.getLogger(__name__)
 
 MODULES: Final = (
