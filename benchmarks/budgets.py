@@ -52,7 +52,8 @@ def shared(
     return Shared(
         later[0] / (minutes - SETTLING),
         later[1] / (minutes - SETTLING),
-        *first,
+        first[0],
+        first[1],
         sum(one.warnings for one in fleet),
         [sum(checked[number::triggerers]) for number in range(triggerers)],
     )
