@@ -230,7 +230,8 @@ def test_holds_that_will_not_change_are_read_only_once_more(holds: Holds) -> Non
         holds.change(number, f"p{number}", state="settled")
         assert found == number
     newest = holds.read()
-    assert (newest.total, len(newest.holds)) == (8, 2)
+    assert newest.total == 8
+    assert len(newest.holds) == 2
     assert holds.hold("p9", ("9",), Decimal(2), Decimal(9), lambda _: False)[0] is None
 
 

@@ -146,7 +146,8 @@ class Forwarding:
         self.seen.append(f"{request.method}{' if none' if conditional else ''} {found.status}")
         if conditional and self.lost > 0:
             self.lost -= 1
-            return peer.reset()
+            peer.reset()
+            return None
         return answer(found.status, body, content_type=found.getheader("content-type", "text/xml"))(peer)
 
 

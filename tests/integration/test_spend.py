@@ -8,7 +8,7 @@ import io
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -237,7 +237,7 @@ def test_without_a_ledger_path_the_commands_say_what_is_missing(capsys: pytest.C
 
 
 @pytest.fixture
-def lost(control: Control, ledger: Path, vidgo: Any) -> Iterator[Callable[..., Of]]:
+def lost(control: Control, ledger: Path, vidgo: Any) -> Callable[[str], Of]:
     """Buy an image whose answer is lost: after the vendor booked it, or before."""
 
     def make(when: str) -> Of:
@@ -251,7 +251,7 @@ def lost(control: Control, ledger: Path, vidgo: Any) -> Iterator[Callable[..., O
 
 
 def test_a_purchase_that_a_person_found_is_waited_for_and_not_bought_again(
-    control: Control, lost: Callable[..., Of], capsys: pytest.CaptureFixture
+    control: Control, lost: Callable[[str], Of], capsys: pytest.CaptureFixture
 ) -> None:
     task = lost("after")
     (job,) = control.purchases()
@@ -266,7 +266,7 @@ def test_a_purchase_that_a_person_found_is_waited_for_and_not_bought_again(
 
 
 def test_a_purchase_that_never_arrived_is_bought_by_the_next_try(
-    control: Control, lost: Callable[..., Of], capsys: pytest.CaptureFixture
+    control: Control, lost: Callable[[str], Of], capsys: pytest.CaptureFixture
 ) -> None:
     task = lost("before")
     assert "was not bought" in command(capsys, "resolve", "dag", "run before", "paid", "--not-bought")
@@ -276,7 +276,7 @@ def test_a_purchase_that_never_arrived_is_bought_by_the_next_try(
 
 
 def test_a_job_that_the_vendor_does_not_have_is_not_recorded(
-    control: Control, lost: Callable[..., Of], capsys: pytest.CaptureFixture
+    control: Control, lost: Callable[[str], Of], capsys: pytest.CaptureFixture
 ) -> None:
     lost("after")
     with pytest.raises(SystemExit, match=r"has no vidgo media NOSUCH|Nothing was changed|cannot be read"):

@@ -19,9 +19,10 @@ from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.decide import Policy
-from airflow_provider_vidai.purchase.identity import Attempt, Run
+from airflow_provider_vidai.purchase.identity import Attempt
 from airflow_provider_vidai.purchase.ledger import Ledger
 from airflow_provider_vidai.purchase.observe import Buyer, Observers
+from airflow_provider_vidai.purchase.record import Run
 from airflow_provider_vidai.purchase.walk import Offer, Purchase, VendorCalls
 from airflow_provider_vidai.spend.guard import BudgetGuard
 from airflow_provider_vidai.stores.object_storage import ObjectStore
