@@ -201,6 +201,16 @@ class VidaiHook(BaseHook):
         """
         return confirmed(ref, self.poll, time.sleep)
 
+    def ended(self, ref: JobRef) -> JobStatus | None:
+        """Check the status of ``ref`` once; return it if this answer alone proves that the job has ended."""
+        try:
+            status = self.poll(ref)
+        except VidaiError as error:
+            log.warning("%s: the status check failed: %s", ref, error)
+            return None
+        proves = status.state is not JobState.RUNNING and status.repeats_needed == 1
+        return status if proves and not status.believed_for else None
+
     def ready(self, ref: JobRef) -> JobStatus:
         """Return the status of a READY job.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetAlias, Context
 
+from airflow_provider_vidai.jobs.media_record import TaskKey
 from airflow_provider_vidai.purchase.identity import Attempt, Run
 from airflow_provider_vidai.stores.choice import ends_with_run
 
@@ -21,6 +22,7 @@ __all__ = [
     "next_of_kind",
     "purchases_in_turn",
     "report_files",
+    "task_key_of",
 ]
 
 #: Held while a task decides on a purchase and sends it. A task's code may buy in several threads, and each
@@ -43,6 +45,13 @@ def attempt_of(context: Context) -> Attempt:
         _run_of(context),
         store_ends_with_run=ends_with_run(context),
     )
+
+
+def task_key_of(context: Context) -> TaskKey:
+    """Return which task instance this is, in whichever of its tries."""
+    instance = context["ti"]
+    index = -1 if instance.map_index is None else instance.map_index
+    return TaskKey(instance.dag_id, instance.run_id, instance.task_id, index)
 
 
 def _run_of(context: Context) -> Run | None:

@@ -31,6 +31,7 @@ class Record(BaseModel):
     :param intended_at: seconds since the epoch; likewise ``bought_at``.
     :param lookup: the job that shows whether a purchase with an unknown outcome arrived, where the vendor
         offers a lookup.
+    :param calls_back: whether the vendor was given an address of this deployment to call when the job ends.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +49,7 @@ class Record(BaseModel):
     intended_at: float
     bought_at: float | None = None
     lookup: JobRef | None = None
+    calls_back: bool = False
     receipt: Receipt | None = None
 
     @property

@@ -22,6 +22,7 @@ from airflow_provider_vidai.purchase.timing import (
     MIN_PROGRESS,
     POLL_SHARE_OF_ELAPSED,
     POLLING_STARTS_AT,
+    SAFETY_NET_STARTS_AT,
 )
 
 
@@ -145,6 +146,8 @@ class Watch:
     :param deadline: when to give up, seconds since the epoch.
     :param typical: how long a job of this kind usually takes, in seconds, if known.
     :param poll_interval: seconds between status checks; None adapts them.
+    :param safety_net: seconds between status checks, at least, that only find the end of a job whose vendor
+        failed to call; None where it does not call.
     :param jitter: returns a random number from 0 to 1.
     """
 
@@ -155,12 +158,15 @@ class Watch:
         deadline: float,
         typical: float | None = None,
         poll_interval: float | None = None,
+        safety_net: float | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._since = since
         self._deadline = deadline
         self._typical = typical
         self._interval = poll_interval
+        self._safety_net = safety_net
+        self._starts_at = POLLING_STARTS_AT if safety_net is None else SAFETY_NET_STARTS_AT
         self._jitter = jitter
         self._failures = 0
         self._refusals = 0
@@ -223,6 +229,8 @@ class Watch:
             return self._interval
         elapsed = max(now - self._since, 0.0)
         begin, least = self._begin_in(elapsed, status), MIN_POLL_SECONDS
+        if self._safety_net is not None:
+            return max(begin or 0.0, self._safety_net) * (1.0 + 0.1 * self._jitter())
         if begin is None:
             begin, least = 0.0, MIN_POLL_SECONDS_WITHOUT_ESTIMATE
         pace = max(elapsed * POLL_SHARE_OF_ELAPSED, begin, least)
@@ -239,7 +247,7 @@ class Watch:
             expected = status.expected
         elif status is not None and status.progress:
             expected = elapsed / max(status.progress, MIN_PROGRESS)
-        return None if expected is None else POLLING_STARTS_AT * expected - elapsed
+        return None if expected is None else self._starts_at * expected - elapsed
 
     def _wait(
         self, now: float, seconds: float, *, reconnect: bool = False, pause_account: bool = False

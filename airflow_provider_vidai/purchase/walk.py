@@ -53,10 +53,12 @@ class Offer:
 
     :param lookup: the job that shows whether the purchase arrived, should its answer be lost; None where the
         vendor offers no lookup.
+    :param calls_back: whether it gives the vendor an address of this deployment to call when the job ends.
     """
 
     call: Call[Receipt]
     lookup: JobRef | None = None
+    calls_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -275,6 +277,7 @@ class Purchase:
             max_tries=self._attempt.max_tries,
             intended_at=self._clock(),
             lookup=offer.lookup,
+            calls_back=offer.calls_back,
         )
 
     def _offered(self) -> Offer:

@@ -24,7 +24,7 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.verdict import account_broken, unless_ready
-from airflow_provider_vidai.triggers.job import JobTrigger, read_event
+from airflow_provider_vidai.triggers.job import JobEvent, JobTrigger, read_event
 from airflow_provider_vidai.vendors import VENDORS
 
 __all__ = ["JobSensor"]
@@ -118,20 +118,36 @@ class JobSensor(Arguments, BaseSensorOperator):
             raise
         if seen.is_done:
             return seen.xcom_value
-        return self.defer(
-            trigger=JobTrigger(
+        return self._defer(
+            JobTrigger(
                 ref=ref.model_dump(mode="json"),
                 deadline=time.time() + self.timeout,
                 poll_interval=None if self.adaptive else self.poke_interval,
-            ),
+            )
+        )
+
+    def _checked(self, hint: JobEvent) -> JobEvent:
+        """Check a job that a call says has ended, and wait on unless it has."""
+        status = self.hook_class(hint.ref.conn_id).ended(hint.ref)
+        if status is None:
+            self.log.info("A call said that %s had ended, which the vendor does not confirm.", hint.ref)
+            self._defer(JobTrigger.after_hint(hint))
+        return hint.model_copy(update={"end": "status", "status": status})
+
+    def _defer(self, trigger: JobTrigger) -> None:
+        left = max(trigger.deadline - time.time(), 0.0)
+        self.defer(
+            trigger=trigger,
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout + BACKSTOP_SECONDS),
+            timeout=timedelta(seconds=left + BACKSTOP_SECONDS),
         )
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, JsonValue]:
         """Take the job from the trigger's event."""
         with self._failures(context):
             found = read_event(event)
+            if found.end == "hint":
+                found = self._checked(found)
             if found.end == "deadline":
                 late = VidaiError(
                     f"{found.ref} is not ready yet (last status: {found.message}).",

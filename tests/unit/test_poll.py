@@ -542,3 +542,30 @@ def test_a_wait_that_is_not_everybodys_pauses_only_its_own_job():
     step = watch().failed(error, START)
     assert isinstance(step, Wait)
     assert (step.seconds >= 30, step.pause_account) == (True, False)
+
+
+# --- beside a webhook -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jitter", JITTERS)
+@pytest.mark.parametrize(("typical", "first"), [(30.0, 120.0), (600.0, 900.0), (None, 120.0)])
+def test_beside_a_webhook_checks_begin_late_and_are_far_apart(
+    typical: float | None, first: float, jitter: float
+) -> None:
+    story = Story(watch(typical=typical, safety_net=120.0, jitter=jitter), ready_at(1800))
+    assert first <= story.checks[0] <= first * 1.1
+    gaps = [later - earlier for earlier, later in itertools.pairwise(story.checks)]
+    assert all(120 <= gap <= 132 for gap in gaps)
+    assert story.took <= 1800 + 132
+
+
+def test_beside_a_webhook_a_job_that_reports_its_progress_is_not_checked_before_it_can_be_ready() -> None:
+    halfway = RUNNING.model_copy(update={"progress": 0.5})
+    found = watch(typical=30.0, safety_net=120.0, jitter=0.0)
+    assert seconds(found.answered(halfway, START + 600)) == pytest.approx(1200)
+
+
+def test_beside_a_webhook_the_deadline_still_gets_its_check() -> None:
+    story = Story(watch(typical=600.0, safety_net=120.0, deadline=START + 100), lambda _: RUNNING)
+    assert story.checks == [100]
+    assert isinstance(story.end, DeadlinePassed)
