@@ -192,9 +192,12 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": _modules("hooks"),
         "operators": _modules("operators"),
         "sensors": _modules("sensors"),
-        # The one trigger serves all vendors.
+        # They serve all vendors.
         "triggers": [
-            {"integration-name": "VIDIO", "python-modules": ["airflow_provider_vidai.triggers.job"]}
+            {
+                "integration-name": "VIDIO",
+                "python-modules": [f"airflow_provider_vidai.triggers.{name}" for name in ("job", "start")],
+            }
         ],
     }
 

@@ -240,11 +240,14 @@ class JobTrigger(BaseTrigger):
         yield TriggerEvent(sendable(event))  # type: ignore[no-untyped-call]
 
     async def _until_ended(self, ref: JobRef, watch: Watch) -> JobEvent:
-        step = watch.first_poll(time.time())
+        step = self._first_step(watch)
         self._report.planned(step, time.time())
         while (event := _event(ref, step)) is None:
             step = await self._on_one_connection(ref, watch, step)
         return event.model_copy(update={"checks": self._report.checks, "at": time.time()})
+
+    def _first_step(self, watch: Watch) -> Step:
+        return watch.first_poll(time.time())
 
     async def _on_one_connection(self, ref: JobRef, watch: Watch, step: Step) -> Step:
         """Check the job until it ends, or until it is time to read the connection again."""

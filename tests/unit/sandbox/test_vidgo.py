@@ -352,6 +352,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.statuses: list[int] = []
         self.recorded: list[dict] = []
+        self.paths: list[str] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}/hook?token=s3cr3t"
 
     def wait(self, count: int, seconds: float = 10) -> list[dict]:
@@ -367,6 +368,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.paths.append(self.path)
         self.server.recorded.append(json.loads(body))
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.end_headers()
@@ -451,3 +453,36 @@ def test_a_callback_waits_between_its_times_as_long_as_the_vendor_does(sandbox, 
         began.append(time.monotonic())
     gaps = [(later - earlier) * 20 for earlier, later in itertools.pairwise(began)]
     assert [pytest.approx(gap, abs=1.2) for gap in gaps] == [1, 2, 4]
+
+
+@pytest.mark.parametrize(("what", "count"), [("lost", 0), ("doubled", 2), ("delayed", 1), ("early", 2)])
+def test_a_callback_can_be_lost_doubled_delayed_or_sent_too_early(sandbox, vidgo, receiver, what, count):
+    sandbox.control.settings(speed=0)
+    sandbox.control.fault("vidgo", "callback", "callback", what=what, seconds=0.5)
+    task = vidgo.bought(callback_url=receiver.url)
+    if what == "early":
+        (claimed,) = receiver.wait(1)
+        assert (claimed["task_id"], claimed["status"], claimed["files"]) == (task, "finished", [])
+    sandbox.control.advance(3600)
+    time.sleep(1.5)
+    assert [body["status"] for body in receiver.recorded] == ["finished"] * count
+    assert all(body["task_id"] == task for body in receiver.recorded)
+
+
+def test_a_forged_callback_has_another_address_and_says_what_is_not_true_yet(sandbox, vidgo, receiver):
+    sandbox.control.settings(speed=0)
+    sandbox.control.fault("vidgo", "callback", "callback", what="forged")
+    vidgo.bought(callback_url=receiver.url)
+    (forged,) = receiver.wait(1)
+    assert (forged["status"], forged["files"]) == ("finished", [])
+    sandbox.control.advance(3600)
+    receiver.wait(2)
+    assert receiver.paths == ["/HOOK?token=s3cr3t", "/hook?token=s3cr3t"]
+
+
+def test_callbacks_can_come_in_another_order_than_their_tasks_ended(sandbox, vidgo, receiver):
+    sandbox.control.settings(speed=0)
+    sandbox.control.fault("vidgo", "callback", "callback", what="reordered", seconds=20)
+    tasks = [vidgo.bought(callback_url=receiver.url) for _ in range(2)]
+    sandbox.control.advance(3600)
+    assert [body["task_id"] for body in receiver.wait(2)] == tasks[::-1]
