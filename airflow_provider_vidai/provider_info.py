@@ -192,6 +192,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": _modules("hooks"),
         "operators": _modules("operators"),
         "sensors": _modules("sensors"),
+        "notifications": ["airflow_provider_vidai.events.notifier.SpendNotifier"],
         # They serve all vendors.
         "triggers": [
             {
