@@ -67,8 +67,6 @@ class Rows:
 
     def waits(self, key: TaskKey = KEY, *, age: float = 60.0, state: str = "deferred", **kwargs: Any) -> None:
         """Add a task that has waited for ``age`` seconds with a trigger of these arguments."""
-        import uuid
-
         from airflow.utils.session import create_session
 
         path = kwargs.pop("path", "airflow_provider_vidai.triggers.job.JobTrigger")
@@ -78,7 +76,6 @@ class Rows:
             session.add(trigger)
             session.flush()
             known = {
-                "id": uuid.uuid4(),
                 "state": state,
                 "trigger_id": trigger.id,
                 "pool": "default_pool",
