@@ -157,7 +157,8 @@ def test_airflow_keeps_what_the_triggerer_needs_in_the_serialised_dag() -> None:
 
     with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         sensor(job="{{ params.job }}")
-    kind = getattr(serialized_objects, "DagSerialization", None) or serialized_objects.SerializedDAG
+    there = vars(serialized_objects)
+    kind: Any = there.get("DagSerialization") or there["SerializedDAG"]
     task = kind.from_dict(json.loads(json.dumps(kind.to_dict(dag)))).get_task("wait")
     assert task.start_from_trigger is True
     assert task.start_trigger_args.trigger_cls == "airflow_provider_vidai.triggers.start.StartTrigger"
