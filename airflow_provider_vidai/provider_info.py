@@ -131,6 +131,42 @@ _SPEND = {
     },
 }
 
+#: The options by which vendors call when a job has ended.
+_WEBHOOKS = {
+    "webhook_secret": {
+        "description": (
+            "A secret of at least 32 characters, the same on all workers and API servers. It signs the "
+            "addresses that vendors call when a job has ended. Empty: no vendor is asked to call, and none "
+            "can call."
+        ),
+        "version_added": "0.2.0",
+        "type": "string",
+        "sensitive": True,
+        "example": None,
+        "default": "",
+    },
+    "webhook_base_url": {
+        "description": (
+            "The URL, with its path prefix if it has one, by which the vendors reach Airflow's API server. "
+            "Only the path /vidai-hooks below it must be public. Empty: as with no secret."
+        ),
+        "version_added": "0.2.0",
+        "type": "string",
+        "example": "https://airflow.example.com",
+        "default": "",
+    },
+    "poll_with_webhook": {
+        "description": (
+            "Seconds between two status checks, at least, of a job whose vendor calls when it has ended. "
+            "They find the jobs whose call is lost. 0 polls as without webhooks."
+        ),
+        "version_added": "0.2.0",
+        "type": "float",
+        "example": None,
+        "default": "120",
+    },
+}
+
 
 def _connection(vendor: str, label: str, base_url: str) -> dict[str, Any]:
     return {
@@ -183,6 +219,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     **_SPEND,
                     **_PAGES,
+                    **_WEBHOOKS,
                 },
             }
         },
@@ -195,9 +232,13 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": _modules("hooks"),
         "operators": _modules("operators"),
         "sensors": _modules("sensors"),
-        # The one trigger serves all vendors.
+        "notifications": ["airflow_provider_vidai.events.notifier.SpendNotifier"],
+        # They serve all vendors.
         "triggers": [
-            {"integration-name": "VIDIO", "python-modules": ["airflow_provider_vidai.triggers.job"]}
+            {
+                "integration-name": "VIDIO",
+                "python-modules": [f"airflow_provider_vidai.triggers.{name}" for name in ("job", "start")],
+            }
         ],
     }
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 from airflow_provider_vidai.errors import InputError, JobError, VidaiError
 from airflow_provider_vidai.files.download import download
 from airflow_provider_vidai.files.storage import write_text
+from airflow_provider_vidai.hooks.durations import estimate
 from airflow_provider_vidai.jobs.calls import Call, Fetch
 from airflow_provider_vidai.jobs.delivery import WITH_THE_STATUS, Delivery
 from airflow_provider_vidai.jobs.output import Output
@@ -25,7 +26,6 @@ from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.net.account import Account
 from airflow_provider_vidai.net.calls import Client
-from airflow_provider_vidai.purchase.durations import Durations, Estimate
 from airflow_provider_vidai.purchase.poll import DeadlinePassed, Finished, Step, Wait, Watch, confirmed
 from airflow_provider_vidai.purchase.progress import Report
 from airflow_provider_vidai.purchase.seal import Seal
@@ -129,19 +129,6 @@ async def aaccount(vendor: Vendor, conn_id: str) -> Account:
     return account_of(vendor, await BaseHook.aget_connection(conn_id))
 
 
-#: How long jobs take, as far as this process has seen. Nobody else does: a triggerer sees thousands of jobs.
-_DURATIONS = Durations()
-
-
-def estimate(ref: JobRef) -> Estimate:
-    """Return what this process knows about the duration of jobs like ``ref``.
-
-    Connections are kept apart, because a plan may have a queue of its own, and the sandbox has its own speed.
-    """
-    vendor = VENDORS[ref.vendor]
-    return _DURATIONS.of((ref.vendor, ref.conn_id, vendor.alike(ref)), vendor.usual_seconds(ref.kind))
-
-
 class VidaiHook(BaseHook):
     """One vendor behind one connection.
 
@@ -218,6 +205,16 @@ class VidaiHook(BaseHook):
         :raises VidaiError: when there is no usable answer, which says nothing about the job.
         """
         return confirmed(ref, self.poll, time.sleep)
+
+    def ended(self, ref: JobRef) -> JobStatus | None:
+        """Check the status of ``ref`` once; return it if this answer alone proves that the job has ended."""
+        try:
+            status = self.poll(ref)
+        except VidaiError as error:
+            log.warning("%s: the status check failed: %s", ref, error)
+            return None
+        proves = status.state is not JobState.RUNNING and status.repeats_needed == 1
+        return status if proves and not status.believed_for else None
 
     def ready(self, ref: JobRef) -> JobStatus:
         """Return the status of a READY job.

@@ -11,6 +11,7 @@ import hmac
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -19,12 +20,16 @@ _PURPOSE = b"airflow-provider-vidai media 1"
 
 
 class TaskKey(NamedTuple):
-    """The task instance that landed files."""
+    """A task instance, in whichever of its tries."""
 
     dag_id: str
     run_id: str
     task_id: str
     map_index: int
+
+    def page(self) -> str:
+        """Return the address of its page Media, relative to Airflow's base address."""
+        return f"vidai/media?{urlencode(self._asdict(), quote_via=quote)}"
 
 
 class Still(BaseModel):

@@ -78,7 +78,7 @@ class JobRef(BaseModel):
             ref = value
         elif isinstance(value, Mapping):
             ref = validated(cls, value, what="job")
-        elif (job_id := _bare_id(value)) is not None:
+        elif (job_id := bare_id(value)) is not None:
             ref = cls(vendor=vendor, conn_id=conn_id, job_id=job_id, kind=kind, params=dict(params or {}))
         else:
             raise InputError(
@@ -96,7 +96,8 @@ class JobRef(BaseModel):
         return f"{self.vendor} {self.kind} {self.job_id}"
 
 
-def _bare_id(value: Any) -> str | None:
+def bare_id(value: Any) -> str | None:
+    """Return the id that an argument is; None where it is empty, or is no id."""
     if not isinstance(value, (str, int)) or isinstance(value, bool):
         return None
     text = str(value).strip()

@@ -22,13 +22,14 @@ from airflow_provider_vidai.errors import (
 )
 from airflow_provider_vidai.files.storage import storage_path
 from airflow_provider_vidai.hooks.failures import airflow_failures, is_retryable
+from airflow_provider_vidai.hooks.webhook import safety_net, webhook
 from airflow_provider_vidai.jobs.delivery import Delivery
-from airflow_provider_vidai.jobs.media_record import MediaRecord
+from airflow_provider_vidai.jobs.media_record import MediaRecord, TaskKey
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
-from airflow_provider_vidai.operators.context import attempt_of, report_files
+from airflow_provider_vidai.operators.context import attempt_of, report_files, task_key_of
 from airflow_provider_vidai.operators.landing import Landed, LandedCheck, Landing, land, prepare
 from airflow_provider_vidai.operators.media import (
     argument_texts,
@@ -38,13 +39,14 @@ from airflow_provider_vidai.operators.media import (
 )
 from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
 from airflow_provider_vidai.operators.vendor import HookT
+from airflow_provider_vidai.purchase.hint import Hint, purchase_key
 from airflow_provider_vidai.purchase.identity import Whose
 from airflow_provider_vidai.purchase.ledger import Entry
 from airflow_provider_vidai.purchase.progress import Progress, Report, log_progress
 from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.verdict import no_longer_waiting
 from airflow_provider_vidai.purchase.walk import Offer
-from airflow_provider_vidai.triggers.job import JobTrigger, read_event
+from airflow_provider_vidai.triggers.job import JobEvent, JobTrigger, read_event
 
 __all__ = ["JobOperator", "PaidOperator"]
 
@@ -74,6 +76,7 @@ class JobOperator(PaidOperator[HookT]):
         self.download_to = download_to
         self.min_bytes = min_bytes
         self.check = check
+        self._task_key: TaskKey | None = None
         #: How many status checks this try's waiting took, and when the end of the job was seen (seconds since
         #: the epoch); None where the job was not waited for.
         self.checks: int | None = None
@@ -90,13 +93,24 @@ class JobOperator(PaidOperator[HookT]):
         with airflow_failures(self, context):
             ending = read_event(event)
             self._job = ending.ref
+            known = Bought.read(bought) if bought else None
+            if ending.end == "hint":
+                ending = self._checked(ending, bought)
             self.checks, self.ready_at = ending.checks, ending.at
             with self._noting_end(context, ending.ref):
                 status = ending.ready(buyer=True)
-            known = Bought.read(bought) if bought else None
             memo = bought.get("entry") if bought else None
             entry, record = self._recorded(context, ending.ref, known, memo)
             return self._finish(context, ending.ref, status, entry, record, known)
+
+    def _checked(self, hint: JobEvent, bought: dict[str, Any] | None) -> JobEvent:
+        """Check a job that a call says has ended, and wait on unless it has."""
+        status = self.hook_for(hint.ref).ended(hint.ref)
+        if status is None:
+            self.log.info("A call said that %s had ended, which the vendor does not confirm.", hint.ref)
+            # With all that the first deferral took along: it is still the same try.
+            self._defer_to_job(JobTrigger.after_hint(hint), bought)
+        return hint.model_copy(update={"end": "status", "status": status, "at": time.time()})
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Continue after a deferral; if the trigger itself failed, log that the job keeps running."""
@@ -112,6 +126,17 @@ class JobOperator(PaidOperator[HookT]):
             storage_path(str(self.download_to))
         return super().offer_checked()
 
+    def callback(self) -> str | None:
+        """Return the address that the vendor can call when the job has ended; None where it wakes nothing.
+
+        It is no argument of the task: it changes neither what the task shows nor the request's fingerprint.
+        """
+        found = webhook()
+        if found is None or self._task_key is None or not self._defers:
+            return None
+        purchase = purchase_key(self._fingerprints()[0])
+        return found.url(Hint(vendor=self.hook.vendor_name, task=self._task_key, purchase=purchase))
+
     def on_kill(self) -> None:
         """Stop waiting, and log that the job keeps running: no vendor can cancel it."""
         super().on_kill()
@@ -121,6 +146,7 @@ class JobOperator(PaidOperator[HookT]):
     def _run(self, context: Context, deadline: float, waited: int = 0) -> dict[str, JsonValue]:
         # Read before buying: a wrong value must not come to light when the job is paid for.
         poll_interval = positive_seconds("poll_interval", self.poll_interval)
+        self._task_key = task_key_of(context)
         settled = self._settled(context, deadline, waited)
         ref = settled.receipt.ref
         assert ref is not None, "a job operator's purchase makes a job"
@@ -136,8 +162,16 @@ class JobOperator(PaidOperator[HookT]):
             # own pace.
             since = settled.record.bought_at
             if self._defers:
+                trigger = JobTrigger(
+                    ref=ref.model_dump(mode="json"),
+                    deadline=deadline,
+                    since=since,
+                    poll_interval=poll_interval,
+                    safety_net=safety_net() if settled.record.calls_back else None,
+                    purchase=purchase_key(settled.record.fingerprint),
+                )
                 memo = settled.entry.memo(settled.record)
-                self._defer_to_job(ref, since, deadline, poll_interval, {**bought.fields(), "entry": memo})
+                self._defer_to_job(trigger, {**bought.fields(), "entry": memo})
             with self._noting_end(context, ref):
                 status = self._wait(context, ref, since, deadline, poll_interval)
         return self._finish(context, ref, status, settled.entry, settled.record, bought)
@@ -320,27 +354,15 @@ class JobOperator(PaidOperator[HookT]):
                 retryable=gone or is_retryable(error),
             ) from error
 
-    def _defer_to_job(
-        self,
-        ref: JobRef,
-        since: float | None,
-        deadline: float,
-        poll_interval: float | None,
-        bought: dict[str, JsonValue],
-    ) -> None:
-        self.log.info("%s: waiting in the triggerer, until %s at most.", ref, _utc(deadline))
+    def _defer_to_job(self, trigger: JobTrigger, bought: dict[str, Any] | None) -> None:
+        self.log.info("%s: waiting in the triggerer, until %s at most.", self._job, _utc(trigger.deadline))
         self.defer(
-            trigger=JobTrigger(
-                ref=ref.model_dump(mode="json"),
-                deadline=deadline,
-                since=since,
-                poll_interval=poll_interval,
-            ),
+            trigger=trigger,
             method_name="execute_complete",
             # The record may be unreadable when the task resumes, so what only it knows travels along. A URL
             # in it is sealed, because Airflow stores these kwargs as plain text.
             kwargs={"bought": bought},
-            timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + BACKSTOP_SECONDS),
+            timeout=timedelta(seconds=max(trigger.deadline - time.time(), 0.0) + BACKSTOP_SECONDS),
         )
 
 

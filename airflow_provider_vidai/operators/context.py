@@ -13,6 +13,7 @@ from typing import Any
 from airflow.sdk import Asset, AssetAlias, Context
 
 from airflow_provider_vidai._compat import conf
+from airflow_provider_vidai.jobs.media_record import TaskKey
 from airflow_provider_vidai.purchase.identity import Attempt
 from airflow_provider_vidai.purchase.record import Run
 from airflow_provider_vidai.stores.choice import ends_with_run
@@ -25,6 +26,7 @@ __all__ = [
     "next_of_kind",
     "purchases_in_turn",
     "report_files",
+    "task_key_of",
 ]
 
 #: Held while a task decides on a purchase and sends it. A task's code may buy in several threads, and each
@@ -62,6 +64,13 @@ def _deployment() -> str:
     # While keys are rotated, the new one stands before the old one.
     oldest = str(conf.get("core", "fernet_key", fallback="")).rpartition(",")[2].strip()
     return f"fernet-{hashlib.sha256(oldest.encode()).hexdigest()[:12]}" if oldest else ""
+
+
+def task_key_of(context: Context) -> TaskKey:
+    """Return which task instance this is, in whichever of its tries."""
+    instance = context["ti"]
+    index = -1 if instance.map_index is None else instance.map_index
+    return TaskKey(instance.dag_id, instance.run_id, instance.task_id, index)
 
 
 def _run_of(context: Context) -> Run | None:

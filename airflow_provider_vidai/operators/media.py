@@ -16,11 +16,11 @@ from pydantic import JsonValue, ValidationError
 from airflow_provider_vidai._compat import conf, redact
 from airflow_provider_vidai.files.stills import make_stills
 from airflow_provider_vidai.hooks.failures import is_nested
-from airflow_provider_vidai.jobs.media_record import MediaFile, MediaRecord, TaskKey, signed
+from airflow_provider_vidai.jobs.media_record import MediaFile, MediaRecord, signed
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.text import literal
-from airflow_provider_vidai.operators.context import next_of_kind
+from airflow_provider_vidai.operators.context import next_of_kind, task_key_of
 from airflow_provider_vidai.redaction import shown_media
 from airflow_provider_vidai.vendors.base import Vendor
 
@@ -58,13 +58,10 @@ def show_media(context: Context, operator: BaseOperator, make: Callable[[], Medi
 
 def push_media(context: Context, key: str, record: MediaRecord) -> None:
     """Sign ``record`` if it has files, and push it."""
-    instance = context["ti"]
     keys = signing_keys()
     if keys and record.files:
-        index = -1 if instance.map_index is None else instance.map_index
-        task = TaskKey(instance.dag_id, instance.run_id, instance.task_id, index)
-        record = signed(record, task, keys[0])
-    instance.xcom_push(key=key, value=record.model_dump(mode="json", exclude_none=True))
+        record = signed(record, task_key_of(context), keys[0])
+    context["ti"].xcom_push(key=key, value=record.model_dump(mode="json", exclude_none=True))
 
 
 def _key(context: Context, operator: BaseOperator) -> str:

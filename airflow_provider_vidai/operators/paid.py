@@ -141,7 +141,7 @@ class PaidOperator(VendorOperator[HookT]):
         self._prices = read_prices(json_setting("prices"))
         offer = self.offer()
         facts = {"conn_id": self.hook.conn_id, "model": self._model(), "cost": self._priced(offer.call.cost)}
-        return replace(offer, facts=facts)
+        return replace(offer, facts={**offer.facts, **facts})
 
     def _model(self) -> str | None:
         model = getattr(self, "model", None)

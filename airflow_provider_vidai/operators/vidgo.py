@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from airflow.sdk import Context
 
+from airflow_provider_vidai.arguments import is_empty
 from airflow_provider_vidai.hooks.failures import airflow_failures
 from airflow_provider_vidai.hooks.vidgo import TIMEOUT, VidgoHook
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -48,7 +49,8 @@ class VidgoGenerateOperator(JobOperator[VidgoHook]):
     :param input: the model's own fields. A picture in it may be a public URL, a storage URI or path, a data
         URI, or what :class:`VidgoUploadImageOperator` returned; what is not a URL is uploaded right
         before buying. Videos and sounds must be public URLs.
-    :param callback_url: Vidgo also posts the result to this URL; some music models require it.
+    :param callback_url: Vidgo also posts the result to this URL; some music models require it. Without one, a
+        deferrable task gives Vidgo the address of ``[vidai] webhook_base_url``, where that is set.
     :param min_credits: credits; nothing is bought if the account has fewer. Only None means no limit.
     :param kind: ``media`` or ``music``: where a model that this package does not know is polled.
     """
@@ -97,15 +99,16 @@ class VidgoGenerateOperator(JobOperator[VidgoHook]):
 
     def offer(self) -> Offer:
         """Return the purchase after validating it, checking the balance and uploading its pictures."""
-        return Offer(
-            self.hook.order(
-                self.model,
-                self.given("input"),
-                callback_url=self.given("callback_url"),
-                kind=self.kind,
-                min_credits=self.min_credits,
-            )
+        theirs = self.given("callback_url")
+        ours = self.callback() if is_empty(theirs) else None
+        order = self.hook.order(
+            self.model,
+            self.given("input"),
+            callback_url=ours or theirs,
+            kind=self.kind,
+            min_credits=self.min_credits,
         )
+        return Offer(order, facts={"calls_back": ours is not None})
 
 
 class VidgoDownloadOperator(DownloadOperator[VidgoHook]):

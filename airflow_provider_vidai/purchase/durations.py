@@ -110,19 +110,36 @@ class Estimate:
         :param elapsed: seconds since the purchase.
         :param status: the latest answer; None before the first.
         """
+        informative = self._of_expected.learned or self._of_progress.learned
+        return self._after(elapsed, status, BEGIN, BEGIN_INFORMATIVE if informative else BEGIN)
+
+    def expects(self, elapsed: float, status: JobStatus | None) -> float | None:
+        """Return how many seconds after the purchase the job is expected to be ready; None as above.
+
+        :param elapsed: seconds since the purchase; likewise ``status``.
+        """
+        found = self._after(elapsed, status, 0.0, 0.0)
+        return None if found is None else found[0]
+
+    def _after(
+        self, elapsed: float, status: JobStatus | None, spreads: float, unannounced: float
+    ) -> tuple[float, bool] | None:
+        """Return the duration that lies ``spreads`` below the mean, and whether to rely on it.
+
+        :param unannounced: the same where the vendor has not said anything about this job.
+        """
         takes = self._takes
         if status is not None and status.expected is not None:
             factor = self._of_expected
-            return max(status.expected, 0.0) * math.exp(factor.low(BEGIN)), factor.reliable
+            return max(status.expected, 0.0) * math.exp(factor.low(spreads)), factor.reliable
         if status is not None and status.progress:
             power = self._of_progress
-            by_progress = elapsed * max(status.progress, MIN_PROGRESS) ** -math.exp(power.low(BEGIN))
+            by_progress = elapsed * max(status.progress, MIN_PROGRESS) ** -math.exp(power.low(spreads))
             # A progress that stands still says nothing about the end.
             return min(by_progress, math.exp(takes.high()) if takes else math.inf), power.reliable
         if takes is None:
             return None
-        informative = self._of_expected.learned or self._of_progress.learned
-        return math.exp(takes.low(BEGIN_INFORMATIVE if informative else BEGIN)), takes.reliable
+        return math.exp(takes.low(unannounced)), takes.reliable
 
     def learn(self, course: Course, elapsed: float) -> None:
         """Learn from a job that was seen to be ready ``elapsed`` seconds after its purchase."""

@@ -22,6 +22,7 @@ from airflow_provider_vidai.purchase.timing import (
     MIN_POLL_SECONDS,
     MIN_POLL_SECONDS_WITHOUT_ESTIMATE,
     POLL_SHARE_OF_ELAPSED,
+    SAFETY_NET_STARTS_AT,
 )
 
 
@@ -153,6 +154,8 @@ class Watch:
     :param deadline: when to give up, seconds since the epoch.
     :param estimate: how long such jobs take; it also learns from this one. None where nothing is known.
     :param poll_interval: seconds between status checks; None adapts them.
+    :param safety_net: seconds between status checks, at least, that only find the end of a job whose vendor
+        failed to call; None where it does not call.
     :param jitter: returns a random number from 0 to 1.
     """
 
@@ -163,6 +166,7 @@ class Watch:
         deadline: float,
         estimate: Estimate | None = None,
         poll_interval: float | None = None,
+        safety_net: float | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._since = since
@@ -170,6 +174,7 @@ class Watch:
         self._estimate = estimate
         self._course = Course()
         self._interval = poll_interval
+        self._safety_net = safety_net
         self._jitter = jitter
         self._failures = 0
         self._refusals = 0
@@ -243,7 +248,13 @@ class Watch:
         if self._interval is not None:
             return self._interval
         elapsed = max(now - self._since, 0.0)
-        known = (self._estimate or Estimate()).begins(elapsed, status)
+        estimate = self._estimate or Estimate()
+        if self._safety_net is not None:
+            begin = SAFETY_NET_STARTS_AT * (estimate.expects(elapsed, status) or 0.0) - elapsed
+            # An expected duration may be wrong, and so may the hope that the vendor calls.
+            pace = max(min(begin, MAX_FIRST_POLL_SECONDS), self._safety_net)
+            return pace * (1.0 + 0.1 * self._jitter())
+        known = estimate.begins(elapsed, status)
         least = MIN_POLL_SECONDS if known else MIN_POLL_SECONDS_WITHOUT_ESTIMATE
         begins, reliable = known or (0.0, False)
         pace = min(max(elapsed * POLL_SHARE_OF_ELAPSED, least), MAX_POLL_SECONDS)

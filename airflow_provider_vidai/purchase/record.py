@@ -41,6 +41,7 @@ class Record(BaseModel):
     :param intended_at: seconds since the epoch; likewise ``bought_at``.
     :param lookup: the job that shows whether a purchase with an unknown outcome arrived, where the vendor
         offers a lookup.
+    :param calls_back: whether the vendor was given an address of this deployment to call when the job ends.
     :param conn_id: the connection that buys; "" in records of version 0.1.
     :param model: the model that is asked for, where the vendor has models.
     :param cost: what the purchase was expected to cost when the intent was written.
@@ -65,6 +66,7 @@ class Record(BaseModel):
     intended_at: float
     bought_at: float | None = None
     lookup: JobRef | None = None
+    calls_back: bool = False
     receipt: Receipt | None = None
     conn_id: str = ""
     model: str | None = None

@@ -38,7 +38,7 @@ class Seal:
 
     def __init__(self, key: str) -> None:
         # The first one seals; each of them opens.
-        self._fernet = MultiFernet([_fernet(key), _fernet(_HEADER_OF_0_1 + key)])
+        self._fernet = MultiFernet([cipher(key, _PURPOSE), cipher(_HEADER_OF_0_1 + key, _PURPOSE)])
 
     def close(self, text: str) -> str:
         """Return ``text`` sealed: ASCII, and different each time."""
@@ -71,8 +71,9 @@ class Seal:
         raise InputError("Secrets cannot be sealed on this machine.")
 
 
-def _fernet(secret: str) -> Fernet:
-    # Fernet wants a key of 32 random bytes. HKDF makes one from an API key of any length, and nobody can
-    # compute the API key from it.
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret.encode())
+def cipher(secret: str, purpose: bytes) -> Fernet:
+    """Return what encrypts and signs with a key that is derived from ``secret`` for this purpose alone."""
+    # Fernet wants a key of 32 random bytes. HKDF makes one from a secret of any length, and nobody can
+    # compute the secret from it.
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret.encode())
     return Fernet(base64.urlsafe_b64encode(derived))

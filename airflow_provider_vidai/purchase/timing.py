@@ -31,6 +31,19 @@ MAX_CONTRADICTIONS: Final = 10
 #: unchecked for hours.
 MAX_RETRY_AFTER_SECONDS: Final = 900.0
 
+# --- status checks beside a webhook
+
+#: Seconds between two status checks, at least, of a job whose vendor calls when it has ended: they only find
+#: the jobs whose call is lost. The default of ``[vidai] poll_with_webhook``.
+SAFETY_NET_SECONDS: Final = 120.0
+#: They begin after this share of the job's expected duration.
+SAFETY_NET_STARTS_AT: Final = 1.5
+#: Seconds for which a task waits, at least, before a call wakes it: Airflow notices the end of its process
+#: late, as it does before the first status check. It doubles with each call that was wrong.
+WAKE_AFTER_SECONDS: Final = FIRST_POLL_SECONDS
+#: Seconds to which that wait grows, at most.
+MAX_WAKE_AFTER_SECONDS: Final = 600.0
+
 # --- what a person sees meanwhile
 
 #: Seconds after which the log and the XCom ``progress`` say again how a job stands. A person who watches

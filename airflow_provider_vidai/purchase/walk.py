@@ -55,7 +55,7 @@ class Offer:
 
     :param lookup: the job that shows whether the purchase arrived, should its answer be lost; None where the
         vendor offers no lookup.
-    :param facts: fields of its record: ``conn_id``, ``model``, and the expected ``cost``.
+    :param facts: fields of its record: ``conn_id``, ``model``, ``calls_back``, and the expected ``cost``.
     """
 
     call: Call[Receipt]

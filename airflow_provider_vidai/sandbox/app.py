@@ -24,6 +24,8 @@ VENDORS = {"vidio": vidio.CALLS, "venice": venice.CALLS, "vizard": vizard.CALLS,
 ELSEWHERE: dict[str, Calls] = {"venice": SHARE_CALLS}
 #: Calls that every vendor's storage serves.
 STORAGE_CALLS = {"put": storage_wire.put, "file": storage_wire.get}
+#: What vendors call, for faults.
+CALLBACKS = {"vidgo": ["callback"], "vizard": ["webhook"]}
 UNKNOWN = "unknown"
 
 
@@ -42,7 +44,13 @@ def make_app(world: World, doors: Doors) -> Starlette:
         *control.routes(
             world,
             {
-                vendor: [*calls, *ELSEWHERE.get(vendor, ()), *STORAGE_CALLS, UNKNOWN]
+                vendor: [
+                    *calls,
+                    *ELSEWHERE.get(vendor, ()),
+                    *CALLBACKS.get(vendor, ()),
+                    *STORAGE_CALLS,
+                    UNKNOWN,
+                ]
                 for vendor, calls in VENDORS.items()
             },
         ),

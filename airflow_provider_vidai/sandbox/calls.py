@@ -37,6 +37,10 @@ class Calls:
         """Record a call as it arrives; its answer is filled in later."""
         self._lines.append(line)
 
+    def count(self, vendor: str, call: str) -> int:
+        """Return how many of the calls are of this kind."""
+        return sum((line.vendor, line.call) == (vendor, call) for line in self._lines)
+
     def as_json(self) -> list[dict[str, Any]]:
         """Return the calls as the control side shows them."""
         return [asdict(line) for line in self._lines]

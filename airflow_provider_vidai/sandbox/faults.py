@@ -32,11 +32,14 @@ KINDS: dict[str, dict[str, Any]] = {
     "stale_rendered": {},
     "missing_output_url": {},
     "no_range": {},
+    # what the vendor sends when a job has ended; ordered before the purchase
+    "callback": {"what": ..., "seconds": 60.0},  # virtual seconds of "delayed", and "reordered" at most
 }
 #: The values that some options allow.
 CHOICES = {
     "how": ("truncated", "cut", "empty", "html", "octet_stream", "bad_gateway", "placeholder"),
     "by": ("quota", "overloaded", "errors"),
+    "what": ("lost", "doubled", "delayed", "early", "forged", "reordered"),
 }
 #: Faults that replace the vendor's answer; by default the vendor does not process the call.
 REPLACEMENTS = ("status", "html", "empty", "garbage", "redirect")

@@ -42,6 +42,7 @@ class VeniceVideoSensor(JobSensor):
         super().__init__(**kwargs)
         self.model = model
         self.venice_conn_id = venice_conn_id
+        self._start_from_trigger_if_possible()
 
     def ref(self) -> JobRef:
         """Return the job."""

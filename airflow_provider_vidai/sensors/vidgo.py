@@ -38,6 +38,7 @@ class VidgoTaskSensor(JobSensor):
         super().__init__(**kwargs)
         self.kind = kind
         self.vidgo_conn_id = vidgo_conn_id
+        self._start_from_trigger_if_possible()
 
     def ref(self) -> JobRef:
         """Return the task."""

@@ -45,6 +45,7 @@ class VidioJobSensor(JobSensor):
         super().__init__(**kwargs)
         self.until = until
         self.vidio_conn_id = vidio_conn_id
+        self._start_from_trigger_if_possible()
 
     def ref(self) -> JobRef:
         """Return the reel or its render, as ``until`` says."""

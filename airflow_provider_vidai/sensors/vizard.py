@@ -35,6 +35,7 @@ class VizardProjectSensor(JobSensor):
     def __init__(self, *, vizard_conn_id: str = VizardHook.default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.vizard_conn_id = vizard_conn_id
+        self._start_from_trigger_if_possible()
 
     def ref(self) -> JobRef:
         """Return the job."""

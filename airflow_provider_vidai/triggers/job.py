@@ -22,7 +22,8 @@ from airflow_provider_vidai.errors import (
     JobError,
     VidaiError,
 )
-from airflow_provider_vidai.hooks.base import aaccount, estimate
+from airflow_provider_vidai.hooks.base import aaccount
+from airflow_provider_vidai.hooks.durations import estimate
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobStatus
 from airflow_provider_vidai.net.account import Account
@@ -48,12 +49,14 @@ from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.triggers._window import Window
 from airflow_provider_vidai.vendors import VENDORS
 
-__all__ = ["JobEvent", "JobTrigger", "read_event", "sendable"]
+__all__ = ["CLASSPATH", "JobEvent", "JobTrigger", "hint_event", "read_event", "sendable"]
 
 log = logging.getLogger(__name__)
 
 #: Seconds after which the connection is read again, so that a rotated key reaches jobs that wait for hours.
 CONNECTION_TTL_SECONDS = 600.0
+#: Airflow stores this path in its database, and finds a job that waits during an upgrade only by it.
+CLASSPATH = "airflow_provider_vidai.triggers.job.JobTrigger"
 
 
 class JobEvent(BaseModel):
@@ -63,17 +66,19 @@ class JobEvent(BaseModel):
     :param message: for an end other than ``status``, the last known status or the error.
     :param checks: how many status checks the trigger made; None in events of version 0.2 and before.
     :param at: when the end was seen, seconds since the epoch; None likewise.
+    :param waiting: for the end ``hint``, the arguments of the trigger that the hint interrupted.
     """
 
     # A triggerer may be upgraded before the workers are. Its events then have fields that these do not know.
     model_config = ConfigDict(extra="ignore")
 
-    end: Literal["status", "deadline", "account", "unsendable"]
+    end: Literal["status", "deadline", "account", "unsendable", "hint"]
     ref: JobRef
     status: JobStatus | None = None
     message: str = ""
     checks: int | None = None
     at: float | None = None
+    waiting: dict[str, Any] | None = None
 
     def ready(self, *, buyer: bool = False) -> JobStatus:
         """Return the status of a READY job, or raise what the event means.
@@ -133,6 +138,17 @@ def read_event(event: Any) -> JobEvent:
         ) from None
 
 
+def hint_event(waiting: dict[str, Any]) -> dict[str, Any]:
+    """Return the event that wakes a task because its vendor seems to have called.
+
+    It says nothing about the job: the woken task checks it, and waits on unless it has ended.
+
+    :param waiting: the arguments of the task's trigger.
+    :raises ValueError: when they are no such arguments.
+    """
+    return sendable(JobEvent(end="hint", ref=JobRef.model_validate(waiting.get("ref")), waiting=waiting))
+
+
 class JobTrigger(BaseTrigger):
     """Wait until a job is finished, or until the deadline.
 
@@ -140,6 +156,11 @@ class JobTrigger(BaseTrigger):
     :param deadline: seconds since the epoch.
     :param since: when it was bought, seconds since the epoch; None when unknown.
     :param poll_interval: seconds between status checks; None adapts them.
+    :param safety_net: seconds between status checks, at least, where the vendor calls when the job has ended;
+        None where it does not.
+    :param purchase: identifies the purchase that made the job, see
+        :func:`~airflow_provider_vidai.purchase.hint.purchase_key`.
+    :param hints: how many calls woke the task although its job had not ended.
     """
 
     _report: Report
@@ -151,6 +172,9 @@ class JobTrigger(BaseTrigger):
         deadline: float,
         since: float | None = None,
         poll_interval: float | None = None,
+        safety_net: float | None = None,
+        purchase: str | None = None,
+        hints: int = 0,
         **_: Any,
     ) -> None:
         # An exception here would end the whole triggerer and all its triggers, so run() reports what is
@@ -160,19 +184,34 @@ class JobTrigger(BaseTrigger):
         self.deadline = deadline
         self.since = since
         self.poll_interval = poll_interval
+        self.safety_net = safety_net
+        self.purchase = purchase
+        self.hints = hints
         self._polled_at = 0.0
+
+    @classmethod
+    def after_hint(cls, event: JobEvent) -> JobTrigger:
+        """Return the trigger with which a task waits on whose job had not ended when it was woken.
+
+        It polls as if nobody called: the next call may be as wrong as this one.
+        """
+        waiting = {"deadline": 0.0, **(event.waiting or {})}
+        hints = waiting.get("hints")
+        again = {"safety_net": None, "hints": hints + 1 if isinstance(hints, int) else 1}
+        return cls(**{**waiting, "ref": event.ref.model_dump(mode="json"), **again})
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what rebuilds this trigger in another process; it contains no secret."""
         return (
-            # Airflow stores this path in its database, and finds a job that waits during an upgrade only by
-            # it.
-            "airflow_provider_vidai.triggers.job.JobTrigger",
+            CLASSPATH,
             {
                 "ref": self.ref,
                 "deadline": self.deadline,
                 "since": self.since,
                 "poll_interval": self.poll_interval,
+                "safety_net": self.safety_net,
+                "purchase": self.purchase,
+                "hints": self.hints,
             },
         )
 
@@ -185,6 +224,7 @@ class JobTrigger(BaseTrigger):
             deadline=self.deadline,
             estimate=estimate(ref) if self.since else None,
             poll_interval=self.poll_interval,
+            safety_net=self.safety_net,
         )
         window = Window(ref, vendor.label, self.log, self.task_instance)
         self._report = Report(
@@ -202,13 +242,16 @@ class JobTrigger(BaseTrigger):
         yield TriggerEvent(sendable(event))  # type: ignore[no-untyped-call]
 
     async def _until_ended(self, ref: JobRef, watch: Watch) -> JobEvent:
-        # Never at once, even after a restart: Airflow may fail a task whose trigger fires before its worker
-        # process has ended (see FIRST_POLL_SECONDS).
-        step = watch.first_poll(time.time())
+        step = self._first_step(watch)
         self._report.planned(step, time.time())
         while (event := _event(ref, step)) is None:
             step = await self._on_one_connection(ref, watch, step)
         return event.model_copy(update={"checks": self._report.checks, "at": time.time()})
+
+    def _first_step(self, watch: Watch) -> Step:
+        # Never at once, even after a restart: Airflow may fail a task whose trigger fires before its worker
+        # process has ended (see FIRST_POLL_SECONDS).
+        return watch.first_poll(time.time())
 
     async def _on_one_connection(self, ref: JobRef, watch: Watch, step: Step) -> Step:
         """Check the job until it ends, or until it is time to read the connection again."""

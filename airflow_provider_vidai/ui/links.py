@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
 
 from airflow.sdk import BaseOperatorLink
 
@@ -30,10 +29,6 @@ class MediaLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Return the address of the task's page, relative to Airflow's base address."""
-        query = {
-            "dag_id": ti_key.dag_id,
-            "run_id": ti_key.run_id,
-            "task_id": ti_key.task_id,
-            "map_index": ti_key.map_index,
-        }
-        return f"vidai/media?{urlencode(query, quote_via=quote)}"
+        from airflow_provider_vidai.jobs.media_record import TaskKey
+
+        return TaskKey(ti_key.dag_id, ti_key.run_id, ti_key.task_id, ti_key.map_index).page()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk.execution_time import task_runner
 
-from airflow_provider_vidai.hooks.base import estimate
+from airflow_provider_vidai.hooks.durations import estimate
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.durations import MOST_SORTS, Course, Durations, Estimate
@@ -75,6 +75,31 @@ def test_a_learned_job_needs_far_fewer_checks_than_an_unknown_one_and_is_found_a
     known = [waited(estimate, takes) for takes in around(600, 50, seed=3)]
     unknown = [waited(Estimate(), takes) for takes in around(600, 50, seed=3)]
     assert fmean(map(len, known)) < 0.4 * fmean(map(len, unknown))
+
+
+def test_beside_a_webhook_checks_begin_after_half_as_long_again_as_such_jobs_took():
+    net = Watch(
+        since=0.0,
+        deadline=math.inf,
+        estimate=taught(around(400, 60)),
+        safety_net=120.0,
+        jitter=lambda: 0.0,
+    )
+    step = net.first_poll(0.0)
+    assert isinstance(step, Wait)
+    assert step.seconds == pytest.approx(600, rel=0.15)
+
+
+def test_jobs_that_only_a_safety_net_found_teach_nothing():
+    """Each of them ended long before, when its call was lost."""
+    estimate = taught([100.0] * 30)
+    before = begins(estimate)
+    for _ in range(20):
+        net = Watch(since=0.0, deadline=math.inf, estimate=estimate, safety_net=120.0)
+        step = net.first_poll(0.0)
+        assert isinstance(step, Wait)
+        net.answered(READY, step.seconds)
+    assert begins(estimate) == before
 
 
 def test_jobs_of_all_lengths_mixed_together_begin_early():

@@ -22,6 +22,7 @@ from airflow_provider_vidai.purchase.poll import (
 )
 from airflow_provider_vidai.purchase.timing import (
     FIRST_POLL_SECONDS,
+    MAX_FIRST_POLL_SECONDS,
     MAX_POLL_SECONDS,
     MAX_RETRY_AFTER_SECONDS,
     MIN_POLL_SECONDS,
@@ -585,3 +586,39 @@ def test_the_account_pauses_for_as_long_as_the_vendor_asked_and_not_for_as_long_
     assert isinstance(step, Wait)
     assert step.seconds == pytest.approx(MAX_POLL_SECONDS)
     assert step.pause_account == 7.0
+
+
+# --- beside a webhook -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jitter", JITTERS)
+@pytest.mark.parametrize(("usual", "first"), [(30.0, 120.0), (600.0, 900.0), (None, 120.0)])
+def test_beside_a_webhook_checks_begin_late_and_are_far_apart(
+    usual: float | None, first: float, jitter: float
+) -> None:
+    story = Story(watch(usual=usual, safety_net=120.0, jitter=jitter), ready_at(1800))
+    assert first <= story.checks[0] <= first * 1.1
+    gaps = [later - earlier for earlier, later in itertools.pairwise(story.checks)]
+    assert all(120 <= gap <= 132 for gap in gaps)
+    assert story.took <= 1800 + 132
+
+
+def test_beside_a_webhook_a_job_that_reports_its_progress_is_not_checked_before_it_can_be_ready() -> None:
+    halfway = RUNNING.model_copy(update={"progress": 0.5})
+    found = watch(usual=400.0, safety_net=120.0, jitter=0.0)
+    assert seconds(found.answered(halfway, START + 400)) == pytest.approx(800)
+
+
+@pytest.mark.parametrize(("net", "longest"), [(120.0, MAX_FIRST_POLL_SECONDS), (1_800.0, 1_800.0)])
+def test_beside_a_webhook_an_expected_duration_that_is_far_too_long_leaves_no_job_unchecked(
+    net: float, longest: float
+) -> None:
+    days = RUNNING.model_copy(update={"expected": 1e6})
+    found = watch(safety_net=net, jitter=0.0)
+    assert seconds(found.answered(days, START + 130)) == longest
+
+
+def test_beside_a_webhook_the_deadline_still_gets_its_check() -> None:
+    story = Story(watch(usual=600.0, safety_net=120.0, deadline=START + 100), lambda _: RUNNING)
+    assert story.checks == [100]
+    assert isinstance(story.end, DeadlinePassed)

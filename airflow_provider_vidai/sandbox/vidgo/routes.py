@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from airflow_provider_vidai.sandbox.callbacks import Callback, announce
 from airflow_provider_vidai.sandbox.vidgo import songs as vidgo_songs
-from airflow_provider_vidai.sandbox.vidgo.callbacks import announce
 from airflow_provider_vidai.sandbox.vidgo.jobs import Maker, Task, blobs_in, images, start, video
 from airflow_provider_vidai.sandbox.vidgo.models import ALREADY_EXISTS, DERIVED, Model, examine, find, price
 from airflow_provider_vidai.sandbox.vidgo.uploads import base64_upload, stream_upload, url_upload
@@ -44,9 +44,31 @@ async def submit(context: Context) -> Response:
         refundable=context.settings.refund_failed,
         files=lambda: blobs_in(task.files()),
     )
-    announce(world, task, str(context.exchange.request.base_url))
+    if task.callback_url:
+        announce(world, _callback(context, task, task.callback_url))
     return JSON(
         {"code": 200, "data": {"task_id": task.id, "status": "not_started", "created_time": task.created}}
+    )
+
+
+def _callback(context: Context, task: Task, url: str) -> Callback:
+    """Return what Vidgo sends when a task has ended; it is sent again after a failure."""
+    settings, clock = context.settings, context.exchange.world.clock
+    base_url = str(context.exchange.request.base_url)
+
+    def body() -> dict[str, Any]:
+        about = {key: value for key, value in task.as_answer(clock, base_url).items() if key != "progress"}
+        return {"code": 200, "data": about} if task.is_music or settings.callback == "wrapped" else about
+
+    return Callback(
+        VENDOR,
+        "callback",
+        url,
+        ended=lambda: task.timeline.ended,
+        body=body,
+        claim={"status": "finished"},
+        tries=settings.callback_tries,
+        pause=settings.callback_pause,
     )
 
 

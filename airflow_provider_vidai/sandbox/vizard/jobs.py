@@ -1,13 +1,10 @@
 """Vizard's projects: fetching and measuring the source, cutting the clips, and the answers about them."""
 
-import asyncio
-import contextlib
 import json
 import re
 import secrets
 import shutil
 import time
-import urllib.request
 from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_vidai.sandbox.book import Entry
+from airflow_provider_vidai.sandbox.callbacks import Callback
 from airflow_provider_vidai.sandbox.clock import Step, Timeline
 from airflow_provider_vidai.sandbox.faults import Fault
 from airflow_provider_vidai.sandbox.fetch import Unreadable, fetch
@@ -43,7 +41,6 @@ PRICE_FACTORS = {"clip_v2": 1.25}
 #: The host of the sample in the vendor's documents. It gets a stand-in, so that nothing leaves this machine.
 SAMPLE_HOST = "cdn-docs.vizard.ai"
 MADE_UP_SECONDS = 60.0
-WEBHOOK_TIMEOUT = 10.0
 
 
 class Ended(Exception):
@@ -337,16 +334,13 @@ def _link(exchange: Exchange, clip: Clip) -> str:
     return f"{exchange.request.base_url}storage/{signed}"
 
 
-async def call_webhook(exchange: Exchange, project: Project, url: str) -> None:
-    """Call the webhook when the project ends: once, unsigned, whatever it answers."""
-    while not project.timeline.ended:  # noqa: ASYNC110 - virtual time has no event
-        await asyncio.sleep(0.02)
-    code, message = project.code(exchange.world.clock.now())
-    body = json.dumps(project_answer(exchange, project, code, message)).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
+def webhook(exchange: Exchange, project: Project, url: str) -> Callback:
+    """Return what is sent to a webhook when the project ends: once, unsigned, whatever it answers."""
 
-    def post() -> None:
-        with contextlib.suppress(OSError):  # the vendor makes no second attempt
-            urllib.request.urlopen(request, timeout=WEBHOOK_TIMEOUT).close()  # noqa: S310
+    def body() -> dict[str, Any]:
+        code, message = project.code(exchange.world.clock.now())
+        return project_answer(exchange, project, code, message)
 
-    await asyncio.to_thread(post)
+    return Callback(
+        VENDOR, "webhook", url, ended=lambda: project.timeline.ended, body=body, claim={"code": 2000}
+    )

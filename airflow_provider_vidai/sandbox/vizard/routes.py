@@ -7,15 +7,16 @@ from typing import Any
 from starlette.responses import Response
 
 from airflow_provider_vidai.sandbox.accounts import account_of
+from airflow_provider_vidai.sandbox.callbacks import announce
 from airflow_provider_vidai.sandbox.clock import Timeline
 from airflow_provider_vidai.sandbox.vizard.jobs import (
     VENDOR,
     Clip,
     Project,
-    call_webhook,
     project_answer,
     share_link,
     start_project,
+    webhook,
 )
 from airflow_provider_vidai.sandbox.vizard.rules import (
     Complaint,
@@ -115,8 +116,8 @@ async def create(exchange: Exchange, account: str) -> Response:
         return _complaint((4007, "insufficient remaining minutes in the account"))
     project = start_project(world, account, request, exchange.fault("fail_job"))
     world.jobs[VENDOR][str(project.id)] = project
-    for webhook in filter(None, (request.get("webhookUrl"), settings.webhook_url)):
-        world.background(call_webhook(exchange, project, webhook))
+    for url in filter(None, (request.get("webhookUrl"), settings.webhook_url)):
+        announce(world, webhook(exchange, project, url))
     if settings.generation == "2024":
         return JSON({"code": 2000, "projectId": project.id})
     link = share_link(project.id)
