@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
@@ -54,14 +54,32 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseTrigger",
+    "StartTriggerArgs",
     "TaskDeferred",
     "TaskInstanceKey",
+    "TaskSuccessEvent",
     "TriggerEvent",
     "conf",
+    "database",
     "redact",
     "timer",
     "xcom",
 ]
+
+
+def database() -> tuple[Any, Any, Any, Any]:
+    """Return the tables of task instances and triggers, what opens a session, and what locks rows.
+
+    Airflow does not offer them to plugins. Only what wakes a task in the API server uses them.
+
+    :raises ImportError: where a version of Airflow lacks one of them.
+    """
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.trigger import Trigger
+    from airflow.utils.session import create_session
+    from airflow.utils.sqlalchemy import with_row_locks
+
+    return TaskInstance, Trigger, create_session, with_row_locks
 
 
 def timer(moment: datetime) -> BaseTrigger:
