@@ -109,7 +109,7 @@ def _wake(session: Any, trigger: Any, call: Call) -> float | None:
     if (task := _locked(session, trigger)) is not None:
         event: Any = TriggerEvent(hint_event(waiting))  # type: ignore[no-untyped-call]
         type(trigger).submit_event(trigger.id, event, session=session)
-        log.info("Woke %s: %s seems to have called about its job.", task, call.vendor)
+        log.info("Woke %s/%s/%s/%s: %s seems to have called about its job.", *task, call.vendor)
     return None
 
 
