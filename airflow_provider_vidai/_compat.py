@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import airflow
 from airflow.plugins_manager import AirflowPlugin
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
@@ -59,16 +59,34 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseTrigger",
+    "StartTriggerArgs",
     "TaskDeferred",
     "TaskInstanceKey",
+    "TaskSuccessEvent",
     "TriggerEvent",
     "cli_classes",
     "conf",
+    "database",
     "redact",
     "state_store",
     "timer",
     "xcom",
 ]
+
+
+def database() -> tuple[Any, Any, Any, Any]:
+    """Return the tables of task instances and triggers, what opens a session, and what locks rows.
+
+    Airflow does not offer them to plugins. Only what wakes a task in the API server uses them.
+
+    :raises ImportError: where a version of Airflow lacks one of them.
+    """
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.trigger import Trigger
+    from airflow.utils.session import create_session
+    from airflow.utils.sqlalchemy import with_row_locks
+
+    return TaskInstance, Trigger, create_session, with_row_locks
 
 
 def timer(moment: datetime) -> BaseTrigger:

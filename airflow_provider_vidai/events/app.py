@@ -10,7 +10,6 @@ from __future__ import annotations
 import anyio
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from starlette.requests import ClientDisconnect
 
 from airflow_provider_vidai.events.follow import Call, Follower
 from airflow_provider_vidai.events.shared import job_in
@@ -35,7 +34,7 @@ async def called(token: str, request: Request) -> Response:
     try:
         with anyio.fail_after(SLOWEST_BODY):
             body = await _body(request)
-    except (TimeoutError, ClientDisconnect):
+    except TimeoutError:
         return Response(status_code=408, headers={"Connection": "close"})
     if body is None:
         return Response(status_code=413, headers={"Connection": "close"})
@@ -49,10 +48,13 @@ async def called(token: str, request: Request) -> Response:
 
 
 async def _body(request: Request) -> bytes | None:
-    """Return the body; None when it is too large."""
+    """Return the body; None when it is too large, or when the caller has gone."""
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LARGEST_BODY:
+    while len(body) <= LARGEST_BODY:
+        message = await request.receive()
+        if message["type"] != "http.request":
             return None
-    return bytes(body)
+        body += message.get("body", b"")
+        if not message.get("more_body") and len(body) <= LARGEST_BODY:
+            return bytes(body)
+    return None

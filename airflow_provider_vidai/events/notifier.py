@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.sdk import Context
-from airflow.sdk.bases.notifier import BaseNotifier
+from airflow.sdk import BaseNotifier, Context
 from pydantic import ValidationError
 
 from airflow_provider_vidai._compat import conf

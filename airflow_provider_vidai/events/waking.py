@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_provider_vidai._compat import TriggerEvent
+from airflow_provider_vidai._compat import TriggerEvent, database
 from airflow_provider_vidai.events.follow import Call
 from airflow_provider_vidai.jobs.media_record import TaskKey
 from airflow_provider_vidai.purchase.timing import MAX_WAKE_AFTER_SECONDS, WAKE_AFTER_SECONDS
 from airflow_provider_vidai.triggers.job import CLASSPATH, hint_event
 
+_DEFERRED = "deferred"
 #: A task in one of these states may still come to wait for its job.
 _COMING = frozenset({"scheduled", "queued", "running", "restarting", "up_for_retry", "up_for_reschedule"})
 
@@ -34,8 +35,7 @@ def wake(call: Call) -> float | None:
     if not _possible():
         log.warning("This version of Airflow cannot be asked to wake a task: polling goes on.")
         return None
-    from airflow.utils.session import create_session
-
+    _, _, create_session, _ = database()
     with create_session() as session:
         found = _of_task(session, call) if call.task else _of_job(session, call)
         waits = [_wake(session, trigger, call) for trigger in found]
@@ -46,18 +46,16 @@ def wake(call: Call) -> float | None:
 
 def _possible() -> bool:
     try:
-        from airflow.models.taskinstance import TaskInstance
-        from airflow.models.trigger import Trigger
-        from airflow.utils.session import create_session  # noqa: F401
+        instance, trigger, _, _ = database()
     except ImportError:
         return False
-    columns = all(hasattr(Trigger, name) for name in ("submit_event", "created_date", "classpath", "kwargs"))
-    return columns and hasattr(TaskInstance, "trigger_id")
+    needed = ("submit_event", "created_date", "classpath", "kwargs")
+    return all(hasattr(trigger, name) for name in needed) and hasattr(instance, "trigger_id")
 
 
 def _of_task(session: Any, call: Call) -> Iterator[Any]:
     """Yield the trigger of the task that made the purchase, if it waits for it."""
-    for trigger in session.scalars(_waiting(*_same_task(call))):
+    for trigger in _waiting(session, *_same_task(call)):
         if call.purchase in (None, _kwargs(trigger).get("purchase")):
             yield trigger
 
@@ -65,37 +63,27 @@ def _of_task(session: Any, call: Call) -> Iterator[Any]:
 def _of_job(session: Any, call: Call) -> Iterator[Any]:
     """Yield the triggers of all tasks that wait for the job."""
     wanted = (call.vendor, call.job_id)
-    for trigger in session.scalars(_waiting()):
+    for trigger in _waiting(session):
         ref = _kwargs(trigger).get("ref")
         if isinstance(ref, dict) and (ref.get("vendor"), ref.get("job_id")) == wanted:
             yield trigger
 
 
-def _waiting(*more: Any) -> Any:
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.models.trigger import Trigger
-    from airflow.utils.state import TaskInstanceState
-    from sqlalchemy import select
-    from sqlalchemy.orm import lazyload
-
-    joined = select(Trigger).join(TaskInstance, TaskInstance.trigger_id == Trigger.id)
-    deferred = joined.where(TaskInstance.state == TaskInstanceState.DEFERRED, Trigger.classpath == CLASSPATH)
-    return deferred.where(*more).options(lazyload("*"))
+def _waiting(session: Any, *more: Any) -> Any:
+    instance, trigger, _, _ = database()
+    joined = session.query(trigger).join(instance, instance.trigger_id == trigger.id)
+    deferred = joined.filter(instance.state == _DEFERRED, trigger.classpath == CLASSPATH, *more)
+    return deferred.enable_eagerloads(False).all()
 
 
 def _same_task(call: Call) -> list[Any]:
-    from airflow.models.taskinstance import TaskInstance
-
     assert call.task is not None
-    return [getattr(TaskInstance, name) == value for name, value in call.task._asdict().items()]
+    return [getattr(database()[0], name) == value for name, value in call.task._asdict().items()]
 
 
 def _may_come(session: Any, call: Call) -> bool:
     """Whether the task may wait later: it is still before the deferral, or between two of them."""
-    from airflow.models.taskinstance import TaskInstance
-    from sqlalchemy import select
-
-    state = session.scalar(select(TaskInstance.state).where(*_same_task(call)))
+    state = session.query(database()[0].state).filter(*_same_task(call)).scalar()
     return state is not None and str(getattr(state, "value", state)) in _COMING
 
 
@@ -121,20 +109,14 @@ def _wake(session: Any, trigger: Any, call: Call) -> float | None:
     if (task := _locked(session, trigger)) is not None:
         event: Any = TriggerEvent(hint_event(waiting))  # type: ignore[no-untyped-call]
         type(trigger).submit_event(trigger.id, event, session=session)
-        log.info("Woke %s: %s seems to have called about its job.", task, call.vendor)
+        log.info("Woke %s/%s/%s/%s: %s seems to have called about its job.", *task, call.vendor)
     return None
 
 
 def _locked(session: Any, trigger: Any) -> TaskKey | None:
     """Lock the task of a trigger and return it; None if it no longer waits, or is being woken."""
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.utils.sqlalchemy import with_row_locks
-    from airflow.utils.state import TaskInstanceState
-    from sqlalchemy import select
-
-    names = select(*(getattr(TaskInstance, name) for name in TaskKey._fields))
-    waits = names.where(
-        TaskInstance.trigger_id == trigger.id, TaskInstance.state == TaskInstanceState.DEFERRED
-    )
-    row = session.execute(with_row_locks(waits, session, of=TaskInstance, skip_locked=True)).first()
+    instance, _, _, with_row_locks = database()
+    names = session.query(*(getattr(instance, name) for name in TaskKey._fields))
+    waits = names.filter(instance.trigger_id == trigger.id, instance.state == _DEFERRED)
+    row = with_row_locks(waits, session, of=instance, skip_locked=True).first()
     return None if row is None else TaskKey(*row)

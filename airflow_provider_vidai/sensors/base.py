@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue, XComArg
-from airflow.triggers.base import StartTriggerArgs
 from pydantic import JsonValue
 
 from airflow_provider_vidai._compat import (
     AirflowException,
     AirflowSkipException,
+    StartTriggerArgs,
     conf,
 )
 from airflow_provider_vidai.arguments import Arguments, positive_seconds, truth

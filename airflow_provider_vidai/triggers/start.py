@@ -6,9 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow.triggers.base import TaskSuccessEvent
-
-from airflow_provider_vidai._compat import TriggerEvent
+from airflow_provider_vidai._compat import TaskSuccessEvent, TriggerEvent
 from airflow_provider_vidai.jobs.ref import bare_id
 from airflow_provider_vidai.jobs.result import job_result
 from airflow_provider_vidai.jobs.status import JobState
