@@ -29,7 +29,7 @@ STACKS ?= 1
 export DAG VIDEO ASPECT LENGTH CATEGORY MUSIC CONF
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick test-airflow test-lowest test-prerelease test-system test-celery test-browser soak lint format docs package-check image-check sbom audit clean
+.PHONY: help demo up test quick test-airflow test-lowest test-prerelease test-system test-celery test-browser explore soak lint format docs package-check image-check sbom audit clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ test-browser: $(VENV)/.browser ## the pages that Airflow's UI shows, in a real b
 $(VENV)/.browser: $(STAMP)
 	@$(PIP_INSTALL) -c $(CONSTRAINTS) -e '.[dev,browser]'
 	@touch $@
+
+explore: $(STAMP) ## every schedule of two tries with two faults, also those that wait: half an hour
+	VIDAI_EXPLORE=1 $(BIN)/python -m pytest -n $(shell getconf _NPROCESSORS_ONLN) tests/unit/test_schedules.py $(ARGS)
 
 soak: $(STAMP) ## a night of faults and kills in a quarter of an hour: JOBS=
 	VIDAI_SOAK_JOBS=$(or $(JOBS),100) $(BIN)/python -m pytest tests/system/test_soak.py -s $(ARGS)
