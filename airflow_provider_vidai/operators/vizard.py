@@ -149,11 +149,8 @@ class VizardClipsOperator(JobOperator[VizardHook]):
         """Return the validated purchase of the clips, with a source that Vizard can fetch."""
         seconds = self._choice().source_seconds
         asked = {name: self.given(name) for name in _ARGUMENTS}
-        if (
-            self.download_to
-            and str(asked["mode"]) not in ("edit", "0")
-            and not str(self.download_to).endswith("/")
-        ):
+        several = str(asked["mode"]) not in ("edit", "0")
+        if several and self.download_to and not str(self.download_to).endswith("/"):
             raise InputError(
                 f"download_to: there may be several clips, but {self.download_to} is one file: "
                 "end it with '/'."
