@@ -76,9 +76,7 @@ def guarded(stack: Stack, clips: Run, video: Run) -> Iterator[Guarded]:
     airflow("fab-db", "migrate")
     airflow("sync-perm", "--include-dags")
     airflow("roles", "create", "Outsider", "Reader")
-    for view in VIEWS:
-        airflow("roles", "add-perms", "Reader", "-r", view, "-a", "can_read")
-    airflow("roles", "add-perms", "Reader", "-r", f"DAG:{clips.dag_id}", "-a", "can_read")
+    airflow("roles", "add-perms", "Reader", "-r", *VIEWS, f"DAG:{clips.dag_id}", "-a", "can_read")
     airflow("roles", "add-perms", "Outsider", "-r", "Website", "-a", "can_read")
     for user, role in (("reader", "Reader"), ("outsider", "Outsider")):
         airflow(
