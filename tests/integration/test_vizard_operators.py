@@ -202,18 +202,18 @@ def test_a_file_in_an_object_storage_is_signed_for_the_vendor_and_nobody_else(
 
 @pytest.fixture
 def s3(connect: Any, talks: str) -> Iterator[str]:
-    """A bucket of a real S3 server with a video; yields its URI."""
+    """A bucket of a real S3 server with a video; yields its URI. moto keeps buckets for the whole process."""
     moto = pytest.importorskip("moto.server")
     server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     port = server.get_host_and_port()[1]
     extra = {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "us-east-1"}
-    connect("aws_videos", conn_type="aws", login="an-id", password="a-secret", extra=extra)
-    path = ObjectStoragePath("s3://aws_videos@videos/in/short.mp4")
-    path.fs.mkdir("videos")
+    connect("aws_vizard", conn_type="aws", login="an-id", password="a-secret", extra=extra)
+    path = ObjectStoragePath("s3://aws_vizard@vizard-sources/in/short.mp4")
+    path.fs.mkdir("vizard-sources")
     with urllib.request.urlopen(f"{talks}/short.mp4") as answer:
         path.write_bytes(answer.read())
-    yield "s3://aws_videos@videos"
+    yield "s3://aws_vizard@vizard-sources"
     server.stop()
 
 
