@@ -50,7 +50,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str], bool]] = 
         {
             "what": "its outcome is unknown",
             "cost": "It may have been charged.",
-            "todo": "Check the Venice account for a job of that time. Clear the task to buy again.",
+            "todo": "Check the Venice account for a job of that time. Clear the task to buy again, ",
             "charged": "maybe",
         },
         False,
@@ -125,7 +125,7 @@ def test_the_exception_and_the_xcom_say_what_happened_what_it_cost_and_what_to_d
     assert isinstance(error, AirflowFailException) is not retryable
     assert said["what"] in error.what
     assert error.cost.endswith(said["cost"])
-    assert error.todo.endswith(said["todo"])
+    assert said["todo"] in error.todo
     assert error.charged == said["charged"]
     stored = dict(task.instance.xcoms["failure"])
     moment = datetime.fromisoformat(stored.pop("at"))

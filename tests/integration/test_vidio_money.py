@@ -496,7 +496,7 @@ def test_without_a_record_nothing_is_sent(reel_of: Any, control: Control, what: 
         raise ConnectionError("the API server is away")
 
     setattr(Broken, what, trouble)
-    task = reel_of()
+    task = reel_of(timeout=3)  # it waits for the ledger until its deadline, and no longer
     task.store = Broken()
     failing_for_now(task, "The ledger of this task could not be", "the API server is away")
     assert control.calls("vidio", BUY) == []

@@ -196,10 +196,11 @@ def test_landed_files_are_reported_to_assets(reel: dict, render_of: Any, tmp_pat
     rendered = render_of(reel).run()
     task = download_of(rendered, f"{tmp_path}/a.mp4", outlets=[asset, alias])
     (landed,) = task.run()
-    assert task.outlet_events[asset].extra == {"files": [landed]}
+    cost = {"amount": 1.0, "unit": "units", "units": 1, "source": "list"}
+    assert task.outlet_events[asset].extra == {"files": [landed], "cost": cost}
     (event,) = task.outlet_events[alias].asset_alias_events
     assert event.dest_asset_key.uri.endswith("/a.mp4")
-    assert event.extra == landed
+    assert event.extra == {**landed, "cost": cost}
 
 
 def test_downloading_again_replaces_the_file(reel: dict, render_of: Any, tmp_path: Path) -> None:

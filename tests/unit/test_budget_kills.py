@@ -36,7 +36,9 @@ BOUGHT, REFUSED, UNKNOWN = 0, 3, 4
 def ledger_of(root: Path, task: str) -> Ledger:
     log = logging.getLogger("quiet")
     buyer = Buyer("dag", "run", task, -1, (), "vidgo", "Vidgo", lambda: "account", None, log)
-    return Ledger(ObjectStore(str(root), ("dag", "run", task, "-1")), Observers([BudgetGuard(buyer)], log))
+    return Ledger(
+        ObjectStore(str(root), ("dag", "run", task, "-1")), observers=Observers([BudgetGuard(buyer)], log)
+    )
 
 
 def buy(root: Path, book: Path, number: int, attempt: int, max_tries: int) -> int:
