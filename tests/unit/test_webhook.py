@@ -51,7 +51,11 @@ def test_no_changed_token_is_believed() -> None:
             assert hint_in(changed, SECRET) is None
 
 
-@pytest.mark.parametrize("token", ["", "x", "é", "a" * 100_000, "\x00", token_of(HINT, SECRET)[:-9]])
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "é", "a" * 100_000, "\x00", token_of(HINT, SECRET)[:-9]],
+    ids=["empty", "one letter", "no ASCII", "very long", "zero byte", "cut"],
+)
 def test_what_is_no_token_is_none(token: str) -> None:
     assert hint_in(token, SECRET) is None
 
