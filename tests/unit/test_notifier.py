@@ -121,9 +121,8 @@ def test_a_task_that_left_nothing_is_told_too() -> None:
 
 
 def test_a_question_is_told_with_where_to_answer_it() -> None:
-    from airflow.providers.standard.operators.hitl import ApprovalOperator
-
-    approve = ApprovalOperator(task_id="approve", subject="0.55 USD for a video?")
+    hitl = pytest.importorskip("airflow.providers.standard.operators.hitl")
+    approve = hitl.ApprovalOperator(task_id="approve", subject="0.55 USD for a video?")
     told = message_of(context(task=approve))
     assert told.what == "videos.paid[2] (manual+1) asks: 0.55 USD for a video?"
     assert told.link.startswith("https://airflow.example.com/")
