@@ -49,7 +49,8 @@ NEWER = {("triggerer", "queues_enabled"), ("workers", "execution_api_timeout")}
 def test_every_setting_of_a_deployment_exists(section: str, name: str) -> None:
     if section.startswith("celery"):
         pytest.importorskip("airflow.providers.celery")
-    if (section, name) in NEWER and AIRFLOW < (3, 3):
+    # Airflow 3.1 describes no options of providers here.
+    if AIRFLOW < (3, 3) and ((section, name) in NEWER or section.startswith("celery")):
         pytest.skip("older versions of Airflow do not have it")
     known = conf.configuration_description | get_provider_info()["config"]
     assert section in known
