@@ -106,6 +106,33 @@ _PAGES = {
     },
 }
 
+#: The options about the record of purchases.
+_LEDGER = {
+    "ledger_path": {
+        "description": (
+            "A storage URI or path that every worker can reach, where paid tasks keep the "
+            "record of what they bought. Empty: Airflow's task state store (3.3), which 3.4 "
+            "empties when a task is cleared."
+        ),
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "s3://aws_default@airflow/vidai-ledger",
+        "default": "",
+    },
+    "deployment": {
+        "description": (
+            "The name of this Airflow deployment, the same on all workers; another one for "
+            "each deployment that can reach the same ledger_path. A task then refuses the "
+            "records of another deployment. Empty: the name is made from the Fernet key in "
+            "the environment; without one, deployments are not distinguished."
+        ),
+        "version_added": "0.2.0",
+        "type": "string",
+        "example": "production",
+        "default": "",
+    },
+}
+
 #: The options about costs and budgets.
 _SPEND = {
     "prices": {
@@ -121,7 +148,7 @@ _SPEND = {
     },
     "budgets": {
         "description": (
-            "Budgets as JSON, or the path or storage URI of a file with it. Each purchase is held against "
+            "Budgets as JSON, or the path or storage URI of a file with it. Each purchase is checked against "
             "them before it is sent. They need ledger_path, on a shared disk or on S3."
         ),
         "version_added": "0.2.0",
@@ -194,29 +221,7 @@ def get_provider_info() -> dict[str, Any]:
             "vidai": {
                 "description": "Paid AI video jobs.",
                 "options": {
-                    "ledger_path": {
-                        "description": (
-                            "A storage URI or path that every worker can reach, where paid tasks keep the "
-                            "record of what they bought. Empty: Airflow's task state store (3.3), which 3.4 "
-                            "empties when a task is cleared."
-                        ),
-                        "version_added": "0.1.0",
-                        "type": "string",
-                        "example": "s3://aws_default@airflow/vidai-ledger",
-                        "default": "",
-                    },
-                    "deployment": {
-                        "description": (
-                            "The name of this Airflow deployment, the same on all workers; another one for "
-                            "each deployment that can reach the same ledger_path. A task then refuses the "
-                            "records of another deployment. Empty: the name is made from the Fernet key in "
-                            "the environment; without one, records are not told apart."
-                        ),
-                        "version_added": "0.2.0",
-                        "type": "string",
-                        "example": "production",
-                        "default": "",
-                    },
+                    **_LEDGER,
                     **_SPEND,
                     **_PAGES,
                     **_WEBHOOKS,

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.operators.settings import text_setting
 from airflow_provider_vidai.purchase.observe import Buyer, Observers
 
 #: Modules whose function ``observer`` returns who watches a buyer's purchases.
 WATCHERS: Final = ("airflow_provider_vidai.spend.watch",)
 
 
-def observers_of(buyer: Buyer) -> Observers:
-    """Return all who watch the purchases of a task.
+class Unguarded:
+    """Refuses each purchase. It stands in for budgets that are set where nothing checks them."""
 
-    :raises InputError: when the task has a budget and nothing here checks budgets.
-    """
-    found = [importlib.import_module(name).observer(buyer) for name in WATCHERS if _is_here(name)]
-    if buyer.budget is not None and not found:
+    def begins(self, *_: Any) -> Mapping[str, JsonValue]:
+        """Refuse the purchase."""
         raise InputError("budget: nothing in this installation checks budgets.")
+
+    def withdrawn(self, *_: Any, **__: Any) -> None:
+        """Do nothing: what was bought before is not in question."""
+
+    bought = ended = withdrawn
+
+
+def observers_of(buyer: Buyer) -> Observers:
+    """Return all who watch the purchases of a task."""
+    found = [importlib.import_module(name).observer(buyer) for name in WATCHERS if _is_here(name)]
+    if not found and (buyer.budget is not None or text_setting("budgets")):
+        found = [Unguarded()]
     return Observers(found, buyer.log)
 
 

@@ -157,7 +157,7 @@ def frozen(start: float, seconds: float, *, delayed: bool = False, noise: int = 
 
 
 def faded(seconds: float, *, at_end: bool, to: int = 16) -> Change:
-    """Fade the picture in or out, as films begin and end."""
+    """Fade the picture in or out, as videos begin and end."""
 
     def change(clip: Clip) -> Clip:
         pictures = clip.pictures.astype(np.float32)

@@ -11,53 +11,42 @@ from airflow_provider_vidai._compat import cli_classes
 #: By what ``spend`` adds up, and the states by which ``jobs`` chooses.
 GROUPS = ("dag", "day", "vendor", "model", "connection")
 STATES = ("running", "unresolved", "failed", "finished")
+RESOLVE = (
+    "Settle a purchase whose outcome is unknown, after you have searched for its job at the vendor. With "
+    "--bought, clearing the task waits for that job and buys nothing. With --not-bought, the task's next try "
+    "buys."
+)
 
 
 def get_commands() -> list[Any]:
     """Return the group ``vidai``."""
     cli = cli_classes()
-    filters = _filters(cli.Arg)
+    state = cli.Arg(("--state",), choices=STATES, action="append", help="Only in this state (repeatable)")
+    by = cli.Arg(("--by",), choices=GROUPS, default="dag", help="By what (default: dag)")
+    commands = (
+        (
+            "show:jobs",
+            "List purchases",
+            "List purchases from the book under [vidai] ledger_path, the newest first.",
+            (state, *_filters(cli.Arg)),
+        ),
+        (
+            "show:spend",
+            "Add up what was spent",
+            "Add up what was spent, from the book under [vidai] ledger_path.",
+            (by, *_filters(cli.Arg)),
+        ),
+        ("resolve:resolve", "Settle a purchase of unknown outcome", RESOLVE, _resolving(cli.Arg)),
+    )
     return [
         cli.GroupCommand(
             name="vidai",
             help="Paid AI video jobs: what was bought, what it cost, what is unresolved",
-            subcommands=(
+            subcommands=tuple(
                 cli.ActionCommand(
-                    name="jobs",
-                    help="List purchases",
-                    description="List purchases from the book under [vidai] ledger_path, the newest first.",
-                    func=_lazy("show:jobs"),
-                    args=(
-                        cli.Arg(
-                            ("--state",),
-                            choices=STATES,
-                            action="append",
-                            help="Only in this state (repeatable)",
-                        ),
-                        *filters,
-                    ),
-                ),
-                cli.ActionCommand(
-                    name="spend",
-                    help="Add up what was spent",
-                    description="Add up what was spent, from the book under [vidai] ledger_path.",
-                    func=_lazy("show:spend"),
-                    args=(
-                        cli.Arg(("--by",), choices=GROUPS, default="dag", help="By what (default: dag)"),
-                        *filters,
-                    ),
-                ),
-                cli.ActionCommand(
-                    name="resolve",
-                    help="Settle a purchase of unknown outcome",
-                    description=(
-                        "Settle a purchase whose outcome is unknown, after you have searched for its job at "
-                        "the vendor. With --bought, clearing the task waits for that job and buys nothing. "
-                        "With --not-bought, the task's next try buys."
-                    ),
-                    func=_lazy("resolve:resolve"),
-                    args=_resolving(cli.Arg),
-                ),
+                    name=path.partition(":")[2], help=title, description=text, func=_lazy(path), args=args
+                )
+                for path, title, text, args in commands
             ),
         )
     ]

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 #: Kinds of purchases that start no job.
 NO_JOB = frozenset({"caption", "publish", "transcript"})
-#: A record with so many tries was cleared, as far as each later try is concerned: a person's go-ahead to buy.
+#: Each later try takes a record with this number of tries for one that a person has cleared, and buys.
 CLEARED = -1
 
 
@@ -92,7 +92,7 @@ def _sent(record: Record) -> str:
 
 def _not_bought(entry: Entry, record: Record) -> None:
     entry.write(record.model_copy(update={"max_tries": CLEARED}))
-    entry.withdrawn(record)
+    entry.observers.withdrawn(record, begun=True)
     _say(
         f"Recorded: the {record.vendor} {record.kind} that was {_sent(record)} was not bought. The task's "
         "next try buys. If the task has failed, clear it."

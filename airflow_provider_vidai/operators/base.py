@@ -215,7 +215,7 @@ class JobOperator(PaidOperator[HookT]):
             gone = isinstance(error, JobGone)
             entry, record = self._recorded(context, ref, None)
             if entry is not None and record is not None and not (gone and error.retryable):
-                entry.ended(record, "gone" if gone else "failed", error.charged)
+                entry.observers.ended(record, "gone" if gone else "failed", error.charged)
             raise
 
     def _show_progress(self, context: Context, ref: JobRef, progress: Progress) -> None:
@@ -276,8 +276,8 @@ class JobOperator(PaidOperator[HookT]):
         status = self._with_price(status)
         result = job_result(ref, status, bought.cost, bought.delivery)
         if entry is not None and record is not None:
-            entry.ended(record, "ready", "yes", status.cost)
-        ready_at = self.ready_at or time.time()
+            entry.observers.ended(record, "ready", "yes", status.cost)
+        self.ready_at = self.ready_at or time.time()
         landed = Landed([])
         if self.download_to:
             try:
@@ -288,19 +288,7 @@ class JobOperator(PaidOperator[HookT]):
                     self._close(entry, record)
                 raise
             result["files"] = landed.files
-        landed_at = time.time()
-        self._show(
-            context,
-            ref,
-            record,
-            lambda: {
-                "cost": result["cost"],
-                "checks": self.checks,
-                "ready_at": ready_at,
-                "landed_at": landed_at if landed.files else None,
-                "files": media_files(landed.files, status.outputs),
-            },
-        )
+        self._show_landed(context, ref, status, record, landed, result["cost"])
         if landed.refused is not None:
             raise landed.refused
         if self.download_to:
@@ -311,6 +299,29 @@ class JobOperator(PaidOperator[HookT]):
             self.conclude(context, entry, record)
         self.log.info("%s is ready.", ref)
         return result
+
+    def _show_landed(
+        self,
+        context: Context,
+        ref: JobRef,
+        status: JobStatus,
+        record: Record | None,
+        landed: Landed,
+        cost: JsonValue,
+    ) -> None:
+        landed_at = time.time() if landed.files else None
+        self._show(
+            context,
+            ref,
+            record,
+            lambda: {
+                "cost": cost,
+                "checks": self.checks,
+                "ready_at": self.ready_at,
+                "landed_at": landed_at,
+                "files": media_files(landed.files, status.outputs),
+            },
+        )
 
     def _with_price(self, status: JobStatus) -> JobStatus:
         if status.cost is None:

@@ -54,7 +54,7 @@ def attempt_of(context: Context) -> Attempt:
 
 
 def _deployment() -> str:
-    """Return the name of this Airflow deployment; "" where nothing tells it from others."""
+    """Return the name of this Airflow deployment; "" where nothing distinguishes it from others."""
     if name := str(conf.get("vidai", "deployment", fallback="")).strip():
         return name
     # A key in the environment was given to all components, as Airflow's chart and its Compose file do. One in

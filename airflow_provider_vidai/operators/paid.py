@@ -71,7 +71,7 @@ class PaidOperator(VendorOperator[HookT]):
     :param on_lost_submit: what an automatic retry does if an earlier try sent a purchase and never
         learnt its outcome: ``fail`` (default), or ``resubmit`` (which may pay twice).
     :param budget: a limit of this task's own, or a list of them, in the form of ``[vidai] budgets``; each
-        purchase is held against it before it is sent.
+        purchase is checked against it before it is sent.
     :param on_clear: what clearing a *finished* task does: buy ``fresh`` (default), or ``reuse`` the result.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
     :param timeout: how long this try waits (seconds or timedelta), for a rate limit and for its job, never
@@ -222,7 +222,7 @@ class PaidOperator(VendorOperator[HookT]):
 
     def _run(self, context: Context, deadline: float, waited: int = 0) -> Any:
         settled = self._settled(context, deadline, waited)
-        settled.entry.ended(settled.record, "ready", "yes")
+        settled.entry.observers.ended(settled.record, "ready", "yes")
         self.show_cost(context, settled.receipt)
         self.conclude(context, settled.entry, settled.record)
         return settled.receipt.result

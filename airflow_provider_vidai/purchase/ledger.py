@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from pydantic import JsonValue, ValidationError
 
-from airflow_provider_vidai.errors import Charged, LedgerError
+from airflow_provider_vidai.errors import LedgerError
 from airflow_provider_vidai.purchase.identity import Attempt, Whose, whose
-from airflow_provider_vidai.purchase.observe import NOBODY, Observers, Outcome
+from airflow_provider_vidai.purchase.observe import NOBODY, Observers
 from airflow_provider_vidai.purchase.patience import Taken, once
 from airflow_provider_vidai.purchase.record import Record
 
@@ -70,7 +70,7 @@ class Entry:
         self._store = store
         self._patience = patience
         self.key = key
-        self._observers = observers
+        self.observers = observers
         self._known = known
         #: The record as the storage has it, as far as this try knows.
         self._stored: Record | None = None
@@ -107,7 +107,7 @@ class Entry:
         :raises LedgerError: when it was not written, or another try of the task is about to buy.
         :raises VidaiError: when an observer refuses the purchase; nothing was written.
         """
-        notes = self._observers.begins(record, self._stored, self._known)
+        notes = self.observers.begins(record, self._stored, self._known)
         record = record.model_copy(update={"notes": notes})
         value = record.model_dump(mode="json")
         try:
@@ -119,7 +119,7 @@ class Entry:
                 with contextlib.suppress(Exception):
                     self._store.retract(self.key, value)
             # Nothing is sent without an intent.
-            self._observers.withdrawn(record, begun=False)
+            self.observers.withdrawn(record, begun=False)
             raise
         self._begun = record
         return record
@@ -152,26 +152,12 @@ class Entry:
                 return
         self.write(record.model_copy(update={"phase": "done"}))
 
-    def ended(
-        self,
-        record: Record,
-        outcome: Outcome,
-        charged: Charged,
-        cost: Mapping[str, JsonValue] | None = None,
-    ) -> None:
-        """Tell the observers how the job of ``record`` ended; nothing is written."""
-        self._observers.ended(record, outcome, charged, cost)
-
-    def withdrawn(self, record: Record) -> None:
-        """Tell the observers that nothing was bought; nothing is written."""
-        self._observers.withdrawn(record, begun=True)
-
     def _notify(self, record: Record | None) -> None:
         if self._begun is not None and (record is None or record.nonce != self._begun.nonce):
-            self._observers.withdrawn(self._begun, begun=True)
+            self.observers.withdrawn(self._begun, begun=True)
             self._begun = None
         elif record is not None and record.phase == "bought" and record.receipt is not None:
-            self._observers.bought(record)
+            self.observers.bought(record)
 
     def _guarded(self, done: str, action: Callable[[], Any]) -> Any:
         try:

@@ -170,7 +170,7 @@ class Purchase:
             record = self._resolved(entry, record)
             status, unreadable = self._status(record, why)
             if status is not None and status.is_failed():
-                entry.ended(record, "failed", status.charged)
+                entry.observers.ended(record, "failed", status.charged)
         what = found(record, status)
         action = decide(what, why, self._policy, record, status)
         self._log.info("%s", self._summary(record, what, why, action, status))

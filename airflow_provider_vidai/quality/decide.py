@@ -15,7 +15,7 @@ from airflow_provider_vidai.quality.measurements import Measurements, Picture, S
 _NAMED = 5
 #: How much width to height may differ: a codec takes only even numbers of pixels, or multiples of 16.
 _ASPECT_TOLERANCE = 0.03
-#: A length may differ from the one asked for by at least so many seconds, and by this share of it.
+#: A length may differ from the one asked for by at least this many seconds, and by this share of it.
 _SECONDS_TOLERANCE, _SHARE_TOLERANCE = 0.5, 0.05
 #: The share of a file from which on its one still is all there is to see.
 _ONE_STILL = 0.95

@@ -16,7 +16,7 @@ SIDE = 320
 #: Dark scenes are brighter in more than a few places.
 BLACK_PIXEL, BLACK_PICTURE = 0.04, 0.98
 #: A picture stands still while its mean difference from the one where the stillness began is at most this
-#: share of the range, for at least so many seconds.
+#: share of the range, for at least this many seconds.
 STILL_NOISE, STILL_SECONDS = 0.002, 0.2
 #: It is still only if, in addition, most frames differ from the one before by less than this share of the
 #: picture's own contrast: in a dark scene or in fog, motion changes the brightness by little.

@@ -12,8 +12,8 @@ from airflow_provider_vidai.quality.measurements import Collected, Sound, Stretc
 #: Sound below this level is silence. The lowest tones are taken out before, because a hum that is all there
 #: is to hear counts as silence too.
 SILENCE_DB, HUM_HERTZ, SILENCE_SECONDS = -60, 300, 0.5
-#: A part of the sound is clipped when at least this share of its samples is within so many dB of the limit of
-#: the format. A lossy codec moves clipped samples by about as much, in both directions.
+#: A part of the sound is clipped when at least this share of its samples is within this many dB of the
+#: format's limit. A lossy codec moves clipped samples by about as much, in both directions.
 CLIPPED_SHARE, NEAR_LIMIT_DB = 0.02, 0.8
 #: How far below the limit, in dB, a sample may be to count as at the limit.
 LIMIT_DB = -0.1

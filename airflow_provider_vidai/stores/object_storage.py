@@ -61,8 +61,8 @@ class ObjectStore:
             self._write(file, value, exclusively=True)
         except Exception as error:
             # The write may have taken effect, its answer being lost. A storage client that then repeats it
-            # by itself meets its own file, and reports that it exists. The record's nonce tells its own file
-            # from another try's.
+            # by itself meets its own file, and reports that it exists. The record's nonce distinguishes that
+            # file from another try's.
             try:
                 found = self._value(file)
             except Exception:  # noqa: BLE001 - the first error says more

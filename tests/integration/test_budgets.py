@@ -1,4 +1,4 @@
-"""Budgets: a purchase is held against them before it is sent."""
+"""Budgets: a purchase is checked against them before it is sent."""
 
 from __future__ import annotations
 
@@ -257,3 +257,15 @@ def test_a_storage_that_may_not_create_exclusively_is_recognised(holds: Holds) -
     assert not files.creates_exclusively
     files._fs = type("S3", (), {"protocol": ("s3", "s3a")})()
     assert files.creates_exclusively
+
+
+def test_without_the_room_that_checks_budgets_nothing_is_bought_and_what_was_bought_is_kept(
+    control: Control, vidgo: Any, budgets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = image("earlier")
+    job = earlier.run()["job_id"]
+    monkeypatch.setattr("airflow_provider_vidai.rooms.WATCHERS", ("airflow_provider_vidai.removed.watch",))
+    budgets({"name": "all", "limit": 100})
+    refused(image("1"), "nothing in this installation checks budgets")
+    assert earlier.retry().run()["job_id"] == job
+    assert bought(control) == 1

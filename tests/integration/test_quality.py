@@ -1,4 +1,4 @@
-"""Landed files are checked: what fails is kept and told, and nothing is bought or downloaded for it again."""
+"""Landed files are checked: what fails is kept, and nothing is bought or downloaded again for it."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ def test_a_task_is_skipped_or_only_reports_where_that_is_asked(
     with pytest.raises(AirflowSkipException, match=r"must be at least 60.*It was charged\."):
         skipped.run()
     assert skipped.instance.xcoms["files"]
-    told = video_of(download_to=f"{tmp_path}/b/", check=Checks(min_seconds=60, on_failure="report"))
-    (file,) = told.run()["files"]
+    reported = video_of(download_to=f"{tmp_path}/b/", check=Checks(min_seconds=60, on_failure="report"))
+    (file,) = reported.run()["files"]
     assert file["check"]["passed"] is False
 
 

@@ -1,4 +1,4 @@
-"""The book of purchases, held against the sandbox's own account book."""
+"""The book of purchases, compared with the sandbox's own account book."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def buy(root: Path, book: Path, number: int, attempt: int, max_tries: int) -> in
 
 
 def forked(root: Path, book: Path, number: int, attempt: int, max_tries: int, dies_after: float) -> int:
-    """Run a try in a process of its own, which dies after so many seconds of its own work; 0: never."""
+    """Run a try in a process of its own, which dies after that many seconds of its own work; 0: never."""
     child = os.fork()
     if child:
         return child
@@ -142,5 +142,5 @@ def settled_by_a_person(root: Path, book: Path, codes: dict[int, int]) -> list[t
             entry.write(record.model_copy(update={"phase": "bought", "receipt": receipt}))
         else:
             entry.write(record.model_copy(update={"max_tries": -1}))
-            entry.withdrawn(record)
+            entry.observers.withdrawn(record, begun=True)
     return [(number, 500, 999) for number, code in codes.items() if code != BOUGHT]

@@ -1,4 +1,4 @@
-"""What people are told about a task, and by whom."""
+"""What a message about a task says, and who sends it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Broken(BaseNotifier):
         raise OSError("no chat today")
 
 
-def test_a_failure_is_told_in_three_lines_with_a_link() -> None:
+def test_a_failure_is_reported_in_three_lines_with_a_link() -> None:
     what, cost, todo = message_of(failed()).text.split("\n")
     assert what == "videos.paid[2] (manual+1) failed: vidgo media j-1 failed: too dark."
     assert cost.startswith("Cost: ")
@@ -80,20 +80,20 @@ def test_a_failure_is_told_in_three_lines_with_a_link() -> None:
     assert todo == f"To do: Write another prompt. A Clear buys again. {PAGE}"
 
 
-def test_a_failure_whose_exception_airflow_does_not_hand_over_is_told_from_the_xcom() -> None:
+def test_a_failure_whose_exception_airflow_does_not_hand_over_is_read_from_the_xcom() -> None:
     known = failed()
-    told = message_of(context(exception="the task failed", xcoms=known["ti"].xcoms))
-    assert told == message_of(known)
+    message = message_of(context(exception="the task failed", xcoms=known["ti"].xcoms))
+    assert message == message_of(known)
 
 
 def test_the_text_of_a_strange_exception_is_not_passed_on() -> None:
-    told = message_of(context(NoXComs, exception=ValueError("key=s3cr3t")))
-    assert "s3cr3t" not in told.text
-    assert "ValueError" in told.what
-    assert told.cost == "not known here; the task's log has it."
+    message = message_of(context(NoXComs, exception=ValueError("key=s3cr3t")))
+    assert "s3cr3t" not in message.text
+    assert "ValueError" in message.what
+    assert message.cost == "not known here; the task's log has it."
 
 
-def test_a_purchase_is_told_with_its_price() -> None:
+def test_a_purchase_is_reported_with_its_price() -> None:
     media = {
         "vendor": "vizard",
         "label": "Vizard",
@@ -104,8 +104,8 @@ def test_a_purchase_is_told_with_its_price() -> None:
         "cost": {"credits": 12},
         "files": [{"uri": "file:///a.mp4", "path": "/a.mp4", "bytes": 1}] * 3,
     }
-    told = message_of(context(xcoms={"media": media}))
-    assert told == Message(
+    message = message_of(context(xcoms={"media": media}))
+    assert message == Message(
         "videos.paid[2] (manual+1): Vizard has finished project 17 (A talk), and landed 3 files.",
         "12 credits",
         "Watch it.",
@@ -115,17 +115,17 @@ def test_a_purchase_is_told_with_its_price() -> None:
     assert silent.cost == "Vizard reports no price."
 
 
-def test_a_task_that_left_nothing_is_told_too() -> None:
-    told = message_of(context(NoXComs))
-    assert (told.what, told.cost) == ("videos.paid[2] (manual+1) succeeded.", "none is known.")
+def test_a_task_that_left_nothing_is_reported_too() -> None:
+    message = message_of(context(NoXComs))
+    assert (message.what, message.cost) == ("videos.paid[2] (manual+1) succeeded.", "none is known.")
 
 
-def test_a_question_is_told_with_where_to_answer_it() -> None:
+def test_a_question_is_sent_with_where_to_answer_it() -> None:
     hitl = pytest.importorskip("airflow.providers.standard.operators.hitl")
     approve = hitl.ApprovalOperator(task_id="approve", subject="0.55 USD for a video?")
-    told = message_of(context(task=approve))
-    assert told.what == "videos.paid[2] (manual+1) asks: 0.55 USD for a video?"
-    assert told.link.startswith("https://airflow.example.com/")
+    message = message_of(context(task=approve))
+    assert message.what == "videos.paid[2] (manual+1) asks: 0.55 USD for a video?"
+    assert message.link.startswith("https://airflow.example.com/")
 
 
 def test_without_the_pages_the_link_leads_to_the_task(monkeypatch: pytest.MonkeyPatch) -> None:

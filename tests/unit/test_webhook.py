@@ -1,4 +1,4 @@
-"""The addresses that vendors call: who can make one, what it tells, and when there is none."""
+"""The addresses that vendors call: who can make one, what it reveals, and when there is none."""
 
 from __future__ import annotations
 
