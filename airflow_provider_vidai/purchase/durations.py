@@ -21,6 +21,9 @@ BEGIN: Final = 1.7
 #: The same where the first answer will report an expected duration or a progress, which says when to come
 #: back: then the first check may not be the late one.
 BEGIN_INFORMATIVE: Final = 2.0
+#: Seconds after which checks begin, at the latest, while no such job was seen to end. Few vendors publish how
+#: long their jobs take, and a short job must not wait for a guess.
+UNCONFIRMED: Final = 30.0
 #: How many jobs the first one counts for, and how far jobs are assumed to spread around it. Two thirds of the
 #: jobs lie within a factor of e**spread.
 ASSUMED_JOBS: Final = 2.0
@@ -111,7 +114,11 @@ class Estimate:
         :param status: the latest answer; None before the first.
         """
         informative = self._of_expected.learned or self._of_progress.learned
-        return self._after(elapsed, status, BEGIN, BEGIN_INFORMATIVE if informative else BEGIN)
+        found = self._after(elapsed, status, BEGIN, BEGIN_INFORMATIVE if informative else BEGIN)
+        announced = status is not None and (status.expected is not None or bool(status.progress))
+        if found is None or announced or (self._takes is not None and self._takes.learned):
+            return found
+        return min(found[0], UNCONFIRMED), False
 
     def expects(self, elapsed: float, status: JobStatus | None) -> float | None:
         """Return how many seconds after the purchase the job is expected to be ready; None as above.
