@@ -29,7 +29,7 @@ def seconds(path: Path) -> float:
         return float(container.duration / av.time_base)
 
 
-@pytest.mark.usefixtures("database", "vidio")
+@pytest.mark.usefixtures("database", "vidio", "fast")
 def test_the_highlight_reel_dag_lands_a_video_of_the_requested_length_and_shape(
     control: Control, media: Path, clip: Path, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from tests.support.shelf import Shelf, shelf
 
 DAGS = Path(__file__).parents[2] / "dags"
 
-pytestmark = pytest.mark.usefixtures("database", "vizard")
+pytestmark = pytest.mark.usefixtures("database", "vizard", "fast")
 
 
 def dag_of(name: str) -> Any:

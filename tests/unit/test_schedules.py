@@ -231,6 +231,8 @@ class Scene:
                 sorted((name, data.decode()) for name, data in self.objects.items()),
                 sorted(self.values.items()),
                 self.booked,
+                # Only this store asks Airflow which try is the current one.
+                self.current if self.storage == "task state store" else None,
                 self.pending,
                 used,
             ],
@@ -334,21 +336,34 @@ def explore(story: Story, storage: str, limit: int = 200_000) -> int:
         try:
             for name, fate in path:
                 scene.go(name, fate)
-            used = sum(bool(fate) for _, fate in path)
-            key = scene.key(used)
-            if key in seen:
-                continue
-            seen.add(key)
-            assert len(seen) < limit, "the story is too long for the explorer"
-            if not scene.pending:
-                ended += 1
-                judge(scene, path)
-            for name, kind in scene.pending.items():
-                fates = ("", *(FAULTS[kind] if used < story.faults else ()))
-                todo += [(*path, (name, fate)) for fate in fates]
+            # The first of the next steps is taken in this scene; only the others are replayed from the start.
+            while True:
+                used = sum(bool(fate) for _, fate in path)
+                key = scene.key(used)
+                if key in seen:
+                    break
+                seen.add(key)
+                assert len(seen) < limit, "the story is too long for the explorer"
+                if not scene.pending:
+                    ended += 1
+                    judge(scene, path)
+                    break
+                first, *others = _steps(scene, used)
+                todo += [(*path, other) for other in others]
+                path = (*path, first)
+                scene.go(*first)
         finally:
             scene.end()
     return ended
+
+
+def _steps(scene: Scene, used: int) -> list[tuple[str, str]]:
+    """Return every step that can be taken now, with every fault that it can have."""
+    steps = []
+    for name, kind in scene.pending.items():
+        fates = ("", *(FAULTS[kind] if used < scene.story.faults else ()))
+        steps += [(name, fate) for fate in fates]
+    return steps
 
 
 def judge(scene: Scene, path: Any) -> None:
