@@ -304,11 +304,11 @@ class Purchase:
     def _wait_to_resend(self, error: ApiError, resend: int) -> None:
         """Wait before sending again, or raise; nothing was bought."""
         pause = error.retry_after if error.retry_after is not None else 2.0**resend
-        if error.retryable and pause > MAX_SLEEP_SECONDS:
+        last = resend == MAX_SENDS - 1  # in a crowd, this is no failure if the reason is a rate limit
+        if error.retryable and (pause > MAX_SLEEP_SECONDS or (last and error.status == 429)):
             raise RateWait(pause, str(error))
-        # The error of one call cannot say what a purchase cost. Here the answer itself proves that it cost
-        # nothing.
-        if not error.retryable or resend == MAX_SENDS - 1:
+        # The error of one call cannot say what a purchase cost. Here the answer proves that it cost nothing.
+        if not error.retryable or last:
             raise error.changed(fate=MONEY["no"]) from error.__cause__
         self._log.info("%s Nothing was bought; sending again in %.0f s.", error, pause)
         self._sleep(pause)

@@ -10,6 +10,7 @@ from airflow_provider_vidai._compat import AirflowException, TaskDeferred
 from airflow_provider_vidai.hooks.vizard import VizardHook
 from airflow_provider_vidai.operators.venice import VeniceTranscribeOperator
 from airflow_provider_vidai.operators.vizard import VizardCaptionOperator, VizardPublishOperator
+from airflow_provider_vidai.purchase.timing import MAX_SENDS
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.task import Task
 
@@ -61,6 +62,20 @@ def test_a_long_limit_gives_the_worker_back_and_uses_up_no_try(control: Control,
     assert task.check(task.resumed(caught.value, {"moment": "now"}))
     assert len(control.purchases()) == before + 1
     assert task.store.record["phase"] == "done"
+
+
+def test_a_short_limit_that_is_met_again_and_again_gives_the_worker_back_and_uses_up_no_try(
+    control: Control, buying: Buying
+) -> None:
+    vendor, call, make = buying
+    before = len(control.purchases())
+    control.fault(vendor, call, "status", status=429, headers={"Retry-After": "2"}, times=MAX_SENDS)
+    task = make(deferrable=True).retry()
+    with pytest.raises(TaskDeferred) as caught:
+        task.begin()
+    assert task.store.record is None, "no intent is on record"
+    assert task.check(task.resumed(caught.value, {"moment": "now"}))
+    assert len(control.purchases()) == before + 1
 
 
 def test_a_long_limit_is_waited_for_by_the_worker_where_nothing_is_deferred(
