@@ -81,19 +81,22 @@ class JobOperator(PaidOperator[HookT]):
         #: the epoch); None where the job was not waited for.
         self.checks: int | None = None
         self.ready_at: float | None = None
+        # Where no record outlives the process, the deferral itself takes the time of the purchase along.
+        self._bought_at: float | None = None
 
     def execute_complete(
         self, context: Context, event: Any = None, bought: dict[str, Any] | None = None
     ) -> dict[str, JsonValue]:
         """Take the job from the trigger's event.
 
-        :param bought: the purchase's cost and delivery, and its record's entry, as the deferred try knew
-            them.
+        :param bought: the purchase's cost, delivery and time, and its record's entry, as the deferred try
+            knew them.
         """
         with airflow_failures(self, context):
             ending = read_event(event)
             self._job = ending.ref
             known = Bought.read(bought) if bought else None
+            self._bought_at = bought.get("bought_at") if bought else None
             if ending.end == "hint":
                 ending = self._checked(ending, bought)
             self.checks, self.ready_at = ending.checks, ending.at
@@ -171,7 +174,7 @@ class JobOperator(PaidOperator[HookT]):
                     purchase=purchase_key(settled.record.fingerprint),
                 )
                 memo = settled.entry.memo(settled.record)
-                self._defer_to_job(trigger, {**bought.fields(), "entry": memo})
+                self._defer_to_job(trigger, {**bought.fields(), "entry": memo, "bought_at": since})
             with self._noting_end(context, ref):
                 status = self._wait(context, ref, since, deadline, poll_interval)
         return self._finish(context, ref, status, settled.entry, settled.record, bought)
@@ -334,7 +337,7 @@ class JobOperator(PaidOperator[HookT]):
         """Show people the job, and its files once they are landed."""
 
         def make() -> MediaRecord:
-            facts = job_facts(self.hook.vendor, ref, record.bought_at if record else None)
+            facts = job_facts(self.hook.vendor, ref, record.bought_at if record else self._bought_at)
             return MediaRecord(**facts, request=argument_texts(self, self.request_fields), **more())
 
         show_media(context, self, make)

@@ -13,6 +13,7 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_vidai._compat import TaskDeferred
 from airflow_provider_vidai.jobs.media_record import MediaRecord, TaskKey, is_genuine
 from airflow_provider_vidai.operators.media import argument_texts
+from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
 from tests.support.task import Task
 
 pytestmark = pytest.mark.usefixtures("vidgo", "hurry")
@@ -47,6 +48,18 @@ def test_a_job_is_shown_while_it_is_waited_for(task_of: Any) -> None:
     record = shown(task)
     assert record.files == ()
     assert record.deadline > record.bought_at  # type: ignore[operator]
+
+
+def test_a_purchase_has_its_time_also_where_no_record_outlives_a_deferral(vidgo: Any, tmp_path: Path) -> None:
+    asked = {"model": "gpt-4o-image", "input": {"prompt": "a lake", "size": "1:1"}}
+
+    def make() -> VidgoGenerateOperator:
+        return VidgoGenerateOperator(task_id="paid", deferrable=True, download_to=f"{tmp_path}/", **asked)
+
+    task = Task(make, store=False)
+    task.run()
+    record = shown(task)
+    assert record.bought_at <= record.ready_at <= record.landed_at  # type: ignore[operator]
 
 
 def test_what_is_shown_of_a_request_contains_no_secret_and_no_file() -> None:
