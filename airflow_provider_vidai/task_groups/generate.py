@@ -45,18 +45,17 @@ def generate_until_good(
     Example::
 
         generate_until_good(
-            make=VeniceVideoOperator(
+            make=VidgoGenerateOperator(
                 task_id="video",
-                model="wan-2.6-text-to-video",
-                prompt="A red fox in the snow",
-                duration=5,
+                model="wan2.5-text-to-video",
+                input={"prompt": "A red fox in the snow", "duration": 5},
                 deferrable=True,
                 download_to="s3://aws_default@media/foxes/",
             ),
             check=Checks("tiktok"),
             max_attempts=3,
-            max_total=2.0,
-            vary=["seed"],
+            max_total={"amount": 300, "unit": "credits"},
+            vary=["input.seed"],
             keep="best",
         )
 

@@ -295,7 +295,8 @@ class GenerateUntilGoodOperator(Arguments, BaseOperator):
         if total is not None:
             context["ti"].xcom_push(key="cost", value=total)
         report_files(context, self.outlets, best.files, total)
-        removed = [one for one in outcomes if one is not best] if self.keep == "best" else []
+        others = [one for one in outcomes if one is not best and one.files]
+        removed = others if self.keep == "best" else []
         after_success(context, lambda: self._finish(context, removed))
         self.log.info("The best is %s.", best.words)
         return {
