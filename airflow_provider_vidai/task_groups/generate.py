@@ -96,9 +96,13 @@ def generate_until_good(
 def _taken_over(make: Any) -> tuple[Make, dict[str, Any], list[Any]]:
     """Return an operator that is no task, its arguments as a task, and what comes before it."""
     if not isinstance(make, JobOperator):
-        raise InputError(f"make must be an operator that buys a job, or return one, not {shown(make)}.")
+        raise InputError(
+            f"The argument make must be an operator that buys a job, or return one, not {shown(make)}."
+        )
     if make.check is not None:
-        raise InputError("make must not have a check: give it to generate_until_good.")
+        raise InputError(
+            "The operator given as make must not have a check: give that to generate_until_good."
+        )
     if make.downstream_task_ids:
         raise InputError("Connect the task that generate_until_good returns, instead of make.")
     dag = make.get_dag()

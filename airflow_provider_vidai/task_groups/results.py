@@ -86,10 +86,11 @@ def refused(outcomes: Sequence[Outcome], stopped: str) -> CheckFailed:
     :param stopped: why there was no further attempt, where it is not their number.
     """
     said = "; ".join(one.words for one in outcomes)
+    further = f" {stopped}" if stopped else ""
     charged = {one.charged for one in outcomes}
     worst = next((word for word in ("yes", "maybe", "refunded") if word in charged), "no")
     return CheckFailed(
-        f"None of {len(outcomes)} attempts is good: {said}. {stopped}".rstrip(),
+        f"None of {len(outcomes)} attempts is good: {said}.{further}",
         todo=(
             "All files are kept. To accept one, set other limits in check= and clear the task: the files "
             "are judged again, and no attempt is bought twice. To make more attempts, raise max_attempts "

@@ -33,7 +33,7 @@ def limit_of(value: Any) -> Cost | None:
     return None if amount is None else Cost(amount=amount, unit=unit)
 
 
-class TotalReached(InputError):
+class TotalExceededError(InputError):
     """One more attempt would cost more than is allowed."""
 
 
@@ -73,7 +73,7 @@ class Total:
         if price is None:
             raise _unknown(self._number, unit, str(Cost.of(record.cost)))
         if spent + Decimal(str(price)) > Decimal(str(limit.amount)):
-            raise TotalReached(
+            raise TotalExceededError(
                 f"Attempt {self._number} would cost {price:g} {unit}, and of the {limit.amount:g} {unit} of "
                 f"max_total, {float(spent):g} are spent.",
                 todo="Raise max_total and clear the task.",

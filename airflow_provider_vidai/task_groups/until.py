@@ -40,7 +40,7 @@ from airflow_provider_vidai.task_groups.results import (
     shown_attempts,
     total_of,
 )
-from airflow_provider_vidai.task_groups.total import Total, TotalReached, limit_of
+from airflow_provider_vidai.task_groups.total import Total, TotalExceededError, limit_of
 from airflow_provider_vidai.task_groups.vary import changed, values_of
 from airflow_provider_vidai.ui.links import MediaLink
 
@@ -140,7 +140,7 @@ class GenerateUntilGoodOperator(Arguments, BaseOperator):
         for number in range(1, most + 1):
             try:
                 outcomes.append(self._outcome(context, number, outcomes, resumed))
-            except TotalReached as reached:
+            except TotalExceededError as reached:
                 if not outcomes:
                     raise
                 stopped = reached.what
@@ -162,8 +162,8 @@ class GenerateUntilGoodOperator(Arguments, BaseOperator):
         folder = str(self._given("request").get("download_to") or "").strip()
         if not folder.endswith("/"):
             raise InputError(
-                "make needs download_to, and it must be a folder that ends in '/': each attempt lands files "
-                "of its own."
+                "The operator given as make needs download_to, and that must be a folder, which ends in '/': "
+                "each attempt lands files of its own."
             )
         if not outlives_process(context):
             raise InputError(

@@ -265,7 +265,7 @@ def test_a_dag_with_attempts_is_the_same_in_each_parsing() -> None:
         ({"vary": "prompt"}, "prompt needs its values, as in {'prompt': "),
         ({"vary": {"prompt": []}}, "prompt must have a list of values, or a function"),
         ({"vary": "prompt.seed"}, "prompt is not a dict, so it has no seed"),
-        ({"check": Checks()}, "make must not have a check"),
+        ({"check": Checks()}, "make must not have a check: give that"),
         ({"make": VeniceQuoteOperator}, "make must be an operator that buys a job"),
     ],
 )

@@ -246,7 +246,7 @@ def test_a_job_that_failed_free_of_charge_does_not_count(until: Any, control: Co
         ({"max_attempts": 0}, "max_attempts must be at least 1"),
         ({"keep": "some"}, "keep must be all or best"),
         ({"check": Checks(max_blakc=1)}, "max_blakc"),
-        ({"make": {"download_to": "x.mp4"}}, "must be a folder that ends in '/'"),
+        ({"make": {"download_to": "x.mp4"}}, "must be a folder, which ends in '/'"),
         ({"make": {"download_to": None}}, "make needs download_to"),
         ({"vary": {"duration": "5"}}, "vary: duration must have a list of values"),
         ({"vary": "seed", "make": {"seed": "red"}}, "seed must be a whole number, not 'red'"),
