@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,20 @@ from airflow_provider_vidai.quality.checks import FOLDER, Checks
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.task_groups.generate import generate_until_good
 from tests.integration.conftest import VIDEO
-from tests.support.task import Task
+from tests.support.task import StateStore, Task
 
 pytestmark = [pytest.mark.usefixtures("venice", "hurry"), pytest.mark.media]
 
 #: Videos of five seconds fail it, those of ten pass.
 LONG = Checks(min_seconds=8)
 SHORT_FIRST = {"duration": [5, 10]}
+LOOP = uuid.UUID(int=7)
+
+
+@pytest.fixture(autouse=True)
+def _kept(control: Control) -> None:
+    """Let the vendor keep its videos for minutes, and not for the seconds of a faster sandbox."""
+    control.settings(speed=600)
 
 
 @pytest.fixture
@@ -346,6 +354,24 @@ def test_the_request_of_a_retry_may_differ_because_the_attempts_number_finds_it(
     assert bought(control, "prompt") == ["at ten"]
 
 
+def test_the_laps_of_a_loop_make_attempts_of_their_own(until: Any, control: Control) -> None:
+    """Laps share dag, run, task and map index; Airflow 3.4 tells them apart by their region."""
+
+    def lap(number: int, task: Task) -> Task:
+        task.retry().instance.region_id, task.instance.region_index = LOOP, number  # type: ignore[attr-defined]
+        return task
+
+    store = StateStore()
+    for number in (0, 1):
+        task = lap(number, until(vary=SHORT_FIRST, max_total=1.7))
+        task.store = store
+        task.xcom_trouble = RuntimeError("the XCom backend is away")
+        with pytest.raises(RuntimeError):
+            task.run()
+        assert lap(number, task).run()["attempt"] == 2
+    assert bought(control, "duration") == ["5s", "10s"] * 2
+
+
 # --- waiting ----------------------------------------------------------------------------------
 
 
@@ -379,7 +405,7 @@ def test_a_status_that_cannot_be_read_ends_the_try_and_a_retry_goes_on(until: An
     task = until(vary=SHORT_FIRST, make={"timeout": 2})
     control.settings(speed=0)
     failing(task, "deadline", "It was charged", kind=AirflowException)
-    control.settings(speed=3000)
+    control.settings(speed=600)
     task.make = until(vary=SHORT_FIRST).make
     assert task.retry().run()["attempt"] == 2
     assert len(control.purchases()) == 2
