@@ -85,7 +85,8 @@ class GenerateUntilGoodOperator(Arguments, BaseOperator):
         super().__init__(**kwargs)
         self.make = make
         self.check = check
-        self.request = {name: getattr(make, name) for name in make.template_fields}
+        given = {name: getattr(make, name) for name in make.template_fields}
+        self.request = {name: value for name, value in given.items() if value is not None}
         self.functions = {name: values for name, values in vary.items() if callable(values)}
         self.vary = {name: values for name, values in vary.items() if name not in self.functions}
         self.max_attempts = max_attempts

@@ -58,7 +58,7 @@ class Killer:
         if self._thread is None or event not in ("os.rename", "os.remove", "os.link"):
             return
         path = str(args[0] if event == "os.remove" else args[1])
-        if path.startswith(self.folder):
+        if path.startswith(self.folder) and not (event == "os.remove" and path.endswith(".part")):
             self.step(f"{event} {Path(path).suffix}")
 
 
