@@ -32,13 +32,14 @@ class Unguarded:
 
 def observers_of(buyer: Buyer, watchers: Sequence[Observer] = ()) -> Observers:
     """Return all who watch the purchases of a task: ``watchers``, and those of the rooms."""
-    found: list[Any] = [importlib.import_module(name).observer(buyer) for name in WATCHERS if _is_here(name)]
+    found: list[Any] = [importlib.import_module(name).observer(buyer) for name in WATCHERS if is_here(name)]
     if not found and (buyer.budget is not None or text_setting("budgets")):
         found = [Unguarded()]
     return Observers([*watchers, *found], buyer.log)
 
 
-def _is_here(name: str) -> bool:
+def is_here(name: str) -> bool:
+    """Whether a module of a room is installed."""
     try:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:  # its folder was removed

@@ -42,7 +42,6 @@ from airflow_provider_vidai.task_groups.results import (
 )
 from airflow_provider_vidai.task_groups.total import Total, TotalExceededError, limit_of
 from airflow_provider_vidai.task_groups.vary import changed, values_of
-from airflow_provider_vidai.ui.links import MediaLink
 
 __all__ = ["GenerateUntilGoodOperator"]
 
@@ -68,7 +67,6 @@ class GenerateUntilGoodOperator(Arguments, BaseOperator):
     template_fields: Sequence[str] = ("request", "vary", "max_attempts", "max_total", "keep")
     template_fields_renderers: ClassVar[dict[str, str]] = {"request": "json", "vary": "json"}
     guards: ClassVar[Sequence[str]] = ("max_total",)
-    operator_extra_links = (MediaLink(),)
     ui_color = "#d9ecff"
 
     def __init__(

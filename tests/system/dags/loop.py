@@ -52,6 +52,8 @@ def lap_of_attempts() -> None:
 if hasattr(lap, "loop"):
     with DAG("loop", schedule=None, start_date=datetime(2026, 1, 1), params={"mark": "mark"}):
         lap.loop(max_iterations=3)
+
+if hasattr(lap_of_attempts, "loop"):
     with DAG(
         "loop_of_attempts",
         schedule=None,
