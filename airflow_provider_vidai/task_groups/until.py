@@ -311,7 +311,8 @@ class GenerateUntilGoodOperator(Arguments, BaseOperator):
         maker = self._with(self._given("request"))
         try:
             for entry, record in records_of(context, maker):
-                entry.finish(noted(record, over=True))
+                if record.receipt is not None:  # a purchase of unknown outcome stays one
+                    entry.finish(noted(record, over=True))
         except LedgerError as error:
             self.log.warning("%s. The result stands; clearing this task would reuse it.", error)
         for outcome in removed:

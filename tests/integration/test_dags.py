@@ -159,6 +159,17 @@ def test_an_operator_can_be_mapped_and_the_dag_serialised(kind: type[BaseOperato
     assert {"literal", "computed", "plain"} <= set(stored(dag).task_dict)
 
 
+def test_whatever_lands_files_can_have_them_checked() -> None:
+    landing = {kind for kind in REQUIRED if {"download_to", "destination"} & _accepts(kind)}
+    assert len(landing) == 9
+    assert all("check" in _accepts(kind) for kind in landing)
+
+
+def _accepts(kind: type[BaseOperator]) -> set[str]:
+    parents = [one for one in kind.__mro__ if one.__module__.startswith("airflow_provider_vidai")]
+    return {name for one in parents for name in inspect.signature(one.__init__).parameters}
+
+
 def test_results_go_from_operator_to_operator() -> None:
     with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         upload = VidioUploadOperator.partial(task_id="upload").expand(source=["a.mp4", "b.mp4"])
