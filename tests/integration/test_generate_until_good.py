@@ -245,6 +245,22 @@ def test_a_job_that_failed_free_of_charge_does_not_count(until: Any, control: Co
     assert len(control.purchases()) == 2
 
 
+@pytest.mark.parametrize("prompt", ["the same", "another"])
+def test_a_purchase_of_unknown_outcome_counts_as_paid(until: Any, control: Control, prompt: str) -> None:
+    asked, limit = "the same", 1.0
+    task = Task(lambda: until(make={"prompt": asked, "duration": 5}, check={}, max_total=limit).make())
+    control.fault("venice", "queue", "reset", when="after")
+    failing(task, "its outcome is unknown", "It may have been charged")
+    asked = prompt
+    failing(task.clear(), "Attempt 1 would cost 0.55 usd, and of the 1 usd of max_total, 0.55 are spent.")
+    limit = 1.2
+    assert task.clear().run()["good"]
+    assert len(control.purchases()) == 2
+    if prompt == "another":
+        assert task.store is not None
+        assert task.store.record["phase"] == "intent", "it is still to be settled by a person"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
