@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.operators.settings import text_setting
-from airflow_provider_vidai.purchase.observe import Buyer, Observers
+from airflow_provider_vidai.purchase.observe import Buyer, Observer, Observers
 
 #: Modules whose function ``observer`` returns who watches a buyer's purchases.
 WATCHERS: Final = ("airflow_provider_vidai.spend.watch",)
@@ -30,15 +30,16 @@ class Unguarded:
     bought = ended = withdrawn
 
 
-def observers_of(buyer: Buyer) -> Observers:
-    """Return all who watch the purchases of a task."""
-    found = [importlib.import_module(name).observer(buyer) for name in WATCHERS if _is_here(name)]
+def observers_of(buyer: Buyer, watchers: Sequence[Observer] = ()) -> Observers:
+    """Return all who watch the purchases of a task: ``watchers``, and those of the rooms."""
+    found: list[Any] = [importlib.import_module(name).observer(buyer) for name in WATCHERS if is_here(name)]
     if not found and (buyer.budget is not None or text_setting("budgets")):
         found = [Unguarded()]
-    return Observers(found, buyer.log)
+    return Observers([*watchers, *found], buyer.log)
 
 
-def _is_here(name: str) -> bool:
+def is_here(name: str) -> bool:
+    """Whether a module of a room is installed."""
     try:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:  # its folder was removed

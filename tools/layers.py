@@ -15,6 +15,7 @@ PURPOSES = {
     "ui": "pages that show what was made",
     "cli": "the commands of airflow vidai",
     "spend": "costs, budgets and books",
+    "task_groups": "tasks made of others: generate, check, again",
     "quality": "whether a landed video is any good",
     "operators": "tasks that buy, wait, download",
     "sensors": "tasks that wait for a job",

@@ -65,6 +65,12 @@ class Cost(BaseModel):
         """Whether there is an amount."""
         return self.amount is not None
 
+    def in_unit(self, unit: str) -> float | None:
+        """Return the amount in ``unit``; None where that is not known."""
+        if unit == "usd":
+            return self.usd
+        return self.amount if self.unit == unit else None
+
     def fields(self, stated: Mapping[str, JsonValue] | None = None) -> dict[str, Any]:
         """Return the cost as a receipt keeps it: with what the vendor states, and without what is None."""
         return {**(stated or {}), **self.model_dump(exclude_none=True)}

@@ -31,6 +31,16 @@ class TaskKey(NamedTuple):
         """Return the address of its page Media, relative to Airflow's base address."""
         return f"vidai/media?{urlencode(self._asdict(), quote_via=quote)}"
 
+    def picture(self, key: str, index: int = 0, part: str = "sheet") -> str:
+        """Return the address of a still of a landed file, likewise.
+
+        :param key: of the XCom that has the file.
+        :param index: which of its files.
+        :param part: ``poster`` or ``sheet``.
+        """
+        named = {**self._asdict(), "key": key, "index": index, "part": part}
+        return f"vidai/file?{urlencode(named, quote_via=quote)}"
+
 
 class Still(BaseModel):
     """A picture made from a landed video.

@@ -21,7 +21,7 @@ from airflow_provider_vidai.errors import (
     VidaiError,
 )
 from airflow_provider_vidai.files.storage import storage_path
-from airflow_provider_vidai.hooks.failures import airflow_failures, is_retryable
+from airflow_provider_vidai.hooks.failures import is_retryable
 from airflow_provider_vidai.hooks.webhook import safety_net, webhook
 from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.media_record import MediaRecord, TaskKey
@@ -92,7 +92,7 @@ class JobOperator(PaidOperator[HookT]):
         :param bought: the purchase's cost, delivery and time, and its record's entry, as the deferred try
             knew them.
         """
-        with airflow_failures(self, context):
+        with self.failures(context):
             ending = read_event(event)
             self._job = ending.ref
             known = Bought.read(bought) if bought else None

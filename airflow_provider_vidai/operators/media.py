@@ -51,24 +51,31 @@ def show_media(context: Context, operator: BaseOperator, make: Callable[[], Medi
     than their page.
     """
     try:
-        push_media(context, _key(context, operator), make())
+        key = _key(context, operator)
+        operator.__dict__["media_shown"] = key, push_media(context, key, make())
     except Exception as error:  # noqa: BLE001 - see above
         log.warning("The Media page will not show this job: %s: %s", type(error).__name__, error)
 
 
-def push_media(context: Context, key: str, record: MediaRecord) -> None:
-    """Sign ``record`` if it has files, and push it."""
+def push_media(context: Context, key: str, record: MediaRecord) -> dict[str, JsonValue]:
+    """Sign ``record`` if it has files, push it, and return what was pushed."""
     keys = signing_keys()
     if keys and record.files:
         record = signed(record, task_key_of(context), keys[0])
-    context["ti"].xcom_push(key=key, value=record.model_dump(mode="json", exclude_none=True))
+    value: dict[str, JsonValue] = record.model_dump(mode="json", exclude_none=True)
+    context["ti"].xcom_push(key=key, value=value)
+    return value
 
 
 def _key(context: Context, operator: BaseOperator) -> str:
     """Return the key of an operator's XCom; an operator that another task's code calls gets the next one."""
     found: str | None = operator.__dict__.get("_media_key")
     if found is None:
-        number = next_of_kind(context, MEDIA) if is_nested(context, operator) else 0
+        part = getattr(operator, "part", None)
+        # A part keeps its key when another process resumes its task.
+        number = part.number - 1 if part else 0
+        if part is None and is_nested(context, operator):
+            number = next_of_kind(context, MEDIA)
         found = operator.__dict__["_media_key"] = f"{MEDIA}_{number}" if number else MEDIA
     return found
 

@@ -36,6 +36,7 @@ from airflow_provider_vidai.operators.context import (
     next_of_kind,
     purchases_in_turn,
 )
+from airflow_provider_vidai.operators.part import Part
 from airflow_provider_vidai.operators.settings import json_setting
 from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 from airflow_provider_vidai.purchase.decide import Policy
@@ -84,6 +85,10 @@ class PaidOperator(VendorOperator[HookT]):
     request_fields: ClassVar[Sequence[str]]
     #: Those of them that version 0.1 did not have: its fingerprints lack them.
     fields_since_0_1: ClassVar[Sequence[str]] = ()
+    #: Further arguments that belong to the request where they are given.
+    more_request_fields: ClassVar[Sequence[str]] = ()
+    #: Which of another task's purchases this is, where that task makes it; see :meth:`as_part`.
+    part: Part | None = None
     #: Default of ``timeout``, in seconds.
     default_timeout: ClassVar[float] = 3600.0
 
@@ -112,18 +117,30 @@ class PaidOperator(VendorOperator[HookT]):
 
     def execute(self, context: Context) -> Any:
         """Buy, re-attach or reuse, and return the result."""
-        with airflow_failures(self, context):
+        with self.failures(context):
             if is_nested(context, self):
                 self._nested = next_of_kind(context, (self.hook_class.vendor_name, *self.kinds))
-            return self._run(context, self._deadline())
+            return self._run(context, self.deadline())
 
     def execute_after_wait(
         self, context: Context, event: Any = None, deadline: float | None = None, waited: int = 0
     ) -> Any:
         """Decide again after the ``waited``-th wait for the vendor's rate limit."""
-        with airflow_failures(self, context):
+        with self.failures(context):
             # Before Airflow 3.4, dag.test() loses the kwargs of a deferral.
-            return self._run(context, deadline or self._deadline(), waited)
+            return self._run(context, deadline or self.deadline(), waited)
+
+    def as_part(self, part: Part) -> None:
+        """Make this one of another task's purchases.
+
+        That task calls ``execute_after_wait`` instead of ``execute``, passes deferrals on, and closes the
+        record.
+        """
+        self.part, self._nested = part, part.number - 1
+
+    def failures(self, context: Context) -> airflow_failures:
+        """Return what turns errors into Airflow's; another task speaks for its parts."""
+        return airflow_failures(self, context, quietly=self.part is not None)
 
     def asked(self) -> dict[str, Any]:
         """Return the request as it was given; its fingerprint shows whether a later one is the same."""
@@ -211,7 +228,8 @@ class PaidOperator(VendorOperator[HookT]):
         A task that ends otherwise, because its XCom could not be stored or its worker died, is not
         finished: clearing it reuses what it bought.
         """
-        after_success(context, lambda: self._close(entry, record))
+        if self.part is None:
+            after_success(context, lambda: self._close(entry, record))
 
     def _close(self, entry: Entry, record: Record) -> None:
         """Record that the purchase is finished, unless another try has bought since."""
@@ -250,7 +268,7 @@ class PaidOperator(VendorOperator[HookT]):
                     seconds = limit_pause(seconds, waited, left, random.random())  # noqa: S311
                 self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, seconds)
                 waited += 1
-                if self._defers or (window and self._nested is None):
+                if self._defers or (window and self._resumes):
                     self._defer_on_timer(seconds, deadline, waited)
                 self._sleep(seconds)
 
@@ -301,15 +319,23 @@ class PaidOperator(VendorOperator[HookT]):
         }
         asked = self.asked()
         old = {name: value for name, value in asked.items() if name not in self.fields_since_0_1}
+        part = None if self.part is None else self.part.number
         # No argument's name begins with an @, so the account's facts never hide an argument.
-        now = fingerprint({**{f"@{name}": value for name, value in account.items()}, **asked})
-        return now, fingerprint_of_0_1({**account, "asked": old})
+        facts = {f"@{name}": value for name, value in {**account, "part": part}.items()}
+        now = fingerprint({**facts, **asked})
+        return (now,) if part else (now, fingerprint_of_0_1({**account, "asked": old}))
+
+    @property
+    def _resumes(self) -> bool:
+        """Whether Airflow comes back to this operator after a deferral."""
+        return self._nested is None or self.part is not None
 
     @property
     def _defers(self) -> bool:
-        return bool(self.deferrable) and self._nested is None
+        return bool(self.deferrable) and self._resumes
 
-    def _deadline(self) -> float:
+    def deadline(self) -> float:
+        """Return when this try would stop waiting if it began now, in seconds since the epoch."""
         timeout = positive_seconds("timeout", self.timeout) or self.default_timeout
         # Airflow does not enforce execution_timeout while a task is deferred.
         longest = positive_seconds("execution_timeout", self.execution_timeout) or timeout
@@ -333,7 +359,9 @@ class PaidOperator(VendorOperator[HookT]):
             budget=self.budget,
             log=self.log,
         )
-        return Ledger(store_of(context, self.log), self.patience(deadline), observers_of(buyer))
+        watchers = [] if self.part is None else [self.part.watcher]
+        observers = observers_of(buyer, watchers)
+        return Ledger(store_of(context, self.log), self.patience(deadline), observers)
 
     def patience(self, deadline: float) -> Patience:
         """Return what waits while the ledger's storage is away; a killed task does not."""

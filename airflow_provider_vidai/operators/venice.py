@@ -204,6 +204,7 @@ class VeniceVideoOperator(_VideoArguments, JobOperator[VeniceHook]):
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("generate",)
+    more_request_fields: ClassVar[Sequence[str]] = _OLD
     default_timeout = TIMEOUT
     guards: ClassVar[Sequence[str]] = ("max_cost_usd",)
     template_fields: Sequence[str] = (

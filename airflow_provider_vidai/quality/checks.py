@@ -110,6 +110,10 @@ class Checks:
         note.write(known)
         return Landed(files, self.failure(failures, landing))
 
+    def forget(self, landing: Landing) -> None:
+        """Remove what is noted about files that failed, because the files are removed."""
+        _Note(landing).remove()
+
     def failure(self, failures: list[str], landing: Landing | None) -> Exception | None:
         """Return what ends the task; None when the failure is only reported.
 

@@ -84,11 +84,7 @@ class Budget(BaseModel):
 
     def amount(self, cost: Cost) -> float | None:
         """Return what a purchase counts for; None where that is not known."""
-        if self.unit == "jobs":
-            return 1.0
-        if self.unit == "usd":
-            return cost.usd
-        return cost.amount if cost.unit == self.unit else None
+        return 1.0 if self.unit == "jobs" else cost.in_unit(self.unit)
 
     def scope(self, buyer: Buyer, record: Record, now: datetime) -> tuple[str, ...]:
         """Return the names that tell this purchase's sum from the budget's other sums."""

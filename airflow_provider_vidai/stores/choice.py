@@ -34,6 +34,11 @@ def ends_with_run(context: Context) -> bool:
     return _chosen(context).ends_with_run
 
 
+def outlives_process(context: Context) -> bool:
+    """Whether the records of this task instance are still there when another process goes on with it."""
+    return not _chosen(context).warning
+
+
 def store_of(context: Context, log: Log) -> Store:
     """Return the storage of this task instance's ledger."""
     backend = _chosen(context)

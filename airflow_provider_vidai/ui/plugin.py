@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_vidai._compat import AIRFLOW, AirflowPlugin, conf
-from airflow_provider_vidai.ui.links import MediaLink
+from airflow_provider_vidai.ui.links import MODULES, MediaLink
 
 #: Where the app is mounted, and the addresses of its pages. They have no leading slash: Airflow's own pages
 #: name a base address, so that links also work behind a path prefix.
@@ -13,11 +13,6 @@ PREFIX = "/vidai"
 RUN_PAGE = "vidai/media?dag_id={DAG_ID}&run_id={RUN_ID}"
 TASK_PAGE = RUN_PAGE + "&task_id={TASK_ID}&map_index={MAP_INDEX}"
 VIDEOS_PAGE = "vidai/videos"
-
-#: Tasks of these modules have the tab "Media". The modules themselves are not imported here.
-_OPERATORS = [
-    f"airflow_provider_vidai.operators.{vendor}" for vendor in ("venice", "vidgo", "vidio", "vizard")
-]
 
 
 def _views() -> list[dict[str, Any]]:
@@ -28,7 +23,7 @@ def _views() -> list[dict[str, Any]]:
     # Before Airflow 3.4, a task's tab cannot be limited to some operators: it would stand on every task. The
     # link "Media" leads to the same page there.
     if AIRFLOW >= (3, 4):
-        only = {"task.class_ref.module_path": _OPERATORS}
+        only = {"task.class_ref.module_path": [*MODULES]}
         views.append(
             {
                 "name": "Media",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, BaseOperator, task
+from airflow.sdk import DAG, BaseOperator, TaskGroup, task
 
+from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.operators import venice, vidgo, vidio, vizard
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.venice import (
@@ -36,10 +38,13 @@ from airflow_provider_vidai.operators.vizard import (
     VizardDownloadOperator,
     VizardPublishOperator,
 )
+from airflow_provider_vidai.quality.checks import Checks
 from airflow_provider_vidai.sensors.venice import VeniceVideoSensor
 from airflow_provider_vidai.sensors.vidgo import VidgoTaskSensor
 from airflow_provider_vidai.sensors.vidio import VidioJobSensor
 from airflow_provider_vidai.sensors.vizard import VizardProjectSensor
+from airflow_provider_vidai.task_groups.generate import generate_until_good
+from airflow_provider_vidai.task_groups.until import GenerateUntilGoodOperator
 from tests.support.dags import dag_bag, stored
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -154,6 +159,17 @@ def test_an_operator_can_be_mapped_and_the_dag_serialised(kind: type[BaseOperato
     assert {"literal", "computed", "plain"} <= set(stored(dag).task_dict)
 
 
+def test_whatever_lands_files_can_have_them_checked() -> None:
+    landing = {kind for kind in REQUIRED if {"download_to", "destination"} & _accepts(kind)}
+    assert len(landing) == 9
+    assert all("check" in _accepts(kind) for kind in landing)
+
+
+def _accepts(kind: type[BaseOperator]) -> set[str]:
+    parents = [one for one in kind.__mro__ if one.__module__.startswith("airflow_provider_vidai")]
+    return {name for one in parents for name in inspect.signature(one.__init__).parameters}
+
+
 def test_results_go_from_operator_to_operator() -> None:
     with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         upload = VidioUploadOperator.partial(task_id="upload").expand(source=["a.mp4", "b.mp4"])
@@ -187,13 +203,103 @@ def test_the_example_dags_are_explained_and_wait_in_the_triggerer(bag: Any) -> N
     for dag in bag.dags.values():
         assert dag.doc_md
         assert dag.tags
-        buyers = [one for one in dag.tasks if issubclass(_class(one), JobOperator)]
+        # A task that makes attempts has the operator that buys each of them.
+        made = [(one, getattr(one, "make", one)) for one in dag.tasks]
+        buyers = [(one, buyer) for one, buyer in made if issubclass(_class(buyer), JobOperator)]
         assert buyers
-        for one in buyers:
-            given = one.partial_kwargs if hasattr(one, "partial_kwargs") else vars(one)
+        for one, buyer in buyers:
+            given = buyer.partial_kwargs if hasattr(buyer, "partial_kwargs") else vars(buyer)
             assert given["deferrable"], one.task_id
             assert one.retries, "a paid job that was not waited for to its end is waited for again"
 
 
 def _class(one: Any) -> type:
     return one.operator_class if hasattr(one, "partial_kwargs") else type(one)
+
+
+# --- attempts in a DAG ------------------------------------------------------------------------
+
+
+def attempts(**video: Any) -> GenerateUntilGoodOperator:
+    maker = VeniceVideoOperator(
+        task_id="video", **{"model": "m", "prompt": "a fox", "download_to": "x/", "retries": 5, **video}
+    )
+    return generate_until_good(make=maker, check=Checks(), vary={"prompt": ["a", "b"]})
+
+
+def test_what_makes_attempts_is_no_task_and_its_task_is_named_like_it() -> None:
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1), default_args={"pool": "paid"}) as dag:
+
+        @task
+        def wish() -> str:
+            return "a lake"
+
+        first = wish()
+        explicit = attempts(negative_prompt=first, task_display_name="Video")
+        with TaskGroup("scene"):
+            attempts()
+        late = generate_until_good(
+            make=lambda: VeniceVideoOperator(task_id="late", model="m", download_to="x/"), check="tiktok"
+        )
+        explicit >> late
+    assert set(dag.task_dict) == {"wish", "video", "scene.video", "late"}
+    assert {type(dag.get_task(name)) for name in ("video", "late")} == {GenerateUntilGoodOperator}
+    assert (explicit.retries, explicit.pool, explicit.task_display_name) == (5, "paid", "Video")
+    assert (explicit.upstream_task_ids, dag.get_task("wish").downstream_task_ids) == ({"wish"}, {"video"})
+    again = stored(dag)
+    assert set(again.task_dict) == set(dag.task_dict)
+    assert again.get_task("video").downstream_task_ids == {"late"}
+    assert again.get_task("video").task_type == "GenerateUntilGoodOperator"
+
+
+def test_a_dag_with_attempts_is_the_same_in_each_parsing() -> None:
+    def serialised() -> str:
+        with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+            generate_until_good(
+                make=VeniceVideoOperator(task_id="video", model="m", download_to="x/"),
+                check=Checks(),
+                max_total={"amount": 3, "unit": "usd"},
+                vary={"prompt": lambda number, _: str(number), "duration": [5, 10]},
+            )
+        found = stored(dag).get_task("video")
+        return str({name: getattr(found, name) for name in found.template_fields})
+
+    assert serialised() == serialised()
+    assert "'duration': [5, 10]" in serialised()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"vary": "seed", "make": VidgoGenerateOperator}, "seed is not in the request of VidgoGenerateOp"),
+        ({"vary": "download_to"}, "download_to is not in the request of VeniceVideoOperator"),
+        ({"vary": "prompt"}, "prompt needs its values, as in {'prompt': "),
+        ({"vary": {"prompt": []}}, "prompt must have a list of values, or a function"),
+        ({"vary": "prompt.seed"}, "prompt is not a dict, so it has no seed"),
+        ({"check": Checks()}, "make must not have a check: give that"),
+        ({"make": VeniceQuoteOperator}, "make must be an operator that buys a job"),
+    ],
+)
+def test_what_cannot_be_attempted_is_an_error_when_the_dag_is_read(
+    arguments: dict[str, Any], message: str
+) -> None:
+    kind = arguments.get("make", VeniceVideoOperator)
+    given = {"check": arguments["check"]} if "check" in arguments else {}
+    request = REQUIRED[kind] if kind is VidgoGenerateOperator else {"model": "m", "prompt": "a"}
+    with pytest.raises(InputError, match=re.escape(message)):
+        generate_until_good(
+            make=kind(task_id="t", **{**request, **given}), check=Checks(), vary=arguments.get("vary", ())
+        )
+
+
+def test_what_makes_attempts_must_not_be_connected() -> None:
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)):
+        before, video, after = (
+            VeniceVideoOperator(task_id=name, model="m", download_to="x/") for name in ("a", "b", "c")
+        )
+        before >> video
+        until = generate_until_good(make=video, check=Checks())
+        assert (until.upstream_task_ids, before.downstream_task_ids) == ({"a"}, {"b"})
+        before >> after
+        with pytest.raises(InputError, match="Connect the task that generate_until_good returns"):
+            generate_until_good(make=before, check=Checks())

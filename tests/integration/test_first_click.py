@@ -24,6 +24,7 @@ BUYS = {
     "vidio_highlight_reel": (["vidio reel", "vidio render"], "reels"),
     "vidio_nightly_batch": (["vidio reel", "vidio render"], "nightly-reels"),
     "venice_text_to_video": (["venice generate"], "videos"),
+    "venice_until_good": (["venice generate"], "videos"),
     "venice_image_to_video": (["venice generate"] * 2, "videos"),
     "vidgo_image_to_video_with_music": (["vidgo media"] * 2 + ["vidgo music"], "scenes"),
     "vidgo_prompt_batch": (["vidgo media"] * 3, "batch"),

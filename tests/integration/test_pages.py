@@ -33,6 +33,7 @@ BUYS = {
     "several_vendors": ["venice generate", "vidgo media", "vidio reel", "vidio render"],
     "one_image": ["vidgo media"],
     "checked_video": ["venice generate"],
+    "until_good": ["venice generate"],
 }
 
 

@@ -89,6 +89,7 @@ def test_no_public_module_is_left_out(kind: str) -> None:
         "links",
         "media",
         "paid",
+        "part",
         "settings",
         "stores",
         "vendor",

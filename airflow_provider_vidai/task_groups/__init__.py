@@ -1,0 +1,1 @@
+"""Ready-made pieces of DAGs, built from the operators."""
