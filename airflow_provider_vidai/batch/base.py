@@ -175,6 +175,7 @@ class BatchOperator(VendorOperator[HookT]):
 
     def _stint(self, context: Context, deadline: float, waited: int, event: BatchEvent | None) -> Any:
         self._check_arguments()
+        self.hook.get_conn()  # before several threads share it
         store, attempt = store_of(context, self.log), attempt_of(context)
         patience = Patience(self.log, until=deadline, stopped=lambda: self._killed)
         plan = planned(self, rows_of(self.given("requests")), store, attempt, patience)

@@ -56,7 +56,7 @@ class Item(BaseModel):
         ones come before it.
     :param number: its place among the requests, from 1; 0 for one that is no longer among them.
     :param place: the same for a person.
-    :param fingerprint: of its request; "" until it was needed.
+    :param differs: whether what was bought is another request: it was edited since.
     :param bought_at: seconds since the epoch.
     :param media: its files as the pages show them; kept for the first few items only.
     :param earlier: its purchases before the one that counts now.
@@ -70,7 +70,7 @@ class Item(BaseModel):
     number: int = 0
     place: str = ""
     id: str | None = None
-    fingerprint: str = ""
+    differs: bool = False
     state: State = "open"
     ref: JobRef | None = None
     bought_at: float | None = None

@@ -56,9 +56,9 @@ class Plan:
         :raises LedgerError: when a record cannot be read.
         """
         if not self.own:
-            # What is landed stays as it is, unless its request may have been changed.
+            # What is landed stays as it is, unless its request was changed, or may have been.
             settled = [item for item in self.items if self.same and item.state == "landed"]
-            done = {item.key for item in settled}
+            done = {item.key for item in settled if not item.differs}
             failed = {key for key, item in self.known.items() if item.state == "failed"}
             work.recover([item for item in self.items if item.key in self.known and item.key not in done])
             for item in self.items:

@@ -88,7 +88,6 @@ class Work:
 
     def _recover(self, item: Item) -> None:
         operator = self._operator(item)
-        item.fingerprint = operator.fingerprints()[0]
         entry, record = self._record(item, operator)
         if record is None or record.receipt is None or record.receipt.ref is None:
             item.state = "open"
@@ -100,7 +99,8 @@ class Work:
         if why is Occasion.CLEARED_OTHER:
             item.state = "open"
             return
-        if record.fingerprint not in operator.fingerprints():
+        item.differs = record.fingerprint not in operator.fingerprints()
+        if item.differs:
             self._log.warning(
                 "%s differs from what an earlier try bought. A retry continues with that purchase. Clear the "
                 "task to buy the new request.",
@@ -130,14 +130,23 @@ class Work:
         """
         until = time.monotonic() + BUY_SECONDS
 
+        begun = 0
+
         def one(item: Item) -> None:
+            nonlocal begun
+            late = time.monotonic() > until or time.time() >= self.deadline
             with self._lock:
                 failed = sum(other.state == "failed" for other in self.items)
                 running = sum(other.state in ("waiting", "ready") for other in self.items)
-            late = time.monotonic() > until or time.time() >= self.deadline
-            if self._pausing or self._stopped() or late or running >= room or not self._may_buy(failed):
-                return
-            self._buy(item)
+                full = running + begun >= room
+                if self._pausing or self._stopped() or late or full or not self._may_buy(failed):
+                    return
+                begun += 1
+            try:
+                self._buy(item)
+            finally:
+                with self._lock:
+                    begun -= 1
 
         _in_parallel(items, one, at_once)
 
@@ -167,8 +176,8 @@ class Work:
             assert ref is not None, "a job operator's purchase makes a job"
             ready = settled.status is not None and settled.status.state is JobState.READY
             with self._lock:
-                item.fingerprint = operator.fingerprints()[0]
                 item.bought(settled.record, ref, ready=ready)
+                item.differs = settled.record.fingerprint not in operator.fingerprints()
                 self._bought += 1
 
     def _not_bought(self, item: Item, error: ApiError, context: Context, operator: JobOperator[Any]) -> None:
@@ -306,7 +315,6 @@ class Work:
                 operator = self._operator(item)
                 operator.required()
                 check(operator)
-                item.fingerprint = operator.fingerprints()[0]
             except InputError as error:
                 problems.append(f"{item.place}: {error.reason.rstrip('.')}")
         if problems:

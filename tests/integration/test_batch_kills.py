@@ -1,0 +1,133 @@
+"""A batch of forty requests, killed wherever it writes or sends: nothing is bought twice, nothing lands twice."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_vidai.batch.operators import VidgoBatchOperator
+from airflow_provider_vidai.hooks.vidgo import VidgoHook
+from airflow_provider_vidai.sandbox.client import Control
+from tests.support.kills import Killed, in_a_process
+from tests.support.task import Task
+
+pytestmark = pytest.mark.slow
+
+ITEMS = 40
+#: After so many visible things, one try after the other is killed: while it plans, buys, waits and lands.
+DEATHS = (2, 25, 60, 100, 9, 90, 110, 40, 120, 60, 130, 80)
+
+
+class Batch:
+    """A batch whose tries run in processes of their own."""
+
+    def __init__(self, folder: Path, control: Control) -> None:
+        self.folder, self.control = folder, control
+        self.file = folder / "requests.jsonl"
+        self.write([f"lake {number}" for number in range(ITEMS)])
+        self.task = Task(
+            lambda: VidgoBatchOperator(
+                task_id="batch",
+                requests=str(self.file),
+                common={"model": "gpt-4o-image", "size": "1:1"},
+                download_to=f"{folder}/out/",
+                poll_interval=0.05,
+            ),
+            retries=1000,
+        )
+
+    def write(self, prompts: list[str]) -> None:
+        """Write the file of requests."""
+        self.prompts = prompts
+        self.file.write_text("".join(json.dumps({"prompt": one}) + "\n" for one in prompts))
+
+    def run(self, dies_at: int | None = None) -> Any:
+        """Run the task's current try."""
+        return in_a_process(self.task.run, self.folder / "answer.json", dies_at)[0]
+
+    def killed(self, deaths: Iterator[int]) -> int:
+        """Kill one try after the other; return how many were killed before they had done all."""
+        count = 0
+        for dies_at in deaths:
+            self.task.retry()
+            try:
+                self.run(dies_at)
+            except Killed:
+                count += 1
+            except Exception as error:  # noqa: BLE001 - that try came to its end, with what was lost before
+                assert "requests failed" in str(error), error
+            self.nothing_is_bought_twice()
+        return count
+
+    def purchases(self) -> Counter[str]:
+        """Return how often each prompt was bought."""
+        return Counter(one["request"]["input"]["prompt"] for one in self.control.purchases("vidgo"))
+
+    def nothing_is_bought_twice(self) -> None:
+        """Check the account book."""
+        assert set(self.purchases().values()) <= {1}
+
+    def manifest(self) -> list[dict[str, Any]]:
+        """Return the manifest's lines."""
+        (path,) = (self.folder / "out").glob("manifest-*.jsonl")
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def batch(vidgo: VidgoHook, control: Control, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
+    monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", str(tmp_path / "ledger"))
+    control.settings(vidgo={"file_ttl": 1e9})  # a day of the sandbox's takes half a minute
+    return Batch(tmp_path, control)
+
+
+def settled_by_a_clear(batch: Batch) -> list[dict[str, Any]]:
+    """End the batch: a retry settles what can be known, and a Clear buys what was lost; return the manifest."""
+    batch.task.retry()
+    try:
+        batch.run()
+    except Exception as error:  # noqa: BLE001 - whatever fails a task; it is checked below
+        assert "requests failed" in str(error), error
+        batch.nothing_is_bought_twice()
+        batch.task.clear()
+        batch.run()
+    return batch.manifest()
+
+
+def check_against_the_account_book(batch: Batch, lines: list[dict[str, Any]]) -> None:
+    """Check that the manifest knows of each purchase, and that each file is there once."""
+    book = {one["job_id"] for one in batch.control.purchases("vidgo")}
+    known = {line["job"]["job_id"] for line in lines if line["job"]}
+    lost = [one for line in lines for one in line["earlier"] if one["job_id"] is None]
+    assert known <= book
+    # What was lost may have been bought, or not have arrived: nobody but the book knows.
+    assert 0 <= len(book - known) <= len(lost)
+    assert [line["state"] for line in lines if not line["removed"]] == ["landed"] * len(batch.prompts)
+    pictures = [path.name for path in (batch.folder / "out").glob("*.png")]
+    assert len(pictures) == len([line for line in lines if line["files"]])
+
+
+def test_whenever_it_is_killed_each_request_is_bought_once_and_landed_once(batch: Batch) -> None:
+    assert batch.killed(iter(DEATHS)) >= 10
+    lines = settled_by_a_clear(batch)
+    check_against_the_account_book(batch, lines)
+    lost = {line["request"] for line in lines if line["earlier"]}
+    twice = {prompt for prompt, count in batch.purchases().items() if count > 1}
+    assert twice <= {batch.prompts[number - 1] for number in lost}
+
+
+def test_killed_and_edited_between_tries_it_buys_what_is_new_and_reports_what_is_gone(batch: Batch) -> None:
+    assert batch.killed(iter((30, 70, 120))) == 3
+    batch.write([*batch.prompts[:10], *batch.prompts[12:], "a new lake"])
+    assert batch.killed(iter((20, 60))) == 2
+    batch.task.clear()
+    assert batch.killed(iter((40,))) <= 1
+    lines = settled_by_a_clear(batch)
+    check_against_the_account_book(batch, lines)
+    assert batch.purchases()["a new lake"] >= 1
+    gone = {line["request"] for line in lines if line["removed"]}
+    assert gone <= {None}
