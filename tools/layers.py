@@ -16,6 +16,7 @@ PURPOSES = {
     "cli": "the commands of airflow vidai",
     "spend": "costs, budgets and books",
     "quality": "whether a landed video is any good",
+    "batch": "many requests in one task",
     "operators": "tasks that buy, wait, download",
     "sensors": "tasks that wait for a job",
     "triggers": "waiting without a worker",

@@ -122,7 +122,7 @@ def not_checked(work: Work, why: str) -> JobError:
 
 def charged_for(items: Iterable[Item]) -> Charged:
     """Return what is known about the charge for all items together."""
-    found = [item.failure.charged if item.failure else "yes" for item in items if item.ref or item.failure]
+    found = [item.charged for item in items]
     for charged in ("maybe", "yes", "refunded"):
         if charged in found:
             return cast(Charged, charged)

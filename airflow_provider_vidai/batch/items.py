@@ -59,6 +59,7 @@ class Item(BaseModel):
     :param differs: whether what was bought is another request: it was edited since.
     :param bought_at: seconds since the epoch.
     :param media: its files as the pages show them; kept for the first few items only.
+    :param lost: identifies a purchase of unknown outcome, if that is the one that counts now.
     :param earlier: its purchases before the one that counts now.
     :param left_out: whether this try does not buy it: a person asked for the failed items only.
     :param troubles: how often in a row buying it failed for a reason that may pass.
@@ -78,6 +79,7 @@ class Item(BaseModel):
     files: list[JsonValue] = []
     media: list[JsonValue] = []
     failure: Failure | None = None
+    lost: str | None = None
     earlier: list[Earlier] = []
     left_out: bool = False
     troubles: int = 0
@@ -87,6 +89,13 @@ class Item(BaseModel):
         """What a person calls the item."""
         return self.place if self.id is None else f"{self.place} ({self.id})"
 
+    @property
+    def charged(self) -> Charged:
+        """What is known about the charge for the purchase that counts now."""
+        if self.lost is not None:
+            return "maybe"
+        return self.failure.charged if self.failure else ("yes" if self.ref else "no")
+
     def fails(self, failure: Failure) -> None:
         """Note that this try is done with the item."""
         self.state, self.failure = "failed", failure
@@ -94,15 +103,28 @@ class Item(BaseModel):
     def bought(self, record: Record, ref: JobRef, *, ready: bool = False) -> None:
         """Note the purchase that counts now."""
         assert record.receipt is not None
-        if self.ref is not None and self.ref.job_id != ref.job_id:
-            charged = self.failure.charged if self.failure else "yes"
-            self.earlier.append(Earlier(job_id=self.ref.job_id, charged=charged))
-        elif self.ref is None and self.failure is not None and self.failure.charged == "maybe":
+        if self.lost not in (None, record.nonce):
             self.earlier.append(Earlier(job_id=None, charged="maybe"))
+        if self.ref is not None and self.ref.job_id != ref.job_id:
+            self._replaced(self.ref)
+        self.lost = None
         self.ref, self.bought_at = ref, record.bought_at
         self.failure, self.files, self.media, self.troubles = None, [], [], 0
         self.cost = record.receipt.known_cost
         self.state = "ready" if ready else "waiting"
+
+    def loses(self, record: Record) -> None:
+        """Note that the purchase which counts now is one of unknown outcome."""
+        if self.lost not in (None, record.nonce):
+            self.earlier.append(Earlier(job_id=None, charged="maybe"))
+        if self.ref is not None:
+            self._replaced(self.ref)
+        self.lost, self.ref, self.bought_at, self.cost = record.nonce, None, None, None
+        self.files, self.media = [], []
+
+    def _replaced(self, ref: JobRef) -> None:
+        charged = self.failure.charged if self.failure else "yes"
+        self.earlier.append(Earlier(job_id=ref.job_id, charged=charged))
 
     def line(self) -> dict[str, JsonValue]:
         """Return the item's line of the manifest."""
@@ -116,7 +138,7 @@ class Item(BaseModel):
             "removed": not self.number,
             "job": None if self.ref is None else self.ref.model_dump(mode="json"),
             "cost": self.cost,
-            "charged": failure.charged if failure else ("yes" if self.ref else "no"),
+            "charged": self.charged,
             "files": self.files,
             "failure": None if failure is None else failure.model_dump(mode="json"),
             "earlier": [one.model_dump(mode="json") for one in self.earlier],

@@ -111,7 +111,8 @@ def planned(batch: Any, rows: Sequence[Row], store: Any, attempt: Attempt, patie
     else:
         keys, same = _keys(batch, rows, arguments, known), False
     items = [_item(key, row, known.get(key)) for key, row in zip(keys, rows, strict=True)]
-    removed = [item for key, item in known.items() if key not in {*keys} and (item.ref or item.failure)]
+    gone = [item for key, item in known.items() if key not in {*keys}]
+    removed = [item for item in gone if item.ref or item.failure or item.lost]
     for item in removed:
         item.number = 0
     by_key = dict(zip(keys, arguments, strict=True))

@@ -15,7 +15,7 @@ from airflow_provider_vidai._compat import AirflowFailException
 from airflow_provider_vidai.batch.instance import ItemInstance, item_context
 from airflow_provider_vidai.batch.items import Failure, Item
 from airflow_provider_vidai.batch.trigger import BatchEvent, Waiting
-from airflow_provider_vidai.errors import ApiError, InputError, LedgerError, VidaiError
+from airflow_provider_vidai.errors import ApiError, InputError, LedgerError, LostSubmit, VidaiError
 from airflow_provider_vidai.hooks.failures import TaskFailed, airflow_failures
 from airflow_provider_vidai.jobs.cost import Cost
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
@@ -91,6 +91,7 @@ class Work:
         entry, record = self._record(item, operator)
         if record is None or record.receipt is None or record.receipt.ref is None:
             item.state = "open"
+            self._note_lost(item, record)
             return
         why = occasion(record, fingerprints=operator.fingerprints(), max_tries=self._attempt.max_tries)
         note: Any = record.notes.get(NOTES)
@@ -114,6 +115,12 @@ class Work:
         elif why is Occasion.CLEARED:
             # So that the retries that follow this Clear count as retries.
             entry.write(record.model_copy(update={"max_tries": self._attempt.max_tries}))
+
+    @staticmethod
+    def _note_lost(item: Item, record: Record | None) -> None:
+        # A record with a negative number of tries is one that a person has settled: nothing was bought.
+        if record is not None and record.receipt is None and record.max_tries >= 0:
+            item.loses(record)
 
     def _record(self, item: Item, operator: JobOperator[Any]) -> tuple[Entry, Record | None]:
         context = item_context(self._context, item.key, operator)
@@ -170,6 +177,8 @@ class Work:
         except VidaiError as error:
             if self._stopped():
                 return
+            if isinstance(error, LostSubmit):
+                self._note_lost(item, self._record(item, operator)[1])
             self._failed(item, airflow_failures(operator, context).failed(error))
         else:
             ref = settled.receipt.ref

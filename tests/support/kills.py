@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -20,23 +19,22 @@ class Killed(Exception):
     """The process was killed before it had done its work."""
 
 
-def in_a_process(action: Callable[[], Any], answer: Path, dies_at: int | None = None) -> tuple[Any, int]:
-    """Run ``action`` in a process of its own; return its result, and how many visible things it did.
+def in_a_process(action: Callable[[], Any], answer: Path, dies_at: int | None = None) -> str | None:
+    """Run ``action`` in a process of its own; return the text of the error that it raised, if any.
 
-    :param answer: a file for the result.
-    :param dies_at: it is killed (SIGKILL) right before it does so many-th visible thing.
+    :param answer: a file for that text.
+    :param dies_at: it is killed (SIGKILL) right before the visible thing of this number, counted from 1.
     :raises Killed: when it was.
-    :raises Exception: with the text of an error that ``action`` raised.
     """
+    answer.unlink(missing_ok=True)
     child = os.fork()
     if not child:
         try:
-            counted = _counting(dies_at)
+            _count_to(dies_at)
             try:
-                found = {"result": action()}
-            except Exception as error:  # noqa: BLE001 - passed on to the parent
-                found = {"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
-            answer.write_text(json.dumps({**found, "counted": counted[0]}))
+                action()
+            except Exception:  # noqa: BLE001 - passed on to the parent
+                answer.write_text(traceback.format_exc())
             os._exit(0)
         finally:
             os._exit(99)
@@ -45,21 +43,14 @@ def in_a_process(action: Callable[[], Any], answer: Path, dies_at: int | None = 
         assert os.WTERMSIG(status) == signal.SIGKILL
         raise Killed
     assert os.WEXITSTATUS(status) == 0
-    found = json.loads(answer.read_text())
-    if "error" in found:
-        raise Exception(found["error"])
-    return found["result"], found["counted"]
+    return answer.read_text() if answer.exists() else None
 
 
-def _counting(dies_at: int | None) -> list[int]:
-    counted, lock = [0], threading.Lock()
+def _count_to(dies_at: int | None) -> None:
+    counter = itertools.count(1)  # its next number is taken atomically, whichever thread asks
 
     def count(event: str, args: Any) -> None:
-        if event in SEEN:
-            with lock:
-                counted[0] += 1
-                if counted[0] == dies_at:
-                    os.kill(os.getpid(), signal.SIGKILL)
+        if event in SEEN and next(counter) == dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
-    return counted
