@@ -11,9 +11,16 @@ from airflow.sdk import Context
 from pydantic import ValidationError
 
 from airflow_provider_vidai.arguments import guard, positive_seconds, truth, whole_number
-from airflow_provider_vidai.batch.ending import charged_for, failure_of, not_checked, show, write_manifest
+from airflow_provider_vidai.batch.ending import (
+    charged_for,
+    failure_of,
+    not_checked,
+    requests_lost,
+    show,
+    write_manifest,
+)
 from airflow_provider_vidai.batch.items import costs, counts, words
-from airflow_provider_vidai.batch.plan import Plan, planned
+from airflow_provider_vidai.batch.plan import Plan, earlier, planned
 from airflow_provider_vidai.batch.requests import rows_of
 from airflow_provider_vidai.batch.trigger import BatchEvent, BatchTrigger, packed
 from airflow_provider_vidai.batch.work import Work
@@ -177,19 +184,15 @@ class BatchOperator(VendorOperator[HookT]):
         self._check_arguments()
         self.hook.get_conn()  # before several threads share it
         store, attempt = store_of(context, self.log), attempt_of(context)
-        patience = Patience(self.log, until=deadline, stopped=lambda: self._killed)
-        plan = planned(self, rows_of(self.given("requests")), store, attempt, patience)
-        work = self._work = Work(
-            plan.items,
-            context,
-            make=plan.operator,
-            may_buy=self._may_buy,
-            stopped=lambda: self._killed,
-            deadline=deadline,
-            waited=waited,
-            log=self.log,
-        )
-        plan.begin(work, only_failed=truth("only_failed", self.only_failed))
+        before = earlier(store, attempt, Patience(self.log, until=deadline, stopped=lambda: self._killed))
+        try:
+            plan = planned(self, rows_of(self.given("requests")), store, attempt, before)
+            work = self._work = self._worker(context, plan, deadline, waited)
+            plan.begin(work, only_failed=truth("only_failed", self.only_failed))
+        except InputError as error:
+            if before is None or not any(item.ref for item in before.items):
+                raise
+            raise requests_lost(error) from None
         # Before anything is bought: the next try looks for what this one bought among these items.
         plan.save(store, attempt)
         try:
@@ -200,6 +203,18 @@ class BatchOperator(VendorOperator[HookT]):
         show(context, self.hook, plan.items, plan.removed)
         self._wait_on(work)
         return self._end(context, work, plan)
+
+    def _worker(self, context: Context, plan: Plan, deadline: float, waited: int) -> Work:
+        return Work(
+            plan.items,
+            context,
+            make=plan.operator,
+            may_buy=self._may_buy,
+            stopped=lambda: self._killed,
+            deadline=deadline,
+            waited=waited,
+            log=self.log,
+        )
 
     def _act(self, work: Work, event: BatchEvent | None) -> None:
         """Land what is ready and buy what is open; some of what is bought may be ready by now."""

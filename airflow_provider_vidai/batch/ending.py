@@ -12,7 +12,7 @@ from airflow.sdk import Context
 
 from airflow_provider_vidai.batch.items import Item, costs, counts, words
 from airflow_provider_vidai.batch.work import SHOWN, Work
-from airflow_provider_vidai.errors import Charged, JobError
+from airflow_provider_vidai.errors import Charged, InputError, JobError
 from airflow_provider_vidai.files.storage import location, storage_path, write_whole
 from airflow_provider_vidai.files.titles import file_name
 from airflow_provider_vidai.hooks.base import VidaiHook
@@ -98,9 +98,9 @@ def failure_of(work: Work, max_failures: int, manifest: str) -> JobError | None:
             clear="A Clear buys again all that failed.",
         )
     if left:
-        why = "the task's deadline has passed" if work.broken is None else work.broken.reason.rstrip(".")
+        reason = "the task's deadline has passed" if work.broken is None else work.broken.reason.rstrip(".")
         return JobError(
-            f"{left} of {all_of_them} requests were not bought: {why}. The manifest is {manifest}.",
+            f"{left} of {all_of_them} requests were not bought: {reason}. The manifest is {manifest}.",
             todo="A retry buys them; what is landed stays.",
             charged=charged_for(work.items),
             retryable=True,
@@ -117,6 +117,16 @@ def not_checked(work: Work, why: str) -> JobError:
         charged="yes",
         retryable=True,
         clear="A Clear waits for the same jobs.",
+    )
+
+
+def requests_lost(error: InputError) -> JobError:
+    """Return the error for a batch whose requests became unusable after some of them had been bought."""
+    return JobError(
+        f"The batch cannot go on with its requests: {error.reason.rstrip('.')}. Jobs were bought before.",
+        todo="Correct the requests, then clear the task: it waits for those jobs, and what is landed stays.",
+        charged="yes",
+        clear="",
     )
 
 

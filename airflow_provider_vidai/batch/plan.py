@@ -88,23 +88,29 @@ class Plan:
         _guarded(lambda: store.set(KEY, value), "written")
 
 
-def planned(batch: Any, rows: Sequence[Row], store: Any, attempt: Attempt, patience: Any) -> Plan:
+def earlier(store: Any, attempt: Attempt, patience: Callable[[Callable[[], Any]], Any]) -> Snapshot | None:
+    """Return how the batch stood when this run's last worker was done with it; None where there was none.
+
+    :raises LedgerError: when that cannot be read, or another try or deployment has written to it.
+    """
+    before = _snapshot(_guarded(lambda: patience(lambda: store.get(KEY)), "read"))
+    who = Whose.DELETED if before is None else whose(before.stamp, attempt)
+    if who in (Whose.LATER, Whose.FOREIGN):
+        raise LedgerError(f"The ledger has a batch of this task by {who.value}, so this one buys nothing")
+    return None if who is Whose.DELETED else before
+
+
+def planned(batch: Any, rows: Sequence[Row], store: Any, attempt: Attempt, before: Snapshot | None) -> Plan:
     """Return the plan: the same items as before where the requests are the same.
 
     :param batch: the batch's operator.
+    :param before: see :func:`earlier`.
     :raises InputError: when a request has an unknown argument, or the store is none for so many.
-    :raises LedgerError: when the store cannot be read, or another try or deployment has written to it.
     """
     _require_store(store, len(rows))
     common, makes = batch.given("common"), batch.makes
     arguments = [arguments_of(row, common, makes, batch.loose) for row in rows]
     digest = digest_of(batch.hook.account.base_url, batch.conn_id(), [row.id for row in rows], arguments)
-    before = _snapshot(_guarded(lambda: patience(lambda: store.get(KEY)), "read"))
-    who = Whose.DELETED if before is None else whose(before.stamp, attempt)
-    if who in (Whose.LATER, Whose.FOREIGN):
-        raise LedgerError(f"The ledger has a batch of this task by {who.value}, so this one buys nothing")
-    if who is Whose.DELETED:
-        before = None
     known = {} if before is None else {item.key: item for item in (*before.removed, *before.items)}
     if before is not None and before.digest == digest:
         keys, same = [item.key for item in before.items], True
@@ -116,7 +122,8 @@ def planned(batch: Any, rows: Sequence[Row], store: Any, attempt: Attempt, patie
     for item in removed:
         item.number = 0
     by_key = dict(zip(keys, arguments, strict=True))
-    return Plan(batch, items, by_key, digest, known, removed, who is Whose.OWN, same)
+    own = before is not None and whose(before.stamp, attempt) is Whose.OWN
+    return Plan(batch, items, by_key, digest, known, removed, own, same)
 
 
 def _keys(

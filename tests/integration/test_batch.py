@@ -407,6 +407,21 @@ def test_equal_requests_are_each_bought_once(batch_of: Any, control: Control) ->
     assert len(bought(control)) == 3
 
 
+def test_a_file_that_vanishes_while_jobs_run_loses_none_of_them(
+    batch_of: Any, control: Control, tmp_path: Path
+) -> None:
+    file = table(tmp_path, "a.csv", "prompt\na lake\na hill\n")
+    task = batch_of(file)
+    with pytest.raises(TaskDeferred) as caught:
+        task.retry().begin()
+    (tmp_path / "a.csv").rename(tmp_path / "b.csv")
+    with pytest.raises(AirflowFailException, match=r"does not exist.*It was charged\."):
+        task.resume(caught.value)
+    (tmp_path / "b.csv").rename(tmp_path / "a.csv")
+    assert states(task.clear().run()) == {"landed": 2}
+    assert len(bought(control)) == 2
+
+
 # --- the trigger --------------------------------------------------------------------------------
 
 
