@@ -124,17 +124,22 @@ class Try:
         os.kill(self.pid, signal.SIGKILL)
 
 
+def order_faults(control: Control, count: int) -> None:
+    """Let jobs fail and answers get lost."""
+    for one in range(count // FAILS_EACH):
+        again = {"skip": one * FAILS_EACH + 7, "message": "Generation congested"}
+        control.fault("vidgo", "submit", "fail_job", **again)
+    for one in range(count // LOST_EACH):
+        control.fault("vidgo", "submit", "reset", when="after", skip=one * LOST_EACH + 13)
+
+
 def thousands(home: Path, count: int) -> None:
     """Buy, kill, retry and clear, and print what the manifest and the account book say."""
     port = choose_port()
     command = ("airflow_provider_vidai.sandbox", "--port", str(port), "--speed", "10")
     with _sandbox(home, command, port) as control:
         control.settings(vidgo={"short_side": 64, "balance": 1e9})
-        for one in range(count // FAILS_EACH):
-            again = {"skip": one * FAILS_EACH + 7, "message": "Generation congested"}
-            control.fault("vidgo", "submit", "fail_job", **again)
-        for one in range(count // LOST_EACH):
-            control.fault("vidgo", "submit", "reset", when="after", skip=one * LOST_EACH + 13)
+        order_faults(control, count)
         os.environ["AIRFLOW_CONN_VIDGO_DEFAULT"] = json.dumps(
             {"conn_type": "vidgo", "password": "key", "host": f"http://127.0.0.1:{port}/vidgo"}
         )
@@ -237,7 +242,7 @@ def expand(home: Path, count: int) -> None:
             peak, state = 0.0, ""
             while state not in ("success", "failed") and time.monotonic() - began < 3000:
                 time.sleep(2)
-                peak, state = max(peak, _memory(stack)), run.state()
+                peak, state = max(peak, _memory(stack)), run.state
             landed = len([*Path(out).glob("*.png")])
             print(
                 f"| {dag_id} | {time.monotonic() - began:.0f} | {_cpu(stack) - cpu:.0f} "

@@ -11,16 +11,17 @@ from typing import Any, Final, TypeVar, cast
 
 from airflow.sdk import Context
 
-from airflow_provider_vidai._compat import AirflowFailException
+from airflow_provider_vidai._compat import AirflowFailException, AirflowSkipException
 from airflow_provider_vidai.batch.instance import ItemInstance, item_context
 from airflow_provider_vidai.batch.items import Failure, Item
 from airflow_provider_vidai.batch.trigger import BatchEvent, Waiting
-from airflow_provider_vidai.errors import ApiError, InputError, LedgerError, LostSubmit, VidaiError
+from airflow_provider_vidai.errors import MONEY, ApiError, InputError, LedgerError, LostSubmit, VidaiError
 from airflow_provider_vidai.hooks.failures import TaskFailed, airflow_failures
 from airflow_provider_vidai.jobs.cost import Cost
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.context import attempt_of
+from airflow_provider_vidai.operators.landing import FILES
 from airflow_provider_vidai.purchase.decide import Occasion, occasion
 from airflow_provider_vidai.purchase.ledger import Entry
 from airflow_provider_vidai.purchase.limits import BudgetWait, RateWait, limit_pause
@@ -95,7 +96,7 @@ class Work:
             return
         why = occasion(record, fingerprints=operator.fingerprints(), max_tries=self._attempt.max_tries)
         note: Any = record.notes.get(NOTES)
-        failure = item.failure
+        failure, media = item.failure, item.media
         item.bought(record, operator.chosen(record.receipt.ref))
         if why is Occasion.CLEARED_OTHER:
             item.state = "open"
@@ -108,10 +109,14 @@ class Work:
                 item.name,
             )
         if isinstance(note, Mapping) and "files" in note:
-            item.state, item.files = "landed", list(note["files"])
+            item.state, item.files, item.media = "landed", list(note["files"]), media
+            item.cost = note.get("cost") or item.cost
         elif isinstance(note, Mapping):
             # The walk decides whether a failed job is bought again.
             item.state, item.failure = "open", failure or Failure.model_validate(note)
+        elif why is Occasion.CLEARED and record.phase == "done":
+            # Its files are gone for good, so the walk buys it again.
+            item.state, item.failure = "open", failure
         elif why is Occasion.CLEARED:
             # So that the retries that follow this Clear count as retries.
             entry.write(record.model_copy(update={"max_tries": self._attempt.max_tries}))
@@ -262,6 +267,11 @@ class Work:
             if status.state is not JobState.READY:
                 self._note(item, operator, item.failure)
             return
+        except AirflowSkipException as skipped:
+            # A check refuses the files, and asks to skip the task: there is only this item to be left.
+            item.fails(Failure(what=str(skipped), cost=MONEY["yes"], charged="yes"))
+            item.files = cast(ItemInstance, context["ti"]).xcoms.get(FILES, [])
+            return
         finally:
             self._made.pop(item.key, None)
         instance = cast(ItemInstance, context["ti"])
@@ -274,7 +284,8 @@ class Work:
             item.media = instance.xcoms.get("media", {}).get("files", []) if shown < SHOWN else []
         if instance.concluded is not None:
             entry, record = instance.concluded
-            self._write(entry, record.model_copy(update={"phase": "done"}), {"files": files})
+            note = {"files": files, "cost": item.cost}
+            self._write(entry, record.model_copy(update={"phase": "done"}), note)
 
     def _note(self, item: Item, operator: JobOperator[Any], failure: Failure | None) -> None:
         """Keep with the record that its job has failed: the next try asks the walk what to do about it."""

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset
 
-from airflow_provider_vidai._compat import AirflowException, AirflowFailException, TaskDeferred
+from airflow_provider_vidai._compat import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    TaskDeferred,
+)
 from airflow_provider_vidai.batch.operators import (
     VeniceBatchOperator,
     VidgoBatchOperator,
@@ -20,6 +25,7 @@ from airflow_provider_vidai.batch.operators import (
 from airflow_provider_vidai.batch.trigger import BatchTrigger, packed, unpacked
 from airflow_provider_vidai.hooks.vidgo import VidgoHook
 from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.operators.landing import Landed, Landing
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.task import Task
 
@@ -273,6 +279,36 @@ def test_fail_fast_buys_nothing_more_once_too_many_have_failed(batch_of: Any, co
     with pytest.raises(AirflowException, match="3 of 20 requests failed, and 17 were not bought"):
         task.run()
     assert len(control.calls("vidgo", "submit")) == 3
+
+
+def test_a_refused_account_ends_the_buying_and_what_runs_is_landed(batch_of: Any, control: Control) -> None:
+    body = {"error": {"message": "no such key"}}
+    fault = control.fault("vidgo", "submit", "status", status=401, body=body, skip=3, times=None)
+    task = batch_of(prompts(50), parallel_purchases=1)
+    with pytest.raises(AirflowException, match="47 of 50 requests were not bought"):
+        task.run()
+    assert task.instance.xcoms["progress"]["landed"] == 3
+    assert len(control.calls("vidgo", "submit")) < 10
+    control.remove_fault(fault)
+    assert states(task.retry().run()) == {"landed": 50}
+    assert len(bought(control)) == 50
+
+
+class Refusing:
+    """A check that refuses all files, and would skip a task for it."""
+
+    def prepare(self) -> None:
+        """Do nothing."""
+
+    def land(self, landing: Landing, download: Any) -> Landed:
+        return Landed(download(), AirflowSkipException("it is all black"))
+
+
+def test_a_check_that_skips_a_task_leaves_one_item_of_a_batch(batch_of: Any, control: Control) -> None:
+    result = batch_of(prompts(3), check=Refusing(), max_failures=3).run()
+    lines = manifest_of(result)
+    assert [line["failure"]["what"] for line in lines] == ["it is all black"] * 3
+    assert all(line["files"] for line in lines)
 
 
 def test_a_lost_answer_is_one_items_matter_and_a_clear_buys_it_again(batch_of: Any, control: Control) -> None:
