@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar, cast
 
@@ -95,31 +95,28 @@ class Work:
             self._note_lost(item, record)
             return
         why = occasion(record, fingerprints=operator.fingerprints(), max_tries=self._attempt.max_tries)
-        note: Any = record.notes.get(NOTES)
         failure, media = item.failure, item.media
         item.bought(record, operator.chosen(record.receipt.ref))
+        item.differs = record.fingerprint not in operator.fingerprints()
+        note: Any = record.notes.get(NOTES) or {}
         if why is Occasion.CLEARED_OTHER:
             item.state = "open"
-            return
-        item.differs = record.fingerprint not in operator.fingerprints()
-        if item.differs:
+        elif "files" in note:
+            item.state, item.files, item.media = "landed", list(note["files"]), media
+            item.cost = note.get("cost") or item.cost
+        elif note or (why is Occasion.CLEARED and record.phase == "done"):
+            # The job has failed, or its files are gone for good: the walk decides whether it is bought again.
+            item.state = "open"
+            item.failure = failure or (Failure.model_validate(note) if note else None)
+        elif why is Occasion.CLEARED:
+            # So that the retries that follow this Clear count as retries.
+            entry.write(record.model_copy(update={"max_tries": self._attempt.max_tries}))
+        if item.differs and why is Occasion.RETRY:
             self._log.warning(
                 "%s differs from what an earlier try bought. A retry continues with that purchase. Clear the "
                 "task to buy the new request.",
                 item.name,
             )
-        if isinstance(note, Mapping) and "files" in note:
-            item.state, item.files, item.media = "landed", list(note["files"]), media
-            item.cost = note.get("cost") or item.cost
-        elif isinstance(note, Mapping):
-            # The walk decides whether a failed job is bought again.
-            item.state, item.failure = "open", failure or Failure.model_validate(note)
-        elif why is Occasion.CLEARED and record.phase == "done":
-            # Its files are gone for good, so the walk buys it again.
-            item.state, item.failure = "open", failure
-        elif why is Occasion.CLEARED:
-            # So that the retries that follow this Clear count as retries.
-            entry.write(record.model_copy(update={"max_tries": self._attempt.max_tries}))
 
     @staticmethod
     def _note_lost(item: Item, record: Record | None) -> None:

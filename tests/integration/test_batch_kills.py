@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +15,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_vidai.batch.operators import VidgoBatchOperator
-from airflow_provider_vidai.hooks.vidgo import VidgoHook
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.kills import Killed, in_a_process
 from tests.support.task import Task
+from tools.rest import answers
+from tools.settings import choose_port
 
 pytestmark = pytest.mark.slow
 
@@ -83,10 +88,44 @@ class Batch:
         return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a sandbox in a process of its own.
+
+    A thread of this process that works for a sandbox could hold a lock while the process forks.
+    """
+    port = choose_port()
+    command = [sys.executable, "-m", "airflow_provider_vidai.sandbox", "--port", str(port), "--speed", "3000"]
+    url = f"http://127.0.0.1:{port}"
+    with (tmp_path_factory.mktemp("sandbox") / "log.txt").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            until = time.monotonic() + 120
+            while not answers(f"{url}/sandbox/book"):
+                assert process.poll() is None
+                assert time.monotonic() < until
+                threading.Event().wait(0.1)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
 @pytest.fixture
-def batch(vidgo: VidgoHook, control: Control, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
+def control(elsewhere: str) -> Control:
+    control = Control(elsewhere)
+    control.reset()
+    # A day of the sandbox's, for which Vidgo keeps files, takes half a minute.
+    control.settings(vidgo={"short_side": 64, "file_ttl": 1e9})
+    return control
+
+
+@pytest.fixture
+def batch(
+    elsewhere: str, control: Control, connect: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Batch:
+    connect("vidgo_default", conn_type="vidgo", host=f"{elsewhere}/vidgo", extra={"timeout": 600})
     monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", str(tmp_path / "ledger"))
-    control.settings(vidgo={"file_ttl": 1e9})  # a day of the sandbox's takes half a minute
     return Batch(tmp_path, control)
 
 
