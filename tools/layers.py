@@ -17,6 +17,7 @@ PURPOSES = {
     "spend": "costs, budgets and books",
     "task_groups": "tasks made of others: generate, check, again",
     "quality": "whether a landed video is any good",
+    "batch": "many requests in one task",
     "operators": "tasks that buy, wait, download",
     "sensors": "tasks that wait for a job",
     "triggers": "waiting without a worker",

@@ -93,7 +93,7 @@ class VeniceHook(VidaiHook):
             price would be too low; or when the model has no such duration or resolution.
         """
         request = validated(VideoRequest, {"model": model, **asked}, what="Video")
-        price = self._price(self._fitted(request, only_price=True), reference_video_total_duration)
+        price = self._price(self.fitted(request, only_price=True), reference_video_total_duration)
         return Quote(quote_usd=price)
 
     # --- buying
@@ -116,7 +116,7 @@ class VeniceHook(VidaiHook):
         for name in request.unlisted:
             known = "no model takes it today" if name in GONE_FIELDS else "it is not checked here"
             log.warning("%s is sent as it is: %s; a refusal costs nothing.", name, known)
-        request = self._fitted(request, on_retired)
+        request = self.fitted(request, on_retired)
         self.seal.test()
         inlined = request.with_media(Inliner(BODY_LIMIT))
         size = len(json.dumps(inlined.body()))
@@ -331,7 +331,7 @@ class VeniceHook(VidaiHook):
         row = catalogue_row(self._catalogue, model)
         return row.model_spec.constraints if row and row.model_spec else None
 
-    def _fitted(
+    def fitted(
         self, request: VideoRequest, on_retired: str = "warn", *, only_price: bool = False
     ) -> VideoRequest:
         """Validate a request against the catalogue, as far as that can be read and has the model.

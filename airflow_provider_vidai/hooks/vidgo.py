@@ -99,6 +99,18 @@ class VidgoHook(VidaiHook):
 
     # --- buying
 
+    def request(
+        self, model: str, asked: Any, callback_url: str | None = None, kind: str | None = None
+    ) -> tuple[TaskRequest, str]:
+        """Return a validated request and the kind of its job; nothing is sent.
+
+        :raises InputError: when the request is wrong.
+        """
+        given = {"model": model, "input": asked, "callback_url": callback_url, "kind": kind}
+        request = validated(TaskRequest, given, what="Task")
+        check(request.model, request.input, request.callback_url)
+        return request, _kind(request.model, request.kind)
+
     def order(
         self,
         model: str,
@@ -120,10 +132,7 @@ class VidgoHook(VidaiHook):
         :raises RateWait: while the upload rate limit still applies. Nothing was bought.
         """
         least = guard("min_credits", min_credits)
-        given = {"model": model, "input": asked, "callback_url": callback_url, "kind": kind}
-        request = validated(TaskRequest, given, what="Task")
-        check(request.model, request.input, request.callback_url)
-        kind = _kind(request.model, request.kind)
+        request, kind = self.request(model, asked, callback_url, kind)
         # Before the uploads: a purchase that the balance forbids must not use up the five of this minute.
         if least is not None:
             self._require_balance(least)

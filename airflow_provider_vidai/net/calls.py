@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -51,6 +52,8 @@ class Client:
 
     def __init__(self, account: Account) -> None:
         self.account = account
+        # Several threads of a task may share a hook.
+        self._opening = threading.Lock()
 
     def send(self, call: Call[T], *, attempts: int = ATTEMPTS) -> T:
         """Run ``call`` and return what its answer means.
@@ -78,9 +81,10 @@ class Client:
         self.close()
 
     def _kept(self) -> httpcore.ConnectionPool:
-        if self._http is None:
-            self._http = self._open()
-        return self._http
+        with self._opening:
+            if self._http is None:
+                self._http = self._open()
+            return self._http
 
     def _open(self) -> httpcore.ConnectionPool:
         verify, proxy = tls(self.account), proxy_for(self.account, self.account.base_url)

@@ -129,6 +129,10 @@ class JobOperator(PaidOperator[HookT]):
             storage_path(str(self.download_to))
         return super().offer_checked()
 
+    def chosen(self, ref: JobRef) -> JobRef:
+        """Return the reference with what this task chooses among the job's outputs."""
+        return ref
+
     def callback(self) -> str | None:
         """Return the address that the vendor can call when the job has ended; None where it wakes nothing.
 
@@ -137,7 +141,7 @@ class JobOperator(PaidOperator[HookT]):
         found = webhook()
         if found is None or self._task_key is None or not self._defers:
             return None
-        purchase = purchase_key(self._fingerprints()[0])
+        purchase = purchase_key(self.fingerprints()[0])
         return found.url(Hint(vendor=self.hook.vendor_name, task=self._task_key, purchase=purchase))
 
     def on_kill(self) -> None:

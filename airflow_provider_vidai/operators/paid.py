@@ -46,6 +46,7 @@ from airflow_provider_vidai.purchase.limits import BudgetWait, RateWait, limit_p
 from airflow_provider_vidai.purchase.observe import Buyer
 from airflow_provider_vidai.purchase.patience import Patience
 from airflow_provider_vidai.purchase.record import Record
+from airflow_provider_vidai.purchase.timing import MAX_SLEEP_SECONDS
 from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.rooms import observers_of
@@ -91,6 +92,8 @@ class PaidOperator(VendorOperator[HookT]):
     part: Part | None = None
     #: Default of ``timeout``, in seconds.
     default_timeout: ClassVar[float] = 3600.0
+    #: Seconds of a rate limit that a try sleeps through; for a longer one it gives its worker back.
+    longest_sleep: ClassVar[float] = MAX_SLEEP_SECONDS
 
     def __init__(
         self,
@@ -205,13 +208,14 @@ class PaidOperator(VendorOperator[HookT]):
                 offer=self.offer_checked, send=self._send, check=lambda ref: self.hook_for(ref).poll(ref)
             ),
             policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
-            fingerprints=self._fingerprints(),
+            fingerprints=self.fingerprints(),
             attempt=attempt_of(context),
             ordinal=self._nested or 0,
             claimed=None if self._nested is None else claims_of(context),
             until=deadline,
             # Confirming that a job is gone takes minutes. A deferrable task leaves that to the triggerer.
             patience=LONGEST_CHECK if self._defers else float("inf"),
+            longest_sleep=self.longest_sleep,
             log=self.log,
         )
         # Only a task's own code can make several purchases at the same time.
@@ -311,7 +315,8 @@ class PaidOperator(VendorOperator[HookT]):
             if getattr(self, name) not in values:
                 raise InputError(f"{name} must be one of {values}, not {shown(getattr(self, name))}.")
 
-    def _fingerprints(self) -> tuple[str, ...]:
+    def fingerprints(self) -> tuple[str, ...]:
+        """Return what identifies the request and the account: in today's form, and in that of version 0.1."""
         account = {
             "vendor": self.hook.vendor_name,
             "conn_id": self.hook.conn_id,

@@ -159,23 +159,23 @@ class VizardClipsOperator(JobOperator[VizardHook]):
 
     def settle(self, context: Context, deadline: float) -> Settled:
         """Buy, re-attach or reuse, and apply this task's choice of clips."""
-        # The choice of clips is no part of the purchase. A task that is tried again with another one applies
-        # it to the project that it has bought.
-        choice = self._choice().model_dump(mode="json", exclude={"source_seconds"})
+        self._choice()  # a wrong one must not come to light when the project is paid for
         settled = super().settle(context, deadline)
         assert settled.receipt.ref is not None
-        ref = settled.receipt.ref.with_params(**choice)
-        receipt = settled.receipt.model_copy(update={"ref": ref})
+        ref = self.chosen(settled.receipt.ref)
         status = None if settled.status is None else with_clips_for(settled.status, ref)
-        return replace(settled, receipt=receipt, status=status)
+        return replace(settled, receipt=settled.receipt.model_copy(update={"ref": ref}), status=status)
+
+    def chosen(self, ref: JobRef) -> JobRef:
+        """Return the reference with this task's choice of clips, which is no part of the purchase."""
+        return ref.with_params(**self._choice().model_dump(mode="json", exclude={"source_seconds"}))
 
     def _finish(self, context: Context, ref: JobRef, status: JobStatus, *rest: Any) -> dict[str, JsonValue]:
         warn_about_source_copy(ref, status.outputs)
         return super()._finish(context, ref, status, *rest)
 
     def _choice(self) -> Choice:
-        given = {name: getattr(self, name) for name in Choice.arguments()}
-        return validated(Choice, given, what="Clips")
+        return validated(Choice, {name: getattr(self, name) for name in Choice.arguments()}, what="Clips")
 
 
 class VizardDownloadOperator(DownloadOperator[VizardHook]):

@@ -112,6 +112,8 @@ class Purchase:
     :param until: the task's deadline, seconds since the epoch.
     :param patience: seconds for which a retry confirms a reported end; then it waits for the job as for a
         running one. A Clear always confirms it, because it may buy again.
+    :param longest_sleep: seconds of a rate limit that are slept through, at most; a longer limit raises
+        :class:`~airflow_provider_vidai.purchase.limits.RateWait`.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class Purchase:
         claimed: dict[str, str] | None = None,
         until: float = float("inf"),
         patience: float = float("inf"),
+        longest_sleep: float = MAX_SLEEP_SECONDS,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -139,12 +142,9 @@ class Purchase:
         self._ledger = ledger
         self._calls = calls
         self._policy = policy
-        self._fingerprints = fingerprints
-        self._attempt = attempt
-        self._until, self._patience = until, patience
-        self._log = log
-        self._clock = clock
-        self._sleep = sleep
+        self._fingerprints, self._attempt = fingerprints, attempt
+        self._until, self._patience, self._longest_sleep = until, patience, longest_sleep
+        self._log, self._clock, self._sleep = log, clock, sleep
 
     def settle(self) -> Settled:
         """Buy, re-attach or reuse, as the decision table says.
@@ -297,7 +297,7 @@ class Purchase:
         try:
             return self._calls.offer()
         except ApiError as error:
-            if error.retryable and (error.retry_after or 0.0) > MAX_SLEEP_SECONDS:
+            if error.retryable and (error.retry_after or 0.0) > self._longest_sleep:
                 raise RateWait(error.retry_after or 0.0, str(error)) from None
             raise
 
@@ -305,7 +305,7 @@ class Purchase:
         """Wait before sending again, or raise; nothing was bought."""
         pause = error.retry_after if error.retry_after is not None else 2.0**resend
         last = resend == MAX_SENDS - 1  # in a crowd, this is no failure if the reason is a rate limit
-        if error.retryable and (pause > MAX_SLEEP_SECONDS or (last and error.status == 429)):
+        if error.retryable and (pause > self._longest_sleep or (last and error.status == 429)):
             raise RateWait(pause, str(error))
         # The error of one call cannot say what a purchase cost. Here the answer proves that it cost nothing.
         if not error.retryable or last:

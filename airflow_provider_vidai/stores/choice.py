@@ -48,8 +48,11 @@ def store_of(context: Context, log: Log) -> Store:
 
 
 def lap_of(instance: Any) -> tuple[str, ...]:
-    """Return what distinguishes the laps of a loop, which share dag, run, task and map index."""
-    region = getattr(instance, "region_id", None)
-    if region is None or region == _NO_REGION:
-        return ()
-    return (f"{region}.{getattr(instance, 'region_index', None)}",)
+    """Return what distinguishes the laps of a loop, which share dag, run, task and map index.
+
+    The items of a batch share these too, so a task instance that stands for one of them has a ``batch_item``.
+    """
+    region, item = getattr(instance, "region_id", None), getattr(instance, "batch_item", None)
+    in_loop = region is not None and region != _NO_REGION
+    lap = (f"{region}.{getattr(instance, 'region_index', None)}",) if in_loop else ()
+    return lap if item is None else (*lap, str(item))

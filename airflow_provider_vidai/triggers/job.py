@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
 import msgspec
@@ -36,7 +36,7 @@ from airflow_provider_vidai.purchase.poll import (
     Wait,
     Watch,
 )
-from airflow_provider_vidai.purchase.progress import Report
+from airflow_provider_vidai.purchase.progress import Progress, Report
 from airflow_provider_vidai.purchase.timing import MIN_POLL_SECONDS
 from airflow_provider_vidai.purchase.verdict import (
     RETRY_WAITS,
@@ -218,18 +218,8 @@ class JobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Check the job until it ends, and report the end in one event."""
         ref = JobRef.model_validate(self.ref)
-        vendor, now = VENDORS[ref.vendor], time.time()
-        watch = Watch(
-            since=self.since or now,
-            deadline=self.deadline,
-            estimate=estimate(ref) if self.since else None,
-            poll_interval=self.poll_interval,
-            safety_net=self.safety_net,
-        )
-        window = Window(ref, vendor.label, self.log, self.task_instance)
-        self._report = Report(
-            vendor, ref, since=self.since, deadline=self.deadline, now=now, show=window.show
-        )
+        window = Window(ref, VENDORS[ref.vendor].label, self.log, self.task_instance)
+        watch = self._begin(ref, window.show)
         try:
             with window.kept_open(self._report):
                 event = await self._until_ended(ref, watch)
@@ -240,6 +230,27 @@ class JobTrigger(BaseTrigger):
             raise
         # Nothing may follow the event: Airflow 3 can cancel a trigger at once after it.
         yield TriggerEvent(sendable(event))  # type: ignore[no-untyped-call]
+
+    async def ended(self) -> JobEvent:
+        """Check the job until it ends, without showing it to anybody; return the end.
+
+        A trigger that waits for many jobs has one of these for each of them.
+        """
+        ref = JobRef.model_validate(self.ref)
+        return await self._until_ended(ref, self._begin(ref, lambda _: None))
+
+    def _begin(self, ref: JobRef, show: Callable[[Progress], None]) -> Watch:
+        now = time.time()
+        self._report = Report(
+            VENDORS[ref.vendor], ref, since=self.since, deadline=self.deadline, now=now, show=show
+        )
+        return Watch(
+            since=self.since or now,
+            deadline=self.deadline,
+            estimate=estimate(ref) if self.since else None,
+            poll_interval=self.poll_interval,
+            safety_net=self.safety_net,
+        )
 
     async def _until_ended(self, ref: JobRef, watch: Watch) -> JobEvent:
         step = self._first_step(watch)

@@ -116,7 +116,7 @@ def test_a_record_of_version_0_1_is_recognised(control: Control, vidgo: Any) -> 
         for name, value in kept.items()
         if name not in ("vendor", "kind", "ordinal", "nonce", "run")
     }
-    old["fingerprint"] = make()._fingerprints()[1]
+    old["fingerprint"] = make().fingerprints()[1]
     for phase, buys in (("bought", 1), ("done", 2)):
         task.store.values["vidai_purchase"] = json.dumps({**old, "phase": phase})
         task.clear().run()

@@ -125,7 +125,7 @@ def test_the_jobs_that_earlier_versions_bought_are_recognised(name: str, monkeyp
     vendor = operator.hook_class.vendor_name
     uri = json.dumps({"conn_type": vendor, "host": "https://api.example", "password": "k"})
     monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", uri)
-    now, of_0_1 = operator._fingerprints()
+    now, of_0_1 = operator.fingerprints()
     assert of_0_1 == known["print_of_0_1"], "a job that version 0.1 bought would be bought again"
     assert now == known["print"], "a job that the last version bought would be bought again"
 
