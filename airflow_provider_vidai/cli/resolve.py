@@ -15,15 +15,13 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState
 from airflow_provider_vidai.purchase.ledger import Entry
 from airflow_provider_vidai.purchase.observe import Buyer
-from airflow_provider_vidai.purchase.record import Record
+from airflow_provider_vidai.purchase.record import NOT_BOUGHT, Record
 from airflow_provider_vidai.vendors import VENDORS
 
 log = logging.getLogger(__name__)
 
 #: Kinds of purchases that start no job.
 NO_JOB = frozenset({"caption", "publish", "transcript"})
-#: Each later try takes a record with this number of tries for one that a person has cleared, and buys.
-CLEARED = -1
 
 
 def resolve(arguments: Any) -> None:
@@ -71,7 +69,7 @@ def _unresolved(entries: list[tuple[Entry, Record | None]], wanted: str | None) 
         for entry, record in entries
         if record is not None
         and record.receipt is None
-        and record.max_tries != CLEARED
+        and record.max_tries != NOT_BOUGHT
         and wanted in (None, entry.key)
     ]
     if not found:
@@ -91,8 +89,7 @@ def _sent(record: Record) -> str:
 
 
 def _not_bought(entry: Entry, record: Record) -> None:
-    entry.write(record.model_copy(update={"max_tries": CLEARED}))
-    entry.observers.withdrawn(record, begun=True)
+    entry.annul(record)
     _say(
         f"Recorded: the {record.vendor} {record.kind} that was {_sent(record)} was not bought. The task's "
         "next try buys. If the task has failed, clear it."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,12 +23,16 @@ from airflow_provider_vidai.errors import (
     InputError,
     JobError,
     LedgerError,
+    VidaiError,
 )
+from airflow_provider_vidai.hooks.books import AccountBooks, books_of
 from airflow_provider_vidai.hooks.failures import Outlook, airflow_failures, is_nested
+from airflow_provider_vidai.jobs.books import Before
 from airflow_provider_vidai.jobs.calls import Call
 from airflow_provider_vidai.jobs.prices import Price, priced, read_prices
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobStatus
 from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.operators.context import (
     after_success,
@@ -35,16 +40,20 @@ from airflow_provider_vidai.operators.context import (
     claims_of,
     next_of_kind,
     purchases_in_turn,
+    resolve_arguments,
 )
 from airflow_provider_vidai.operators.settings import json_setting
 from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.fingerprint import fingerprint, fingerprint_of_0_1
 from airflow_provider_vidai.purchase.ledger import Entry, Ledger
-from airflow_provider_vidai.purchase.limits import BudgetWait, RateWait, limit_pause
+from airflow_provider_vidai.purchase.limits import BudgetWait, RateWait, SearchWait, limit_pause
+from airflow_provider_vidai.purchase.lost import Traces
 from airflow_provider_vidai.purchase.observe import Buyer
 from airflow_provider_vidai.purchase.patience import Patience
 from airflow_provider_vidai.purchase.record import Record
+from airflow_provider_vidai.purchase.timing import HISTORY_SECONDS
+from airflow_provider_vidai.purchase.verdict import Trace
 from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.rooms import observers_of
@@ -60,6 +69,8 @@ LONGEST_SLEEP = 2.0
 LONGEST_CHECK = 10.0
 #: Airflow's own deferral timeout is only a backstop behind the trigger's deadline.
 BACKSTOP_SECONDS = 60.0
+#: What a person calls a purchase of these kinds.
+_NOUNS = {"generate": "job", "media": "task", "music": "task", "publish": "post"}
 
 
 class PaidOperator(VendorOperator[HookT]):
@@ -109,6 +120,7 @@ class PaidOperator(VendorOperator[HookT]):
         self._nested: int | None = None
         self._buys = False
         self._prices: tuple[Price, ...] | None = None
+        self._books: AccountBooks | None = None
 
     def execute(self, context: Context) -> Any:
         """Buy, re-attach or reuse, and return the result."""
@@ -140,8 +152,29 @@ class PaidOperator(VendorOperator[HookT]):
         # A price list that can't be read is an error now, and no longer once the money is spent.
         self._prices = read_prices(json_setting("prices"))
         offer = self.offer()
-        facts = {"conn_id": self.hook.conn_id, "model": self._model(), "cost": self._priced(offer.call.cost)}
+        # Last: the less time there is between the balance and the purchase, the more the balance proves.
+        facts: dict[str, Any] = {"books": self._books_before(offer)}
+        facts |= {"conn_id": self.hook.conn_id, "model": self._model(), "cost": self._priced(offer.call.cost)}
         return replace(offer, facts={**offer.facts, **facts})
+
+    def _books_before(self, offer: Offer) -> Before | None:
+        """Return what the vendor's books say, where they could show later whether this purchase was made."""
+        books = self._books
+        if books is None or offer.lookup is not None:
+            return None
+        try:
+            return Before.of(books.read(time.time() - HISTORY_SECONDS), books.account)
+        except VidaiError as error:
+            self.log.warning(
+                "The account's books cannot be read, so this purchase could not be searched for: %s", error
+            )
+            return None
+
+    def wanted(self) -> str:
+        """Return what a person looks for at the vendor, if the answer to the purchase is lost."""
+        model, title = self._model(), self.title_or_none()
+        noun = _NOUNS.get(self.kinds[0], self.kinds[0])
+        return f"a {noun}{(model and f' of {model}') or ''}{(title and f' called “{title}”') or ''}"
 
     def _model(self) -> str | None:
         model = getattr(self, "model", None)
@@ -179,13 +212,18 @@ class PaidOperator(VendorOperator[HookT]):
     def settle(self, context: Context, deadline: float) -> Settled:
         """Buy, re-attach or reuse, as the ledger and the decision table say."""
         self._check_policy()
+        ledger = self.ledger(context, deadline)
+        # Without a book of what else the account buys, only a usage history can prove anything.
+        self._books = books_of(self.hook)
+        if self._books is not None and not (ledger.observers.know_others or self._books.has_history):
+            self._books = None
         purchase = Purchase(
             vendor=self.hook.vendor_name,
             label=self.hook.vendor.label,
             kinds=self.kinds,
-            ledger=self.ledger(context, deadline),
+            ledger=ledger,
             calls=VendorCalls(
-                offer=self.offer_checked, send=self._send, check=lambda ref: self.hook_for(ref).poll(ref)
+                offer=self.offer_checked, send=self._send, check=self._poll, traces=self._traces(context)
             ),
             policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
             fingerprints=self._fingerprints(),
@@ -200,6 +238,16 @@ class PaidOperator(VendorOperator[HookT]):
         # Only a task's own code can make several purchases at the same time.
         with contextlib.nullcontext() if self._nested is None else purchases_in_turn:
             return purchase.settle()
+
+    def _poll(self, ref: JobRef) -> JobStatus:
+        return self.hook_for(ref).poll(ref)
+
+    def _traces(self, context: Context) -> Traces:
+        def person() -> Trace:
+            command = shlex.join(["airflow", "vidai", "resolve", *resolve_arguments(context)])
+            return Trace(self.wanted(), self.hook.vendor.dashboard, command)
+
+        return Traces(self._poll, self.hook.vendor.lacks, self._books, person)
 
     def on_kill(self) -> None:
         """Make sure that nothing more is bought. This runs in a signal handler; the task then continues."""
@@ -237,7 +285,7 @@ class PaidOperator(VendorOperator[HookT]):
             try:
                 return self.settle(context, deadline)
             except RateWait as wait:
-                window = isinstance(wait, BudgetWait)
+                window, search = isinstance(wait, BudgetWait), isinstance(wait, SearchWait)
                 # A budget's next window may open long after this job would have been given up.
                 deadline += wait.seconds if window else 0.0
                 left = deadline - time.time()
@@ -246,11 +294,12 @@ class PaidOperator(VendorOperator[HookT]):
                     why = f"{wait} That is past this task's deadline."
                     raise JobError(why, charged="no", retryable=True) from None
                 seconds = wait.seconds
-                if not window:
+                if not window and not search:
                     seconds = limit_pause(seconds, waited, left, random.random())  # noqa: S311
-                self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, seconds)
+                known = "" if search else " Nothing was bought;"
+                self.log.info("%s%s coming back in %.0f s.", wait, known, seconds)
                 waited += 1
-                if self._defers or (window and self._nested is None):
+                if self._defers or ((window or search) and self._nested is None):
                     self._defer_on_timer(seconds, deadline, waited)
                 self._sleep(seconds)
 

@@ -25,6 +25,10 @@ class BudgetWait(RateWait):
     """
 
 
+class SearchWait(RateWait):
+    """A purchase whose answer was lost is searched for again later; its intent stays on record."""
+
+
 def limit_pause(asked: float, waited: int, left: float, jitter: float) -> float:
     """Return the seconds to wait for a rate limit: what the vendor asks for, and more after each refusal.
 

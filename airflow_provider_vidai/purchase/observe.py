@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import Charged
 from airflow_provider_vidai.purchase.log import Log
 from airflow_provider_vidai.purchase.record import Record
+from airflow_provider_vidai.purchase.search import Beside
 
 #: How a purchase ended: its job delivered, failed, or is gone.
 Outcome = Literal["ready", "failed", "gone"]
@@ -72,6 +73,14 @@ class Observer(Protocol):
         """
 
 
+@runtime_checkable
+class Knows(Protocol):
+    """An observer that also keeps a book of what others buy."""
+
+    def beside(self, record: Record) -> tuple[Beside, ...] | None:
+        """Return the account's other purchases; None where they are not known."""
+
+
 class Observers:
     """All who watch the purchases of one task.
 
@@ -96,6 +105,23 @@ class Observers:
                 raise
         return notes
 
+    def beside(self, record: Record) -> tuple[Beside, ...] | None:
+        """Return the account's other purchases, from whoever keeps a book; None where they are not known."""
+        for observer in self._observers:
+            try:
+                found = observer.beside(record) if isinstance(observer, Knows) else None
+            except Exception as error:  # noqa: BLE001 - then it is not known
+                self._warn("read the account's other purchases", observer, error)
+                return None
+            if found is not None:
+                return found
+        return None
+
+    @property
+    def know_others(self) -> bool:
+        """Whether somebody keeps a book of the account's purchases."""
+        return any(isinstance(one, Knows) and getattr(one, "know_others", True) for one in self._observers)
+
     def withdrawn(self, record: Record, *, begun: bool) -> None:
         """Notify all; see :meth:`Observer.withdrawn`."""
         self._notify("withdrawn", record, begun=begun)
@@ -119,14 +145,12 @@ class Observers:
             try:
                 getattr(observer, what)(*facts, **more)
             except Exception as error:  # noqa: BLE001 - the job is paid for, and matters more than its books
-                if self._log is not None:
-                    self._log.warning(
-                        "%s did not take note that this purchase is %s: %s: %s",
-                        type(observer).__name__,
-                        what,
-                        type(error).__name__,
-                        error,
-                    )
+                self._warn(f"take note that this purchase is {what}", observer, error)
+
+    def _warn(self, what: str, observer: object, error: Exception) -> None:
+        if self._log is not None:
+            kind = type(error).__name__
+            self._log.warning("%s did not %s: %s: %s", type(observer).__name__, what, kind, error)
 
 
 #: For a ledger that nobody watches.
