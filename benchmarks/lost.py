@@ -3,8 +3,8 @@
     python -m benchmarks.lost [--count 200]
 
 Each purchase is lost before or after the sandbox processed it, on an account of its own. A third of them have
-other purchases of the same account running beside them, some of which fail and are refunded. The waits between
-two readings of the books are not waited out: what happens meanwhile has happened before the next reading.
+other purchases of the same account running beside them, some of which fail and are refunded. The waits
+between two readings of the books are not waited out: what happens meanwhile has happened before the next one.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def connections(url: str, number: int) -> None:
     """Define the connections of one case: of sole buyers, and one with an admin key."""
     key, other = f"key-{number}", f"other-{number}"
     common = {"polls_per_minute": 6000, "timeout": 60}
-    for name, vendor, path, key, extra in (
+    for name, vendor, path, password, extra in (
         ("vidio_default", "vidio", "vidio", "key", {}),
         ("vidgo_default", "vidgo", "vidgo", key, {"sole_buyer": True}),
         ("venice_default", "venice", "venice/api/v1", key, {"sole_buyer": True}),
@@ -151,7 +151,12 @@ def connections(url: str, number: int) -> None:
             {"sole_buyer": True, "admin_api_key": f"admin-{other}"},
         ),
     ):
-        value = {"conn_type": vendor, "host": f"{url}/{path}", "password": key, "extra": {**common, **extra}}
+        value = {
+            "conn_type": vendor,
+            "host": f"{url}/{path}",
+            "password": password,
+            "extra": {**common, **extra},
+        }
         os.environ[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(value)
 
 
@@ -211,9 +216,8 @@ def show(results: Counter[tuple[str, bool, str]]) -> None:
                     found[outcome.partition(":")[0]] += count
             total = found.total()
             share = f"{found['solved']} ({100 * found['solved'] / max(total, 1):.0f} %)"
-            print(
-                f"| {kind} | {('no', 'yes')[beside]} | {total} | {share} | {found['unknown']} | {found['WRONG']} |"
-            )
+            row = (kind, ("no", "yes")[beside], total, share, found["unknown"], found["WRONG"])
+            print(f"| {' | '.join(map(str, row))} |")
 
 
 if __name__ == "__main__":

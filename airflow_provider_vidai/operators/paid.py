@@ -23,11 +23,9 @@ from airflow_provider_vidai.errors import (
     InputError,
     JobError,
     LedgerError,
-    VidaiError,
 )
-from airflow_provider_vidai.hooks.books import AccountBooks, books_of
+from airflow_provider_vidai.hooks.books import AccountBooks
 from airflow_provider_vidai.hooks.failures import Outlook, airflow_failures, is_nested
-from airflow_provider_vidai.jobs.books import Before
 from airflow_provider_vidai.jobs.calls import Call
 from airflow_provider_vidai.jobs.prices import Price, priced, read_prices
 from airflow_provider_vidai.jobs.receipt import Receipt
@@ -43,16 +41,16 @@ from airflow_provider_vidai.operators.context import (
     resolve_arguments,
 )
 from airflow_provider_vidai.operators.settings import json_setting
+from airflow_provider_vidai.operators.tracing import books_before, useful_books, wanted
 from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.fingerprint import fingerprint, fingerprint_of_0_1
 from airflow_provider_vidai.purchase.ledger import Entry, Ledger
 from airflow_provider_vidai.purchase.limits import BudgetWait, RateWait, SearchWait, limit_pause
 from airflow_provider_vidai.purchase.lost import Traces
-from airflow_provider_vidai.purchase.observe import Buyer
+from airflow_provider_vidai.purchase.observe import Buyer, Reuse
 from airflow_provider_vidai.purchase.patience import Patience
 from airflow_provider_vidai.purchase.record import Record
-from airflow_provider_vidai.purchase.timing import HISTORY_SECONDS
 from airflow_provider_vidai.purchase.verdict import Trace
 from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls
 from airflow_provider_vidai.redaction import shown
@@ -69,8 +67,8 @@ LONGEST_SLEEP = 2.0
 LONGEST_CHECK = 10.0
 #: Airflow's own deferral timeout is only a backstop behind the trigger's deadline.
 BACKSTOP_SECONDS = 60.0
-#: What a person calls a purchase of these kinds.
-_NOUNS = {"generate": "job", "media": "task", "music": "task", "publish": "post"}
+#: How old a purchase may be that is used again, in seconds, unless the task says otherwise.
+REUSE_MAX_AGE = 86400.0
 
 
 class PaidOperator(VendorOperator[HookT]):
@@ -83,6 +81,9 @@ class PaidOperator(VendorOperator[HookT]):
         learnt its outcome: ``fail`` (default), or ``resubmit`` (which may pay twice).
     :param budget: a limit of this task's own, or a list of them, in the form of ``[vidai] budgets``; each
         purchase is checked against it before it is sent.
+    :param reuse: ``same_request``: if any task bought the same on the same account, return what it landed, or
+        wait for its running job, and buy nothing; None (default) buys. It needs ``[vidai] ledger_path``.
+    :param reuse_max_age: how old such a purchase may be (seconds or timedelta); default a day.
     :param on_clear: what clearing a *finished* task does: buy ``fresh`` (default), or ``reuse`` the result.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
     :param timeout: how long this try waits (seconds or timedelta), for a rate limit and for its job, never
@@ -93,7 +94,9 @@ class PaidOperator(VendorOperator[HookT]):
     kinds: ClassVar[tuple[str, ...]]
     #: The arguments that make up the request; they are template fields too.
     request_fields: ClassVar[Sequence[str]]
-    #: Those of them that version 0.1 did not have: its fingerprints lack them.
+    #: Further arguments on which the result depends.
+    choice_fields: ClassVar[Sequence[str]] = ()
+    #: Those of the request's fields that version 0.1 did not have: its fingerprints lack them.
     fields_since_0_1: ClassVar[Sequence[str]] = ()
     #: Default of ``timeout``, in seconds.
     default_timeout: ClassVar[float] = 3600.0
@@ -106,10 +109,14 @@ class PaidOperator(VendorOperator[HookT]):
         deferrable: bool | str = conf.getboolean("operators", "default_deferrable", fallback=False),
         timeout: float | timedelta | str | None = None,
         budget: Any = None,
+        reuse: Literal["same_request"] | None = None,
+        reuse_max_age: float | timedelta | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.budget = budget
+        self.reuse = reuse
+        self.reuse_max_age = reuse_max_age
         self.on_lost_submit = on_lost_submit
         self.on_clear = on_clear
         self.deferrable = deferrable
@@ -153,28 +160,13 @@ class PaidOperator(VendorOperator[HookT]):
         self._prices = read_prices(json_setting("prices"))
         offer = self.offer()
         # Last: the less time there is between the balance and the purchase, the more the balance proves.
-        facts: dict[str, Any] = {"books": self._books_before(offer)}
+        facts: dict[str, Any] = {"books": None if offer.lookup else books_before(self._books, self.log)}
         facts |= {"conn_id": self.hook.conn_id, "model": self._model(), "cost": self._priced(offer.call.cost)}
         return replace(offer, facts={**offer.facts, **facts})
 
-    def _books_before(self, offer: Offer) -> Before | None:
-        """Return what the vendor's books say, where they could show later whether this purchase was made."""
-        books = self._books
-        if books is None or offer.lookup is not None:
-            return None
-        try:
-            return Before.of(books.read(time.time() - HISTORY_SECONDS), books.account)
-        except VidaiError as error:
-            self.log.warning(
-                "The account's books cannot be read, so this purchase could not be searched for: %s", error
-            )
-            return None
-
     def wanted(self) -> str:
         """Return what a person looks for at the vendor, if the answer to the purchase is lost."""
-        model, title = self._model(), self.title_or_none()
-        noun = _NOUNS.get(self.kinds[0], self.kinds[0])
-        return f"a {noun}{(model and f' of {model}') or ''}{(title and f' called “{title}”') or ''}"
+        return wanted(self.kinds[0], self._model(), self.title_or_none())
 
     def _model(self) -> str | None:
         model = getattr(self, "model", None)
@@ -213,10 +205,7 @@ class PaidOperator(VendorOperator[HookT]):
         """Buy, re-attach or reuse, as the ledger and the decision table say."""
         self._check_policy()
         ledger = self.ledger(context, deadline)
-        # Without a book of what else the account buys, only a usage history can prove anything.
-        self._books = books_of(self.hook)
-        if self._books is not None and not (ledger.observers.know_others or self._books.has_history):
-            self._books = None
+        self._books = useful_books(self.hook, ledger)
         purchase = Purchase(
             vendor=self.hook.vendor_name,
             label=self.hook.vendor.label,
@@ -285,7 +274,7 @@ class PaidOperator(VendorOperator[HookT]):
             try:
                 return self.settle(context, deadline)
             except RateWait as wait:
-                window, search = isinstance(wait, BudgetWait), isinstance(wait, SearchWait)
+                window = isinstance(wait, BudgetWait)
                 # A budget's next window may open long after this job would have been given up.
                 deadline += wait.seconds if window else 0.0
                 left = deadline - time.time()
@@ -294,12 +283,12 @@ class PaidOperator(VendorOperator[HookT]):
                     why = f"{wait} That is past this task's deadline."
                     raise JobError(why, charged="no", retryable=True) from None
                 seconds = wait.seconds
-                if not window and not search:
+                if not wait.steady:
                     seconds = limit_pause(seconds, waited, left, random.random())  # noqa: S311
-                known = "" if search else " Nothing was bought;"
+                known = "" if isinstance(wait, SearchWait) else " Nothing was bought;"
                 self.log.info("%s%s coming back in %.0f s.", wait, known, seconds)
                 waited += 1
-                if self._defers or ((window or search) and self._nested is None):
+                if self._defers or (wait.steady and self._nested is None):
                     self._defer_on_timer(seconds, deadline, waited)
                 self._sleep(seconds)
 
@@ -337,6 +326,8 @@ class PaidOperator(VendorOperator[HookT]):
 
     def _check_policy(self) -> None:
         self.deferrable = truth("deferrable", self.deferrable)
+        if self.reuse not in (None, "same_request"):
+            raise InputError(f"reuse must be 'same_request' or None, not {shown(self.reuse)}.")
         allowed = {"on_lost_submit": ("fail", "resubmit"), "on_clear": ("fresh", "reuse")}
         for name, values in allowed.items():
             if getattr(self, name) not in values:
@@ -353,6 +344,15 @@ class PaidOperator(VendorOperator[HookT]):
         # No argument's name begins with an @, so the account's facts never hide an argument.
         now = fingerprint({**{f"@{name}": value for name, value in account.items()}, **asked})
         return now, fingerprint_of_0_1({**account, "asked": old})
+
+    def _reuse(self) -> Reuse | None:
+        """Return which purchases of other tasks serve this one too; None for none."""
+        if self.reuse is None:
+            return None
+        choices = {f"@{name}": literal(self.given(name)) for name in self.choice_fields}
+        account = {"@vendor": self.hook.vendor_name, "@account": self.hook.account.id}
+        request = fingerprint({**account, **choices, **self.asked()})
+        return Reuse(request, positive_seconds("reuse_max_age", self.reuse_max_age) or REUSE_MAX_AGE)
 
     @property
     def _defers(self) -> bool:
@@ -381,6 +381,7 @@ class PaidOperator(VendorOperator[HookT]):
             account=lambda: self.hook.account.id,
             budget=self.budget,
             log=self.log,
+            reuse=self._reuse(),
         )
         return Ledger(store_of(context, self.log), self.patience(deadline), observers_of(buyer))
 

@@ -124,6 +124,15 @@ class Entry:
         self._begun = record
         return record
 
+    def attach(self, record: Record) -> None:
+        """Write that this task uses what another one has bought.
+
+        :raises LedgerError: when it was not written, or another try of the task is about to buy.
+        """
+        value = record.model_dump(mode="json")
+        self._guarded("written", lambda: self._patience(lambda: self._store.add(self.key, value)))
+        self._stored = record
+
     def write(self, record: Record | None, *, patiently: bool = False) -> None:
         """Replace the record, which this try wrote. None removes it: nothing was bought.
 

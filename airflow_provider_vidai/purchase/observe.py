@@ -11,7 +11,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import Charged
+from airflow_provider_vidai.errors import Charged, VidaiError
+from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.purchase.log import Log
 from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.search import Beside
@@ -21,12 +22,37 @@ Outcome = Literal["ready", "failed", "gone"]
 
 
 @dataclass(frozen=True)
+class Reuse:
+    """Which purchases of other tasks serve a task too.
+
+    :param request: the fingerprint of its request and account.
+    :param max_age: seconds.
+    """
+
+    request: str
+    max_age: float
+
+
+class Elsewhere(VidaiError):
+    """Another task has bought the same, and this one uses it.
+
+    :param receipt: of that purchase.
+    :param notes: notes that this task's record keeps.
+    """
+
+    def __init__(self, receipt: Receipt, notes: Mapping[str, JsonValue]) -> None:
+        super().__init__("Another task has bought the same.")
+        self.receipt, self.notes = receipt, dict(notes)
+
+
+@dataclass(frozen=True)
 class Buyer:
     """The task that buys.
 
     :param lap: what distinguishes the laps of a loop; empty outside of loops.
     :param account: returns the account's hash; called only when something is bought.
     :param budget: the operator's own ``budget``, as it was given.
+    :param reuse: which purchases of other tasks serve this one too; None for none.
     """
 
     dag_id: str
@@ -39,6 +65,7 @@ class Buyer:
     account: Callable[[], str]
     budget: Any
     log: Log
+    reuse: Reuse | None = None
 
 
 class Observer(Protocol):
@@ -53,6 +80,7 @@ class Observer(Protocol):
         :param known: returns the nonces of all purchases that the task has on record.
         :returns: notes that the purchase's record keeps.
         :raises VidaiError: the purchase is refused.
+        :raises Elsewhere: another task has bought the same.
         """
 
     def withdrawn(self, record: Record, *, begun: bool) -> None:
@@ -79,6 +107,20 @@ class Knows(Protocol):
 
     def beside(self, record: Record) -> tuple[Beside, ...] | None:
         """Return the account's other purchases; None where they are not known."""
+
+
+@runtime_checkable
+class Shares(Protocol):
+    """An observer that lets tasks share purchases."""
+
+    def begun(self, record: Record) -> None:
+        """Hear that the intent is written, and refuse the purchase by raising: nothing is sent then.
+
+        :raises VidaiError: the purchase is refused.
+        """
+
+    def landed(self, record: Record, result: Mapping[str, JsonValue]) -> None:
+        """Hear what the task returns, once its files, if it has any, are landed."""
 
 
 class Observers:
@@ -121,6 +163,16 @@ class Observers:
     def know_others(self) -> bool:
         """Whether somebody keeps a book of the account's purchases."""
         return any(isinstance(one, Knows) and getattr(one, "know_others", True) for one in self._observers)
+
+    def begun(self, record: Record) -> None:
+        """Ask all who share purchases; see :meth:`Shares.begun`."""
+        for observer in self._observers:
+            if isinstance(observer, Shares):
+                observer.begun(record)
+
+    def landed(self, record: Record, result: Mapping[str, JsonValue]) -> None:
+        """Notify all who share purchases; see :meth:`Shares.landed`."""
+        self._notify("landed", record, result, of=[one for one in self._observers if isinstance(one, Shares)])
 
     def withdrawn(self, record: Record, *, begun: bool) -> None:
         """Notify all; see :meth:`Observer.withdrawn`."""

@@ -111,6 +111,11 @@ class Record(BaseModel):
         """The job that was bought, or perhaps bought, if it is known."""
         return self.lookup if self.receipt is None else self.receipt.ref
 
+    def with_ref(self, ref: JobRef) -> Record:
+        """Return the record with what else is known of its job's reference."""
+        receipt = (self.receipt or Receipt()).model_copy(update={"ref": ref})
+        return self.model_copy(update={"receipt": receipt})
+
     def buys(self, vendor: str, kinds: tuple[str, ...]) -> bool:
         """Whether this is a purchase of one of ``kinds`` at ``vendor``."""
         known_vendor = self.vendor or (self.ref.vendor if self.ref else "")

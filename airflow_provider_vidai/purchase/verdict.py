@@ -154,27 +154,29 @@ def lost_submit(
     :param resubmit: whether the next try buys again by itself.
     :param earlier: the number of the try that sent it, unless it was this one.
     """
-    bought = search.verdict == "bought"
-    # The id is in the log before it is in the record, so a worker that was killed in between left it there.
-    logged = (
-        "" if earlier is None else f"If the log of try {earlier} has a line 'Bought: ...', that is the job. "
-    )
     place = trace.place and f" ({trace.place})"
-    look = f"{logged}Check the {label} account{place} for {trace.wanted} of that time"
-    settle = f"'{trace.command} --bought JOB_ID'"
-    if bought:
-        remedy = f"{look}, and record it: {settle}. Clear the task to buy again."
-    elif resubmit:
-        remedy = "The next try buys again, because on_lost_submit='resubmit'."
-    else:
-        remedy = f"{look}. Clear the task to buy again, or settle it first: {settle} or '--not-bought'."
-    outcome = "its answer was lost" if bought else "its outcome is unknown"
+    look = f"Check the {label} account{place} for {trace.wanted} of that time"
+    if search.verdict == "bought":
+        return LostSubmit(
+            f"A purchase was sent to {label} at {_moment(sent_at)} and its answer was lost: {_said(search)}",
+            todo=f"{look}, and record it: '{trace.command} --bought JOB_ID'. Clear the task to buy again.",
+            charged="yes",
+            clear="",
+        )
+    # The id is in the log before it is in the record, so a worker that was killed in between left it there.
+    logged = f"If the log of try {earlier} has a line 'Bought: ...', that is the job. "
+    remedy = (
+        "The next try buys again, because on_lost_submit='resubmit'."
+        if resubmit
+        else f"{'' if earlier is None else logged}{look}. Clear the task to buy again, or settle it first: "
+        f"'{trace.command} --bought JOB_ID' or '--not-bought'."
+    )
     return LostSubmit(
-        f"A purchase was sent to {label} at {_moment(sent_at)} and {outcome}: {_said(search)}",
+        f"A purchase was sent to {label} at {_moment(sent_at)} and its outcome is unknown: {_said(search)}",
         todo=remedy,
-        charged="yes" if bought else "maybe",
-        retryable=resubmit and not bought,
-        clear=CLEAR_BUYS if resubmit and not bought else "",
+        charged="maybe",
+        retryable=resubmit,
+        clear=CLEAR_BUYS if resubmit else "",
     )
 
 

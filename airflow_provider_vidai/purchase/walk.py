@@ -37,6 +37,7 @@ from airflow_provider_vidai.purchase.limits import RateWait
 from airflow_provider_vidai.purchase.log import Log
 from airflow_provider_vidai.purchase.lost import Lost, Traces
 from airflow_provider_vidai.purchase.match import Match, Request, match
+from airflow_provider_vidai.purchase.observe import Elsewhere
 from airflow_provider_vidai.purchase.poll import confirmed
 from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.timing import MAX_SENDS, MAX_SLEEP_SECONDS, RECORD_RETRY_PAUSES
@@ -263,8 +264,13 @@ class Purchase:
             offer = self._offered()
             record = self._intent(offer)
             # If this write fails, nothing is sent. If it succeeds, no later try buys unknowingly.
-            record = entry.begin(record)
             try:
+                record = entry.begin(record)
+            except Elsewhere as found:
+                return self._attached(entry, record, found)
+            try:
+                # Only now can others see it: whoever has begun the same meanwhile buys it.
+                entry.observers.begun(record)
                 receipt = self._calls.send(offer.call)
             except ApiError as error:
                 if error.processed == "maybe":
@@ -275,13 +281,23 @@ class Purchase:
                 continue
             # The vendor refused the request, or the task was asked to stop before it was sent: there is no
             # job.
-            except (InputError, JobError):
+            except (InputError, JobError, RateWait, LedgerError):
                 self._withdraw(entry, before)
                 raise
             kept = self._keep(entry, record, receipt)
             # No status yet: the job was bought just now, and no vendor finishes one at once.
             return Settled(entry, kept, receipt)
         raise AssertionError("the last refusal raises")
+
+    def _attached(self, entry: Entry, record: Record, found: Elsewhere) -> Settled:
+        """Record that another task has bought the same, and use that."""
+        # What it cost is that task's cost.
+        receipt = found.receipt.model_copy(update={"cost": None})
+        changes = {"phase": "bought", "receipt": receipt, "cost": None, "notes": found.notes, "lookup": None}
+        record = record.model_copy(update={**changes, "bought_at": self._clock()})
+        entry.attach(record)
+        self._log.info("%s was bought by another task; nothing more is bought.", receipt.ref or "The same")
+        return Settled(entry, record, receipt)
 
     def _intent(self, offer: Offer) -> Record:
         return Record(

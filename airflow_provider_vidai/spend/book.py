@@ -18,6 +18,7 @@ from airflow_provider_vidai.purchase.observe import Buyer, Outcome
 from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.search import Beside
 from airflow_provider_vidai.spend.files import Files
+from airflow_provider_vidai.spend.reuse import is_shared
 
 #: The folder of the book below ``[vidai] ledger_path``.
 FOLDER: Final = "book"
@@ -168,7 +169,7 @@ class BookKeeper:
         return {BEGUN: [*begun]} if len(begun) <= _MOST_BEGUN else {}
 
     def beside(self, record: Record) -> tuple[Beside, ...] | None:
-        """Return the account's other purchases since some hours before this one; None where they are not known."""
+        """Return the account's other purchases since hours before this one; None where they are not known."""
         begun, books = record.notes.get(BEGUN), record.books
         if not isinstance(begun, list) or books is None:
             return None
@@ -193,6 +194,8 @@ class BookKeeper:
 
     def bought(self, record: Record) -> None:
         """Write which job was bought, and for how much."""
+        if is_shared(record):
+            return  # it is in the book as the purchase of the task that made it
         line, receipt = self._found(record), record.receipt
         if line.outcome != "sent" or receipt is None:
             return
@@ -213,6 +216,8 @@ class BookKeeper:
         self, record: Record, outcome: Outcome, charged: Charged, cost: Mapping[str, JsonValue] | None
     ) -> None:
         """Write how the job ended."""
+        if is_shared(record):
+            return
         line = self._found(record)
         known = _priced(cost) if Cost.of(cost).known else {}
         changes = {**known, "outcome": outcome, "charged": charged}

@@ -14,7 +14,6 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from airflow_provider_vidai.answers import Answer
-from airflow_provider_vidai.errors import ApiError
 from airflow_provider_vidai.jobs.books import Charge, Reading
 from airflow_provider_vidai.jobs.calls import Call
 from airflow_provider_vidai.vendors.base import BookCalls, Vendor
@@ -107,7 +106,7 @@ class VeniceBooks(BookCalls):
         def parse(answer: Answer) -> tuple[Charge, ...]:
             found = vendor.parse(_HistoryAnswer, answer, doing)
             if found.more:
-                raise ApiError(f"Venice's usage history has more than {_PAGE} lines since {start}.")
+                raise vendor.unreadable(answer, doing, f"there are more than {_PAGE} lines")
             return tuple(line.charge() for line in found.data)
 
         query = (("startTimestamp", start), ("pageSize", str(_PAGE)))
