@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import random
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from typing import Any
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="vidai-lost-"))
 os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
 
+import pytest
+
 from airflow_provider_vidai._compat import AirflowException, TaskDeferred
 from airflow_provider_vidai.operators.venice import VeniceVideoOperator
 from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
@@ -31,6 +34,7 @@ from airflow_provider_vidai.purchase import lost
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sandbox.server import serve
 from tests.support.books import Of
+from tests.support.pauses import shorten
 from tests.support.videos import video as footage
 
 QUICK = {"task_id": "made", "poll_interval": 0.05, "deferrable": False}
@@ -184,6 +188,7 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     chance = random.Random(15)
     lost.LOOKUP_SECONDS = 0.0
+    shorten(pytest.MonkeyPatch())
     folder = Path(tempfile.mkdtemp(prefix="vidai-lost-"))
     os.environ["AIRFLOW__VIDAI__LEDGER_PATH"] = str(folder / "ledger")
     os.environ["AIRFLOW__VIDAI__PRICES"] = json.dumps(PRICES)
@@ -202,6 +207,8 @@ def main() -> None:
             fate = "bought" if case.processed else "not bought"
             outcome = "solved" if found == fate else "unknown" if found == "unknown" else f"WRONG: {found}"
             results[case.kind, case.beside, outcome] += 1
+            if number % 20 == 19:
+                sys.stderr.write(f"{number + 1} {dict(Counter(one[2] for one in results.elements()))}\n")
     show(results)
 
 

@@ -14,18 +14,20 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from airflow_provider_vidai.errors import InputError, LedgerError, VidaiError
+from airflow_provider_vidai.errors import Charged, InputError, LedgerError, VidaiError
 from airflow_provider_vidai.files.storage import storage_path
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.purchase.ledger import Ledger
 from airflow_provider_vidai.purchase.limits import ReuseWait
-from airflow_provider_vidai.purchase.observe import Buyer, Charged, Elsewhere, Outcome, Reuse
+from airflow_provider_vidai.purchase.observe import Buyer, Elsewhere, Outcome, Reuse
 from airflow_provider_vidai.purchase.record import NOT_BOUGHT, Record
 from airflow_provider_vidai.spend.files import Files, ledger_files
+
+T = TypeVar("T")
 
 #: The folder of the claims below ``[vidai] ledger_path``.
 FOLDER: Final = "reuse"
@@ -183,7 +185,7 @@ class Sharing:
         return next((one for one in found if one is not None and one.nonce == claim.nonce), None)
 
     @staticmethod
-    def _guarded(action: Callable[[], Any]) -> Any:
+    def _guarded(action: Callable[[], T]) -> T:
         try:
             return action()
         except VidaiError:
