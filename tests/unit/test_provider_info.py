@@ -91,6 +91,7 @@ def test_no_public_module_is_left_out(kind: str) -> None:
         "paid",
         "settings",
         "stores",
+        "tracing",
         "vendor",
     }
     helpers |= {"books", "extra", "spellings", "venice_release", "venice_retirement", "webhook"}
