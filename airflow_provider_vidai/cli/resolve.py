@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any
+from typing import Any, get_args
 
 from airflow_provider_vidai.cli.ledgers import ledger_of
 from airflow_provider_vidai.errors import VidaiError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.jobs.receipt import Receipt
-from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.ref import JobRef, VendorName
 from airflow_provider_vidai.jobs.status import JobState
 from airflow_provider_vidai.purchase.ledger import Entry
 from airflow_provider_vidai.purchase.observe import Buyer
@@ -117,9 +117,10 @@ def _ref(record: Record, arguments: Any) -> JobRef:
             "send it again, or leave it as it is. Nothing was changed."
         )
     conn_id = arguments.connection or record.conn_id
-    vendor = next((one for one in VENDORS.values() if one.name == record.vendor), None)
-    if vendor is None or not conn_id:
+    name = next((one for one in get_args(VendorName) if one == record.vendor), None)
+    if name is None or not conn_id:
         raise SystemExit("The record does not name the connection: give --connection. Nothing was changed.")
+    vendor = VENDORS[name]
     params = vendor.params_of(arguments.model or record.model, record.intended_at)
     return JobRef(
         vendor=vendor.name, conn_id=conn_id, job_id=job_id, kind=arguments.kind or record.kind, params=params

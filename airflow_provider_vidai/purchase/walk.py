@@ -291,10 +291,11 @@ class Purchase:
 
     def _attached(self, entry: Entry, record: Record, found: Elsewhere) -> Settled:
         """Record that another task has bought the same, and use that."""
-        # What it cost is that task's cost.
+        # What it cost is that task's cost, and that task is called when the job has ended.
         receipt = found.receipt.model_copy(update={"cost": None})
-        changes = {"phase": "bought", "receipt": receipt, "cost": None, "notes": found.notes, "lookup": None}
-        record = record.model_copy(update={**changes, "bought_at": self._clock()})
+        changes = {"phase": "bought", "receipt": receipt, "notes": found.notes, "bought_at": self._clock()}
+        gone = {"cost": None, "lookup": None, "books": None, "calls_back": False}
+        record = record.model_copy(update={**changes, **gone})
         entry.attach(record)
         self._log.info("%s was bought by another task; nothing more is bought.", receipt.ref or "The same")
         return Settled(entry, record, receipt)

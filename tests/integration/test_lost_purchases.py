@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,8 +194,6 @@ def test_the_purchase_of_a_worker_that_died_is_not_searched_for(control: Control
 
 
 def task_file(task: Of) -> str:
-    import os
-
     dag, run, name = task.names
     return f"{os.environ['AIRFLOW__VIDAI__LEDGER_PATH']}/{dag}/{run}/{name}/-1"
 
@@ -223,3 +225,21 @@ def test_where_a_vendor_keeps_no_books_the_message_says_what_to_look_for_and_how
         "for a project called “Keynote” of that time",
         "'airflow vidai resolve videos manual paid --bought JOB_ID' or '--not-bought'",
     )
+
+
+def test_the_command_in_the_message_settles_the_purchase_in_a_process_of_its_own(
+    control: Control, told: Any
+) -> None:
+    told()
+    lose(control, image, when="after")
+    task = image("a")
+    error = str(fails(task, "its outcome is unknown"))
+    (entry,) = control.purchases()
+    given = error.partition("settle it first: '")[2].partition("'")[0]
+    command_line = shlex.split(given.replace("JOB_ID", entry["job_id"]))
+    assert command_line[:2] == ["airflow", "vidai"]
+    run = [sys.executable, "-m", "airflow_provider_vidai.cli", *command_line[2:]]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert "was bought" in done.stdout, done.stderr[-2000:]
+    assert searched(task.clear())["job_id"] == entry["job_id"]
+    assert len(control.purchases()) == 1

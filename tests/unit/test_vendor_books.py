@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import ApiError, VidaiError
 from airflow_provider_vidai.jobs.books import Before
+from airflow_provider_vidai.jobs.ref import VendorName
 from airflow_provider_vidai.vendors import VENDORS
 from airflow_provider_vidai.vendors.venice.api import VENICE
 from airflow_provider_vidai.vendors.venice.billing import VeniceBooks
@@ -74,4 +75,4 @@ def test_a_balance_that_cannot_be_read_is_no_balance(body: Any) -> None:
 
 
 def test_vendors_without_books_say_so() -> None:
-    assert {vendor.name for vendor in VENDORS.values() if vendor.books is None} == {"vidio", "vizard"}
+    assert {name for name in get_args(VendorName) if VENDORS[name].books is None} == {"vidio", "vizard"}
