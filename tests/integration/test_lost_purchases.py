@@ -134,11 +134,12 @@ def test_a_purchase_by_somebody_else_leads_to_no_wrong_answer(
 ) -> None:
     told(sole_buyer=True)
     lose(control, image, when="before")
-    bought: list[None] = []
+    bought: list[str] = []
 
     def once() -> None:
         if not bought:
-            bought.append(elsewhere(sandbox))
+            elsewhere(sandbox)
+            bought.append("once")
 
     fails(image("a"), "its outcome is unknown", "may be this purchase", between=once)
     told()

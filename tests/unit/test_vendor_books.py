@@ -44,7 +44,7 @@ def test_what_a_key_and_an_account_can_spend_is_read_to_the_last_digit() -> None
     assert bundled.hidden
     assert Before.of(bundled, "account") is None
     credits_left = VidgoBooks().spendable(VIDGO).parse(answer({"code": 200, "data": {"credits_amount": 7}}))
-    assert (credits_left.amount, credits_left.unit) == (7, "credits")
+    assert (credits_left.amount, credits_left.unit) == (Decimal(7), "credits")
 
 
 def test_the_usage_history_names_what_was_charged_and_what_no_balance_shows() -> None:
