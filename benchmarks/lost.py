@@ -1,10 +1,13 @@
 """How many purchases whose answer was lost are solved, against the sandbox's own account book.
 
-    python -m benchmarks.lost [--count 200]
+    python -m benchmarks.lost [--count 200] [--outsiders]
 
 Each purchase is lost before or after the sandbox processed it, on an account of its own. A third of them have
 other purchases of the same account running beside them, some of which fail and are refunded. The waits
 between two readings of the books are not waited out: what happens meanwhile has happened before the next one.
+
+With ``--outsiders``, somebody who is on no record buys the same, or tops the account up, while each purchase
+is searched for, although the connection says that nobody else buys.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from typing import Any
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="vidai-lost-"))
 os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
 
+import httpx
 import pytest
 
 from airflow_provider_vidai._compat import AirflowException, TaskDeferred
@@ -65,9 +69,11 @@ class Case:
         self.call = {"vidio": "render", "vidgo": "submit", "venice": "queue"}[self.vendor]
         self.conn_id = "venice_admin" if "admin" in kind else f"{self.vendor}_default"
         self.reels = reels
+        self.key = f"other-{number}" if "admin" in kind else f"key-{number}"
         self.run, self.beside = f"run_{number}", chance.random() < 1 / 3
         self.processed = chance.random() < 0.5
         self.others: list[Iterator[None]] = []
+        self.outside = ""
 
     def task(self, name: str) -> Of:
         """Return a new task that buys."""
@@ -110,8 +116,27 @@ class Case:
         when = "after" if self.processed else "before"
         self.control.fault(self.vendor, self.call, fault, when=when, **options)
 
+    def act_outside(self, number: int) -> None:
+        """Buy or top up as somebody who is on no record."""
+        if number != self.chance.randrange(3) or self.vendor == "vidio":
+            return
+        key = self.key
+        if self.chance.random() < 0.3:
+            self.control.balance(self.vendor, key, self.control.balance(self.vendor, key) + 50)
+            return
+        path, body = (
+            ("vidgo/api/generate/submit", {"model": "nano-banana", "input": {"prompt": "theirs"}})
+            if self.vendor == "vidgo"
+            else ("venice/api/v1/video/queue", {**VIDEO, "duration": "5s"})
+        )
+        headers = {"Authorization": f"Bearer {key}"}
+        httpx.post(f"{self.outside}/{path}", json=body, headers=headers).raise_for_status()
+
     def run_beside(self, number: int) -> None:
         """Begin another purchase, or let the oldest one end."""
+        if self.outside:
+            self.act_outside(number)
+            return
         if self.beside and number < 3:
             other = self.other(f"beside_{number}")
             next(other, None)
@@ -122,7 +147,7 @@ class Case:
     def verdict(self) -> str:
         """Lose a purchase and search for it; return what the task says."""
         task = self.task("lost").retry()
-        if self.beside:
+        if self.beside or self.outside:
             self.run_beside(0)
         self.lose()
         deferred: TaskDeferred | None = None
@@ -184,6 +209,7 @@ def main() -> None:
     """Run all cases and print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--outsiders", action="store_true")
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
     chance = random.Random(15)
@@ -201,6 +227,8 @@ def main() -> None:
         for number in range(arguments.count):
             connections(sandbox.url, number)
             case = Case(sandbox.control, KINDS[number % len(KINDS)], number, chance, reels)
+            if arguments.outsiders:
+                case.outside, case.beside = sandbox.url, False
             found = case.verdict()
             for other in case.others:
                 next(other, None)

@@ -124,9 +124,7 @@ def _by_balance(evidence: Evidence) -> Finding:
     text = f"The balance fell by {fall}, which may be this purchase."
     if any(not one.final for one in beside):
         return Finding("wait", text)
-    # A purchase is charged before it is answered. What came off later is somebody else's, at least in part.
-    at_once = not evidence.moved or any(one.later for one in beside)
-    if at_once and evidence.price is not None and _same(evidence.now, highest - evidence.price):
+    if _at_once(evidence) and evidence.price is not None and _same(evidence.now, highest - evidence.price):
         return Finding("bought", f"The balance fell by {fall}, which is its price.")
     return Finding("unknown", text)
 
@@ -152,9 +150,16 @@ def _by_history(evidence: Evidence) -> Finding:
         f"The usage history has a charge of {_amount(newest.amount, evidence.unit)} for {newest.product} "
         f"({newest.at}{named}) that no other purchase on record explains."
     )
-    alone = evidence.sole and evidence.beside is not None and all(one.bought for one in others)
+    known = evidence.beside is not None and all(one.bought for one in others)
+    alone = evidence.sole and known and _at_once(evidence)
     priced = evidence.price is not None and all(_same(one.amount, evidence.price) for one in ours)
     return Finding("bought" if alone and priced and len(ours) == 1 + len(others) else "unknown", text)
+
+
+def _at_once(evidence: Evidence) -> bool:
+    """Whether nothing came off later that is on nobody's record."""
+    # A purchase is charged before it is answered. What came off later is somebody else's, at least in part.
+    return not evidence.moved or any(one.later for one in evidence.beside or ())
 
 
 def _highest(before: Decimal, changes: Iterable[Decimal | None]) -> Decimal | None:

@@ -73,6 +73,10 @@ CASES = {
         {**FELL, "charges": (CHARGE,)},
         "bought",
     ),
+    "history: a charge of the model that came later": (
+        {**FELL, "charges": (CHARGE,), "moved": True},
+        "unknown",
+    ),
     "history: the charge is another task's": (
         {**HISTORY, **FELL, "beside": (RUNS_BESIDE,), "charges": (CHARGE,)},
         "not_bought",
