@@ -61,6 +61,26 @@ _CONN_FIELDS = {
         "description": "URL of an HTTP proxy for this vendor's API and its files.",
         "schema": {"type": ["string", "null"]},
     },
+    "sole_buyer": {
+        "label": "Nobody else buys on this account",
+        "description": (
+            "Only deployments with the same ledger_path, and only with this key. A purchase whose answer was "
+            "lost is then searched for by the balance (Venice, Vidgo), which is read before each purchase."
+        ),
+        "schema": {"type": ["boolean", "null"], "default": False},
+    },
+}
+
+#: Venice's key for what was charged.
+_ADMIN_KEY = {
+    "admin_api_key": {
+        "label": "Admin API key",
+        "description": (
+            "Reads the usage history, by which a purchase whose answer was lost is searched for, whoever "
+            "else buys on the account. It buys nothing."
+        ),
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
 }
 
 #: The options of the pages that show what was made.
@@ -205,7 +225,7 @@ def _connection(vendor: str, label: str, base_url: str) -> dict[str, Any]:
             "relabeling": {"password": "API key", "host": "Base URL"},
             "placeholders": {"host": base_url, "password": _KEYS[vendor]},
         },
-        "conn-fields": _CONN_FIELDS,
+        "conn-fields": {**_CONN_FIELDS, **(_ADMIN_KEY if vendor == "venice" else {})},
     }
 
 

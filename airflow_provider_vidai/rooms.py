@@ -18,11 +18,11 @@ WATCHERS: Final = ("airflow_provider_vidai.spend.watch",)
 
 
 class Unguarded:
-    """Refuses each purchase. It stands in for budgets that are set where nothing checks them."""
+    """Refuses each purchase. It stands in for budgets that nothing checks, and purchases that none shares."""
 
     def begins(self, *_: Any) -> Mapping[str, JsonValue]:
         """Refuse the purchase."""
-        raise InputError("budget: nothing in this installation checks budgets.")
+        raise InputError("budget, reuse: nothing in this installation checks budgets or shares purchases.")
 
     def withdrawn(self, *_: Any, **__: Any) -> None:
         """Do nothing: what was bought before is not in question."""
@@ -33,7 +33,7 @@ class Unguarded:
 def observers_of(buyer: Buyer, watchers: Sequence[Observer] = ()) -> Observers:
     """Return all who watch the purchases of a task: ``watchers``, and those of the rooms."""
     found: list[Any] = [importlib.import_module(name).observer(buyer) for name in WATCHERS if is_here(name)]
-    if not found and (buyer.budget is not None or text_setting("budgets")):
+    if not found and (buyer.budget is not None or buyer.reuse is not None or text_setting("budgets")):
         found = [Unguarded()]
     return Observers([*watchers, *found], buyer.log)
 

@@ -5,25 +5,23 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any
+from typing import Any, get_args
 
 from airflow_provider_vidai.cli.ledgers import ledger_of
 from airflow_provider_vidai.errors import VidaiError
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.jobs.receipt import Receipt
-from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.ref import JobRef, VendorName
 from airflow_provider_vidai.jobs.status import JobState
 from airflow_provider_vidai.purchase.ledger import Entry
 from airflow_provider_vidai.purchase.observe import Buyer
-from airflow_provider_vidai.purchase.record import Record
+from airflow_provider_vidai.purchase.record import NOT_BOUGHT, Record
 from airflow_provider_vidai.vendors import VENDORS
 
 log = logging.getLogger(__name__)
 
 #: Kinds of purchases that start no job.
 NO_JOB = frozenset({"caption", "publish", "transcript"})
-#: Each later try takes a record with this number of tries for one that a person has cleared, and buys.
-CLEARED = -1
 
 
 def resolve(arguments: Any) -> None:
@@ -71,7 +69,7 @@ def _unresolved(entries: list[tuple[Entry, Record | None]], wanted: str | None) 
         for entry, record in entries
         if record is not None
         and record.receipt is None
-        and record.max_tries != CLEARED
+        and record.max_tries != NOT_BOUGHT
         and wanted in (None, entry.key)
     ]
     if not found:
@@ -91,8 +89,7 @@ def _sent(record: Record) -> str:
 
 
 def _not_bought(entry: Entry, record: Record) -> None:
-    entry.write(record.model_copy(update={"max_tries": CLEARED}))
-    entry.observers.withdrawn(record, begun=True)
+    entry.annul(record)
     _say(
         f"Recorded: the {record.vendor} {record.kind} that was {_sent(record)} was not bought. The task's "
         "next try buys. If the task has failed, clear it."
@@ -120,9 +117,10 @@ def _ref(record: Record, arguments: Any) -> JobRef:
             "send it again, or leave it as it is. Nothing was changed."
         )
     conn_id = arguments.connection or record.conn_id
-    vendor = next((one for one in VENDORS.values() if one.name == record.vendor), None)
-    if vendor is None or not conn_id:
+    name = next((one for one in get_args(VendorName) if one == record.vendor), None)
+    if name is None or not conn_id:
         raise SystemExit("The record does not name the connection: give --connection. Nothing was changed.")
+    vendor = VENDORS[name]
     params = vendor.params_of(arguments.model or record.model, record.intended_at)
     return JobRef(
         vendor=vendor.name, conn_id=conn_id, job_id=job_id, kind=arguments.kind or record.kind, params=params

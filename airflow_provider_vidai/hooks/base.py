@@ -7,23 +7,22 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook, Connection
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import JsonValue
 
 from airflow_provider_vidai.errors import InputError, JobError, VidaiError
 from airflow_provider_vidai.files.download import download
 from airflow_provider_vidai.files.storage import write_text
 from airflow_provider_vidai.hooks.durations import estimate
+from airflow_provider_vidai.hooks.extra import ConnectionExtra, extra_of
 from airflow_provider_vidai.jobs.calls import Call, Fetch
 from airflow_provider_vidai.jobs.delivery import WITH_THE_STATUS, Delivery
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef, VendorName
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
-from airflow_provider_vidai.jobs.text import validated
 from airflow_provider_vidai.net.account import Account
 from airflow_provider_vidai.net.calls import Client
 from airflow_provider_vidai.purchase.poll import DeadlinePassed, Finished, Step, Wait, Watch, confirmed
@@ -46,49 +45,13 @@ CONFIRM_SECONDS = 40.0
 OnStatus = Callable[[JobStatus], None]
 
 
-class ConnectionExtra(BaseModel):
-    """The connection's extra fields.
-
-    :param polls_per_minute: status calls per minute; overrides the limit that the vendor publishes.
-    :param max_connections: connections that one triggerer opens for status calls.
-    :param timeout: seconds that one call may take.
-    :param verify: whether the server's certificate is checked.
-    :param ca_bundle: path of a CA bundle that it is checked with.
-    :param proxy: URL of an HTTP proxy.
-    """
-
-    model_config = ConfigDict(extra="ignore")
-
-    polls_per_minute: float | None = Field(default=None, gt=0)
-    max_connections: int = Field(default=20, gt=0)
-    timeout: float = Field(default=30.0, gt=0, le=3600)
-    verify: bool = True
-    ca_bundle: str | None = None
-    proxy: str | None = None
-
-    @field_validator("ca_bundle")
-    @classmethod
-    def _is_here(cls, value: str | None) -> str | None:
-        # The connection is read before the intent to buy is written, so a bad path is found out in time.
-        if value and not Path(value).is_file():
-            raise ValueError("there is no such file on this machine")
-        return value
-
-    @field_validator("proxy")
-    @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
-        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
-            raise ValueError("must be the http(s) URL of a proxy")
-        return value
-
-
 def account_of(vendor: Vendor, connection: Connection) -> Account:
     """Return the account at ``vendor`` that ``connection`` describes.
 
     :raises InputError: when it has no key, belongs to another vendor, or has unusable fields.
     """
     key = key_of(vendor, connection)
-    extra = _extra_of(connection)
+    extra = extra_of(connection)
     return Account(
         label=vendor.label,
         base_url=_base_url(connection, vendor),
@@ -158,6 +121,11 @@ class VidaiHook(BaseHook):
     def account(self) -> Account:
         """The account behind the connection."""
         return account_of(self.vendor, self._connection)
+
+    @property
+    def extra(self) -> ConnectionExtra:
+        """The connection's extra fields."""
+        return extra_of(self._connection)
 
     @cached_property
     def client(self) -> Client:
@@ -362,14 +330,6 @@ def require_folder(ref: JobRef, outputs: Sequence[Output], destination: str) -> 
             f"{ref} has {len(outputs)} files, but {destination} is one: end it with '/' for a folder.",
             fate="Nothing was landed.",
         )
-
-
-def _extra_of(connection: Connection) -> ConnectionExtra:
-    extra = connection.extra_dejson
-    if not isinstance(extra, dict):
-        raise InputError(f"Connection {connection.conn_id!r}: extra must be a JSON object.")
-    given = {name: value for name, value in extra.items() if value != ""}
-    return validated(ConnectionExtra, given, what=f"Connection {connection.conn_id!r}, extra")
 
 
 def _base_url(connection: Connection, vendor: Vendor) -> str:

@@ -45,7 +45,7 @@ from airflow_provider_vidai.purchase.ledger import Entry
 from airflow_provider_vidai.purchase.progress import Progress, Report, log_progress
 from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.verdict import no_longer_waiting
-from airflow_provider_vidai.purchase.walk import Offer
+from airflow_provider_vidai.purchase.walk import Offer, Settled
 from airflow_provider_vidai.triggers.job import JobEvent, JobTrigger, read_event
 
 __all__ = ["JobOperator", "PaidOperator"]
@@ -156,7 +156,8 @@ class JobOperator(PaidOperator[HookT]):
         self._task_key = task_key_of(context)
         settled = self._settled(context, deadline, waited)
         ref = settled.receipt.ref
-        assert ref is not None, "a job operator's purchase makes a job"
+        if ref is None:
+            return self._landed_before(context, settled)
         self._job = ref
         bought = _bought(settled.receipt)
         # In each try again: Airflow deletes a task's XComs when its next try begins.
@@ -182,6 +183,16 @@ class JobOperator(PaidOperator[HookT]):
             with self._noting_end(context, ref):
                 status = self._wait(context, ref, since, deadline, poll_interval)
         return self._finish(context, ref, status, settled.entry, settled.record, bought)
+
+    def _landed_before(self, context: Context, settled: Settled) -> dict[str, JsonValue]:
+        """Return what another task bought and landed."""
+        result = settled.receipt.result
+        assert isinstance(result, dict), "a purchase without a job has a result"
+        context["ti"].xcom_push(key="job_id", value=result.get("job_id"))
+        files = result.get("files")
+        report_files(context, self.outlets, files if isinstance(files, list) else [])
+        self.conclude(context, settled.entry, settled.record)
+        return result
 
     def _wait(
         self,
@@ -277,7 +288,7 @@ class JobOperator(PaidOperator[HookT]):
     ) -> dict[str, JsonValue]:
         ref = status.of(ref)
         if record is not None:
-            record = _updated(record, ref)
+            record = record.with_ref(ref)
         if bought is None:  # Airflow's dag.test() loses the kwargs of a deferral
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         status = self._with_price(status)
@@ -301,6 +312,7 @@ class JobOperator(PaidOperator[HookT]):
         if self.download_to:
             report_files(context, self.outlets, landed.files, result["cost"])
         if entry is not None and record is not None:
+            entry.observers.landed(record, result)
             # Only now: a task whose files are not in place is not finished, and clearing it must not buy
             # again.
             self.conclude(context, entry, record)
@@ -382,11 +394,6 @@ class JobOperator(PaidOperator[HookT]):
             kwargs={"bought": bought},
             timeout=timedelta(seconds=max(trigger.deadline - time.time(), 0.0) + BACKSTOP_SECONDS),
         )
-
-
-def _updated(record: Record, ref: JobRef) -> Record:
-    receipt = (record.receipt or Receipt()).model_copy(update={"ref": ref})
-    return record.model_copy(update={"receipt": receipt})
 
 
 def _bought(receipt: Receipt) -> Bought:

@@ -16,7 +16,7 @@ from airflow_provider_vidai._compat import conf
 from airflow_provider_vidai.jobs.media_record import TaskKey
 from airflow_provider_vidai.purchase.identity import Attempt
 from airflow_provider_vidai.purchase.record import Run
-from airflow_provider_vidai.stores.choice import ends_with_run
+from airflow_provider_vidai.stores.choice import ends_with_run, lap_of
 
 __all__ = [
     "after_success",
@@ -26,6 +26,7 @@ __all__ = [
     "next_of_kind",
     "purchases_in_turn",
     "report_files",
+    "resolve_arguments",
     "task_key_of",
 ]
 
@@ -71,6 +72,19 @@ def task_key_of(context: Context) -> TaskKey:
     instance = context["ti"]
     index = -1 if instance.map_index is None else instance.map_index
     return TaskKey(instance.dag_id, instance.run_id, instance.task_id, index)
+
+
+def resolve_arguments(context: Context) -> list[str]:
+    """Return the arguments by which the command ``resolve`` finds this task instance."""
+    instance = context["ti"]
+    names = [instance.dag_id, instance.run_id, instance.task_id]
+    index = -1 if instance.map_index is None else instance.map_index
+    lap = "/".join(lap_of(instance))
+    return [
+        *names,
+        *(["--map-index", str(index)] if index >= 0 else []),
+        *(["--lap", lap] if lap else []),
+    ]
 
 
 def _run_of(context: Context) -> Run | None:

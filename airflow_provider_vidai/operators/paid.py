@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,11 +24,13 @@ from airflow_provider_vidai.errors import (
     JobError,
     LedgerError,
 )
+from airflow_provider_vidai.hooks.books import AccountBooks
 from airflow_provider_vidai.hooks.failures import Outlook, airflow_failures, is_nested
 from airflow_provider_vidai.jobs.calls import Call
 from airflow_provider_vidai.jobs.prices import Price, priced, read_prices
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobStatus
 from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.operators.context import (
     after_success,
@@ -35,18 +38,22 @@ from airflow_provider_vidai.operators.context import (
     claims_of,
     next_of_kind,
     purchases_in_turn,
+    resolve_arguments,
 )
 from airflow_provider_vidai.operators.part import Part
+from airflow_provider_vidai.operators.prints import fingerprints, shared_request
 from airflow_provider_vidai.operators.settings import json_setting
+from airflow_provider_vidai.operators.tracing import books_before, useful_books, wanted
 from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
 from airflow_provider_vidai.purchase.decide import Policy
-from airflow_provider_vidai.purchase.fingerprint import fingerprint, fingerprint_of_0_1
 from airflow_provider_vidai.purchase.ledger import Entry, Ledger
-from airflow_provider_vidai.purchase.limits import BudgetWait, RateWait, limit_pause
+from airflow_provider_vidai.purchase.limits import BudgetWait, RateWait, SearchWait, limit_pause
+from airflow_provider_vidai.purchase.lost import Traces
 from airflow_provider_vidai.purchase.observe import Buyer
 from airflow_provider_vidai.purchase.patience import Patience
 from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.timing import MAX_SLEEP_SECONDS
+from airflow_provider_vidai.purchase.verdict import Trace
 from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.rooms import observers_of
@@ -74,6 +81,9 @@ class PaidOperator(VendorOperator[HookT]):
         learnt its outcome: ``fail`` (default), or ``resubmit`` (which may pay twice).
     :param budget: a limit of this task's own, or a list of them, in the form of ``[vidai] budgets``; each
         purchase is checked against it before it is sent.
+    :param reuse: ``same_request``: if any task bought the same on the same account, return what it landed, or
+        wait for its running job, and buy nothing; None (default) buys. It needs ``[vidai] ledger_path``.
+    :param reuse_max_age: how old such a purchase may be (seconds or timedelta); default a day.
     :param on_clear: what clearing a *finished* task does: buy ``fresh`` (default), or ``reuse`` the result.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
     :param timeout: how long this try waits (seconds or timedelta), for a rate limit and for its job, never
@@ -84,7 +94,9 @@ class PaidOperator(VendorOperator[HookT]):
     kinds: ClassVar[tuple[str, ...]]
     #: The arguments that make up the request; they are template fields too.
     request_fields: ClassVar[Sequence[str]]
-    #: Those of them that version 0.1 did not have: its fingerprints lack them.
+    #: Further arguments on which the result depends.
+    choice_fields: ClassVar[Sequence[str]] = ()
+    #: Those of the request's fields that version 0.1 did not have: its fingerprints lack them.
     fields_since_0_1: ClassVar[Sequence[str]] = ()
     #: Further arguments that belong to the request where they are given.
     more_request_fields: ClassVar[Sequence[str]] = ()
@@ -103,10 +115,14 @@ class PaidOperator(VendorOperator[HookT]):
         deferrable: bool | str = conf.getboolean("operators", "default_deferrable", fallback=False),
         timeout: float | timedelta | str | None = None,
         budget: Any = None,
+        reuse: Literal["same_request"] | None = None,
+        reuse_max_age: float | timedelta | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.budget = budget
+        self.reuse = reuse
+        self.reuse_max_age = reuse_max_age
         self.on_lost_submit = on_lost_submit
         self.on_clear = on_clear
         self.deferrable = deferrable
@@ -117,6 +133,7 @@ class PaidOperator(VendorOperator[HookT]):
         self._nested: int | None = None
         self._buys = False
         self._prices: tuple[Price, ...] | None = None
+        self._books: AccountBooks | None = None
 
     def execute(self, context: Context) -> Any:
         """Buy, re-attach or reuse, and return the result."""
@@ -160,8 +177,14 @@ class PaidOperator(VendorOperator[HookT]):
         # A price list that can't be read is an error now, and no longer once the money is spent.
         self._prices = read_prices(json_setting("prices"))
         offer = self.offer()
-        facts = {"conn_id": self.hook.conn_id, "model": self._model(), "cost": self._priced(offer.call.cost)}
+        # Last: the less time there is between the balance and the purchase, the more the balance proves.
+        facts: dict[str, Any] = {"books": None if offer.lookup else books_before(self._books, self.log)}
+        facts |= {"conn_id": self.hook.conn_id, "model": self._model(), "cost": self._priced(offer.call.cost)}
         return replace(offer, facts={**offer.facts, **facts})
+
+    def wanted(self) -> str:
+        """Return what a person looks for at the vendor, if the answer to the purchase is lost."""
+        return wanted(self.kinds[0], self._model(), self.title_or_none())
 
     def _model(self) -> str | None:
         model = getattr(self, "model", None)
@@ -199,13 +222,15 @@ class PaidOperator(VendorOperator[HookT]):
     def settle(self, context: Context, deadline: float) -> Settled:
         """Buy, re-attach or reuse, as the ledger and the decision table say."""
         self._check_policy()
+        ledger = self.ledger(context, deadline)
+        self._books = useful_books(self.hook, ledger)
         purchase = Purchase(
             vendor=self.hook.vendor_name,
             label=self.hook.vendor.label,
             kinds=self.kinds,
-            ledger=self.ledger(context, deadline),
+            ledger=ledger,
             calls=VendorCalls(
-                offer=self.offer_checked, send=self._send, check=lambda ref: self.hook_for(ref).poll(ref)
+                offer=self.offer_checked, send=self._send, check=self._poll, traces=self._traces(context)
             ),
             policy=Policy(on_lost_submit=self.on_lost_submit, on_clear=self.on_clear),
             fingerprints=self.fingerprints(),
@@ -221,6 +246,16 @@ class PaidOperator(VendorOperator[HookT]):
         # Only a task's own code can make several purchases at the same time.
         with contextlib.nullcontext() if self._nested is None else purchases_in_turn:
             return purchase.settle()
+
+    def _poll(self, ref: JobRef) -> JobStatus:
+        return self.hook_for(ref).poll(ref)
+
+    def _traces(self, context: Context) -> Traces:
+        def person() -> Trace:
+            command = shlex.join(["airflow", "vidai", "resolve", *resolve_arguments(context)])
+            return Trace(self.wanted(), self.hook.vendor.dashboard, command)
+
+        return Traces(self._poll, self.hook.vendor.lacks, self._books, person)
 
     def on_kill(self) -> None:
         """Make sure that nothing more is bought. This runs in a signal handler; the task then continues."""
@@ -268,11 +303,12 @@ class PaidOperator(VendorOperator[HookT]):
                     why = f"{wait} That is past this task's deadline."
                     raise JobError(why, charged="no", retryable=True) from None
                 seconds = wait.seconds
-                if not window:
+                if not wait.steady:
                     seconds = limit_pause(seconds, waited, left, random.random())  # noqa: S311
-                self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, seconds)
+                known = "" if isinstance(wait, SearchWait) else " Nothing was bought;"
+                self.log.info("%s%s coming back in %.0f s.", wait, known, seconds)
                 waited += 1
-                if self._defers or (window and self._resumes):
+                if self._defers or (wait.steady and self._resumes):
                     self._defer_on_timer(seconds, deadline, waited)
                 self._sleep(seconds)
 
@@ -310,6 +346,8 @@ class PaidOperator(VendorOperator[HookT]):
 
     def _check_policy(self) -> None:
         self.deferrable = truth("deferrable", self.deferrable)
+        if self.reuse not in (None, "same_request"):
+            raise InputError(f"reuse must be 'same_request' or None, not {shown(self.reuse)}.")
         allowed = {"on_lost_submit": ("fail", "resubmit"), "on_clear": ("fresh", "reuse")}
         for name, values in allowed.items():
             if getattr(self, name) not in values:
@@ -317,18 +355,7 @@ class PaidOperator(VendorOperator[HookT]):
 
     def fingerprints(self) -> tuple[str, ...]:
         """Return what identifies the request and the account: in today's form, and in that of version 0.1."""
-        account = {
-            "vendor": self.hook.vendor_name,
-            "conn_id": self.hook.conn_id,
-            "url": self.hook.account.base_url,
-        }
-        asked = self.asked()
-        old = {name: value for name, value in asked.items() if name not in self.fields_since_0_1}
-        part = None if self.part is None else self.part.number
-        # No argument's name begins with an @, so the account's facts never hide an argument.
-        facts = {f"@{name}": value for name, value in {**account, "part": part}.items()}
-        now = fingerprint({**facts, **asked})
-        return (now,) if part else (now, fingerprint_of_0_1({**account, "asked": old}))
+        return fingerprints(self, part=None if self.part is None else self.part.number)
 
     @property
     def _resumes(self) -> bool:
@@ -363,6 +390,7 @@ class PaidOperator(VendorOperator[HookT]):
             account=lambda: self.hook.account.id,
             budget=self.budget,
             log=self.log,
+            reuse=None if self.reuse is None else shared_request(self),
         )
         watchers = [] if self.part is None else [self.part.watcher]
         observers = observers_of(buyer, watchers)

@@ -158,6 +158,11 @@ class VidioHighlightReelOperator(JobOperator[VidioHook]):
         self.required("input_keys")
         return {**super().asked(), "input_keys": self.input_keys}
 
+    def wanted(self) -> str:
+        """Return what to look for at VIDIO, for a person."""
+        keys, length = input_key_list(self.input_keys), self.given("output_length")
+        return f"a {self.given('aspect_ratio')} highlight reel of {length} s from {len(keys)} upload(s)"
+
     def offer(self) -> Offer:
         """Return the purchase of the reel."""
         if self.download_to:
@@ -238,6 +243,10 @@ class VidioRenderOperator(JobOperator[VidioHook]):
     def asked(self) -> dict[str, Any]:
         """Return the request with the reel's id only."""
         return {**super().asked(), "job": self._reel().job_id}
+
+    def wanted(self) -> str:
+        """Return what to look for at VIDIO, for a person."""
+        return f"a render of output {self.given('output_index')} of job {self._reel().job_id}"
 
     def offer(self) -> Offer:
         """Return the purchase of the render, after checking that the job can be rendered now."""

@@ -93,6 +93,7 @@ class VizardClipsOperator(JobOperator[VizardHook]):
     hook_class = VizardHook
     titled_by: ClassVar[Sequence[str]] = ("project_name", "video_url")
     kinds: ClassVar[tuple[str, ...]] = ("project", "edit")
+    choice_fields: ClassVar[Sequence[str]] = _CHOICE
     default_timeout = TIMEOUT
     request_fields: ClassVar[Sequence[str]] = _ARGUMENTS
     media_fields: ClassVar[Sequence[str]] = ProjectRequest.media()

@@ -12,7 +12,7 @@ from airflow_provider_vidai.errors import LedgerError
 from airflow_provider_vidai.purchase.identity import Attempt, Whose, whose
 from airflow_provider_vidai.purchase.observe import NOBODY, Observers
 from airflow_provider_vidai.purchase.patience import Taken, once
-from airflow_provider_vidai.purchase.record import Record
+from airflow_provider_vidai.purchase.record import NOT_BOUGHT, Record
 
 #: The key of a task's first purchase; the keys of further ones add a dot and their number, from 2.
 LEDGER_KEY = "vidai_purchase"
@@ -124,6 +124,15 @@ class Entry:
         self._begun = record
         return record
 
+    def attach(self, record: Record) -> None:
+        """Write that this task uses what another one has bought.
+
+        :raises LedgerError: when it was not written, or another try of the task is about to buy.
+        """
+        value = record.model_dump(mode="json")
+        self._guarded("written", lambda: self._patience(lambda: self._store.add(self.key, value)))
+        self._stored = record
+
     def write(self, record: Record | None, *, patiently: bool = False) -> None:
         """Replace the record, which this try wrote. None removes it: nothing was bought.
 
@@ -140,6 +149,16 @@ class Entry:
         finally:
             # Even if the write failed: what it was to record has happened.
             self._notify(record)
+
+    def annul(self, record: Record) -> Record:
+        """Record that a purchase of unknown outcome was not made, so that the next try buys.
+
+        :raises LedgerError: when it was not written.
+        """
+        annulled = record.model_copy(update={"max_tries": NOT_BOUGHT})
+        self.write(annulled)
+        self.observers.withdrawn(record, begun=True)
+        return annulled
 
     def finish(self, record: Record) -> None:
         """Record that a purchase is over: clearing its task buys again. Another purchase's record stays.
@@ -187,12 +206,12 @@ class Ledger:
     ) -> None:
         self._store = store
         self._patience = patience
-        self._observers = observers
+        self.observers = observers
 
     def entry(self, number: int = 1) -> Entry:
         """Return the place of the ``number``-th purchase."""
         key = LEDGER_KEY if number == 1 else f"{LEDGER_KEY}.{number}"
-        return Entry(self._store, key, self._patience, self._observers, self.nonces)
+        return Entry(self._store, key, self._patience, self.observers, self.nonces)
 
     def nonces(self) -> set[str]:
         """Return what distinguishes the purchases on record.
@@ -228,7 +247,7 @@ class Ledger:
         if self._store.place(key) is None:
             return None
         self._store.take(key, place)
-        return Entry(self._store, key, self._patience, self._observers, self.nonces), record
+        return Entry(self._store, key, self._patience, self.observers, self.nonces), record
 
     def find(self, attempt: Attempt, wanted: Callable[[Record, Whose], bool]) -> tuple[Entry, Record] | None:
         """Return the last record of this run for which ``wanted`` returns True.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from airflow_provider_vidai.errors import VidaiError
 from airflow_provider_vidai.purchase.timing import (
     MAX_RATE_WAIT_SECONDS,
@@ -13,6 +15,9 @@ from airflow_provider_vidai.purchase.timing import (
 class RateWait(VidaiError):
     """The vendor's rate limit asks for a long wait; nothing was bought, and no intent is on record."""
 
+    #: Whether each wait is as long as it says, and holds no worker, whether or not the task is deferrable.
+    steady: ClassVar[bool] = False
+
     def __init__(self, seconds: float, why: str) -> None:
         super().__init__(why)
         self.seconds = seconds
@@ -23,6 +28,20 @@ class BudgetWait(RateWait):
 
     The time that a job is waited for begins after it.
     """
+
+    steady = True
+
+
+class SearchWait(RateWait):
+    """A purchase whose answer was lost is searched for again later; its intent stays on record."""
+
+    steady = True
+
+
+class ReuseWait(RateWait):
+    """Another task is buying the same; nothing was bought."""
+
+    steady = True
 
 
 def limit_pause(asked: float, waited: int, left: float, jitter: float) -> float:

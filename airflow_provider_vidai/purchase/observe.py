@@ -7,16 +7,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import Charged
+from airflow_provider_vidai.errors import Charged, VidaiError
+from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.purchase.log import Log
 from airflow_provider_vidai.purchase.record import Record
+from airflow_provider_vidai.purchase.search import Beside
 
 #: How a purchase ended: its job delivered, failed, or is gone.
 Outcome = Literal["ready", "failed", "gone"]
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """Which purchases of other tasks serve a task too.
+
+    :param request: the fingerprint of its request and account.
+    :param max_age: seconds.
+    """
+
+    request: str
+    max_age: float
+
+
+class Elsewhere(VidaiError):
+    """Another task has bought the same, and this one uses it.
+
+    :param receipt: of that purchase.
+    :param notes: notes that this task's record keeps.
+    """
+
+    def __init__(self, receipt: Receipt, notes: Mapping[str, JsonValue]) -> None:
+        super().__init__("Another task has bought the same.")
+        self.receipt, self.notes = receipt, dict(notes)
 
 
 @dataclass(frozen=True)
@@ -26,6 +52,7 @@ class Buyer:
     :param lap: what distinguishes the laps of a loop; empty outside of loops.
     :param account: returns the account's hash; called only when something is bought.
     :param budget: the operator's own ``budget``, as it was given.
+    :param reuse: which purchases of other tasks serve this one too; None for none.
     """
 
     dag_id: str
@@ -38,6 +65,7 @@ class Buyer:
     account: Callable[[], str]
     budget: Any
     log: Log
+    reuse: Reuse | None = None
 
 
 class Observer(Protocol):
@@ -52,6 +80,7 @@ class Observer(Protocol):
         :param known: returns the nonces of all purchases that the task has on record.
         :returns: notes that the purchase's record keeps.
         :raises VidaiError: the purchase is refused.
+        :raises Elsewhere: another task has bought the same.
         """
 
     def withdrawn(self, record: Record, *, begun: bool) -> None:
@@ -70,6 +99,28 @@ class Observer(Protocol):
 
         :param cost: what the purchase cost, where its end says it.
         """
+
+
+@runtime_checkable
+class Knows(Protocol):
+    """An observer that also keeps a book of what others buy."""
+
+    def beside(self, record: Record) -> tuple[Beside, ...] | None:
+        """Return the account's other purchases; None where they are not known."""
+
+
+@runtime_checkable
+class Shares(Protocol):
+    """An observer that lets tasks share purchases."""
+
+    def begun(self, record: Record) -> None:
+        """Hear that the intent is written, and refuse the purchase by raising: nothing is sent then.
+
+        :raises VidaiError: the purchase is refused.
+        """
+
+    def landed(self, record: Record, result: Mapping[str, JsonValue]) -> None:
+        """Hear what the task returns, once its files, if it has any, are landed."""
 
 
 class Observers:
@@ -96,6 +147,33 @@ class Observers:
                 raise
         return notes
 
+    def beside(self, record: Record) -> tuple[Beside, ...] | None:
+        """Return the account's other purchases, from whoever keeps a book; None where they are not known."""
+        for observer in self._observers:
+            try:
+                found = observer.beside(record) if isinstance(observer, Knows) else None
+            except Exception as error:  # noqa: BLE001 - then it is not known
+                self._warn("read the account's other purchases", observer, error)
+                return None
+            if found is not None:
+                return found
+        return None
+
+    @property
+    def know_others(self) -> bool:
+        """Whether somebody keeps a book of the account's purchases."""
+        return any(isinstance(one, Knows) and getattr(one, "know_others", True) for one in self._observers)
+
+    def begun(self, record: Record) -> None:
+        """Ask all who share purchases; see :meth:`Shares.begun`."""
+        for observer in self._observers:
+            if isinstance(observer, Shares):
+                observer.begun(record)
+
+    def landed(self, record: Record, result: Mapping[str, JsonValue]) -> None:
+        """Notify all who share purchases; see :meth:`Shares.landed`."""
+        self._notify("landed", record, result, of=[one for one in self._observers if isinstance(one, Shares)])
+
     def withdrawn(self, record: Record, *, begun: bool) -> None:
         """Notify all; see :meth:`Observer.withdrawn`."""
         self._notify("withdrawn", record, begun=begun)
@@ -119,14 +197,12 @@ class Observers:
             try:
                 getattr(observer, what)(*facts, **more)
             except Exception as error:  # noqa: BLE001 - the job is paid for, and matters more than its books
-                if self._log is not None:
-                    self._log.warning(
-                        "%s did not take note that this purchase is %s: %s: %s",
-                        type(observer).__name__,
-                        what,
-                        type(error).__name__,
-                        error,
-                    )
+                self._warn(f"take note that this purchase is {what}", observer, error)
+
+    def _warn(self, what: str, observer: object, error: Exception) -> None:
+        if self._log is not None:
+            kind = type(error).__name__
+            self._log.warning("%s did not %s: %s: %s", type(observer).__name__, what, kind, error)
 
 
 #: For a ledger that nobody watches.

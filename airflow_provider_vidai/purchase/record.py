@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from decimal import Decimal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from airflow_provider_vidai.jobs.books import Before
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 
@@ -22,6 +24,32 @@ class Run(BaseModel):
 
     started: str
     clears: int = 0
+
+
+#: In place of ``max_tries``: the purchase was not made, so each later try buys, as after a Clear.
+NOT_BOUGHT: Final = -1
+
+
+class Search(BaseModel):
+    """How far the search for a purchase has come whose answer was lost.
+
+    :param why: why the answer was lost.
+    :param lost_at: seconds since the epoch.
+    :param readings: how often the vendor's books were read; ``still``: how often in a row with this result.
+    :param now: the balance that was read last; ``lowest``: the lowest of all.
+    :param verdict: what it ended with; None while it goes on. ``text`` says why.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    why: str
+    lost_at: float
+    readings: int = 0
+    still: int = 0
+    now: Decimal | None = None
+    lowest: Decimal | None = None
+    verdict: Literal["bought", "not_bought", "unknown"] | None = None
+    text: str = ""
 
 
 class Record(BaseModel):
@@ -45,6 +73,9 @@ class Record(BaseModel):
     :param conn_id: the connection that buys; "" in records of version 0.1.
     :param model: the model that is asked for, where the vendor has models.
     :param cost: what the purchase was expected to cost when the intent was written.
+    :param books: what the vendor's books said right before, where they are read.
+    :param search: the search for the purchase, if its answer was lost. Only the try that sent it begins one:
+        it alone knows that nothing more can be sent.
     :param notes: of those who watch the purchase.
     """
 
@@ -71,12 +102,19 @@ class Record(BaseModel):
     conn_id: str = ""
     model: str | None = None
     cost: dict[str, JsonValue] | None = None
+    books: Before | None = None
+    search: Search | None = None
     notes: dict[str, JsonValue] = {}
 
     @property
     def ref(self) -> JobRef | None:
         """The job that was bought, or perhaps bought, if it is known."""
         return self.lookup if self.receipt is None else self.receipt.ref
+
+    def with_ref(self, ref: JobRef) -> Record:
+        """Return the record with what else is known of its job's reference."""
+        receipt = (self.receipt or Receipt()).model_copy(update={"ref": ref})
+        return self.model_copy(update={"receipt": receipt})
 
     def buys(self, vendor: str, kinds: tuple[str, ...]) -> bool:
         """Whether this is a purchase of one of ``kinds`` at ``vendor``."""

@@ -75,6 +75,14 @@ MAX_LEDGER_PAUSE_SECONDS: Final = 15.0
 LOOKUP_SECONDS: Final = 60.0
 #: Seconds between two lookups.
 LOOKUP_INTERVAL_SECONDS: Final = 5.0
+#: Seconds between two readings of the account's books, after a purchase whose answer was lost. They must say
+#: the same :data:`~.search.STILL_READINGS` times, so a purchase that the vendor works off later than two
+#: minutes after its answer was lost is not noticed.
+SEARCH_STEP_SECONDS: Final = 60.0
+#: How often the books are read at most: other purchases of the account may take a while to end.
+MAX_SEARCH_READINGS: Final = 15
+#: Seconds before the purchase from which on a usage history is read: longer than clocks differ.
+HISTORY_SECONDS: Final = 600.0
 
 # --- waiting for a rate limit
 

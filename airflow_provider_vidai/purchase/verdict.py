@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from airflow_provider_vidai.errors import (
     CLEAR_BUYS,
@@ -20,6 +21,7 @@ from airflow_provider_vidai.errors import (
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.decide import may_buy_again
+from airflow_provider_vidai.purchase.record import Search
 
 #: The vendor accepted a job that is on record. Only its report about the job's end makes the charge
 #: uncertain, so all other messages about one job say the same about the money.
@@ -121,30 +123,77 @@ def unreadable_status(job: str, why: VidaiError | None) -> JobError:
     )
 
 
+@dataclass(frozen=True)
+class Trace:
+    """How a person finds out whether a purchase was made.
+
+    :param wanted: what to look for at the vendor.
+    :param place: where, such as an address; empty where that is not known.
+    :param command: the command that records what was found.
+    """
+
+    wanted: str = "a job"
+    place: str = ""
+    command: str = "airflow vidai resolve"
+
+
 def lost_submit(
-    label: str, sent_at: float, why: str, *, resubmit: bool, earlier: int | None = None
+    label: str,
+    sent_at: float,
+    search: Search,
+    *,
+    trace: Trace,
+    resubmit: bool,
+    earlier: int | None = None,
 ) -> LostSubmit:
-    """Return the error for a purchase that was sent and whose outcome is unknown.
+    """Return the error for a purchase that was sent and whose outcome is unknown, or whose job is.
 
     :param label: the vendor's name.
     :param sent_at: seconds since the epoch.
+    :param search: why its answer was lost, and what is known since.
     :param resubmit: whether the next try buys again by itself.
     :param earlier: the number of the try that sent it, unless it was this one.
     """
-    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(sent_at))
+    place = trace.place and f" ({trace.place})"
+    look = f"Check the {label} account{place} for {trace.wanted} of that time"
+    if search.verdict == "bought":
+        return LostSubmit(
+            f"A purchase was sent to {label} at {_moment(sent_at)} and its answer was lost: {_said(search)}",
+            todo=f"{look}, and record it: '{trace.command} --bought JOB_ID'. Clear the task to buy again.",
+            charged="yes",
+            clear="",
+        )
+    # The id is in the log before it is in the record, so a worker that was killed in between left it there.
     logged = f"If the log of try {earlier} has a line 'Bought: ...', that is the job. "
     remedy = (
         "The next try buys again, because on_lost_submit='resubmit'."
         if resubmit
-        # The id is in the log before it is in the record, so a worker that was killed in between left it
-        # there.
-        else f"{logged if earlier is not None else ''}Check the {label} account for a job of that time. "
-        "Clear the task to buy again, or settle it first with 'airflow vidai resolve'."
+        else f"{'' if earlier is None else logged}{look}. Clear the task to buy again, or settle it first: "
+        f"'{trace.command} --bought JOB_ID' or '--not-bought'."
     )
     return LostSubmit(
-        f"A purchase was sent to {label} at {when} and its outcome is unknown: {why.rstrip('.')}.",
+        f"A purchase was sent to {label} at {_moment(sent_at)} and its outcome is unknown: {_said(search)}",
         todo=remedy,
         charged="maybe",
         retryable=resubmit,
         clear=CLEAR_BUYS if resubmit else "",
     )
+
+
+def not_bought(label: str, sent_at: float, search: Search) -> JobError:
+    """Return the error for a purchase that was sent and, as the vendor's own books prove, not made."""
+    return JobError(
+        f"A purchase was sent to {label} at {_moment(sent_at)} and not made: {_said(search)}",
+        todo="A retry buys it.",
+        charged="no",
+        retryable=True,
+        clear=CLEAR_BUYS,
+    )
+
+
+def _said(search: Search) -> str:
+    return f"{search.why.rstrip('.')}. {search.text}".rstrip()
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))

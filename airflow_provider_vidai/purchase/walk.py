@@ -23,30 +23,25 @@ from airflow_provider_vidai.errors import (
     InputError,
     JobError,
     LedgerError,
-    LostSubmit,
     VidaiError,
 )
 from airflow_provider_vidai.jobs.calls import Call
 from airflow_provider_vidai.jobs.cost import bought_for
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
-from airflow_provider_vidai.jobs.status import JobState, JobStatus
+from airflow_provider_vidai.jobs.status import JobStatus
 from airflow_provider_vidai.purchase.decide import Action, Found, Occasion, Policy, decide, found, occasion
 from airflow_provider_vidai.purchase.identity import Attempt
 from airflow_provider_vidai.purchase.ledger import Entry, Ledger
 from airflow_provider_vidai.purchase.limits import RateWait
 from airflow_provider_vidai.purchase.log import Log
+from airflow_provider_vidai.purchase.lost import Lost, Traces
 from airflow_provider_vidai.purchase.match import Match, Request, match
+from airflow_provider_vidai.purchase.observe import Elsewhere
 from airflow_provider_vidai.purchase.poll import confirmed
 from airflow_provider_vidai.purchase.record import Record
-from airflow_provider_vidai.purchase.timing import (
-    LOOKUP_INTERVAL_SECONDS,
-    LOOKUP_SECONDS,
-    MAX_SENDS,
-    MAX_SLEEP_SECONDS,
-    RECORD_RETRY_PAUSES,
-)
-from airflow_provider_vidai.purchase.verdict import lost_submit, unless_ready, unreadable_status
+from airflow_provider_vidai.purchase.timing import MAX_SENDS, MAX_SLEEP_SECONDS, RECORD_RETRY_PAUSES
+from airflow_provider_vidai.purchase.verdict import unless_ready, unreadable_status
 
 
 @dataclass(frozen=True)
@@ -85,11 +80,13 @@ class VendorCalls:
         must not block the way to a job that is paid for.
     :param send: sends a purchase once.
     :param check: checks a job's status once.
+    :param traces: where a purchase is looked for whose answer was lost; by default, in its status only.
     """
 
     offer: Callable[[], Offer]
     send: Callable[[Call[Receipt]], Receipt]
     check: Callable[[JobRef], JobStatus]
+    traces: Traces | None = None
 
 
 class Purchase:
@@ -145,12 +142,23 @@ class Purchase:
         self._fingerprints, self._attempt = fingerprints, attempt
         self._until, self._patience, self._longest_sleep = until, patience, longest_sleep
         self._log, self._clock, self._sleep = log, clock, sleep
+        self._lost = Lost(
+            label,
+            calls.traces or Traces(calls.check),
+            attempt,
+            log,
+            resubmit=policy.on_lost_submit == "resubmit",
+            until=until,
+            clock=clock,
+            sleep=sleep,
+        )
 
     def settle(self) -> Settled:
         """Buy, re-attach or reuse, as the decision table says.
 
         :raises InputError: nothing was sent.
         :raises RateWait: the vendor asks for a long wait; nothing was bought.
+        :raises SearchWait: a purchase whose answer was lost is searched for again later.
         :raises LedgerError: the record could not be read or written; nothing was sent.
         :raises LostSubmit: the outcome of a purchase is unknown.
         :raises JobError: the job that was bought failed or is gone.
@@ -167,10 +175,12 @@ class Purchase:
         # A Clear with another request buys whatever became of the earlier job, so the vendor is not asked
         # about it.
         if why is not Occasion.CLEARED_OTHER:
-            record = self._resolved(entry, record)
+            record = self._resolved(entry, record, why)
             status, unreadable = self._status(record, why)
             if status is not None and status.is_failed():
                 entry.observers.ended(record, "failed", status.charged)
+        # The search for a lost purchase may have ended in the go-ahead to buy.
+        why = occasion(record, fingerprints=self._fingerprints, max_tries=self._attempt.max_tries)
         what = found(record, status)
         action = decide(what, why, self._policy, record, status)
         self._log.info("%s", self._summary(record, what, why, action, status))
@@ -183,7 +193,8 @@ class Purchase:
         if action is Action.LATER:
             raise unreadable_status(_named(record), unreadable)
         if record.receipt is None:
-            raise self._lost(record, "an earlier try was ended before its answer was recorded", earlier=True)
+            why_lost = "an earlier try was ended before its answer was recorded"
+            raise self._lost.error(record, why_lost, earlier=True)
         if action is Action.STOP and record.receipt.ref is not None and status is not None:
             unless_ready(record.receipt.ref, status, buyer=True)
         return Settled(entry, self._answered(entry, record, why), record.receipt, status)
@@ -216,15 +227,14 @@ class Purchase:
         entry.write(record, patiently=True)
         return record
 
-    def _resolved(self, entry: Entry, record: Record) -> Record:
-        """Turn an intent whose outcome can be looked up into a purchase."""
-        if record.receipt is not None or record.lookup is None:
+    def _resolved(self, entry: Entry, record: Record, why: Occasion) -> Record:
+        """Find out what became of an intent, where that is possible."""
+        if record.receipt is not None:
             return record
-        # A minute from the sending in all: a retry that comes later than that checks just once.
-        patience = record.intended_at + LOOKUP_SECONDS - self._clock()
-        if self._bought(record.lookup, patience=patience):
+        if self._lost.shows(record):
             return self._keep(entry, record, Receipt(ref=record.lookup, cost=record.cost))
-        return record
+        # A Clear is a person's decision, which needs no search.
+        return self._lost.searched(entry, record) if why is Occasion.RETRY else record
 
     def _status(self, record: Record, why: Occasion) -> tuple[JobStatus | None, VidaiError | None]:
         if record.receipt is None or record.receipt.ref is None:
@@ -254,8 +264,13 @@ class Purchase:
             offer = self._offered()
             record = self._intent(offer)
             # If this write fails, nothing is sent. If it succeeds, no later try buys unknowingly.
-            record = entry.begin(record)
             try:
+                record = entry.begin(record)
+            except Elsewhere as found:
+                return self._attached(entry, record, found)
+            try:
+                # Only now can others see it: whoever has begun the same meanwhile buys it.
+                entry.observers.begun(record)
                 receipt = self._calls.send(offer.call)
             except ApiError as error:
                 if error.processed == "maybe":
@@ -266,13 +281,24 @@ class Purchase:
                 continue
             # The vendor refused the request, or the task was asked to stop before it was sent: there is no
             # job.
-            except (InputError, JobError):
+            except (InputError, JobError, RateWait, LedgerError):
                 self._withdraw(entry, before)
                 raise
             kept = self._keep(entry, record, receipt)
             # No status yet: the job was bought just now, and no vendor finishes one at once.
             return Settled(entry, kept, receipt)
         raise AssertionError("the last refusal raises")
+
+    def _attached(self, entry: Entry, record: Record, found: Elsewhere) -> Settled:
+        """Record that another task has bought the same, and use that."""
+        # What it cost is that task's cost, and that task is called when the job has ended.
+        receipt = found.receipt.model_copy(update={"cost": None})
+        changes = {"phase": "bought", "receipt": receipt, "notes": found.notes, "bought_at": self._clock()}
+        gone = {"cost": None, "lookup": None, "books": None, "calls_back": False}
+        record = record.model_copy(update={**changes, **gone})
+        entry.attach(record)
+        self._log.info("%s was bought by another task; nothing more is bought.", receipt.ref or "The same")
+        return Settled(entry, record, receipt)
 
     def _intent(self, offer: Offer) -> Record:
         return Record(
@@ -314,31 +340,11 @@ class Purchase:
         self._sleep(pause)
 
     def _after_lost(self, entry: Entry, record: Record, error: ApiError) -> Settled:
-        if record.lookup is not None and self._bought(record.lookup, patience=LOOKUP_SECONDS):
+        if self._lost.shows(record):
+            assert record.lookup is not None
             receipt = Receipt(ref=record.lookup, cost=record.cost)
             return Settled(entry, self._keep(entry, record, receipt), receipt)
-        raise self._lost(record, str(error))
-
-    def _bought(self, lookup: JobRef, *, patience: float) -> bool:
-        """Whether the vendor shows the purchase within ``patience`` seconds."""
-        until = self._clock() + patience
-        while True:
-            try:
-                status = self._calls.check(lookup)
-            except VidaiError as error:
-                self._log.warning("The status check of %s failed: %s", lookup, error)
-            else:
-                # Only a status that cannot come from before the purchase proves that it arrived.
-                if status.proven and status.state is not JobState.GONE:
-                    self._log.info(
-                        "%s: the answer to the purchase was lost, but the vendor has the job (%s).",
-                        lookup,
-                        status.vendor_status,
-                    )
-                    return True
-            if self._clock() + LOOKUP_INTERVAL_SECONDS > until:
-                return False
-            self._sleep(LOOKUP_INTERVAL_SECONDS)
+        raise self._lost.sent(entry, record, str(error))
 
     def _keep(self, entry: Entry, record: Record, receipt: Receipt) -> Record:
         """Record what was bought, once its id is in the log, where a person can find it without a record."""
@@ -368,15 +374,6 @@ class Purchase:
             entry.write(before, patiently=True)
         except LedgerError as error:
             self._log.error("%s. Nothing was bought, but a retry will find the intent and stop.", error)
-
-    def _lost(self, record: Record, why: str, *, earlier: bool = False) -> LostSubmit:
-        return lost_submit(
-            self._label,
-            record.intended_at,
-            why,
-            resubmit=self._policy.on_lost_submit == "resubmit",
-            earlier=record.try_number if earlier else None,
-        )
 
     def _summary(
         self, record: Record, what: Found, why: Occasion, action: Action, status: JobStatus | None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
@@ -14,10 +16,20 @@ from airflow_provider_vidai.errors import Charged
 from airflow_provider_vidai.jobs.cost import Cost, Source, Unit
 from airflow_provider_vidai.purchase.observe import Buyer, Outcome
 from airflow_provider_vidai.purchase.record import Record
+from airflow_provider_vidai.purchase.search import Beside
 from airflow_provider_vidai.spend.files import Files
+from airflow_provider_vidai.spend.reuse import is_shared
 
 #: The folder of the book below ``[vidai] ledger_path``.
 FOLDER: Final = "book"
+#: The key of a record's notes under which it keeps what was in the book when its balance was read.
+BEGUN: Final = "begun"
+#: How many names a record keeps there at most; beyond that the purchase can't be searched for by the balance.
+_MOST_BEGUN = 2000
+#: Seconds after which no job gives its price back any more; the longest ones take half an hour.
+_LONGEST_JOB = 4 * 3600.0
+#: Seconds by which clocks may differ where days are listed.
+_CLOCKS = 3600.0
 #: Files that are read at the same time.
 _AT_ONCE = 16
 
@@ -103,14 +115,21 @@ class Book:
         """Yield the lines of purchases that began between two moments, by day."""
         first, last = moment(since.timestamp()), moment(until.timestamp())
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            day = since.date()
-            while day <= until.date():
-                folder = day.strftime("%Y/%m/%d")
-                names = [f"{folder}/{name}" for name in self._files.names(folder)]
+            for names in self._names(since, until):
                 for line in map(_line, pool.map(self._files.read, names)):
                     if line is not None and first <= line.began_at <= last:
                         yield line
-                day += timedelta(days=1)
+
+    def ids(self, since: datetime, until: datetime) -> list[str]:
+        """Return what purchases of these days are called in short, without reading them."""
+        return [_short(name.rpartition("/")[2]) for names in self._names(since, until) for name in names]
+
+    def _names(self, since: datetime, until: datetime) -> Iterator[list[str]]:
+        day = since.date()
+        while day <= until.date():
+            folder = day.strftime("%Y/%m/%d")
+            yield [f"{folder}/{name}" for name in self._files.names(folder)]
+            day += timedelta(days=1)
 
 
 class BookKeeper:
@@ -133,7 +152,37 @@ class BookKeeper:
             self._buyer.log.warning(
                 "The book of purchases could not be written: %s: %s", type(error).__name__, error
             )
-        return {}
+            return {}
+        return {} if record.books is None else self._already_begun(record)
+
+    def _already_begun(self, record: Record) -> dict[str, JsonValue]:
+        """Note which purchases are in the book by now, after the balance was read.
+
+        Each purchase is in the book before it is sent. So what is not there yet is sent after that balance,
+        whatever the machines' clocks say.
+        """
+        try:
+            begun = self._book.ids(*_around(record))
+        except Exception as error:  # noqa: BLE001 - then the purchase could not be searched for
+            self._buyer.log.warning("The book could not be read: %s: %s", type(error).__name__, error)
+            return {}
+        return {BEGUN: [*begun]} if len(begun) <= _MOST_BEGUN else {}
+
+    def beside(self, record: Record) -> tuple[Beside, ...] | None:
+        """Return the account's other purchases since hours before this one; None where they are not known."""
+        begun, books = record.notes.get(BEGUN), record.books
+        if not isinstance(begun, list) or books is None:
+            return None
+        account = self._buyer.account()
+        lines = [
+            line
+            for line in self._book.lines(*_around(record, until=time.time()))
+            if line.vendor == self._buyer.vendor
+            and line.account in (None, account)
+            and line.id != record.nonce
+            and line.outcome != "not_bought"
+        ]
+        return tuple(_beside(line, books.unit, later=_short(line.id) not in begun) for line in lines)
 
     def withdrawn(self, record: Record, *, begun: bool) -> None:  # noqa: ARG002
         """Write that nothing was bought."""
@@ -145,6 +194,8 @@ class BookKeeper:
 
     def bought(self, record: Record) -> None:
         """Write which job was bought, and for how much."""
+        if is_shared(record):
+            return  # it is in the book as the purchase of the task that made it
         line, receipt = self._found(record), record.receipt
         if line.outcome != "sent" or receipt is None:
             return
@@ -165,6 +216,8 @@ class BookKeeper:
         self, record: Record, outcome: Outcome, charged: Charged, cost: Mapping[str, JsonValue] | None
     ) -> None:
         """Write how the job ended."""
+        if is_shared(record):
+            return
         line = self._found(record)
         known = _priced(cost) if Cost.of(cost).known else {}
         changes = {**known, "outcome": outcome, "charged": charged}
@@ -209,6 +262,34 @@ def moment(seconds: float) -> str:
     :param seconds: since the epoch.
     """
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _short(line_id: str) -> str:
+    # Two purchases with one short name make the search for one of them less certain, never wrong.
+    return line_id[:8]
+
+
+def _around(record: Record, until: float | None = None) -> tuple[datetime, datetime]:
+    """Return the time in which other purchases matter for the balance, with room for clocks that differ.
+
+    :param until: seconds since the epoch.
+    """
+    last = record.intended_at if until is None else until
+    return (
+        datetime.fromtimestamp(record.intended_at - _LONGEST_JOB, timezone.utc),
+        datetime.fromtimestamp(last + _CLOCKS, timezone.utc),
+    )
+
+
+def _beside(line: Line, unit: Unit, *, later: bool) -> Beside:
+    cost = line.usd if unit == "usd" else line.amount if line.unit == unit else None
+    return Beside(
+        cost=None if cost is None else Decimal(str(cost)),
+        model=line.model,
+        later=later,
+        bought=line.outcome != "sent",
+        final=line.outcome in ("ready", "failed") and line.charged == "yes",
+    )
 
 
 def _now() -> str:

@@ -245,7 +245,7 @@ class GenerateUntilGoodOperator(Arguments, BaseOperator):
         if known is None or known.max_tries == context["ti"].max_tries:
             return known
         # A person has cleared the task, perhaps to have the landed files judged by other limits.
-        if record.fingerprint not in maker._fingerprints() or not known.files:
+        if record.fingerprint not in maker.fingerprints() or not known.files:
             return None
         landing = landing_of(known, maker)
         try:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.errors import ApiError, InputError, JobFailed, JobGone, VidaiError
+from airflow_provider_vidai.jobs.books import Charge, Reading
 from airflow_provider_vidai.jobs.calls import Call, Fetch
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.ref import JobRef, VendorName
@@ -51,6 +52,25 @@ class Limits:
     polls_per_minute: int | None = None
 
 
+class BookCalls(ABC):
+    """The free calls that read a vendor's own books about an account."""
+
+    @abstractmethod
+    def spendable(self, vendor: Vendor) -> Call[Reading]:
+        """Return the call that reads what the account can spend. A purchase lowers it at once."""
+
+    def balance(self, vendor: Vendor) -> Call[Reading] | None:
+        """Return the same call for an admin key; None where the vendor has none."""
+        return None
+
+    def history(self, vendor: Vendor, since: float) -> Call[tuple[Charge, ...]] | None:
+        """Return the call that reads everything that the account was charged, for an admin key.
+
+        :param since: seconds since the epoch.
+        """
+        return None
+
+
 class Vendor(ABC):
     """One API, as pure functions from requests to calls and from answers to results."""
 
@@ -66,6 +86,8 @@ class Vendor(ABC):
     keeps_seconds: ClassVar[float | None] = None
     #: What the units that it bills are worth, in USD, where it publishes that.
     worth: ClassVar[Mapping[str, float]] = {}
+    #: How its books are read; None where it has none.
+    books: ClassVar[BookCalls | None] = None
     #: Why the cost of a purchase can be unknown.
     unpriced: ClassVar[str]
 
@@ -106,6 +128,10 @@ class Vendor(ABC):
 
         A person sees it as an estimate, and status checks are placed by it until enough jobs were seen.
         """
+
+    def lacks(self, ref: JobRef, status: JobStatus) -> bool:
+        """Whether a status shows that the purchase that was to start ``ref`` has not arrived."""
+        return False
 
     def alike(self, ref: JobRef) -> Hashable:
         """Return what jobs that take about as long have in common: kind, model, size where known."""

@@ -50,7 +50,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str], bool]] = 
         {
             "what": "its outcome is unknown",
             "cost": "It may have been charged.",
-            "todo": "Check the Venice account for a job of that time. Clear the task to buy again, ",
+            "todo": "called “a sunset over the ocean” of that time. Clear the task to buy again, ",
             "charged": "maybe",
         },
         False,

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from airflow_provider_vidai.sandbox.fetch import Unreadable, is_private
 from airflow_provider_vidai.sandbox.media.source import MediaError
+from airflow_provider_vidai.sandbox.venice.billing import balance, history, rate_limits
 from airflow_provider_vidai.sandbox.venice.catalog import MODELS, Footage, Model, price, rows
 from airflow_provider_vidai.sandbox.venice.chat import INSUFFICIENT, brief, complete_chat, transcribe
 from airflow_provider_vidai.sandbox.venice.delivery import deliver, share_url
@@ -257,6 +258,9 @@ async def complete(context: Context) -> Response:
 
 
 CALLS: Calls = {
+    "rate_limits": ("GET", "/api/v1/api_keys/rate_limits", call(rate_limits, reads=False)),
+    "balance": ("GET", "/api/v1/billing/balance", call(balance, reads=False)),
+    "usage_history": ("GET", "/api/v1/billing/usage-history", call(history, reads=False)),
     "models": ("GET", "/api/v1/models", call(models, keyless=True, reads=False)),
     "quote": ("POST", "/api/v1/video/quote", call(quote, keyless=True)),
     "queue": ("POST", "/api/v1/video/queue", call(queue, limit="queue_per_minute")),

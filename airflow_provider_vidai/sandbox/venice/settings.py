@@ -33,6 +33,8 @@ class VeniceSettings:
     :param retires_in: real seconds until it is retired; at 0, ``replacement`` serves its requests: queue's
         answer names it, and retrieve expects it.
     :param replacement: the model that takes its place.
+    :param pays_with: what purchases are paid with, as the balance says; the sandbox always takes USD.
+    :param usage_lag: real seconds after which a charge appears in the usage history.
     :param media_ttl: virtual seconds after which jobs and links are deleted.
     :param media_bytes: the size to which videos are padded; 0 is no padding.
     :param short_side: the maximum short side of videos in pixels, whatever the request says; 0 is no
@@ -59,6 +61,8 @@ class VeniceSettings:
     retires: str = ""
     retires_in: float = 604_800.0
     replacement: str = ""
+    pays_with: Literal["USD", "DIEM", "BUNDLED_CREDITS"] = "USD"
+    usage_lag: float = 0.0
     media_ttl: float = 86_400.0
     media_bytes: int = 0
     short_side: int = 0

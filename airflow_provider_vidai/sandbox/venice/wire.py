@@ -15,6 +15,8 @@ from airflow_provider_vidai.sandbox.venice.jobs import VENDOR
 from airflow_provider_vidai.sandbox.venice.values import complaint, of_type
 from airflow_provider_vidai.sandbox.wire import JSON, Exchange, Handler
 
+#: How an admin key begins; the key of its account follows.
+ADMIN = "admin-"
 MAX_BODY_BYTES = 35_000_000
 ERROR_SECONDS = BLOCK_SECONDS = 30.0
 VERSION = "20261118.090000"
@@ -41,6 +43,11 @@ class Context:
     exchange: Exchange
     account: str | None
     body: dict[str, Any]
+
+    @property
+    def admin(self) -> bool:
+        """Whether the key is an admin key."""
+        return ADMIN in self.exchange.request.headers.get("authorization", "")
 
     @property
     def model(self) -> str:
@@ -110,7 +117,7 @@ def _account(exchange: Exchange, keyless: bool) -> str | None:
     if header is None:
         raise no_credential()
     scheme, _, key = header.partition(" ")
-    account = account_of(key.strip())
+    account = account_of(key.strip().removeprefix(ADMIN))
     refusal = exchange.world.accounts.refusal(VENDOR, account)
     if refusal:
         raise Refused(refusal.status, refusal.body)

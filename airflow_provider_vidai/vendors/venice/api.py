@@ -38,6 +38,7 @@ from airflow_provider_vidai.vendors.venice.answers import (
     reported_status,
     wait_of,
 )
+from airflow_provider_vidai.vendors.venice.billing import VeniceBooks
 from airflow_provider_vidai.vendors.venice.catalogue import Model
 from airflow_provider_vidai.vendors.venice.requests import PRICED, VideoRequest
 
@@ -78,6 +79,7 @@ class Venice(Vendor):
     base_url = "https://api.venice.ai/api/v1"
     dashboard = "https://venice.ai/settings/api"
     unpriced = "Venice quoted no price"
+    books = VeniceBooks()
     keeps_seconds = 24 * 3600.0
     # This limit is per user. Quotes and purchases have limits of their own (40 a minute).
     limits = Limits(polls_per_minute=120)

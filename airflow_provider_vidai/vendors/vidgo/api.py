@@ -36,6 +36,7 @@ from airflow_provider_vidai.vendors.vidgo.answers import (
     status_of,
     with_inner_status,
 )
+from airflow_provider_vidai.vendors.vidgo.billing import VidgoBooks
 
 #: Published on the vendor's pages of prices.
 USD_PER_CREDIT: Final = 0.005
@@ -67,6 +68,7 @@ class Vidgo(Vendor):
     dashboard = "https://vidgo.ai/apis/dashboard/api-key"
     worth = MappingProxyType({"credits": USD_PER_CREDIT})
     unpriced = "Vidgo reports no price"
+    books = VidgoBooks()
     keeps_seconds = LEASE
 
     def key_header(self, key: str) -> Mapping[str, str]:

@@ -155,6 +155,12 @@ class Vidio(Vendor):
 
         return Call(doing, "GET", _status_path(ref.job_id), parse)
 
+    def lacks(self, ref: JobRef, status: JobStatus) -> bool:
+        """Whether a reel that was never rendered still is as it was before the render was requested."""
+        never = ref.kind == "render" and ref.params.get("before") is None
+        job = status.answer
+        return never and isinstance(job, VidioJob) and job.status == "processed" and not job.output_url
+
     @staticmethod
     def reel_of(ref: JobRef) -> JobRef:
         """Return the reel of ``ref``, which is that reel or a render of it."""

@@ -1,0 +1,39 @@
+"""What identifies the request of a paid operator, to its own tries and to other tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_vidai.arguments import literal, positive_seconds
+from airflow_provider_vidai.purchase.fingerprint import fingerprint, fingerprint_of_0_1
+from airflow_provider_vidai.purchase.observe import Reuse
+
+if TYPE_CHECKING:
+    from airflow_provider_vidai.operators.paid import PaidOperator
+
+__all__ = ["fingerprints", "shared_request"]
+
+#: How old a purchase may be that is used again, in seconds, unless the task says otherwise.
+REUSE_MAX_AGE = 86400.0
+
+
+def fingerprints(operator: PaidOperator[Any], part: int | None) -> tuple[str, ...]:
+    """Return what identifies the request and the account: in today's form, and in that of version 0.1.
+
+    :param part: which of another task's purchases this is; None where it is a task's own.
+    """
+    hook, asked = operator.hook, operator.asked()
+    account = {"vendor": hook.vendor_name, "conn_id": hook.conn_id, "url": hook.account.base_url}
+    old = {name: value for name, value in asked.items() if name not in operator.fields_since_0_1}
+    # No argument's name begins with an @, so the account's facts never hide an argument.
+    facts = {f"@{name}": value for name, value in {**account, "part": part}.items()}
+    now = fingerprint({**facts, **asked})
+    return (now,) if part else (now, fingerprint_of_0_1({**account, "asked": old}))
+
+
+def shared_request(operator: PaidOperator[Any]) -> Reuse:
+    """Return which purchases of other tasks serve ``operator`` too."""
+    choices = {f"@{name}": literal(operator.given(name)) for name in operator.choice_fields}
+    account = {"@vendor": operator.hook.vendor_name, "@account": operator.hook.account.id}
+    request = fingerprint({**account, **choices, **operator.asked()})
+    return Reuse(request, positive_seconds("reuse_max_age", operator.reuse_max_age) or REUSE_MAX_AGE)
