@@ -8,8 +8,11 @@ with an older one.
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import airflow
 from airflow.plugins_manager import AirflowPlugin
@@ -59,14 +62,19 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseTrigger",
+    "Component",
     "StartTriggerArgs",
     "TaskDeferred",
     "TaskInstanceKey",
     "TaskSuccessEvent",
     "TriggerEvent",
     "cli_classes",
+    "components",
     "conf",
+    "connections_in_database",
+    "dag_bags",
     "database",
+    "in_server",
     "redact",
     "state_store",
     "timer",
@@ -87,6 +95,74 @@ def database() -> tuple[Any, Any, Any, Any]:
     from airflow.utils.sqlalchemy import with_row_locks
 
     return TaskInstance, Trigger, create_session, with_row_locks
+
+
+class Component(NamedTuple):
+    """A running part of Airflow, as its database knows it.
+
+    :param kind: such as ``TriggererJob``.
+    """
+
+    kind: str
+    host: str
+    alive: bool
+
+
+def in_server() -> None:
+    """Let this process find connections in Airflow's database, as ``airflow connections`` does.
+
+    Without it, a command finds only those of the environment and of a secrets backend.
+    """
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
+def components() -> list[Component]:
+    """Return the parts of Airflow that are on record as running.
+
+    :raises Exception: where the database can't be reached.
+    """
+    from airflow.jobs.job import Job
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        rows = session.scalars(select(Job).where(Job.state == "running"))
+        return [Component(str(row.job_type), str(row.hostname), bool(row.is_alive())) for row in rows]
+
+
+def connections_in_database(kinds: Collection[str]) -> list[tuple[str, str]]:
+    """Return the ids and the types of the connections of these types that Airflow's database holds.
+
+    :raises Exception: where the database can't be reached.
+    """
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        rows = session.execute(
+            select(Connection.conn_id, Connection.conn_type).where(Connection.conn_type.in_([*kinds]))
+        )
+        return [(str(conn_id), str(kind)) for conn_id, kind in rows]
+
+
+def dag_bags() -> Iterator[tuple[Mapping[str, Any], Mapping[str, str]]]:
+    """Parse the DAG files of each bundle; yield its DAGs by id, and the errors by file.
+
+    :raises Exception: where a bundle or the database can't be reached.
+    """
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+    try:  # from Airflow 3.2 on
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:
+        from airflow.models.dagbag import DagBag  # type: ignore[attr-defined,no-redef]
+    for bundle in DagBundlesManager().get_all_dag_bundles():
+        bundle.initialize()
+        if str(bundle.path) not in sys.path:  # a DAG file may import its neighbours
+            sys.path.append(str(bundle.path))
+        found = DagBag(dag_folder=bundle.path, bundle_path=bundle.path)
+        yield found.dags, found.import_errors
 
 
 def timer(moment: datetime) -> BaseTrigger:
