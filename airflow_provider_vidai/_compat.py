@@ -52,9 +52,11 @@ except ImportError:
 
 #: The major and the minor version.
 AIRFLOW = tuple(map(int, airflow.__version__.split(".")[:2]))
+AIRFLOW_VERSION = str(airflow.__version__)
 
 __all__ = [
     "AIRFLOW",
+    "AIRFLOW_VERSION",
     "AirflowException",
     "AirflowFailException",
     "AirflowNotFoundException",
@@ -75,8 +77,10 @@ __all__ = [
     "dag_bags",
     "database",
     "in_server",
+    "params_of",
     "redact",
     "state_store",
+    "template_values",
     "timer",
     "xcom",
 ]
@@ -123,10 +127,9 @@ def components() -> list[Component]:
     """
     from airflow.jobs.job import Job
     from airflow.utils.session import create_session
-    from sqlalchemy import select
 
     with create_session() as session:
-        rows = session.scalars(select(Job).where(Job.state == "running"))
+        rows = session.query(Job).filter(Job.state == "running")
         return [Component(str(row.job_type), str(row.hostname), bool(row.is_alive())) for row in rows]
 
 
@@ -137,12 +140,10 @@ def connections_in_database(kinds: Collection[str]) -> list[tuple[str, str]]:
     """
     from airflow.models.connection import Connection
     from airflow.utils.session import create_session
-    from sqlalchemy import select
 
     with create_session() as session:
-        rows = session.execute(
-            select(Connection.conn_id, Connection.conn_type).where(Connection.conn_type.in_([*kinds]))
-        )
+        rows = session.query(Connection.conn_id, Connection.conn_type)
+        rows = rows.filter(Connection.conn_type.in_([*kinds]))
         return [(str(conn_id), str(kind)) for conn_id, kind in rows]
 
 
@@ -156,13 +157,32 @@ def dag_bags() -> Iterator[tuple[Mapping[str, Any], Mapping[str, str]]]:
     try:  # from Airflow 3.2 on
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:
-        from airflow.models.dagbag import DagBag  # type: ignore[attr-defined,no-redef]
-    for bundle in DagBundlesManager().get_all_dag_bundles():
+        from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
+    manager: Any = DagBundlesManager
+    for bundle in manager().get_all_dag_bundles():
         bundle.initialize()
         if str(bundle.path) not in sys.path:  # a DAG file may import its neighbours
             sys.path.append(str(bundle.path))
         found = DagBag(dag_folder=bundle.path, bundle_path=bundle.path)
         yield found.dags, found.import_errors
+
+
+def params_of(dag: Any, task: Any, conf: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the params of a task in a run with ``conf``, as a worker would.
+
+    :raises Exception: when a param has no value, or one that its schema refuses.
+    """
+    from airflow.sdk.definitions.param import process_params
+
+    return dict(process_params(dag, task, dict(conf or {}), suppress_exception=False))
+
+
+def template_values() -> dict[str, Any]:
+    """Return what templates can use in any run: macros, variables and connections."""
+    from airflow.sdk.execution_time.context import ConnectionAccessor, MacrosAccessor, VariableAccessor
+
+    variables = {"json": VariableAccessor(deserialize_json=True), "value": VariableAccessor(False)}
+    return {"macros": MacrosAccessor(), "var": variables, "conn": ConnectionAccessor()}
 
 
 def timer(moment: datetime) -> BaseTrigger:

@@ -16,6 +16,10 @@ RESOLVE = (
     "--bought, clearing the task waits for that job and buys nothing. With --not-bought, the task's next try "
     "buys."
 )
+PLAN = (
+    "Show what a run of a DAG would buy and cost. Nothing is bought or uploaded: the only calls are free "
+    "quotes."
+)
 DOCTOR = (
     "Check what this package needs. The exit code is 1 where a check failed. With --live, buy one small job "
     "instead, land it, and write a report about the vendor's answers that holds no secret."
@@ -42,6 +46,7 @@ def get_commands() -> list[Any]:
             (by, *_filters(cli.Arg)),
         ),
         ("resolve:resolve", "Settle a purchase of unknown outcome", RESOLVE, _resolving(cli.Arg)),
+        ("plan:plan", "Show what a run would buy", PLAN, _planning(cli.Arg)),
         (
             "doctor.command:doctor",
             "Check connections, storage, settings and Airflow",
@@ -88,6 +93,14 @@ def _resolving(arg: Callable[..., Any]) -> tuple[Any, ...]:
         arg(("--model",), help="The model that was asked for, where the record does not name it"),
         arg(("--kind",), help="The kind of the job, where the record does not name it (Vidgo: music)"),
         arg(("--no-check",), action="store_true", help="Do not ask the vendor for the job's status first"),
+    )
+
+
+def _planning(arg: Callable[..., Any]) -> tuple[Any, ...]:
+    return (
+        arg(("dag_id",), help="The DAG's id"),
+        arg(("--conf",), help="The run's conf, as JSON"),
+        arg(("--json",), action="store_true", help="Print JSON"),
     )
 
 

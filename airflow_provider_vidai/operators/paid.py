@@ -25,6 +25,7 @@ from airflow_provider_vidai.errors import (
 )
 from airflow_provider_vidai.hooks.failures import Outlook, airflow_failures, is_nested
 from airflow_provider_vidai.jobs.calls import Call
+from airflow_provider_vidai.jobs.cost import Cost
 from airflow_provider_vidai.jobs.prices import Price, priced, read_prices
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -49,6 +50,7 @@ from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, Vendo
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.rooms import observers_of
 from airflow_provider_vidai.stores.choice import lap_of, store_of
+from airflow_provider_vidai.vendors import VENDORS
 
 __all__ = ["BACKSTOP_SECONDS", "PaidOperator"]
 
@@ -143,6 +145,15 @@ class PaidOperator(VendorOperator[HookT]):
         facts = {"conn_id": self.hook.conn_id, "model": self._model(), "cost": self._priced(offer.call.cost)}
         return replace(offer, facts={**offer.facts, **facts})
 
+    def expected(self, stated: Mapping[str, JsonValue] | None) -> Cost:
+        """Return what a purchase would cost, before it is made.
+
+        :param stated: what the vendor states about it.
+        :raises InputError: when the price list can't be read.
+        """
+        self._prices = read_prices(json_setting("prices"))
+        return Cost.of(self._priced(stated))
+
     def _model(self) -> str | None:
         model = getattr(self, "model", None)
         return model if isinstance(model, str) else None
@@ -155,7 +166,8 @@ class PaidOperator(VendorOperator[HookT]):
             except InputError as error:  # what is bought already is not lost for it
                 self.log.warning("The cost is not completed from the price list: %s", error)
                 self._prices = ()
-        vendor = self.hook.vendor
+        # Not through the hook: a plan asks before the job that some hooks need is known.
+        vendor = VENDORS[self.hook_class.vendor_name]
         cost = priced(
             stated,
             self._prices,

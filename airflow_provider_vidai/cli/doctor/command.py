@@ -12,7 +12,7 @@ from rich.table import Table
 from airflow_provider_vidai._compat import dag_bags
 from airflow_provider_vidai.cli.doctor import connections, deployment, live, settings, storage
 from airflow_provider_vidai.cli.doctor.finding import Check, Finding, first_line
-from airflow_provider_vidai.cli.tables import console
+from airflow_provider_vidai.cli.tables import console, logs_to_stderr
 
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -25,7 +25,8 @@ def doctor(arguments: Any) -> None:
     if arguments.live:
         live.live(arguments)
         return
-    found = [(check.about, check.finding()) for check in checks(arguments)]
+    with logs_to_stderr():
+        found = [(check.about, check.finding()) for check in checks(arguments)]
     if arguments.json:
         rows = [{"about": about, **finding._asdict()} for about, finding in found]
         sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")

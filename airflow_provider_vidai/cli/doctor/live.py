@@ -138,6 +138,15 @@ class Live:
         self.report.facts["landed"] = [{name: file.get(name) for name in LANDED} for file in files]
         self.report.facts["outcome"] = "landed" if files else "bought, but no file came"
 
+    def failed(self, error: VidaiError | TaskFailed) -> None:
+        """Report an error. Its text never holds a key, and here no address either."""
+        charged = error.charged if isinstance(error, TaskFailed) else "no"
+        if self.report.facts.get("costs"):  # an earlier job of this check was bought
+            charged = "yes"
+        outcome = "nothing bought" if charged == "no" else "not landed"
+        what = _ADDRESS.sub("(an address)", error.what)
+        self.report.facts.update(outcome=outcome, error=what, charged=charged)
+
     def _context(self, task: Any) -> dict[str, Any]:
         instance = SimpleNamespace(
             id=uuid.uuid4(),
@@ -223,16 +232,16 @@ def live(arguments: Any) -> None:
     shown = console()
     try:
         check = Live(arguments, f"{folder.rstrip('/')}/")
-    except (VidaiError, AirflowException) as error:
-        raise SystemExit(str(error)) from None
-    error = None
+    except (VidaiError, AirflowException) as wrong:
+        raise SystemExit(str(wrong)) from None
+    error: VidaiError | TaskFailed | None = None
     with _recorded(folder):
         try:
             check.hook.send(check.hook.vendor.check())
             _STEPS[arguments.live](check)
         except (VidaiError, TaskFailed) as found:
             error = found
-            check.report.facts.update(_failed(found))
+            check.failed(found)
         finally:
             path.write_text(check.report.text(), encoding="utf-8")
             shown.print(check.report.table())
@@ -254,13 +263,6 @@ def _recorded(folder: str) -> Iterator[None]:
         yield
     finally:
         del os.environ[name]
-
-
-def _failed(error: VidaiError | TaskFailed) -> dict[str, Any]:
-    """Return an error for the report; its text never holds a key, and here no address either."""
-    charged = error.charged if isinstance(error, TaskFailed) else "no"
-    what = _ADDRESS.sub("(an address)", error.what)
-    return {"outcome": "nothing bought" if charged == "no" else "failed", "error": what, "charged": charged}
 
 
 def _source(live: Live, what: str) -> str:

@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-import airflow
 from rich.table import Table
 
 from airflow_provider_vidai import __version__
+from airflow_provider_vidai._compat import AIRFLOW_VERSION
 from airflow_provider_vidai.answers import Answer
 from airflow_provider_vidai.cli.doctor.shapes import Difference, difference, shape_of
 from airflow_provider_vidai.jobs.calls import Call
@@ -97,7 +97,7 @@ class Report:
             "schema_version": 1,
             "vendor": self.vendor,
             "package": __version__,
-            "airflow": airflow.__version__,
+            "airflow": AIRFLOW_VERSION,
             "python": platform.python_version(),
             "began_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.began)),
             "seconds": round(time.time() - self.began, 1),
