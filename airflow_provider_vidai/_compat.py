@@ -8,6 +8,7 @@ with an older one.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -77,9 +78,11 @@ __all__ = [
     "dag_bags",
     "database",
     "in_server",
+    "optional",
     "params_of",
     "redact",
     "state_store",
+    "statistics",
     "template_values",
     "timer",
     "xcom",
@@ -167,6 +170,14 @@ def dag_bags() -> Iterator[tuple[Mapping[str, Any], Mapping[str, str]]]:
         yield found.dags, found.import_errors
 
 
+def optional(name: str) -> Any:
+    """Return a module of a package that Airflow or its user may have installed; None without it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
 def params_of(dag: Any, task: Any, conf: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the params of a task in a run with ``conf``, as a worker would.
 
@@ -175,6 +186,18 @@ def params_of(dag: Any, task: Any, conf: Mapping[str, Any] | None) -> dict[str, 
     from airflow.sdk.definitions.param import process_params
 
     return dict(process_params(dag, task, dict(conf or {}), suppress_exception=False))
+
+
+def statistics() -> Any:
+    """Return what counts (``incr``) and measures (``timing``) for Airflow's ``[metrics]``."""
+    try:  # from Airflow 3.2 on
+        from airflow.sdk.observability import stats
+    except ImportError:
+        from airflow.stats import Stats  # type: ignore[import-not-found,unused-ignore]
+
+        return Stats
+    # Its functions came later than its class.
+    return stats if hasattr(stats, "incr") else stats.Stats
 
 
 def template_values() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from airflow_provider_vidai.errors import (
     VidaiError,
 )
 from airflow_provider_vidai.files.storage import storage_path
-from airflow_provider_vidai.hooks.failures import airflow_failures, is_retryable
+from airflow_provider_vidai.hooks.failures import is_retryable
 from airflow_provider_vidai.hooks.webhook import safety_net, webhook
 from airflow_provider_vidai.jobs.delivery import Delivery
 from airflow_provider_vidai.jobs.media_record import MediaRecord, TaskKey
@@ -90,7 +90,7 @@ class JobOperator(PaidOperator[HookT]):
         :param bought: the purchase's cost and delivery, and its record's entry, as the deferred try knew
             them.
         """
-        with airflow_failures(self, context):
+        with self.failures(context):
             ending = read_event(event)
             self._job = ending.ref
             known = Bought.read(bought) if bought else None
@@ -293,6 +293,7 @@ class JobOperator(PaidOperator[HookT]):
             raise landed.refused
         if self.download_to:
             report_files(context, self.outlets, landed.files, result["cost"])
+            self.note_landed(context, ref, landed.files, result["cost"])
         if entry is not None and record is not None:
             # Only now: a task whose files are not in place is not finished, and clearing it must not buy
             # again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, Literal
@@ -22,6 +22,7 @@ from airflow_provider_vidai.errors import (
     InputError,
     JobError,
     LedgerError,
+    VidaiError,
 )
 from airflow_provider_vidai.hooks.failures import Outlook, airflow_failures, is_nested
 from airflow_provider_vidai.jobs.calls import Call
@@ -48,7 +49,7 @@ from airflow_provider_vidai.purchase.patience import Patience
 from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.rooms import observers_of
+from airflow_provider_vidai.rooms import observers_of, tell
 from airflow_provider_vidai.stores.choice import lap_of, store_of
 from airflow_provider_vidai.vendors import VENDORS
 
@@ -114,7 +115,7 @@ class PaidOperator(VendorOperator[HookT]):
 
     def execute(self, context: Context) -> Any:
         """Buy, re-attach or reuse, and return the result."""
-        with airflow_failures(self, context):
+        with self.failures(context):
             if is_nested(context, self):
                 self._nested = next_of_kind(context, (self.hook_class.vendor_name, *self.kinds))
             return self._run(context, self._deadline())
@@ -123,9 +124,23 @@ class PaidOperator(VendorOperator[HookT]):
         self, context: Context, event: Any = None, deadline: float | None = None, waited: int = 0
     ) -> Any:
         """Decide again after the ``waited``-th wait for the vendor's rate limit."""
-        with airflow_failures(self, context):
+        with self.failures(context):
             # Before Airflow 3.4, dag.test() loses the kwargs of a deferral.
             return self._run(context, deadline or self._deadline(), waited)
+
+    @contextlib.contextmanager
+    def failures(self, context: Context) -> Iterator[None]:
+        """Turn this package's errors into Airflow's exceptions, and tell whoever counts them."""
+        with airflow_failures(self, context):
+            try:
+                yield
+            except VidaiError as error:
+                self._tell(context, "failed", error=error)
+                raise
+
+    def _tell(self, context: Context, what: str, **facts: Any) -> None:
+        vendor, dag_id = self.hook_class.vendor_name, context["ti"].dag_id
+        tell(what, vendor=vendor, kind=self.kinds[0], dag_id=dag_id, **facts)
 
     def asked(self) -> dict[str, Any]:
         """Return the request as it was given; its fingerprint shows whether a later one is the same."""
@@ -261,6 +276,7 @@ class PaidOperator(VendorOperator[HookT]):
                 if not window:
                     seconds = limit_pause(seconds, waited, left, random.random())  # noqa: S311
                 self.log.info("%s Nothing was bought; coming back in %.0f s.", wait, seconds)
+                self._tell(context, "waited", seconds=seconds, budget=window)
                 waited += 1
                 if self._defers or (window and self._nested is None):
                     self._defer_on_timer(seconds, deadline, waited)

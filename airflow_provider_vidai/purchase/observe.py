@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
@@ -72,6 +72,14 @@ class Observer(Protocol):
         """
 
 
+@runtime_checkable
+class Finder(Protocol):
+    """An observer that also hears of lost purchases that were found again."""
+
+    def found(self, record: Record) -> None:
+        """Hear that the vendor has a job whose purchase was thought lost, or was never recorded."""
+
+
 class Observers:
     """All who watch the purchases of one task.
 
@@ -103,6 +111,10 @@ class Observers:
     def bought(self, record: Record) -> None:
         """Notify all; see :meth:`Observer.bought`."""
         self._notify("bought", record)
+
+    def found(self, record: Record) -> None:
+        """Notify those who want to hear of it; see :meth:`Finder.found`."""
+        self._notify("found", record, of=[one for one in self._observers if isinstance(one, Finder)])
 
     def ended(
         self,
