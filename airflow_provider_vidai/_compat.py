@@ -8,8 +8,12 @@ with an older one.
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import airflow
 from airflow.plugins_manager import AirflowPlugin
@@ -49,9 +53,11 @@ except ImportError:
 
 #: The major and the minor version.
 AIRFLOW = tuple(map(int, airflow.__version__.split(".")[:2]))
+AIRFLOW_VERSION = str(airflow.__version__)
 
 __all__ = [
     "AIRFLOW",
+    "AIRFLOW_VERSION",
     "AirflowException",
     "AirflowFailException",
     "AirflowNotFoundException",
@@ -59,16 +65,25 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseTrigger",
+    "Component",
     "StartTriggerArgs",
     "TaskDeferred",
     "TaskInstanceKey",
     "TaskSuccessEvent",
     "TriggerEvent",
     "cli_classes",
+    "components",
     "conf",
+    "connections_in_database",
+    "dag_bags",
     "database",
+    "in_server",
+    "optional",
+    "params_of",
     "redact",
     "state_store",
+    "statistics",
+    "template_values",
     "timer",
     "xcom",
 ]
@@ -87,6 +102,110 @@ def database() -> tuple[Any, Any, Any, Any]:
     from airflow.utils.sqlalchemy import with_row_locks
 
     return TaskInstance, Trigger, create_session, with_row_locks
+
+
+class Component(NamedTuple):
+    """A running part of Airflow, as its database knows it.
+
+    :param kind: such as ``TriggererJob``.
+    """
+
+    kind: str
+    host: str
+    alive: bool
+
+
+def in_server() -> None:
+    """Let this process find connections in Airflow's database, as ``airflow connections`` does.
+
+    Without it, a command finds only those of the environment and of a secrets backend.
+    """
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
+def components() -> list[Component]:
+    """Return the parts of Airflow that are on record as running.
+
+    :raises Exception: where the database can't be reached.
+    """
+    from airflow.jobs.job import Job
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        rows = session.query(Job).filter(Job.state == "running")
+        return [Component(str(row.job_type), str(row.hostname), bool(row.is_alive())) for row in rows]
+
+
+def connections_in_database(kinds: Collection[str]) -> list[tuple[str, str]]:
+    """Return the ids and the types of the connections of these types that Airflow's database holds.
+
+    :raises Exception: where the database can't be reached.
+    """
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        rows = session.query(Connection.conn_id, Connection.conn_type)
+        rows = rows.filter(Connection.conn_type.in_([*kinds]))
+        return [(str(conn_id), str(kind)) for conn_id, kind in rows]
+
+
+def dag_bags() -> Iterator[tuple[Mapping[str, Any], Mapping[str, str]]]:
+    """Parse the DAG files of each bundle; yield its DAGs by id, and the errors by file.
+
+    :raises Exception: where a bundle or the database can't be reached.
+    """
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+    try:  # from Airflow 3.2 on
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:
+        from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
+    manager: Any = DagBundlesManager
+    for bundle in manager().get_all_dag_bundles():
+        bundle.initialize()
+        if str(bundle.path) not in sys.path:  # a DAG file may import its neighbours
+            sys.path.append(str(bundle.path))
+        found = DagBag(dag_folder=bundle.path, bundle_path=bundle.path)
+        yield found.dags, found.import_errors
+
+
+def optional(name: str) -> Any:
+    """Return a module of a package that Airflow or its user may have installed; None without it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def params_of(dag: Any, task: Any, conf: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the params of a task in a run with ``conf``, as a worker would.
+
+    :raises Exception: when a param has no value, or one that its schema refuses.
+    """
+    from airflow.sdk.definitions.param import process_params
+
+    return dict(process_params(dag, task, dict(conf or {}), suppress_exception=False))
+
+
+def statistics() -> Any:
+    """Return what counts (``incr``) and measures (``timing``) for Airflow's ``[metrics]``."""
+    try:  # from Airflow 3.2 on
+        from airflow.sdk.observability import stats
+    except ImportError:
+        from airflow.stats import Stats  # type: ignore[import-not-found,unused-ignore]
+
+        return Stats
+    # Its functions came later than its class.
+    return stats if hasattr(stats, "incr") else stats.Stats
+
+
+def template_values() -> dict[str, Any]:
+    """Return what templates can use in any run: macros, variables and connections."""
+    from airflow.sdk.execution_time.context import ConnectionAccessor, MacrosAccessor, VariableAccessor
+
+    variables = {"json": VariableAccessor(deserialize_json=True), "value": VariableAccessor(False)}
+    return {"macros": MacrosAccessor(), "var": variables, "conn": ConnectionAccessor()}
 
 
 def timer(moment: datetime) -> BaseTrigger:

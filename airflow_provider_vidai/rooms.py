@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,8 +14,16 @@ from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.operators.settings import text_setting
 from airflow_provider_vidai.purchase.observe import Buyer, Observer, Observers
 
+log = logging.getLogger(__name__)
+
 #: Modules whose function ``observer`` returns who watches a buyer's purchases.
-WATCHERS: Final = ("airflow_provider_vidai.spend.watch",)
+WATCHERS: Final = ("airflow_provider_vidai.spend.watch", "airflow_provider_vidai.metrics.watch")
+#: Those of them that check budgets.
+GUARDS: Final = WATCHERS[:1]
+#: Modules whose function ``hear`` is told what else happens in a task.
+HEARERS: Final = ("airflow_provider_vidai.metrics.signals",)
+#: The module whose function ``facets`` describes landed files to OpenLineage.
+LINEAGE: Final = "airflow_provider_vidai.metrics.lineage"
 
 
 class Unguarded:
@@ -33,9 +42,31 @@ class Unguarded:
 def observers_of(buyer: Buyer, watchers: Sequence[Observer] = ()) -> Observers:
     """Return all who watch the purchases of a task: ``watchers``, and those of the rooms."""
     found: list[Any] = [importlib.import_module(name).observer(buyer) for name in WATCHERS if is_here(name)]
-    if not found and (buyer.budget is not None or buyer.reuse is not None or text_setting("budgets")):
-        found = [Unguarded()]
+    guarded = buyer.budget is not None or buyer.reuse is not None or text_setting("budgets")
+    if guarded and not any(map(is_here, GUARDS)):
+        found = [Unguarded(), *found]
     return Observers([*watchers, *found], buyer.log)
+
+
+def tell(what: str, **facts: Any) -> None:
+    """Tell whoever counts such things what happened in a task. No trouble with that fails the task.
+
+    :param what: ``landed``, ``waited`` or ``failed``.
+    """
+    for name in HEARERS:
+        try:
+            if is_here(name):
+                importlib.import_module(name).hear(what, facts)
+        except Exception as error:  # noqa: BLE001 - see above
+            log.debug("%s did not hear of %s: %s", name, what, type(error).__name__)
+
+
+def lineage(landed: Any) -> Any:
+    """Return what OpenLineage is told about a task that landed files; None for nothing.
+
+    :param landed: see :class:`~airflow_provider_vidai.operators.vendor.LandedFiles`.
+    """
+    return importlib.import_module(LINEAGE).facets(landed) if landed and is_here(LINEAGE) else None
 
 
 def is_here(name: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from airflow_provider_vidai._compat import cli_classes
+from airflow_provider_vidai._compat import cli_classes, in_server
 
 #: By what ``spend`` adds up, and the states by which ``jobs`` chooses.
 GROUPS = ("dag", "day", "vendor", "model", "connection")
@@ -16,6 +16,15 @@ RESOLVE = (
     "--bought, clearing the task waits for that job and buys nothing. With --not-bought, the task's next try "
     "buys."
 )
+PLAN = (
+    "Show what a run of a DAG would buy and cost. Nothing is bought or uploaded: the only calls are free "
+    "quotes."
+)
+DOCTOR = (
+    "Check what this package needs. The exit code is 1 where a check failed. With --live, buy one small job "
+    "instead, land it, and write a report about the vendor's answers that holds no secret."
+)
+VENDORS = ("venice", "vidgo", "vidio", "vizard")
 
 
 def get_commands() -> list[Any]:
@@ -37,6 +46,13 @@ def get_commands() -> list[Any]:
             (by, *_filters(cli.Arg)),
         ),
         ("resolve:resolve", "Settle a purchase of unknown outcome", RESOLVE, _resolving(cli.Arg)),
+        ("plan:plan", "Show what a run would buy", PLAN, _planning(cli.Arg)),
+        (
+            "doctor.command:doctor",
+            "Check connections, storage, settings and Airflow",
+            DOCTOR,
+            _doctor(cli.Arg),
+        ),
     )
     return [
         cli.GroupCommand(
@@ -80,10 +96,35 @@ def _resolving(arg: Callable[..., Any]) -> tuple[Any, ...]:
     )
 
 
+def _planning(arg: Callable[..., Any]) -> tuple[Any, ...]:
+    return (
+        arg(("dag_id",), help="The DAG's id"),
+        arg(("--conf",), help="The run's conf, as JSON"),
+        arg(("--json",), action="store_true", help="Print JSON"),
+    )
+
+
+def _doctor(arg: Callable[..., Any]) -> tuple[Any, ...]:
+    return (
+        arg(("--connection",), action="append", help="Only this connection (repeatable)"),
+        arg(("--no-dags",), action="store_true", help="Do not parse the DAG files"),
+        arg(("--json",), action="store_true", help="Print JSON"),
+        arg(("--live",), choices=VENDORS, help="Buy the smallest job of this vendor and check its answers"),
+        arg(("--max-usd",), type=float, help="With --live: buy nothing if it costs more, in USD"),
+        arg(("--model",), help="With --live: of this model (Venice, Vidgo)"),
+        arg(
+            ("--source",), help="With --live: the footage (VIDIO: a file; Vizard: a URL or an object storage)"
+        ),
+        arg(("--to",), help="With --live: the folder to land in; by default a new temporary one"),
+        arg(("--report",), help="With --live: the file of the report (default: vidai-live-VENDOR.json)"),
+    )
+
+
 def _lazy(path: str) -> Callable[[Any], None]:
     module, _, name = path.partition(":")
 
     def run(arguments: Any) -> None:
+        in_server()
         getattr(import_module(f"airflow_provider_vidai.cli.{module}"), name)(arguments)
 
     run.__name__ = name

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any, get_args
 
+from airflow_provider_vidai.cli.hooks import HOOKS
 from airflow_provider_vidai.cli.ledgers import ledger_of
 from airflow_provider_vidai.errors import VidaiError
 from airflow_provider_vidai.hooks.base import VidaiHook
@@ -128,15 +129,7 @@ def _ref(record: Record, arguments: Any) -> JobRef:
 
 
 def _hook(ref: JobRef) -> VidaiHook:
-    from airflow_provider_vidai.hooks import venice, vidgo, vidio, vizard
-
-    hooks: dict[str, type[VidaiHook]] = {
-        "venice": venice.VeniceHook,
-        "vidgo": vidgo.VidgoHook,
-        "vidio": vidio.VidioHook,
-        "vizard": vizard.VizardHook,
-    }
-    return hooks[ref.vendor](ref.conn_id)
+    return HOOKS[ref.vendor](ref.conn_id)
 
 
 def _check(hook: VidaiHook, ref: JobRef) -> None:

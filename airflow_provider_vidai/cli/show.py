@@ -11,9 +11,9 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from airflow_provider_vidai.cli.tables import console
 from airflow_provider_vidai.spend.book import FOLDER, Book, Line
 from airflow_provider_vidai.spend.files import ledger_files
 from airflow_provider_vidai.spend.report import STATES, UNITS, Total, totals
@@ -39,7 +39,7 @@ def jobs(arguments: Any) -> None:
         _print([{"state": STATES[line.outcome], **line.model_dump(mode="json")} for line in lines], arguments)
         return
     if not lines:
-        _console().print("There are no such purchases.")
+        console().print("There are no such purchases.")
         return
     table = Table("Bought (UTC)", "Vendor", "Kind", "Job", "DAG, run, task", "State", "Charged", "Cost")
     for line in lines:
@@ -48,7 +48,7 @@ def jobs(arguments: Any) -> None:
             *(bought, line.vendor, line.kind, line.job_id or "", _task(line), STATES[line.outcome]),
             *(line.charged, str(line.cost)),
         )
-    _console().print(table)
+    console().print(table)
 
 
 def spend(arguments: Any) -> None:
@@ -57,11 +57,11 @@ def spend(arguments: Any) -> None:
     if arguments.json or arguments.csv:
         _print([total.fields() for total in found], arguments)
         return
-    console = _console()
-    console.print(_sums(found, arguments.by) if found else "There are no such purchases.")
+    shown = console()
+    shown.print(_sums(found, arguments.by) if found else "There are no such purchases.")
     unresolved = sum(total.unresolved for total in found)
     if unresolved:
-        console.print(
+        shown.print(
             f"Purchases of unknown outcome, which are in no sum: {unresolved}. 'jobs --state unresolved' "
             "lists them, and 'resolve' settles each."
         )
@@ -129,8 +129,3 @@ def _print(rows: list[dict[str, Any]], arguments: Any) -> None:
         writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _console() -> Console:
-    # In a pipe or a log there is no width to fit; a cut job id would be useless there.
-    return Console(width=None if sys.stdout.isatty() else 240)

@@ -12,14 +12,7 @@ from airflow.sdk import Context
 from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import positive_seconds, whole_number
-from airflow_provider_vidai.errors import (
-    JobError,
-    JobFailed,
-    JobGone,
-    LeaseOver,
-    LedgerError,
-    VidaiError,
-)
+from airflow_provider_vidai.errors import JobError, JobFailed, JobGone, LeaseOver, LedgerError, VidaiError
 from airflow_provider_vidai.files.storage import storage_path
 from airflow_provider_vidai.hooks.failures import is_retryable
 from airflow_provider_vidai.hooks.webhook import safety_net, webhook
@@ -311,6 +304,7 @@ class JobOperator(PaidOperator[HookT]):
             raise landed.refused
         if self.download_to:
             report_files(context, self.outlets, landed.files, result["cost"])
+            self.note_landed(context, ref, landed.files, result["cost"])
         if entry is not None and record is not None:
             entry.observers.landed(record, result)
             # Only now: a task whose files are not in place is not finished, and clearing it must not buy
@@ -345,7 +339,7 @@ class JobOperator(PaidOperator[HookT]):
     def _with_price(self, status: JobStatus) -> JobStatus:
         if status.cost is None:
             return status
-        return status.model_copy(update={"cost": self._priced(status.cost)})
+        return status.model_copy(update={"cost": self.priced(status.cost)})
 
     def _show(
         self, context: Context, ref: JobRef, record: Record | None, more: Callable[[], dict[str, Any]]

@@ -80,6 +80,7 @@ class DownloadOperator(VendorOperator[HookT]):
             if landed.refused is None:
                 files = self.after_download(hook, ref, files)
                 report_files(context, self.outlets, files, bought.cost)
+                self.note_landed(context, ref, files, bought.cost)
             landed_at = time.time()
             show_media(
                 context,

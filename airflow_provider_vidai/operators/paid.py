@@ -6,13 +6,12 @@ import contextlib
 import random
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, Literal
 
 from airflow.sdk import Context
-from pydantic import JsonValue
 
 from airflow_provider_vidai._compat import conf, timer
 from airflow_provider_vidai.arguments import positive_seconds, truth
@@ -23,11 +22,11 @@ from airflow_provider_vidai.errors import (
     InputError,
     JobError,
     LedgerError,
+    VidaiError,
 )
 from airflow_provider_vidai.hooks.books import AccountBooks
 from airflow_provider_vidai.hooks.failures import Outlook, airflow_failures, is_nested
 from airflow_provider_vidai.jobs.calls import Call
-from airflow_provider_vidai.jobs.prices import Price, priced, read_prices
 from airflow_provider_vidai.jobs.receipt import Receipt
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobStatus
@@ -41,10 +40,10 @@ from airflow_provider_vidai.operators.context import (
     resolve_arguments,
 )
 from airflow_provider_vidai.operators.part import Part
+from airflow_provider_vidai.operators.priced import PricedOperator
 from airflow_provider_vidai.operators.prints import fingerprints, shared_request
-from airflow_provider_vidai.operators.settings import json_setting
 from airflow_provider_vidai.operators.tracing import books_before, useful_books, wanted
-from airflow_provider_vidai.operators.vendor import HookT, VendorOperator
+from airflow_provider_vidai.operators.vendor import HookT
 from airflow_provider_vidai.purchase.decide import Policy
 from airflow_provider_vidai.purchase.ledger import Entry, Ledger
 from airflow_provider_vidai.purchase.limits import BudgetWait, RateWait, SearchWait, limit_pause
@@ -56,7 +55,7 @@ from airflow_provider_vidai.purchase.timing import MAX_SLEEP_SECONDS
 from airflow_provider_vidai.purchase.verdict import Trace
 from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.rooms import observers_of
+from airflow_provider_vidai.rooms import observers_of, tell
 from airflow_provider_vidai.stores.choice import lap_of, store_of
 
 __all__ = ["BACKSTOP_SECONDS", "PaidOperator"]
@@ -71,7 +70,7 @@ LONGEST_CHECK = 10.0
 BACKSTOP_SECONDS = 60.0
 
 
-class PaidOperator(VendorOperator[HookT]):
+class PaidOperator(PricedOperator[HookT]):
     """Buy something, once per task however often the task is tried.
 
     Its ``execute`` can be called inside a ``@task`` function too, several times for several purchases: each
@@ -90,8 +89,6 @@ class PaidOperator(VendorOperator[HookT]):
         past ``execution_timeout``; a retry waits as long again.
     """
 
-    #: What this operator buys, in the vendor's terms. A record of another kind belongs to another operator.
-    kinds: ClassVar[tuple[str, ...]]
     #: The arguments that make up the request; they are template fields too.
     request_fields: ClassVar[Sequence[str]]
     #: Further arguments on which the result depends.
@@ -132,7 +129,6 @@ class PaidOperator(VendorOperator[HookT]):
         self._killed = False
         self._nested: int | None = None
         self._buys = False
-        self._prices: tuple[Price, ...] | None = None
         self._books: AccountBooks | None = None
 
     def execute(self, context: Context) -> Any:
@@ -158,9 +154,19 @@ class PaidOperator(VendorOperator[HookT]):
         """
         self.part, self._nested = part, part.number - 1
 
-    def failures(self, context: Context) -> airflow_failures:
-        """Return what turns errors into Airflow's; another task speaks for its parts."""
-        return airflow_failures(self, context, quietly=self.part is not None)
+    @contextlib.contextmanager
+    def failures(self, context: Context) -> Iterator[None]:
+        """Turn errors into Airflow's, and tell whoever counts them; another task speaks for its parts."""
+        with airflow_failures(self, context, quietly=self.part is not None):
+            try:
+                yield
+            except VidaiError as error:
+                self._tell(context, "failed", error=error)
+                raise
+
+    def _tell(self, context: Context, what: str, **facts: Any) -> None:
+        vendor, dag_id = self.hook_class.vendor_name, context["ti"].dag_id
+        tell(what, vendor=vendor, kind=self.kinds[0], dag_id=dag_id, **facts)
 
     def asked(self) -> dict[str, Any]:
         """Return the request as it was given; its fingerprint shows whether a later one is the same."""
@@ -174,41 +180,20 @@ class PaidOperator(VendorOperator[HookT]):
         """Return the purchase, after checking that what follows it is possible too."""
         self._buys = True
         self.required()
-        # A price list that can't be read is an error now, and no longer once the money is spent.
-        self._prices = read_prices(json_setting("prices"))
+        self.read_prices()
         offer = self.offer()
         # Last: the less time there is between the balance and the purchase, the more the balance proves.
         facts: dict[str, Any] = {"books": None if offer.lookup else books_before(self._books, self.log)}
-        facts |= {"conn_id": self.hook.conn_id, "model": self._model(), "cost": self._priced(offer.call.cost)}
+        facts |= {
+            "conn_id": self.hook.conn_id,
+            "model": self.model_name(),
+            "cost": self.priced(offer.call.cost),
+        }
         return replace(offer, facts={**offer.facts, **facts})
 
     def wanted(self) -> str:
         """Return what a person looks for at the vendor, if the answer to the purchase is lost."""
-        return wanted(self.kinds[0], self._model(), self.title_or_none())
-
-    def _model(self) -> str | None:
-        model = getattr(self, "model", None)
-        return model if isinstance(model, str) else None
-
-    def _priced(self, stated: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
-        """Return what the vendor states about the cost, completed from the price list."""
-        if self._prices is None:
-            try:
-                self._prices = read_prices(json_setting("prices"))
-            except InputError as error:  # what is bought already is not lost for it
-                self.log.warning("The cost is not completed from the price list: %s", error)
-                self._prices = ()
-        vendor = self.hook.vendor
-        cost = priced(
-            stated,
-            self._prices,
-            vendor=vendor.name,
-            kind=self.kinds[0],
-            model=self._model(),
-            worth=vendor.worth,
-            unknown=vendor.unpriced,
-        )
-        return cost.fields(stated)
+        return wanted(self.kinds[0], self.model_name(), self.title_or_none())
 
     def outlook(self) -> Outlook:
         """Return what a failure costs, and what a Clear then does, unless the error itself says it."""
@@ -284,11 +269,6 @@ class PaidOperator(VendorOperator[HookT]):
         self.conclude(context, settled.entry, settled.record)
         return settled.receipt.result
 
-    def show_cost(self, context: Context, receipt: Receipt) -> None:
-        """Push what the purchase cost, if it is known."""
-        if receipt.known_cost is not None:
-            context["ti"].xcom_push(key="cost", value=receipt.known_cost)
-
     def _settled(self, context: Context, deadline: float, waited: int) -> Settled:
         while True:
             try:
@@ -306,7 +286,9 @@ class PaidOperator(VendorOperator[HookT]):
                 if not wait.steady:
                     seconds = limit_pause(seconds, waited, left, random.random())  # noqa: S311
                 known = "" if isinstance(wait, SearchWait) else " Nothing was bought;"
+                known = "" if isinstance(wait, SearchWait) else " Nothing was bought;"
                 self.log.info("%s%s coming back in %.0f s.", wait, known, seconds)
+                self._tell(context, "waited", seconds=seconds, budget=window)
                 waited += 1
                 if self._defers or (wait.steady and self._resumes):
                     self._defer_on_timer(seconds, deadline, waited)
@@ -331,7 +313,7 @@ class PaidOperator(VendorOperator[HookT]):
     def _send(self, call: Call[Receipt]) -> Receipt:
         self._unless_killed("no")
         receipt = self.hook.send(call)
-        cost = self._priced(receipt.cost or call.cost)
+        cost = self.priced(receipt.cost or call.cost)
         return receipt.model_copy(update={"cost": cost}).called(self.job_title())
 
     def job_title(self) -> str | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow.sdk import BaseOperator, Context
+from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import Arguments
 from airflow_provider_vidai.hooks.base import VidaiHook
@@ -17,11 +19,26 @@ from airflow_provider_vidai.jobs.title import title_of
 from airflow_provider_vidai.operators.context import name_mapped_item
 from airflow_provider_vidai.operators.links import VendorLink
 from airflow_provider_vidai.redaction import shown_media
+from airflow_provider_vidai.rooms import lineage, tell
 from airflow_provider_vidai.vendors import VENDORS
 
-__all__ = ["HookT", "VendorOperator"]
+__all__ = ["HookT", "LandedFiles", "VendorOperator"]
 
 HookT = TypeVar("HookT", bound=VidaiHook)
+
+
+@dataclass(frozen=True)
+class LandedFiles:
+    """What a task has landed.
+
+    :param model: of the job, where the task or the job's reference knows it.
+    :param cost: what the job cost, where the task knows it.
+    """
+
+    ref: JobRef
+    files: Sequence[JsonValue]
+    model: str | None
+    cost: JsonValue
 
 
 class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
@@ -67,6 +84,18 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
     def outlook(self) -> Outlook:
         """Return what a failure costs, and what a Clear then does, unless the error itself says it."""
         return NOTHING_BOUGHT
+
+    def note_landed(
+        self, context: Context, ref: JobRef, files: Sequence[JsonValue], cost: JsonValue = None
+    ) -> None:
+        """Keep what was landed for OpenLineage, and tell whoever counts it."""
+        model = getattr(self, "model", None) or ref.params.get("model")
+        self.__dict__["_landed"] = LandedFiles(ref, files, model if isinstance(model, str) else None, cost)
+        tell("landed", vendor=ref.vendor, kind=ref.kind, dag_id=context["ti"].dag_id, files=files)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return the landed files as datasets, for Airflow's OpenLineage provider."""
+        return lineage(self.__dict__.get("_landed"))
 
     def given(self, name: str) -> Any:
         """Return an argument as it was given, including what is not shown."""

@@ -143,12 +143,13 @@ class Entry:
         value = None if record is None else record.model_dump(mode="json")
         waits = patiently and self._store.place(self.key) is not None
         patience = self._patience if waits else once
+        before = self._stored
         try:
             self._guarded("written", lambda: patience(lambda: self._store.set(self.key, value)))
             self._stored = record
         finally:
             # Even if the write failed: what it was to record has happened.
-            self._notify(record)
+            self._notify(record, before)
 
     def annul(self, record: Record) -> Record:
         """Record that a purchase of unknown outcome was not made, so that the next try buys.
@@ -171,12 +172,15 @@ class Entry:
                 return
         self.write(record.model_copy(update={"phase": "done"}))
 
-    def _notify(self, record: Record | None) -> None:
+    def _notify(self, record: Record | None, before: Record | None) -> None:
         if self._begun is not None and (record is None or record.nonce != self._begun.nonce):
             self.observers.withdrawn(self._begun, begun=True)
             self._begun = None
         elif record is not None and record.phase == "bought" and record.receipt is not None:
             self.observers.bought(record)
+            # This try did not send it, and until now nobody knew what became of it.
+            if self._begun is None and before is not None and before.receipt is None:
+                self.observers.found(record)
 
     def _guarded(self, done: str, action: Callable[[], Any]) -> Any:
         try:

@@ -123,6 +123,14 @@ class Shares(Protocol):
         """Hear what the task returns, once its files, if it has any, are landed."""
 
 
+@runtime_checkable
+class Finder(Protocol):
+    """An observer that also hears of lost purchases that were found again."""
+
+    def found(self, record: Record) -> None:
+        """Hear that the vendor has a job whose purchase was thought lost, or was never recorded."""
+
+
 class Observers:
     """All who watch the purchases of one task.
 
@@ -181,6 +189,10 @@ class Observers:
     def bought(self, record: Record) -> None:
         """Notify all; see :meth:`Observer.bought`."""
         self._notify("bought", record)
+
+    def found(self, record: Record) -> None:
+        """Notify those who want to hear of it; see :meth:`Finder.found`."""
+        self._notify("found", record, of=[one for one in self._observers if isinstance(one, Finder)])
 
     def ended(
         self,

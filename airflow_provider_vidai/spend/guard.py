@@ -32,6 +32,10 @@ _SPREAD = 10.0
 _NOT_RELEASED = "held unknown bought settled"
 
 
+class OverBudget(InputError):
+    """A purchase fits no budget; nothing was bought."""
+
+
 class BudgetGuard:
     """Watches one task's purchases for its budgets.
 
@@ -212,7 +216,7 @@ def _refused(budget: Budget, amount: Decimal, used: Decimal, now: datetime) -> V
     if budget.on_exceed == "wait" and amount <= Decimal(str(budget.limit)):
         seconds = (budget.opens(now) - now).total_seconds() + random.uniform(0, _SPREAD)  # noqa: S311
         return BudgetWait(seconds, what)
-    return InputError(
+    return OverBudget(
         what,
         todo="Raise the limit, or wait for its next window; then clear the task.",
         fate="Nothing was bought.",

@@ -18,7 +18,8 @@ from tests.support.pages import PROJECT, Block, blocks
 
 NAMES: dict[str, list[str]] = json.loads((Path(__file__).parent / "public_names.json").read_text())
 PUBLIC = re.compile(
-    r"airflow_provider_vidai\.(batch|events|operators|sensors|hooks|triggers|quality|task_groups|errors|models|preload|sandbox)"
+    r"airflow_provider_vidai\.(batch|events|operators|sensors|hooks|triggers|quality|task_groups|errors|models|preload|sandbox"
+    r"|spend\.plan)"
     r"(\.[a-z]\w*)*$"
 )
 ROOMS = ("operators", "sensors", "hooks", "triggers")
