@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import airflow
 from airflow.plugins_manager import AirflowPlugin
-from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import (
+    BaseEventTrigger,
+    BaseTrigger,
+    StartTriggerArgs,
+    TaskSuccessEvent,
+    TriggerEvent,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
@@ -58,6 +64,7 @@ __all__ = [
     "AirflowPlugin",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "BaseEventTrigger",
     "BaseTrigger",
     "StartTriggerArgs",
     "TaskDeferred",
