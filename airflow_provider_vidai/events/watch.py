@@ -335,7 +335,7 @@ def _text(error: Exception) -> str:
     return f"{type(error).__name__}: {shown_name(error)}"
 
 
-def news(context: Context) -> list[dict[str, JsonValue]]:
+def news(context: Context) -> list[dict[str, Any]]:
     """Return the jobs or files that started this run, each of them in one run only.
 
     A triggerer that dies right after an event repeats it after its restart. What an earlier event of the
@@ -350,7 +350,7 @@ def news(context: Context) -> list[dict[str, JsonValue]]:
 
     :returns: an empty list in a run that was started in another way.
     """
-    found: dict[str, dict[str, JsonValue]] = {}
+    found: dict[str, dict[str, Any]] = {}
     triggering: Mapping[Any, Sequence[Any]] = context.get("triggering_asset_events") or {}
     for asset, events in triggering.items():
         reported = [(event.timestamp, payload) for event in events if (payload := _payload_of(event))]
