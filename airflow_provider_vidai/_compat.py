@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import airflow
 from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 from airflow.triggers.base import (
     BaseEventTrigger,
     BaseTrigger,
@@ -31,6 +32,7 @@ try:  # from Airflow 3.2 on
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferralTimeout,
         TaskDeferred,
     )
 except ImportError:
@@ -40,6 +42,7 @@ except ImportError:
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferralTimeout,
         TaskDeferred,
     )
 
@@ -66,7 +69,10 @@ __all__ = [
     "AirflowSkipException",
     "BaseEventTrigger",
     "BaseTrigger",
+    "DecoratedOperator",
     "StartTriggerArgs",
+    "TaskDecorator",
+    "TaskDeferralTimeout",
     "TaskDeferred",
     "TaskInstanceKey",
     "TaskSuccessEvent",
@@ -76,7 +82,9 @@ __all__ = [
     "database",
     "redact",
     "state_store",
+    "task_decorator_factory",
     "timer",
+    "until_ended",
     "xcom",
 ]
 
@@ -101,6 +109,22 @@ def timer(moment: datetime) -> BaseTrigger:
     from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
     return DateTimeTrigger(moment=moment)
+
+
+def until_ended(dag_id: str, run_id: str, task_id: str, interval: float) -> BaseTrigger:
+    """Return a trigger that fires when a task of a run has ended, however it ended.
+
+    :param interval: seconds between two looks.
+    """
+    from airflow.providers.standard.triggers.external_task import WorkflowTrigger
+
+    return WorkflowTrigger(
+        external_dag_id=dag_id,
+        run_ids=[run_id],
+        external_task_ids=[task_id],
+        allowed_states=["success", "failed", "skipped", "upstream_failed", "removed"],
+        poke_interval=interval,
+    )
 
 
 def cli_classes() -> Any:

@@ -29,8 +29,8 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from airflow.sdk import Context
-from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
+from airflow_provider_vidai._compat import DecoratedOperator, TaskDecorator, task_decorator_factory
 from airflow_provider_vidai.arguments import defaults_of
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.failures import airflow_failures
