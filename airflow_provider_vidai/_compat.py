@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import airflow
 from airflow.plugins_manager import AirflowPlugin
-from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
+from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
+from airflow.triggers.base import (
+    BaseEventTrigger,
+    BaseTrigger,
+    StartTriggerArgs,
+    TaskSuccessEvent,
+    TriggerEvent,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
@@ -29,6 +36,7 @@ try:  # from Airflow 3.2 on
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferralTimeout,
         TaskDeferred,
     )
 except ImportError:
@@ -38,6 +46,7 @@ except ImportError:
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferralTimeout,
         TaskDeferred,
     )
 
@@ -64,9 +73,13 @@ __all__ = [
     "AirflowPlugin",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "BaseEventTrigger",
     "BaseTrigger",
     "Component",
+    "DecoratedOperator",
     "StartTriggerArgs",
+    "TaskDecorator",
+    "TaskDeferralTimeout",
     "TaskDeferred",
     "TaskInstanceKey",
     "TaskSuccessEvent",
@@ -84,7 +97,9 @@ __all__ = [
     "state_store",
     "statistics",
     "template_values",
+    "task_decorator_factory",
     "timer",
+    "until_ended",
     "xcom",
 ]
 
@@ -213,6 +228,22 @@ def timer(moment: datetime) -> BaseTrigger:
     from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
     return DateTimeTrigger(moment=moment)
+
+
+def until_ended(dag_id: str, run_id: str, task_id: str, interval: float) -> BaseTrigger:
+    """Return a trigger that fires when a task of a run has ended, however it ended.
+
+    :param interval: seconds between two looks.
+    """
+    from airflow.providers.standard.triggers.external_task import WorkflowTrigger
+
+    return WorkflowTrigger(
+        external_dag_id=dag_id,
+        run_ids=[run_id],
+        external_task_ids=[task_id],
+        allowed_states=["success", "failed", "skipped", "upstream_failed", "removed"],
+        poke_interval=interval,
+    )
 
 
 def cli_classes() -> Any:

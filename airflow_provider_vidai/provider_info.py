@@ -28,6 +28,18 @@ _KEYS = {
     "vidgo": "From vidgo.ai/apis/dashboard/api-key; needs prepaid credits",
 }
 
+#: The names of ``@task.<name>``, and the paid operator behind each, below ``operators``.
+TASK_DECORATORS = {
+    "vidio_highlights": "vidio.VidioHighlightReelOperator",
+    "vidio_render": "vidio.VidioRenderOperator",
+    "venice_video": "venice.VeniceVideoOperator",
+    "venice_transcribe": "venice.VeniceTranscribeOperator",
+    "vizard_clips": "vizard.VizardClipsOperator",
+    "vizard_caption": "vizard.VizardCaptionOperator",
+    "vizard_publish": "vizard.VizardPublishOperator",
+    "vidgo_generate": "vidgo.VidgoGenerateOperator",
+}
+
 _NUMBER = {"type": ["number", "null"], "exclusiveMinimum": 0}
 
 #: The extras of every connection of this package, as typed form fields.
@@ -257,6 +269,10 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": _modules("hooks"),
         "operators": _modules("operators"),
         "sensors": _modules("sensors"),
+        "task-decorators": [
+            {"name": name, "class-name": f"airflow_provider_vidai.operators.taskflow.{name}"}
+            for name in TASK_DECORATORS
+        ],
         "notifications": ["airflow_provider_vidai.events.notifier.SpendNotifier"],
         # They serve all vendors.
         "triggers": [

@@ -11,10 +11,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 PACKAGE = PROJECT / "airflow_provider_vidai"
 #: What each part is for. A part that is missing here is drawn with its name only.
 PURPOSES = {
-    "events": "what a vendor's call wakes",
+    "events": "what wakes tasks and starts DAGs",
     "ui": "pages that show what was made",
     "cli": "the commands of airflow vidai",
     "spend": "costs, budgets and books",
+    "metrics": "metrics, spans and lineage",
     "task_groups": "tasks made of others: generate, check, again",
     "quality": "whether a landed video is any good",
     "batch": "many requests in one task",

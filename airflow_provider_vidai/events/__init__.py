@@ -1,1 +1,1 @@
-"""What happens when a vendor calls: the waiting task is woken. Everything here can be deleted."""
+"""What wakes waiting tasks, starts DAGs and tells people. All of it can be deleted."""

@@ -94,7 +94,9 @@ def _question(context: Any, task: Any) -> Message:
     except ValueError:
         link = ""
     cost = "This question costs nothing; what comes after it waits for an answer."
-    return Message(f"{_name(context)} asks: {task.subject}", cost, "Answer it.", link)
+    waits = context.get("vidai_waits")
+    asks = f"has been waiting for an answer for {waits}" if waits else "asks"
+    return Message(f"{_name(context)} {asks}: {task.subject}", cost, "Answer it.", link)
 
 
 def _failure(context: Any) -> Message:

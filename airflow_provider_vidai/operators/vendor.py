@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
@@ -124,8 +124,16 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
         """Render the fields, and keep secrets and files out of what Airflow stores and shows."""
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
         # Airflow also calls this for objects within an argument that have template fields of their own.
-        if parent is not self:
-            return
+        if parent is self:
+            self._show_arguments(context)
+
+    def take_arguments(self, arguments: Mapping[str, Any], context: Context) -> None:
+        """Set arguments that are known only now, after the templates were rendered."""
+        for name, value in {**self.__dict__.pop("_given_media", {}), **arguments}.items():
+            setattr(self, name, value)
+        self._show_arguments(context)
+
+    def _show_arguments(self, context: Context) -> None:
         media = {name: getattr(self, name) for name in self.media_fields}
         if media:
             self.__dict__["_given_media"] = media

@@ -28,6 +28,8 @@ BUYS = {
     "venice_image_to_video": (["venice generate"] * 2, "videos"),
     "vidgo_image_to_video_with_music": (["vidgo media"] * 2 + ["vidgo music"], "scenes"),
     "vidgo_prompt_batch": (["vidgo media"] * 3, "batch"),
+    "vidgo_new_pictures": (["vidgo media"] * 2, "new-pictures"),
+    "venice_new_pictures_move": (["venice generate"] * 2, "moving"),
     "vizard_clip_factory": (None, "clips"),
     "vizard_watch_folder": (["vizard project"], "watched-clips"),
     "multi_vendor_reel": (

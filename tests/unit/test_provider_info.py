@@ -90,12 +90,14 @@ def test_no_public_module_is_left_out(kind: str) -> None:
         "media",
         "paid",
         "part",
+        "priced",
+        "prints",
         "settings",
         "stores",
         "tracing",
         "vendor",
     }
-    helpers |= {"books", "extra", "spellings", "venice_release", "venice_retirement", "webhook"}
+    helpers |= {"books", "extra", "spellings", "taskflow", "venice_release", "venice_retirement", "webhook"}
     there = {f"airflow_provider_vidai.{kind}.{path.stem}" for path in folder.glob("[!_]*.py")}
     there -= {f"airflow_provider_vidai.{kind}.{name}" for name in helpers}
     assert {module for of, module in MODULES if of == kind} == there
