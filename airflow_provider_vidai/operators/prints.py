@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_vidai.arguments import literal, positive_seconds
+from airflow_provider_vidai.arguments import positive_seconds
+from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.purchase.fingerprint import fingerprint, fingerprint_of_0_1
 from airflow_provider_vidai.purchase.observe import Reuse
 
