@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 #: Modules whose function ``observer`` returns who watches a buyer's purchases.
 WATCHERS: Final = ("airflow_provider_vidai.spend.watch", "airflow_provider_vidai.metrics.watch")
-#: Those of them that check budgets.
-GUARDS: Final = WATCHERS[:1]
+#: The one of them that checks budgets.
+GUARD: Final = "airflow_provider_vidai.spend.watch"
 #: Modules whose function ``hear`` is told what else happens in a task.
 HEARERS: Final = ("airflow_provider_vidai.metrics.signals",)
 #: The module whose function ``facets`` describes landed files to OpenLineage.
@@ -41,8 +41,9 @@ class Unguarded:
 
 def observers_of(buyer: Buyer) -> Observers:
     """Return all who watch the purchases of a task."""
-    found = [importlib.import_module(name).observer(buyer) for name in WATCHERS if _is_here(name)]
-    if not any(map(_is_here, GUARDS)) and (buyer.budget is not None or text_setting("budgets")):
+    here = [name for name in WATCHERS if _is_here(name)]
+    found = [importlib.import_module(name).observer(buyer) for name in here]
+    if GUARD not in here and (buyer.budget is not None or text_setting("budgets")):
         found = [Unguarded(), *found]
     return Observers(found, buyer.log)
 

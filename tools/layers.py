@@ -14,6 +14,7 @@ PURPOSES = {
     "events": "what a vendor's call wakes",
     "ui": "pages that show what was made",
     "cli": "the commands of airflow vidai",
+    "metrics": "metrics, traces and lineage",
     "spend": "costs, budgets and books",
     "quality": "whether a landed video is any good",
     "operators": "tasks that buy, wait, download",
