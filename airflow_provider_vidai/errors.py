@@ -80,6 +80,10 @@ class LedgerError(VidaiError):
     """The record of the task's purchase could not be read or written. Nothing was sent."""
 
 
+class OverBudgetError(InputError):
+    """A purchase does not fit its budget. Nothing was sent."""
+
+
 class ApiError(VidaiError):
     """One call got no usable answer.
 

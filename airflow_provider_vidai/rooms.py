@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 #: Modules whose function ``observer`` returns who watches a buyer's purchases.
 WATCHERS: Final = ("airflow_provider_vidai.spend.watch", "airflow_provider_vidai.metrics.watch")
-#: Those of them that check budgets.
-GUARDS: Final = WATCHERS[:1]
+#: The one of them that checks budgets.
+GUARD: Final = "airflow_provider_vidai.spend.watch"
 #: Modules whose function ``hear`` is told what else happens in a task.
 HEARERS: Final = ("airflow_provider_vidai.metrics.signals",)
 #: The module whose function ``facets`` describes landed files to OpenLineage.
@@ -41,9 +41,10 @@ class Unguarded:
 
 def observers_of(buyer: Buyer, watchers: Sequence[Observer] = ()) -> Observers:
     """Return all who watch the purchases of a task: ``watchers``, and those of the rooms."""
-    found: list[Any] = [importlib.import_module(name).observer(buyer) for name in WATCHERS if is_here(name)]
+    here = [name for name in WATCHERS if is_here(name)]
+    found: list[Any] = [importlib.import_module(name).observer(buyer) for name in here]
     guarded = buyer.budget is not None or buyer.reuse is not None or text_setting("budgets")
-    if guarded and not any(map(is_here, GUARDS)):
+    if guarded and GUARD not in here:
         found = [Unguarded(), *found]
     return Observers([*watchers, *found], buyer.log)
 

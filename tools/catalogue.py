@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import airflow_provider_vidai
+from airflow_provider_vidai import errors
 from airflow_provider_vidai.errors import InputError
 
 PACKAGE = Path(airflow_provider_vidai.__file__).parent
@@ -80,7 +81,7 @@ def _todos(call: ast.Call, names: dict[str, list[ast.expr]]) -> list[str]:
 
 def _fate(kind: str, call: ast.Call) -> str:
     """Return what an InputError adds to its text about the request and the money."""
-    if kind != InputError.__name__:
+    if not issubclass(getattr(errors, kind, object), InputError):
         return ""
     given = [word.value for word in call.keywords if word.arg == "fate"]
     if not given:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from airflow_provider_vidai._compat import statistics
@@ -24,11 +25,11 @@ READY_AFTER: Final = "vidai.ready_after"
 LANDED: Final = "vidai.landed_bytes"
 
 
-def count(name: str, number: int = 1, **tags: str) -> None:
+def count(name: str, tags: Mapping[str, str], number: int = 1) -> None:
     """Count something."""
-    statistics().incr(name, number, tags=tags)
+    statistics().incr(name, number, tags=dict(tags))
 
 
-def measure(name: str, seconds: float, **tags: str) -> None:
+def measure(name: str, tags: Mapping[str, str], seconds: float) -> None:
     """Report a time."""
-    statistics().timing(name, 1000.0 * seconds, tags=tags)
+    statistics().timing(name, 1000.0 * seconds, tags=dict(tags))

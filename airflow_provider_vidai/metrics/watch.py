@@ -45,7 +45,7 @@ class Counter:
 
     def found(self, record: Record) -> None:
         """Count a job that was found late, and its cost: the try that sent it knew of neither."""
-        counts.count(counts.FOUND, **self._tags(record))
+        counts.count(counts.FOUND, self._tags(record))
         self._count(record)
 
     def ended(
@@ -58,20 +58,20 @@ class Counter:
         """Report how long the job took."""
         began, now = record.bought_at or record.intended_at, time.time()
         if outcome == "ready":
-            counts.measure(counts.READY_AFTER, now - began, **self._tags(record))
+            counts.measure(counts.READY_AFTER, self._tags(record), now - began)
         attributes = {**self._attributes(record), "outcome": outcome, "charged": charged}
         span("vidai.job", began, now, attributes, failed=outcome != "ready")
 
     def _count(self, record: Record) -> None:
         tags, cost = self._tags(record), self._cost(record)
-        counts.count(counts.BOUGHT, **tags)
+        counts.count(counts.BOUGHT, tags)
         if cost.usd:
-            counts.count(counts.COST, round(cost.usd * 1_000_000), **tags)
+            counts.count(counts.COST, tags, round(cost.usd * 1_000_000))
         bought_at = record.bought_at or time.time()
         span("vidai.purchase", record.intended_at, bought_at, self._attributes(record))
 
     def _tags(self, record: Record) -> dict[str, str]:
-        return {"vendor": self._buyer.vendor, "kind": record.kind, "dag": self._buyer.dag_id}
+        return {"vendor": self._buyer.vendor or record.vendor, "kind": record.kind, "dag": self._buyer.dag_id}
 
     def _attributes(self, record: Record) -> dict[str, Any]:
         receipt, cost = record.receipt, self._cost(record)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import Charged, InputError, LedgerError, VidaiError
+from airflow_provider_vidai.errors import Charged, InputError, LedgerError, OverBudgetError, VidaiError
 from airflow_provider_vidai.jobs.cost import Cost
 from airflow_provider_vidai.operators.settings import json_setting
 from airflow_provider_vidai.purchase.limits import BudgetWait
@@ -30,10 +30,6 @@ NOTES: Final = "holds"
 #: Seconds after a window opens within which the waiting tasks come back, so that they do not come together.
 _SPREAD = 10.0
 _NOT_RELEASED = "held unknown bought settled"
-
-
-class OverBudget(InputError):
-    """A purchase fits no budget; nothing was bought."""
 
 
 class BudgetGuard:
@@ -216,7 +212,7 @@ def _refused(budget: Budget, amount: Decimal, used: Decimal, now: datetime) -> V
     if budget.on_exceed == "wait" and amount <= Decimal(str(budget.limit)):
         seconds = (budget.opens(now) - now).total_seconds() + random.uniform(0, _SPREAD)  # noqa: S311
         return BudgetWait(seconds, what)
-    return OverBudget(
+    return OverBudgetError(
         what,
         todo="Raise the limit, or wait for its next window; then clear the task.",
         fate="Nothing was bought.",
