@@ -56,6 +56,11 @@ try:  # from Airflow 3.2 on
 except ImportError:
     from airflow.sdk.execution_time.secrets_masker import redact  # type: ignore[no-redef]
 
+try:  # from Airflow 3.2 on
+    from airflow.sdk.bases.decorator import determine_kwargs  # type: ignore[attr-defined,unused-ignore]
+except ImportError:
+    from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined,unused-ignore]
+
 #: The major and the minor version.
 AIRFLOW = tuple(map(int, airflow.__version__.split(".")[:2]))
 
@@ -80,6 +85,7 @@ __all__ = [
     "cli_classes",
     "conf",
     "database",
+    "determine_kwargs",
     "redact",
     "state_store",
     "task_decorator_factory",
