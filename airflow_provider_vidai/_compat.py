@@ -60,6 +60,11 @@ try:  # from Airflow 3.2 on
 except ImportError:
     from airflow.sdk.execution_time.secrets_masker import redact  # type: ignore[no-redef]
 
+try:  # from Airflow 3.2 on
+    from airflow.sdk.bases.decorator import determine_kwargs  # type: ignore[attr-defined,unused-ignore]
+except ImportError:
+    from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined,unused-ignore]
+
 #: The major and the minor version.
 AIRFLOW = tuple(map(int, airflow.__version__.split(".")[:2]))
 AIRFLOW_VERSION = str(airflow.__version__)
@@ -90,6 +95,7 @@ __all__ = [
     "connections_in_database",
     "dag_bags",
     "database",
+    "determine_kwargs",
     "in_server",
     "optional",
     "params_of",

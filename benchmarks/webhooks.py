@@ -5,6 +5,8 @@ are ready, and the sandbox calls about one of them every few seconds, so that no
 another one's worker. The time is from the call to the status check that the resumed task makes. The
 comparison buys the same jobs without webhooks: there the time is from the end of the job to the status check
 that finds it.
+
+``python -m benchmarks.hostile`` measures what hostile calls do to the API server.
 """
 
 from __future__ import annotations

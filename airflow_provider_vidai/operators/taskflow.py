@@ -30,7 +30,12 @@ from typing import Any, ClassVar
 
 from airflow.sdk import Context
 
-from airflow_provider_vidai._compat import DecoratedOperator, TaskDecorator, task_decorator_factory
+from airflow_provider_vidai._compat import (
+    DecoratedOperator,
+    TaskDecorator,
+    determine_kwargs,
+    task_decorator_factory,
+)
 from airflow_provider_vidai.arguments import defaults_of
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.hooks.failures import airflow_failures
@@ -77,7 +82,7 @@ class DecoratedPurchase(DecoratedOperator):
         return super().resume_execution(next_method, next_kwargs, context)
 
     def _ask(self, context: Context) -> None:
-        given = self.determine_kwargs({**context, **self.op_kwargs})
+        given = determine_kwargs(self.python_callable, self.op_args, {**context, **self.op_kwargs})
         returned = self.python_callable(*self.op_args, **given)
         with airflow_failures(self, context):  # type: ignore[arg-type]
             self.take_arguments(self._checked(returned), context)  # type: ignore[attr-defined]
