@@ -55,7 +55,6 @@ def limit_pause(asked: float, waited: int, left: float, jitter: float) -> float:
     if not waited:
         return asked
     # The vendor's number is when the next slot opens. Many tasks wait for that slot, and only one gets it.
-    longer = min(asked * RATE_WAIT_GROWTH**waited, max(MAX_RATE_WAIT_SECONDS, asked)) * (
-        1 + RATE_WAIT_JITTER * jitter
-    )
+    grown = asked * RATE_WAIT_GROWTH ** min(waited, 50)  # far beyond the maximum, and still a number
+    longer = min(grown, max(MAX_RATE_WAIT_SECONDS, asked)) * (1 + RATE_WAIT_JITTER * jitter)
     return max(asked, min(longer, left - 1.0))

@@ -330,8 +330,10 @@ class Purchase:
     def _wait_to_resend(self, error: ApiError, resend: int) -> None:
         """Wait before sending again, or raise; nothing was bought."""
         pause = error.retry_after if error.retry_after is not None else 2.0**resend
-        last = resend == MAX_SENDS - 1  # in a crowd, this is no failure if the reason is a rate limit
-        if error.retryable and (pause > self._longest_sleep or (last and error.status == 429)):
+        last = resend == MAX_SENDS - 1
+        if last and error.status == 429:  # in a crowd this is no failure, but it calls for a real pause
+            pause = max(pause, MAX_SLEEP_SECONDS + 1.0)
+        if error.retryable and pause > self._longest_sleep:
             raise RateWait(pause, str(error))
         # The error of one call cannot say what a purchase cost. Here the answer proves that it cost nothing.
         if not error.retryable or last:

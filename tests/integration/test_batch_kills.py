@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -21,7 +22,11 @@ from tests.support.task import Task
 from tools.rest import answers
 from tools.settings import choose_port
 
-pytestmark = pytest.mark.slow
+# They fork, which needs a process without threads, and take three minutes.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not os.environ.get("VIDAI_EXPLORE"), reason="`make explore` runs these, on their own"),
+]
 
 ITEMS = 40
 #: After so many visible things, one try after the other is killed: while it plans, buys, waits and lands.

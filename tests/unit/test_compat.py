@@ -65,6 +65,8 @@ def test_every_import_is_of_something_that_the_package_declares(module: str) -> 
     declared = _names(PROJECT["dependencies"])
     if module.startswith("sandbox/"):
         declared |= _names(PROJECT["optional-dependencies"]["sandbox"])
+    if module.startswith("batch/"):
+        declared |= _names(PROJECT["optional-dependencies"]["parquet"])
     own = {*sys.stdlib_module_names, "airflow_provider_vidai"}
     foreign = {one for one in _imported(module) if one.partition(".")[0] not in own}
     assert {one for one in foreign if not _declared(one, declared)} == set()
