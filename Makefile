@@ -79,10 +79,11 @@ $(VENV)/.browser: $(STAMP)
 	@$(INSTALL)
 	@touch $@
 
-explore: $(STAMP) ## every schedule of two tries with two faults, and kills of batches: half an hour
+explore: $(STAMP) ## every schedule of two tries with two faults, and all kills: an hour
 	VIDAI_EXPLORE=1 $(BIN)/python -m pytest -n $(shell getconf _NPROCESSORS_ONLN) tests/unit/test_schedules.py \
 	    tests/unit/test_reuse.py $(ARGS)
-	VIDAI_EXPLORE=1 $(BIN)/python -m pytest tests/integration/test_batch_kills.py $(ARGS)
+	VIDAI_EXPLORE=1 $(BIN)/python -m pytest tests/integration/test_batch_kills.py \
+	    tests/integration/test_until_kills.py $(ARGS)
 
 soak: $(STAMP) ## a night of faults and kills in a quarter of an hour: JOBS=
 	VIDAI_SOAK_JOBS=$(or $(JOBS),100) $(BIN)/python -m pytest tests/system/test_soak.py -s $(ARGS)

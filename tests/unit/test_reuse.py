@@ -229,7 +229,7 @@ KINDS, REQUESTS, AT_ONCE = (100, 1000, 8) if os.environ.get("VIDAI_EXPLORE") els
 #: Time runs so much faster for claims, so that those of the dead do not hold up the test.
 FASTER = 100.0
 START = time.time()
-KILLS = 150
+KILLS = 150 * REQUESTS // 1000
 
 
 def one_task(root: Path, number: int, attempt: int, max_tries: int) -> int:
