@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
 from airflow_provider_vidai._compat import AirflowException, AirflowFailException, TaskDeferred
+from airflow_provider_vidai.purchase.timing import MAX_SENDS
 from airflow_provider_vidai.sandbox.client import Control
 from tests.integration.conftest import KEY, SPEED
 from tests.support.raw import RawServer, answer, closed_port
