@@ -90,7 +90,7 @@ def begin_statistics() -> Callable[[], None]:
 
         stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
         return lambda: stats.initialize(factory=None, export_legacy_names=False)
-    from airflow.metrics import statsd_logger  # Airflow 3.1
+    from airflow.metrics import statsd_logger  # type: ignore[import-not-found,unused-ignore]  # Airflow 3.1
 
     kind = type(stats)
     before, kind.factory, stats.instance = kind.factory, statsd_logger.get_statsd_logger, None
