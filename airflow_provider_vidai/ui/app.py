@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
+from airflow_provider_vidai.jobs.ref import VendorName
 from airflow_provider_vidai.ui import files, pages, query, views
 from airflow_provider_vidai.ui.caller import Caller, Refused
 from airflow_provider_vidai.ui.files import NotServed
 from airflow_provider_vidai.ui.query import BadQuery
 from airflow_provider_vidai.vendors import VENDORS
 
+VENDOR_NAMES: tuple[VendorName, ...] = get_args(VendorName)
 #: How many days the page of all videos goes back.
 DAYS = 14
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -60,7 +62,7 @@ async def videos(request: Request) -> Response:
     """Show the newest results of all DAGs that the user may read."""
     asked = query.read_query(request)
     dag_id = query.name_in(asked, "dag_id") if asked.get("dag_id") else None
-    vendor = asked.get("vendor") if asked.get("vendor") in VENDORS else None
+    vendor = asked.get("vendor") if asked.get("vendor") in VENDOR_NAMES else None
     day = _day(asked.get("day", ""))
     async with Caller(request) as caller:
         shown = await views.newest(caller, dag_id=dag_id, vendor=vendor, day=day, days=DAYS)
@@ -69,7 +71,7 @@ async def videos(request: Request) -> Response:
         "videos.html",
         shown=shown,
         chosen=chosen,
-        vendors={name: one.label for name, one in VENDORS.items()},
+        vendors={name: VENDORS[name].label for name in VENDOR_NAMES},
         days=DAYS,
         texts={},
     )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from fastapi.testclient import TestClient
@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from airflow_provider_vidai._compat import AIRFLOW
 from airflow_provider_vidai.jobs.media_record import MediaFile, MediaRecord, Still, TaskKey, signed
+from airflow_provider_vidai.jobs.ref import VendorName
 from airflow_provider_vidai.ui.app import app
 from airflow_provider_vidai.ui.links import MediaLink
 from airflow_provider_vidai.ui.plugin import VidaiPlugin
@@ -200,6 +201,17 @@ def test_the_page_of_all_videos_leaves_out_dags_that_the_user_may_not_read(
     page = get(browser, "/videos", {}).text
     assert "shown.mp4" in page
     assert "hidden.mp4" not in page
+
+
+def test_the_page_of_all_videos_can_be_filtered_by_each_vendor_also_in_a_fresh_server(
+    airflow: Airflow, media: Path, browser: TestClient
+) -> None:
+    VENDORS.clear()  # as in a process that has met no vendor yet
+    airflow.add(TASK, record(landed(media / "shown.mp4")))
+    page = get(browser, "/videos", {"vendor": "vizard"}).text
+    assert "shown.mp4" not in page, "it is another vendor's"
+    for name in get_args(VendorName):
+        assert f'value="{name}"' in page
 
 
 # -- what is never served
@@ -523,5 +535,5 @@ def test_a_task_s_tab_is_there_for_every_operator_with_the_link_and_only_where_a
     assert [set(tab["applies_to"]["task.class_ref.module_path"]) for tab in tabs] == [modules] * (
         AIRFLOW >= (3, 4)
     )
-    vendors = {f"airflow_provider_vidai.operators.{vendor}" for vendor in VENDORS}
+    vendors = {f"airflow_provider_vidai.operators.{vendor}" for vendor in get_args(VendorName)}
     assert modules == {*vendors, "airflow_provider_vidai.task_groups.until"}

@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -18,7 +18,7 @@ from airflow_provider_vidai.errors import LONGEST_WAIT, ApiError, VidaiError
 from airflow_provider_vidai.jobs.calls import Call, Fetch
 from airflow_provider_vidai.jobs.output import Output
 from airflow_provider_vidai.jobs.receipt import Receipt
-from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.ref import JobRef, VendorName
 from airflow_provider_vidai.jobs.result import job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.redaction import Hidden
@@ -466,7 +466,7 @@ def test_what_is_nested_too_deeply_is_left_out_and_the_rest_stays(caplog: pytest
 @pytest.mark.parametrize("status", [429, 503])
 def test_no_wait_that_a_vendor_asks_for_is_longer_than_a_timer_takes(wait: str, status: int) -> None:
     answer = Answer(status, {"retry-after": wait, "date": "Fri, 01 Jan 2027 00:00:00 GMT"}, b"{}")
-    for vendor in VENDORS.values():
+    for vendor in map(VENDORS.__getitem__, get_args(VendorName)):
         error = vendor.refusal(answer, "look")
         asked = error.retry_after if isinstance(error, ApiError) else None
         assert asked is None or 0 <= asked <= LONGEST_WAIT
