@@ -283,6 +283,14 @@ def test_a_purchase_that_is_refused_for_ever_says_that_nothing_was_charged(
 ) -> None:
     call, task, sold = purchasing
     front.spoil(call, REFUSALS[how](front))
+    patient = task.make
+
+    def impatient() -> Any:
+        operator = patient()
+        operator.timeout = 50  # shorter than the pause before the next round of a rate limit
+        return operator
+
+    task.make = impatient
     failing(task, "VIDIO", kind_of(call), "429", "Nothing was charged", for_good=False)
     assert sold() == 0
     front.cure()
