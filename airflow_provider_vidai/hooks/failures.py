@@ -8,7 +8,7 @@ here says by itself whether a later attempt can help.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import TracebackType
@@ -143,10 +143,18 @@ class airflow_failures:  # noqa: N801 - used like a function
     exceptions pass unchanged.
 
     :param quietly: say nothing, because the task will be skipped instead.
+    :param heard: is called with the error before that.
     """
 
-    def __init__(self, task: _Task, context: Mapping[str, Any], *, quietly: bool = False) -> None:
-        self._task, self._context, self._quietly = task, context, quietly
+    def __init__(
+        self,
+        task: _Task,
+        context: Mapping[str, Any],
+        *,
+        quietly: bool = False,
+        heard: Callable[[VidaiError], None] | None = None,
+    ) -> None:
+        self._task, self._context, self._quietly, self._heard = task, context, quietly, heard
 
     def __enter__(self) -> None:
         """Do nothing yet."""
@@ -156,6 +164,8 @@ class airflow_failures:  # noqa: N801 - used like a function
     ) -> None:
         """Raise the exception for an error of this package."""
         if isinstance(error, VidaiError):
+            if self._heard is not None:
+                self._heard(error)
             failed = self.failed(error)
             # The stack of the error itself helps only to find a fault in this package.
             self._task.log.debug("Where the error was raised:", exc_info=error)

@@ -6,7 +6,7 @@ import contextlib
 import random
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, Literal
@@ -22,7 +22,6 @@ from airflow_provider_vidai.errors import (
     InputError,
     JobError,
     LedgerError,
-    VidaiError,
 )
 from airflow_provider_vidai.hooks.books import AccountBooks
 from airflow_provider_vidai.hooks.failures import Outlook, airflow_failures, is_nested
@@ -154,15 +153,15 @@ class PaidOperator(PricedOperator[HookT]):
         """
         self.part, self._nested = part, part.number - 1
 
-    @contextlib.contextmanager
-    def failures(self, context: Context) -> Iterator[None]:
-        """Turn errors into Airflow's, and tell whoever counts them; another task speaks for its parts."""
-        with airflow_failures(self, context, quietly=self.part is not None):
-            try:
-                yield
-            except VidaiError as error:
-                self._tell(context, "failed", error=error)
-                raise
+    def failures(self, context: Context) -> airflow_failures:
+        """Return what turns errors into Airflow's, and tells whoever counts them.
+
+        Another task speaks for its parts.
+        """
+        quietly = self.part is not None
+        return airflow_failures(
+            self, context, quietly=quietly, heard=lambda error: self._tell(context, "failed", error=error)
+        )
 
     def _tell(self, context: Context, what: str, **facts: Any) -> None:
         vendor, dag_id = self.hook_class.vendor_name, context["ti"].dag_id
