@@ -24,7 +24,7 @@ from airflow_provider_vidai.operators.context import attempt_of
 from airflow_provider_vidai.operators.landing import FILES
 from airflow_provider_vidai.purchase.decide import Occasion, occasion
 from airflow_provider_vidai.purchase.ledger import Entry
-from airflow_provider_vidai.purchase.limits import BudgetWait, RateWait, limit_pause
+from airflow_provider_vidai.purchase.limits import BudgetWait, RateWait, SearchWait, limit_pause
 from airflow_provider_vidai.purchase.log import Log
 from airflow_provider_vidai.purchase.match import Request, match
 from airflow_provider_vidai.purchase.record import Record
@@ -211,13 +211,15 @@ class Work:
                 # A budget's next window may open long after the jobs would have been given up.
                 self.deadline += seconds
             elif seconds < left:
-                seconds = limit_pause(seconds, waited, left, random.random())  # noqa: S311
+                if not wait.steady:
+                    seconds = limit_pause(seconds, waited, left, random.random())  # noqa: S311
             else:
                 self.broken = wait
                 return
             self.waited = waited + 1
             self.wake_at = max(self.wake_at or 0.0, time.time() + seconds)
-        self._log.info("%s Nothing was bought by that request; buying goes on in %.0f s.", wait, seconds)
+        known = "" if isinstance(wait, SearchWait) else " Nothing was bought by that request;"
+        self._log.info("%s%s buying goes on in %.0f s.", wait, known, seconds)
 
     # --- landing
 

@@ -55,7 +55,7 @@ from airflow_provider_vidai.purchase.verdict import Trace
 from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls
 from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.rooms import observers_of, tell
-from airflow_provider_vidai.stores.choice import lap_of, store_of
+from airflow_provider_vidai.stores.choice import lap_of, outlives_process, store_of
 
 __all__ = ["BACKSTOP_SECONDS", "PaidOperator"]
 
@@ -239,7 +239,8 @@ class PaidOperator(PricedOperator[HookT]):
             command = shlex.join(["airflow", "vidai", "resolve", *resolve_arguments(context)])
             return Trace(self.wanted(), self.hook.vendor.dashboard, command)
 
-        return Traces(self._poll, self.hook.vendor.lacks, self._books, person)
+        lasting = outlives_process(context)
+        return Traces(self._poll, self.hook.vendor.lacks, self._books, person, lasting)
 
     def on_kill(self) -> None:
         """Make sure that nothing more is bought. This runs in a signal handler; the task then continues."""

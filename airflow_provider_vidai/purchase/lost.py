@@ -54,12 +54,15 @@ class Traces:
     :param lacks: whether a status shows that the purchase that was to start the job did not arrive.
     :param books: the vendor's; None where it has none, or where they would prove nothing.
     :param person: how a person finds out whether a purchase was made.
+    :param lasting: whether the record of the purchase outlives this process. A search gives the worker back;
+        without its record, the next process would take the purchase for one that was never sent.
     """
 
     check: Callable[[JobRef], JobStatus]
     lacks: Callable[[JobRef, JobStatus], bool] = lambda *_: False
     books: Books | None = None
     person: Callable[[], Trace] = Trace
+    lasting: bool = True
 
 
 class Lost:
@@ -114,7 +117,8 @@ class Lost:
         :returns: what this try fails with, unless there is something to search in.
         :raises SearchWait: to search again later.
         """
-        if record.lookup is None and (record.books is None or self._traces.books is None):
+        nowhere = record.lookup is None and (record.books is None or self._traces.books is None)
+        if nowhere or not self._traces.lasting:
             return self.error(record, why)
         try:
             record = self._noted(entry, record, Search(why=why, lost_at=self._clock()))

@@ -36,7 +36,7 @@ def ends_with_run(context: Context) -> bool:
 
 def outlives_process(context: Context) -> bool:
     """Whether the records of this task instance are still there when another process goes on with it."""
-    return not _chosen(context).warning
+    return _chosen(context) is not memory.BACKEND
 
 
 def store_of(context: Context, log: Log) -> Store:

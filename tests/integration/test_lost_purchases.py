@@ -17,11 +17,13 @@ import pytest
 from airflow_provider_vidai._compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_provider_vidai.operators.venice import VeniceVideoOperator
 from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
+from airflow_provider_vidai.operators.vidio import VidioRenderOperator
 from airflow_provider_vidai.purchase.timing import MAX_SEARCH_READINGS
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sandbox.server import Sandbox
 from tests.integration.conftest import KEY, VIDEO
 from tests.support.books import Of, command, rows
+from tests.support.task import Task
 
 pytestmark = pytest.mark.slow
 
@@ -244,3 +246,21 @@ def test_the_command_in_the_message_settles_the_purchase_in_a_process_of_its_own
     assert "was bought" in done.stdout, done.stderr[-2000:]
     assert searched(task.clear())["job_id"] == entry["job_id"]
     assert len(control.purchases()) == 1
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_without_a_durable_record_a_lost_render_stops_the_task_and_is_never_sent_again(
+    control: Control,
+    reel: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    deferrable: bool,
+) -> None:
+    monkeypatch.delenv("AIRFLOW__VIDAI__LEDGER_PATH")
+    control.fault("vidio", "render", "reset", when="before", times=1)
+    task = Task(
+        lambda: VidioRenderOperator(task_id="r", job=reel, deferrable=deferrable, poll_interval=0.05),
+        store=False,
+    ).retry()
+    with pytest.raises(AirflowFailException, match="may have been charged"):
+        task.begin()
+    assert len(control.calls("vidio", "render")) == 1
