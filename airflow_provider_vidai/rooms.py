@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 WATCHERS: Final = ("airflow_provider_vidai.spend.watch", "airflow_provider_vidai.metrics.watch")
 #: The one of them that checks budgets.
 GUARD: Final = "airflow_provider_vidai.spend.watch"
-#: Modules whose function ``hear`` is told what else happens in a task.
+#: Modules whose function ``hear`` receives what else happens in a task.
 HEARERS: Final = ("airflow_provider_vidai.metrics.signals",)
 #: The module whose function ``facets`` describes landed files to OpenLineage.
 LINEAGE: Final = "airflow_provider_vidai.metrics.lineage"
@@ -49,8 +49,8 @@ def observers_of(buyer: Buyer, watchers: Sequence[Observer] = ()) -> Observers:
     return Observers([*watchers, *found], buyer.log)
 
 
-def tell(what: str, **facts: Any) -> None:
-    """Tell whoever counts such things what happened in a task. No trouble with that fails the task.
+def report(what: str, **facts: Any) -> None:
+    """Report what happened in a task to whoever counts such things. No trouble with that fails the task.
 
     :param what: ``landed``, ``waited`` or ``failed``.
     """
@@ -63,7 +63,7 @@ def tell(what: str, **facts: Any) -> None:
 
 
 def lineage(landed: Any) -> Any:
-    """Return what OpenLineage is told about a task that landed files; None for nothing.
+    """Return what OpenLineage gets about a task that landed files; None for nothing.
 
     :param landed: see :class:`~airflow_provider_vidai.operators.vendor.LandedFiles`.
     """

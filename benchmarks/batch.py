@@ -30,7 +30,7 @@ from typing import Any
 from airflow_provider_vidai.sandbox.client import Control
 from tools.settings import choose_port
 
-#: Every so many-th purchase makes a job that fails, and every so many-th answer is lost.
+#: One purchase in this many makes a job that fails, and one answer in this many is lost.
 FAILS_EACH, LOST_EACH = 20, 50
 
 

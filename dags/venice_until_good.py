@@ -5,7 +5,7 @@ made, in other words, as long as the attempts and the money last. The approval w
 Actions* with the contact sheets of all attempts; the person who approves can choose another attempt than the
 best. Then the video is copied to the public folder. *Reject* publishes nothing.
 
-If no attempt is good, the run fails and tells what is wrong with each. All files are kept.
+If no attempt is good, the run fails and says what is wrong with each. All files are kept.
 
 Needs a connection ``venice_default`` with the API key as its password. Files are written to ``videos/`` of
 the folder that the Airflow Variable ``vidai_media`` names (such as ``s3://aws_default@media`` or

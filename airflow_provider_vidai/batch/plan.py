@@ -105,7 +105,7 @@ def planned(batch: Any, rows: Sequence[Row], store: Any, attempt: Attempt, befor
 
     :param batch: the batch's operator.
     :param before: see :func:`earlier`.
-    :raises InputError: when a request has an unknown argument, or the store is none for so many.
+    :raises InputError: when a request has an unknown argument, or the store cannot keep that many.
     """
     _require_store(store, len(rows))
     common, makes = batch.given("common"), batch.makes

@@ -13,14 +13,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from airflow_provider_vidai._compat import BaseTrigger, TriggerEvent
-from airflow_provider_vidai.answers import clean
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.purchase.timing import REPORT_SECONDS
 from airflow_provider_vidai.purchase.verdict import no_longer_waiting
-from airflow_provider_vidai.triggers.job import JobEvent, JobTrigger
+from airflow_provider_vidai.triggers.job import JobEvent, JobTrigger, encodable
 
-__all__ = ["BatchEvent", "BatchTrigger", "Waiting", "packed", "unpacked"]
+__all__ = ["BatchEvent", "BatchTrigger", "Waiting", "packed", "sendable", "unpacked"]
 
 #: A job and when it was bought, seconds since the epoch.
 Waiting = tuple[JobRef, float | None]
@@ -143,7 +142,7 @@ class BatchTrigger(BaseTrigger):
                 self.log.info("%s Another triggerer may take over.", no_longer_waiting(f"{len(jobs)} jobs"))
                 raise
         # Nothing may follow the event: Airflow 3 can cancel a trigger at once after it.
-        yield TriggerEvent(clean(event.model_dump(mode="json")))  # type: ignore[no-untyped-call]
+        yield TriggerEvent(sendable(event))  # type: ignore[no-untyped-call]
 
     async def _some_ended(self, jobs: Sequence[Waiting]) -> BatchEvent:
         ends: asyncio.Queue[JobEvent] = asyncio.Queue()
@@ -162,7 +161,10 @@ class BatchTrigger(BaseTrigger):
             since=since,
             poll_interval=self.poll_interval,
         )
-        ends.put_nowait(await trigger.ended())
+        try:
+            ends.put_nowait(await trigger.ended())
+        except Exception as error:  # noqa: BLE001 - the others are waited for, and the next wait has it again
+            self.log.warning("The wait for %s failed: %s: %s", ref, type(error).__name__, error)
 
     async def _gathered(self, total: int, ends: asyncio.Queue[JobEvent]) -> BatchEvent:
         """Take ends as they come, until it is worth a worker to land what is ready."""
@@ -191,6 +193,16 @@ class BatchTrigger(BaseTrigger):
         if event.end == "ended" and not event.ready and not event.failed:
             event.end = "deadline" if time.time() >= self.deadline else "wake"
         return event
+
+
+def sendable(event: BatchEvent) -> dict[str, Any]:
+    """Return an event in a form that never ends the triggerer; see the trigger for one job."""
+    try:
+        return encodable(event)
+    except Exception as error:  # noqa: BLE001 - whatever it is, other triggers must go on
+        return encodable(
+            BatchEvent(end="unreadable", message=f"its event cannot be encoded: {type(error).__name__}")
+        )
 
 
 def _noted(event: BatchEvent, one: JobEvent) -> None:

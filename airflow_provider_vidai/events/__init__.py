@@ -1,1 +1,1 @@
-"""What wakes waiting tasks, starts DAGs and tells people. All of it can be deleted."""
+"""What wakes waiting tasks, starts DAGs and notifies people. All of it can be deleted."""

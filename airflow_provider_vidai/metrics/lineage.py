@@ -13,7 +13,7 @@ FACET: Final = "vidaiJob"
 
 
 def facets(landed: Any) -> Any:
-    """Return what OpenLineage is told; None where its provider is not installed."""
+    """Return what OpenLineage gets; None where its provider is not installed."""
     extractors = optional("airflow.providers.openlineage.extractors")
     events, bases = optional("openlineage.client.event_v2"), optional("openlineage.client.facet_v2")
     if extractors is None or events is None or bases is None:

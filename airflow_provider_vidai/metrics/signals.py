@@ -12,7 +12,7 @@ Facts = Mapping[str, Any]
 
 
 def hear(what: str, facts: Facts) -> None:
-    """Count one thing that happened; see :func:`airflow_provider_vidai.rooms.tell`."""
+    """Count one thing that happened; see :func:`airflow_provider_vidai.rooms.report`."""
     tags = {"vendor": facts["vendor"], "kind": facts["kind"], "dag": facts["dag_id"]}
     if what in _COUNTED:
         _COUNTED[what](facts, tags)

@@ -54,7 +54,7 @@ from airflow_provider_vidai.purchase.timing import MAX_SLEEP_SECONDS
 from airflow_provider_vidai.purchase.verdict import Trace
 from airflow_provider_vidai.purchase.walk import Offer, Purchase, Settled, VendorCalls
 from airflow_provider_vidai.redaction import shown
-from airflow_provider_vidai.rooms import observers_of, tell
+from airflow_provider_vidai.rooms import observers_of, report
 from airflow_provider_vidai.stores.choice import lap_of, outlives_process, store_of
 
 __all__ = ["BACKSTOP_SECONDS", "PaidOperator"]
@@ -154,18 +154,18 @@ class PaidOperator(PricedOperator[HookT]):
         self.part, self._nested = part, part.number - 1
 
     def failures(self, context: Context) -> airflow_failures:
-        """Return what turns errors into Airflow's, and tells whoever counts them.
+        """Return what turns errors into Airflow's, and reports them to whoever counts them.
 
         Another task speaks for its parts.
         """
         quietly = self.part is not None
         return airflow_failures(
-            self, context, quietly=quietly, heard=lambda error: self._tell(context, "failed", error=error)
+            self, context, quietly=quietly, heard=lambda error: self._report(context, "failed", error=error)
         )
 
-    def _tell(self, context: Context, what: str, **facts: Any) -> None:
+    def _report(self, context: Context, what: str, **facts: Any) -> None:
         vendor, dag_id = self.hook_class.vendor_name, context["ti"].dag_id
-        tell(what, vendor=vendor, kind=self.kinds[0], dag_id=dag_id, **facts)
+        report(what, vendor=vendor, kind=self.kinds[0], dag_id=dag_id, **facts)
 
     def asked(self) -> dict[str, Any]:
         """Return the request as it was given; its fingerprint shows whether a later one is the same."""
@@ -288,7 +288,7 @@ class PaidOperator(PricedOperator[HookT]):
                 known = "" if isinstance(wait, SearchWait) else " Nothing was bought;"
                 known = "" if isinstance(wait, SearchWait) else " Nothing was bought;"
                 self.log.info("%s%s coming back in %.0f s.", wait, known, seconds)
-                self._tell(context, "waited", seconds=seconds, budget=window)
+                self._report(context, "waited", seconds=seconds, budget=window)
                 waited += 1
                 if self._defers or (wait.steady and self._resumes):
                     self._defer_on_timer(seconds, deadline, waited)

@@ -19,7 +19,7 @@ from airflow_provider_vidai.jobs.title import title_of
 from airflow_provider_vidai.operators.context import name_mapped_item
 from airflow_provider_vidai.operators.links import VendorLink
 from airflow_provider_vidai.redaction import shown_media
-from airflow_provider_vidai.rooms import lineage, tell
+from airflow_provider_vidai.rooms import lineage, report
 from airflow_provider_vidai.vendors import VENDORS
 
 __all__ = ["HookT", "LandedFiles", "VendorOperator"]
@@ -88,10 +88,10 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
     def note_landed(
         self, context: Context, ref: JobRef, files: Sequence[JsonValue], cost: JsonValue = None
     ) -> None:
-        """Keep what was landed for OpenLineage, and tell whoever counts it."""
+        """Keep what was landed for OpenLineage, and report it to whoever counts it."""
         model = getattr(self, "model", None) or ref.params.get("model")
         self.__dict__["_landed"] = LandedFiles(ref, files, model if isinstance(model, str) else None, cost)
-        tell("landed", vendor=ref.vendor, kind=ref.kind, dag_id=context["ti"].dag_id, files=files)
+        report("landed", vendor=ref.vendor, kind=ref.kind, dag_id=context["ti"].dag_id, files=files)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Return the landed files as datasets, for Airflow's OpenLineage provider."""

@@ -58,7 +58,7 @@ def values_of(
     """Return what the attempt ``number`` has in the fields that vary.
 
     :param request: the rendered request of ``make``.
-    :param identity: what tells this task instance from all others.
+    :param identity: what distinguishes this task instance from all others.
     :param earlier: the attempts before this one, for functions.
     :raises InputError: when a field has no values.
     """

@@ -49,7 +49,7 @@ from airflow_provider_vidai.redaction import shown
 from airflow_provider_vidai.triggers._window import Window
 from airflow_provider_vidai.vendors import VENDORS
 
-__all__ = ["CLASSPATH", "JobEvent", "JobTrigger", "hint_event", "read_event", "sendable"]
+__all__ = ["CLASSPATH", "JobEvent", "JobTrigger", "encodable", "hint_event", "read_event", "sendable"]
 
 log = logging.getLogger(__name__)
 
@@ -110,14 +110,19 @@ def sendable(event: JobEvent) -> dict[str, Any]:
     after each restart.
     """
     try:
-        found: dict[str, Any] = clean(event.model_dump(mode="json"))
-        # The triggerer sends it to its supervisor as msgpack, and the supervisor stores it as JSON.
-        msgspec.msgpack.encode(found)
-        json.dumps(found, allow_nan=False).encode()
+        return encodable(event)
     except Exception as error:  # noqa: BLE001 - whatever it is, other triggers must go on
         log.warning("%s: how it ended cannot be encoded: %s", event.ref, type(error).__name__)
         bare = JobEvent(end="unsendable", ref=event.ref, message=type(error).__name__)
         return bare.model_dump(mode="json")
+
+
+def encodable(event: BaseModel) -> dict[str, Any]:
+    """Return what a trigger yields for an event, after proving that Airflow can encode it."""
+    found: dict[str, Any] = clean(event.model_dump(mode="json"))
+    # The triggerer sends it to its supervisor as msgpack, and the supervisor stores it as JSON.
+    msgspec.msgpack.encode(found)
+    json.dumps(found, allow_nan=False).encode()
     return found
 
 

@@ -22,9 +22,10 @@ from airflow_provider_vidai.batch.operators import (
     VidgoBatchOperator,
     VizardBatchOperator,
 )
-from airflow_provider_vidai.batch.trigger import BatchTrigger, packed, unpacked
+from airflow_provider_vidai.batch.trigger import BatchEvent, BatchTrigger, Ended, packed, sendable, unpacked
 from airflow_provider_vidai.hooks.vidgo import VidgoHook
 from airflow_provider_vidai.jobs.ref import JobRef
+from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.operators.landing import Landed, Landing
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.task import Task
@@ -514,3 +515,11 @@ def test_vizard_clips(vizard: Any, control: Control, talks: str, tmp_path: Path)
     result = Task(lambda: VizardBatchOperator(requests=requests, common={"max_clips": 2}, **arguments)).run()
     assert states(result) == {"landed": 2}
     assert len(manifest_of(result)[1]["files"]) == 1
+
+
+def test_an_event_that_cannot_be_encoded_becomes_one_that_ends_no_triggerer() -> None:
+    status = JobStatus.model_construct(state=JobState.FAILED, vendor_status="failed", cost={"usd": object()})
+    event = BatchEvent.model_construct(
+        end="ended", ready=[], failed=[Ended.model_construct(job_id="j", status=status)]
+    )
+    assert sendable(event)["end"] == "unreadable"

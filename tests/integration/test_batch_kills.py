@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 ITEMS = 40
-#: After so many visible things, one try after the other is killed: while it plans, buys, waits and lands.
+#: After how many visible things each try is killed: while it plans, buys, waits and lands.
 DEATHS = (2, 25, 60, 100, 9, 90, 110, 40, 120, 60, 130, 80)
 
 

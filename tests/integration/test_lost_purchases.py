@@ -41,7 +41,9 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def told(request: pytest.FixtureRequest, vidgo: Any, venice: Any, sandbox: Sandbox, connect: Any) -> Any:
+def account_says(
+    request: pytest.FixtureRequest, vidgo: Any, venice: Any, sandbox: Sandbox, connect: Any
+) -> Any:
     """Define the connections, with what their extras say about the account."""
 
     def say(**extra: Any) -> None:
@@ -100,9 +102,9 @@ BOOKS = [
 
 @pytest.mark.parametrize(("make", "extra"), BOOKS)
 def test_what_was_not_bought_is_bought_by_the_retry(
-    control: Control, told: Any, make: Any, extra: Any, capsys: pytest.CaptureFixture
+    control: Control, account_says: Any, make: Any, extra: Any, capsys: pytest.CaptureFixture
 ) -> None:
-    told(**extra)
+    account_says(**extra)
     lose(control, make, when="before")
     task = make("a")
     error = fails(task, "and not made", "Nothing was charged.", "A retry buys it")
@@ -115,9 +117,9 @@ def test_what_was_not_bought_is_bought_by_the_retry(
 
 @pytest.mark.parametrize(("make", "extra"), BOOKS)
 def test_what_was_bought_is_reported_with_its_price_and_never_bought_again(
-    control: Control, told: Any, make: Any, extra: Any, capsys: pytest.CaptureFixture
+    control: Control, account_says: Any, make: Any, extra: Any, capsys: pytest.CaptureFixture
 ) -> None:
-    told(**{"sole_buyer": True, **extra})
+    account_says(**{"sole_buyer": True, **extra})
     lose(control, make, when="after")
     task = make("a", on_lost_submit="resubmit")
     error = fails(
@@ -132,9 +134,9 @@ def test_what_was_bought_is_reported_with_its_price_and_never_bought_again(
 
 
 def test_a_purchase_by_somebody_else_leads_to_no_wrong_answer(
-    control: Control, told: Any, sandbox: Sandbox
+    control: Control, account_says: Any, sandbox: Sandbox
 ) -> None:
-    told(sole_buyer=True)
+    account_says(sole_buyer=True)
     lose(control, image, when="before")
     bought: list[str] = []
 
@@ -144,13 +146,13 @@ def test_a_purchase_by_somebody_else_leads_to_no_wrong_answer(
             bought.append("once")
 
     fails(image("a"), "its outcome is unknown", "may be this purchase", between=once)
-    told()
+    account_says()
     lose(control, image, when="before")
     fails(image("b"), "its outcome is unknown", "It may have been charged.")
 
 
-def test_a_top_up_hides_no_charge(control: Control, told: Any) -> None:
-    told(sole_buyer=True)
+def test_a_top_up_hides_no_charge(control: Control, account_says: Any) -> None:
+    account_says(sole_buyer=True)
     lose(control, image, when="after")
 
     def top_up() -> None:
@@ -160,31 +162,33 @@ def test_a_top_up_hides_no_charge(control: Control, told: Any) -> None:
 
 
 def test_without_a_word_about_the_account_nothing_is_read_and_the_task_stops_as_ever(
-    control: Control, told: Any
+    control: Control, account_says: Any
 ) -> None:
-    told()
+    account_says()
     lose(control, image, when="before")
     fails(image("a"), "its outcome is unknown", "Clear the task to buy again")
     assert control.calls("vidgo", "balance") == []
 
 
-def test_a_balance_that_does_not_pay_proves_nothing(control: Control, told: Any) -> None:
-    told(admin_api_key=f"admin-{KEY}")
+def test_a_balance_that_does_not_pay_proves_nothing(control: Control, account_says: Any) -> None:
+    account_says(admin_api_key=f"admin-{KEY}")
     control.settings(venice={"pays_with": "BUNDLED_CREDITS"})
     lose(control, video, when="before")
     fails(video("a"), "its outcome is unknown")
 
 
-def test_a_charge_that_the_usage_history_shows_late_is_not_overlooked(control: Control, told: Any) -> None:
-    told(admin_api_key=f"admin-{KEY}", sole_buyer=True)
+def test_a_charge_that_the_usage_history_shows_late_is_not_overlooked(
+    control: Control, account_says: Any
+) -> None:
+    account_says(admin_api_key=f"admin-{KEY}", sole_buyer=True)
     control.settings(venice={"usage_lag": 3600.0})
     lose(control, video, when="after")
     fails(video("a"), "its outcome is unknown", "do not agree")
 
 
-def test_the_purchase_of_a_worker_that_died_is_not_searched_for(control: Control, told: Any) -> None:
+def test_the_purchase_of_a_worker_that_died_is_not_searched_for(control: Control, account_says: Any) -> None:
     """Its process may be alive somewhere, and about to send."""
-    told(sole_buyer=True)
+    account_says(sole_buyer=True)
     task = image("a")
     lose(control, image, when="before")
     task.retry()
@@ -231,9 +235,9 @@ def test_where_a_vendor_keeps_no_books_the_message_says_what_to_look_for_and_how
 
 
 def test_the_command_in_the_message_settles_the_purchase_in_a_process_of_its_own(
-    control: Control, told: Any
+    control: Control, account_says: Any
 ) -> None:
-    told()
+    account_says()
     lose(control, image, when="after")
     task = image("a")
     error = str(fails(task, "its outcome is unknown"))

@@ -78,19 +78,19 @@ def killer_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Killer:
     killer = Killer(folder)
     _killers[:] = [killer]
 
-    def told(kind: Any, name: str, place: Any) -> None:
+    def count(kind: Any, name: str, place: Any) -> None:
         real = getattr(kind, name)
 
-        def told_of(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
             killer.step(place(args, kwargs))
             return real(self, *args, **kwargs)
 
-        monkeypatch.setattr(kind, name, told_of)
+        monkeypatch.setattr(kind, name, counted)
 
     for name in ("set", "delete"):  # a killed reader leaves what it would leave before its next step
-        told(StateStore, name, lambda args, _, name=name: f"{name} {args[0]}")
-    told(Instance, "xcom_push", lambda _, kwargs: f"xcom {kwargs['key']}")
-    told(
+        count(StateStore, name, lambda args, _, name=name: f"{name} {args[0]}")
+    count(Instance, "xcom_push", lambda _, kwargs: f"xcom {kwargs['key']}")
+    count(
         httpcore.ConnectionPool,
         "handle_request",
         lambda args, _: f"{args[0].method.decode()} {args[0].url.target.decode().partition('?')[0][-40:]}",

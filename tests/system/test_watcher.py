@@ -62,7 +62,7 @@ def test_twenty_jobs_that_end_at_once_are_in_one_run_each_although_the_triggerer
     # The watcher notes some seconds after an event that it is reported, so this triggerer dies before that.
     eventually("a run", lambda: bool(runs(watching)), RUN)
     watching.kill("triggerer")
-    told = [*chain(*events(watching))]
+    reported = [*chain(*events(watching))]
     watching.restart("triggerer")
 
     eventually("all jobs in events", lambda: {*chain(*events(watching))} == {*jobs}, RUN)
@@ -70,6 +70,6 @@ def test_twenty_jobs_that_end_at_once_are_in_one_run_each_although_the_triggerer
     for run in runs(watching):
         assert run.wait(RUN) == "success"
     taken = Counter(job for run in runs(watching) for job in run.xcom("take") or [])
-    assert Counter(chain(*events(watching)))[told[0]] == 2, "the event before the kill was repeated"
+    assert Counter(chain(*events(watching)))[reported[0]] == 2, "the event before the kill was repeated"
     assert taken == Counter(jobs)
     assert len(sandbox.purchases("vidgo")) == JOBS
