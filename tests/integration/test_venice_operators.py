@@ -513,7 +513,8 @@ def test_a_rate_limit_when_buying_is_waited_out(
     control.fault("venice", "queue", "limited", by=by, seconds=40)
     assert video_of().run()["state"] == "ready"
     assert bought(control) == 1
-    assert any(28 <= pause <= 42 for pause in hurry), hurry
+    # Venice names a moment in whole seconds, and so does its clock.
+    assert any(28 <= pause <= 45 for pause in hurry), hurry
 
 
 @pytest.mark.parametrize(("headers", "sent_again"), [({"retry-after": "2"}, True), ({}, False)])
