@@ -122,7 +122,8 @@ def test_whatever_is_killed_when_a_budget_of_ten_lets_exactly_ten_purchases_thro
             waiting.append((number, attempt + 1, max_tries))
         else:
             codes[number] = os.WEXITSTATUS(status)
-        if not waiting and not running and not cleared:
+        if not waiting and not running and (not cleared or UNKNOWN in codes.values()):
+            # A cleared task may be killed too, in a purchase whose outcome is then unknown again.
             cleared = True
             waiting = settled_by_a_person(root, book, codes)
     assert len(book.read_text().split()) == len({*book.read_text().split()}) == LIMIT
