@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# Hundreds of short processes are started here. Each would compile Airflow and this package again.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
@@ -10,7 +12,7 @@ EXTRAS := dev
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --only-binary :all:
 # Installs the project with its extras. For another Airflow than the default one, pip may search for ten minutes
 # where uv finds a set in seconds; pip takes over where uv can't reach the package index.
-INSTALL = $(if $(filter .venv,$(VENV)),,$(PIP_INSTALL) uv && $(BIN)/uv pip install --quiet \
+INSTALL = $(if $(filter .venv,$(VENV)),,$(PIP_INSTALL) uv && $(BIN)/uv pip install --quiet --compile-bytecode \
     --python $(BIN)/python -c $(CONSTRAINTS) -e '.[$(EXTRAS)]' ||) $(PIP_INSTALL) -c $(CONSTRAINTS) -e '.[$(EXTRAS)]'
 
 # The environment of another Airflow. It uses the same constraints, except that packages which are pinned for the
@@ -129,7 +131,7 @@ PRERELEASE ?= 3.4.0b1
 test-prerelease: ## the unit tests with the newest pre-release of Airflow: PYTHON= ARGS=
 	@rm -rf .venv-airflow-pre && $(PYTHON) -m venv .venv-airflow-pre
 	@.venv-airflow-pre/bin/python -m pip install --disable-pip-version-check --quiet --only-binary :all: uv
-	.venv-airflow-pre/bin/uv pip install --quiet --python .venv-airflow-pre/bin/python \
+	.venv-airflow-pre/bin/uv pip install --quiet --compile-bytecode --python .venv-airflow-pre/bin/python \
 	    'apache-airflow>=$(PRERELEASE)' -e '.[dev]'
 	.venv-airflow-pre/bin/python -m pytest -n $(or $(filter-out 0,$(WORKERS)),2) --dist worksteal \
 	    tests/unit tests/integration/test_dag_run.py $(ARGS)

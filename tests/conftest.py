@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import ipaddress
 import json
 import os
@@ -34,6 +35,7 @@ os.environ.update(
     NO_PROXY="localhost,127.0.0.1,::1",
 )
 
+import httpx._transports.default  # noqa: E402
 import pytest  # noqa: E402
 
 from tests.support.pauses import Pauses, shorten  # noqa: E402
@@ -69,6 +71,9 @@ def _is_address(host: object) -> bool:
 
 
 sys.addaudithook(_no_network)
+
+# httpx makes a TLS context of 30 ms for each client. Thousands of clients of the tests talk to a sandbox without TLS.
+httpx._transports.default.create_ssl_context = functools.cache(httpx._transports.default.create_ssl_context)
 
 
 @pytest.fixture

@@ -58,11 +58,16 @@ def shorten(monkeypatch: pytest.MonkeyPatch) -> Pauses:
     return ours
 
 
-def _modules(prefix: str) -> Iterator[ModuleType]:
-    """Yield the modules that use ``time.sleep`` by the module's name."""
-    for name, module in tuple(sys.modules.items()):
-        if name.startswith(prefix) and getattr(module, "__dict__", {}).get("time") is time:
-            yield module
+def _modules(prefix: str) -> list[ModuleType]:
+    """Return the modules that use ``time.sleep`` by the module's name."""
+    return _modules_among(prefix, len(sys.modules))
+
+
+@functools.lru_cache(maxsize=2)
+def _modules_among(prefix: str, count: int) -> list[ModuleType]:  # noqa: ARG001
+    """Search the modules again only if some were imported since: there are thousands of them and of tests."""
+    found = [module for name, module in tuple(sys.modules.items()) if name.startswith(prefix)]
+    return [module for module in found if getattr(module, "__dict__", {}).get("time") is time]
 
 
 @functools.cache

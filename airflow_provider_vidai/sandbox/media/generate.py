@@ -1,9 +1,11 @@
 """Videos made from text, pictures or videos; and enlarged videos."""
 
 import colorsys
+import functools
 import hashlib
+import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
@@ -25,6 +27,8 @@ FPS = Fraction(24)
 COARSE = 16
 #: How far a picture is zoomed in by its end, and the last part of its time in which it fades into the next.
 ZOOM, FADE = 0.15, 0.25
+#: A video of text with at most this many pixels in all its pictures is kept in memory: ten megabytes at most.
+KEPT = 200_000_000
 #: The brightest that a letter's shadow may be, before it is halved.
 SHADOW = 110
 Picture = npt.NDArray[np.uint8]
@@ -83,9 +87,22 @@ def generate(clip: Clip, path: Path, stop: Event) -> None:
         pictures = _panned(clip.stills, shown, frames, size, stop)
     elif clip.videos:
         pictures = _played(shown, frames, size, stop)
+    elif clip.soundtrack is None and frames * size[0] * size[1] <= KEPT:
+        path.write_bytes(_of_text(replace(clip, size=size, stills=(), videos=()), frames, stop))
+        return
     else:
         pictures = _painted(clip.text, frames, size, stop)
     encode(path, pictures, _sound(clip, frames, stop), FPS, size)
+
+
+@functools.lru_cache(maxsize=8)
+def _of_text(clip: Clip, frames: int, stop: Event) -> bytes:
+    """Return a small video that shows nothing but its text. The same one is often requested again."""
+    assert clip.size is not None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "video.mp4")
+        encode(path, _painted(clip.text, frames, clip.size, stop), _sound(clip, frames, stop), FPS, clip.size)
+        return path.read_bytes()
 
 
 def painting(text: str, size: tuple[int, int], source: Path | None, stop: Event) -> VideoFrame:
