@@ -239,7 +239,7 @@ def timer(moment: datetime) -> BaseTrigger:
 def until_ended(dag_id: str, run_id: str, task_id: str, interval: float) -> BaseTrigger:
     """Return a trigger that fires when a task of a run has ended, however it ended.
 
-    :param interval: seconds between two looks.
+    :param interval: seconds between two checks of that task.
     """
     from airflow.providers.standard.triggers.external_task import WorkflowTrigger
 

@@ -1,4 +1,4 @@
-"""Counts what operators tell: landed files, waits and failures."""
+"""Counts what operators report: landed files, waits and failures."""
 
 from __future__ import annotations
 

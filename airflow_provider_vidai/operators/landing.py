@@ -1,4 +1,4 @@
-"""What may look at landed files before their task counts them as done: the argument ``check``."""
+"""The argument ``check``: what examines landed files before their task may succeed."""
 
 from __future__ import annotations
 
@@ -60,16 +60,16 @@ class Landed:
 
 @runtime_checkable
 class LandedCheck(Protocol):
-    """Looks at landed files. It may find that an earlier try has landed them."""
+    """Examines landed files. An earlier try may have landed them already."""
 
     def prepare(self) -> None:
-        """Make sure that it can be used, before anything is bought.
+        """Make sure that the check can run, before anything is bought.
 
         :raises InputError: when it can't.
         """
 
     def land(self, landing: Landing, download: Callable[[], list[JsonValue]]) -> Landed:
-        """Have the files landed by ``download``, unless they are there, and check them."""
+        """Call ``download`` unless the files are already there, and check them."""
 
 
 def prepare(check: Any, *, lands: bool = True) -> None:
