@@ -24,12 +24,7 @@ from airflow_provider_vidai.jobs.result import Bought, job_result
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.operators.context import attempt_of, report_files, task_key_of
 from airflow_provider_vidai.operators.landing import Landed, LandedCheck, Landing, land, prepare
-from airflow_provider_vidai.operators.media import (
-    argument_texts,
-    job_facts,
-    media_files,
-    show_media,
-)
+from airflow_provider_vidai.operators.media import argument_texts, job_facts, media_files, show_media
 from airflow_provider_vidai.operators.paid import BACKSTOP_SECONDS, PaidOperator
 from airflow_provider_vidai.operators.vendor import HookT
 from airflow_provider_vidai.purchase.hint import Hint, purchase_key
@@ -279,9 +274,10 @@ class JobOperator(PaidOperator[HookT]):
         record: Record | None,
         bought: Bought | None,
     ) -> dict[str, JsonValue]:
-        ref = status.of(ref)
-        if record is not None:
-            record = record.with_ref(ref)
+        exact = status.of(ref)
+        # Before the download: if it fails, a retry must not take a later job of the same id for this one.
+        record = self._identified(entry, record, exact, news=exact != ref)
+        ref = exact
         if bought is None:  # Airflow's dag.test() loses the kwargs of a deferral
             bought = _bought(record.receipt) if record and record.receipt else Bought()
         status = self._with_price(status)

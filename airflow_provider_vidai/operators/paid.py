@@ -262,6 +262,20 @@ class PaidOperator(PricedOperator[HookT]):
         except LedgerError as error:
             self.log.warning("%s. The result stands; clearing this task would reuse it.", error)
 
+    def _identified(
+        self, entry: Entry | None, record: Record | None, ref: JobRef, *, news: bool
+    ) -> Record | None:
+        """Return the record with the exact reference to its job, and write it if that is news."""
+        if entry is None or record is None:
+            return record
+        record = record.with_ref(ref)
+        try:
+            if news:
+                entry.update(record)
+        except LedgerError as error:
+            self.log.warning("%s. Another job of the same id could later be taken for this one.", error)
+        return record
+
     def _run(self, context: Context, deadline: float, waited: int = 0) -> Any:
         settled = self._settled(context, deadline, waited)
         settled.entry.observers.ended(settled.record, "ready", "yes")
@@ -285,7 +299,6 @@ class PaidOperator(PricedOperator[HookT]):
                 seconds = wait.seconds
                 if not wait.steady:
                     seconds = limit_pause(seconds, waited, left, random.random())  # noqa: S311
-                known = "" if isinstance(wait, SearchWait) else " Nothing was bought;"
                 known = "" if isinstance(wait, SearchWait) else " Nothing was bought;"
                 self.log.info("%s%s coming back in %.0f s.", wait, known, seconds)
                 self._report(context, "waited", seconds=seconds, budget=window)

@@ -166,11 +166,18 @@ class Entry:
 
         :raises LedgerError: when it was not written.
         """
+        self.update(record.model_copy(update={"phase": "done"}))
+
+    def update(self, record: Record) -> None:
+        """Record what else is known about a purchase. Another purchase's record stays.
+
+        :raises LedgerError: when it was not written.
+        """
         if self._store.place(self.key) is None:
             now = self._read(once)
             if now is None or now.nonce != record.nonce:
                 return
-        self.write(record.model_copy(update={"phase": "done"}))
+        self.write(record)
 
     def _notify(self, record: Record | None, before: Record | None) -> None:
         if self._begun is not None and (record is None or record.nonce != self._begun.nonce):

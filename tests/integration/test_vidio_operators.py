@@ -513,6 +513,23 @@ def test_a_download_whose_render_was_replaced_fails_clearly(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_retry_after_a_failed_download_never_lands_a_later_render(
+    reel: dict, render_of: Any, control: Control, tmp_path: Path, deferrable: bool
+) -> None:
+    folder = tmp_path / "out"
+    first = render_of(reel, download_to=f"{folder}/", deferrable=deferrable)
+    folder.write_text("a file where the folder should be")
+    with pytest.raises(AirflowException, match="its files could not be downloaded"):
+        first.run()
+    folder.unlink()
+    render_of(reel, output_index=1).run()
+    stopped(first.retry(), "later render")
+    assert not folder.exists()
+    assert first.clear().run()["outputs"][0]["index"] == 0
+    assert [one["request"]["output_index"] for one in control.purchases(kind="render")] == [0, 1, 0]
+
+
 def test_a_download_while_a_later_render_runs_fails_clearly(
     reel: dict, render_of: Any, control: Control, tmp_path: Path
 ) -> None:
