@@ -30,14 +30,9 @@ from airflow_provider_vidai.operators.landing import Landed, Landing
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.task import Task
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ledger")]
 
 COMMON = {"model": "gpt-4o-image", "size": "1:1"}
-
-
-@pytest.fixture(autouse=True)
-def _ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", str(tmp_path / "ledger"))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ BUYS = {
     "vidio_nightly_batch": (["vidio reel", "vidio render"], "nightly-reels"),
     "venice_text_to_video": (["venice generate"], "videos"),
     "venice_until_good": (["venice generate"], "videos"),
+    "venice_batch": (["venice generate"] * 3, "campaign"),
     "venice_image_to_video": (["venice generate"] * 2, "videos"),
     "vidgo_image_to_video_with_music": (["vidgo media"] * 2 + ["vidgo music"], "scenes"),
     "vidgo_prompt_batch": (["vidgo media"] * 3, "batch"),
@@ -68,7 +69,7 @@ def test_every_example_is_clicked_here(bag: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("database", "fast", "vidio", "venice", "vidgo", "vizard")
+@pytest.mark.usefixtures("database", "fast", "ledger", "vidio", "venice", "vidgo", "vizard")
 @pytest.mark.parametrize("dag_id", BUYS)
 def test_an_example_runs_green_from_its_own_defaults(dag_id: str, control: Control, media: Path) -> None:
     control.settings(vizard={"short_side": 64, "footage": ""})

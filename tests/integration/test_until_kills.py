@@ -15,7 +15,7 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.operators.venice import VeniceVideoOperator
 from airflow_provider_vidai.quality.checks import Checks
 from airflow_provider_vidai.sandbox.client import Control
-from airflow_provider_vidai.task_groups.attempts import records_of
+from airflow_provider_vidai.task_groups.attempts import all_records
 from airflow_provider_vidai.task_groups.generate import generate_until_good
 from tests.integration.conftest import VIDEO
 from tests.support.kills import Killed, Killer, drive, killer_for
@@ -63,8 +63,8 @@ def until(folder: Path, *, deferrable: bool) -> Task:
 def settled_by_a_person(task: Task, control: Control) -> None:
     """Record what the vendor has of a purchase of unknown outcome, and clear the task."""
     maker = task.operator._with(task.operator._given("request"))
-    ((entry, record),) = [one for one in records_of(task.context(), maker) if one[1].receipt is None]
-    arrived = control.purchases("venice")[record.ordinal :]
+    ((number, entry, record),) = [one for one in all_records(task.context(), maker) if one[2].receipt is None]
+    arrived = control.purchases("venice")[number - 1 :]
     if arrived:
         ref = JobRef(
             vendor="venice",
