@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -102,25 +101,6 @@ def test_every_line_of_a_csv_file_becomes_what_it_asks_for(control: Control, tmp
         "gpt-4o-image": {"prompt": "a lake", "size": "3:2"},
         "kling-2.5-turbo-pro": {"prompt": "waves", "duration": 5},
     }
-
-
-@pytest.mark.usefixtures("database", "venice", "fast", "ledger")
-def test_every_line_of_a_file_becomes_a_video_in_one_task(control: Control, tmp_path: Path) -> None:
-    lines = [{"id": "fox", "prompt": "a fox"}, {"id": "kite", "prompt": "a kite", "duration": 10}]
-    (tmp_path / "prompts.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    ran(
-        "venice_batch",
-        prompts=(tmp_path / "prompts.jsonl").as_uri(),
-        destination=f"{tmp_path.as_uri()}/made/",
-        duration=5,
-    )
-    (folder,) = (tmp_path / "made").iterdir()
-    (manifest,) = folder.glob("manifest-make-*.jsonl")
-    found = [json.loads(line) for line in manifest.read_text().splitlines()]
-    assert [(line["id"], line["state"]) for line in found] == [("fox", "landed"), ("kite", "landed")]
-    landed = [Path(file["path"].removeprefix("file://")) for line in found for file in line["files"]]
-    assert [round(seconds(path)) for path in landed] == [5, 10]
-    assert {path.name for path in folder.iterdir()} == {manifest.name, *(path.name for path in landed)}
 
 
 @pytest.mark.usefixtures("database", "vidio", "venice", "vidgo", "vizard", "fast")

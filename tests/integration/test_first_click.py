@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -86,6 +87,11 @@ def test_an_example_runs_green_from_its_own_defaults(dag_id: str, control: Contr
     landed = {path for path in media.rglob("*") if path.is_file()} - there
     assert landed
     assert {path.relative_to(media).parts[0] for path in landed} == {folder}
+    manifests = [path for path in landed if path.suffix == ".jsonl"]
+    assert bool(manifests) == (dag_id == "venice_batch")
+    lines = [json.loads(line) for path in manifests for line in path.read_text().splitlines()]
+    assert {line["state"] for line in lines} <= {"landed"}
+    assert len(landed) == len(lines) + 1 or not manifests
 
 
 @pytest.mark.slow

@@ -412,7 +412,7 @@ def test_a_task_that_was_told_to_stop_makes_no_further_attempt(until: Any, contr
 
 
 def test_a_status_that_cannot_be_read_ends_the_try_and_a_retry_goes_on(until: Any, control: Control) -> None:
-    task = until(vary=SHORT_FIRST, make={"timeout": 2})
+    task = until(vary=SHORT_FIRST, make={"timeout": 1})
     control.settings(speed=0)
     failing(task, "deadline", "It was charged", kind=AirflowException)
     control.settings(speed=SPEED)

@@ -17,7 +17,7 @@ from airflow_provider_vidai.quality.checks import Checks
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.task_groups.attempts import all_records
 from airflow_provider_vidai.task_groups.generate import generate_until_good
-from tests.integration.conftest import VIDEO
+from tests.integration.conftest import KEPT, VIDEO
 from tests.support.kills import Killed, Killer, drive, killer_for
 from tests.support.task import Task
 
@@ -92,15 +92,14 @@ def test_killed_anywhere_no_attempt_is_bought_twice_and_the_total_is_kept(
     killed: list[str] = []
     stopped: list[str] = []
     number, ended = 0, False
-    free = {"queue_per_minute": 0, "retrieve_per_minute": 0, "error_budget": 0, "short_side": 64}
+    limits = {"queue_per_minute": 0, "retrieve_per_minute": 0, "error_budget": 0}
     while not ended:
         number += 1
         folder = tmp_path / str(number)
         if storage:
             monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", str(folder / "ledger"))
         control.reset()
-        # Slow enough that the vendor still has a video when a busy machine asks for it.
-        control.settings(speed=600, venice=free)
+        control.settings(venice={**limits, "short_side": 64, "media_ttl": KEPT})
         task = until(folder, deferrable=deferrable).retry()
         killer.arm(number)
         try:
