@@ -33,6 +33,11 @@ nano-banana,a lighthouse at dawn,16:9,
 sora-2,waves below the lighthouse,,10
 gpt-4o-image,the lighthouse keeper at breakfast,1:1,
 """
+CAMPAIGN = """\
+{"id": "fox", "prompt": "A red fox in fresh snow"}
+{"id": "harbour", "prompt": "A harbour at dawn, fishing boats leave", "duration": 10}
+{"id": "kite", "prompt": "A kite above a beach"}
+"""
 HOUR, DAY = 3600, 86_400
 
 
@@ -50,8 +55,9 @@ def make_media(folder: Path, short_side: int = 720) -> None:
     _once(folder / TALK, functools.partial(generate.generate, talk))
     for name, text in PICTURES.items():
         _once(folder / name, functools.partial(_paint, text))
-    if not (folder / "prompts.csv").exists():
-        (folder / "prompts.csv").write_text(PROMPTS, encoding="utf-8")
+    for name, text in (("prompts.csv", PROMPTS), ("prompts.jsonl", CAMPAIGN)):
+        if not (folder / name).exists():
+            (folder / name).write_text(text, encoding="utf-8")
     _copied(CLIP, folder / "footage" / CLIP.name)
     for source, copy, age in (
         (CLIP, folder / "nightly" / "yesterday.mp4", DAY),

@@ -167,8 +167,8 @@ def digest_of(*values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def lap_of_item(key: str) -> str:
-    """Return the part of a record's identity that belongs to an item."""
+def part_name(key: str) -> str:
+    """Return the name by which an item's records are found."""
     return f"item.{path_name(key)}"
 
 

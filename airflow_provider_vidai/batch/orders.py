@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, cast
 
 from airflow_provider_vidai.arguments import defaults_of, is_empty
-from airflow_provider_vidai.batch.instance import ItemOperator
 from airflow_provider_vidai.batch.requests import Row
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.jobs.text import literal
@@ -55,10 +53,10 @@ def operator_of(batch: Any, arguments: Mapping[str, Any]) -> JobOperator[Any]:
 
     :param batch: the batch's operator.
     """
-    makes = batch.makes
+    makes: type[JobOperator[Any]] = batch.makes
     # One that is required and missing is found when the request is validated, with the request's name.
     missing = [name for name in _of_request(makes) if name not in {*arguments, *defaults_of(makes)}]
-    operator = _item_class(makes)(
+    operator = makes(
         task_id=batch.task_id,
         deferrable=True,
         **{name: getattr(batch, name) for name in (*_PASSED, *makes.guards)},
@@ -67,12 +65,7 @@ def operator_of(batch: Any, arguments: Mapping[str, Any]) -> JobOperator[Any]:
         **arguments,
     )
     operator.__dict__["hook"] = batch.hook
-    return cast("JobOperator[Any]", operator)
-
-
-@cache
-def _item_class(makes: type[JobOperator[Any]]) -> Any:
-    return type(f"{makes.__name__}ForItem", (ItemOperator, makes), {})
+    return operator
 
 
 def _of_request(makes: type[JobOperator[Any]]) -> frozenset[str]:

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from airflow_provider_vidai.batch.items import Item, Snapshot, digest_of, keys_of
+from airflow_provider_vidai.batch.items import Item, Snapshot, digest_of, keys_of, part_name
 from airflow_provider_vidai.batch.orders import arguments_of, operator_of
 from airflow_provider_vidai.batch.requests import Row
 from airflow_provider_vidai.batch.work import Work
 from airflow_provider_vidai.errors import InputError, LedgerError
 from airflow_provider_vidai.operators.base import JobOperator
+from airflow_provider_vidai.operators.part import Part
 from airflow_provider_vidai.purchase.identity import Attempt, Whose, whose
 from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.stores.memory import MemoryStore
@@ -24,6 +25,8 @@ from airflow_provider_vidai.stores.task_state import TaskStateStore
 KEY: Final = "vidai_batch"
 #: Requests of one batch, at most, where the records are in Airflow's database: each is a row or two there.
 MOST_IN_DATABASE: Final = 100
+#: Seconds of a rate limit that a worker sleeps through. For a longer one, the batch waits in the triggerer.
+LONGEST_SLEEP: Final = 10.0
 
 
 @dataclass
@@ -47,7 +50,9 @@ class Plan:
 
     def operator(self, item: Item) -> JobOperator[Any]:
         """Return the vendor's operator for an item."""
-        return operator_of(self.batch, self.arguments[item.key])
+        operator = operator_of(self.batch, self.arguments[item.key])
+        operator.as_part(Part(part_name(item.key), longest_sleep=LONGEST_SLEEP))
+        return operator
 
     def begin(self, work: Work, *, only_failed: bool) -> None:
         """Find out how each item stands, and validate what may be bought.

@@ -16,7 +16,7 @@ from airflow_provider_vidai.batch.instance import ItemInstance, item_context
 from airflow_provider_vidai.batch.items import Failure, Item
 from airflow_provider_vidai.batch.trigger import BatchEvent, Waiting
 from airflow_provider_vidai.errors import MONEY, ApiError, InputError, LedgerError, LostSubmit, VidaiError
-from airflow_provider_vidai.hooks.failures import TaskFailed, airflow_failures
+from airflow_provider_vidai.hooks.failures import TaskFailed
 from airflow_provider_vidai.jobs.cost import Cost
 from airflow_provider_vidai.jobs.status import JobState, JobStatus
 from airflow_provider_vidai.operators.base import JobOperator
@@ -89,7 +89,7 @@ class Work:
 
     def _recover(self, item: Item) -> None:
         operator = self._operator(item)
-        entry, record = self._record(item, operator)
+        entry, record = self._record(operator)
         if record is None or record.receipt is None or record.receipt.ref is None:
             item.state = "open"
             self._note_lost(item, record)
@@ -124,8 +124,8 @@ class Work:
         if record is not None and record.receipt is None and record.max_tries >= 0:
             item.loses(record)
 
-    def _record(self, item: Item, operator: JobOperator[Any]) -> tuple[Entry, Record | None]:
-        context = item_context(self._context, item.key, operator)
+    def _record(self, operator: JobOperator[Any]) -> tuple[Entry, Record | None]:
+        context = item_context(self._context)
         request = Request(operator.hook.vendor_name, operator.kinds, operator.fingerprints(), 0)
         mine = match(operator.ledger(context, self.deadline), self._attempt, request)
         return mine.entry, mine.record
@@ -165,7 +165,7 @@ class Work:
 
     def _buy(self, item: Item) -> None:
         operator = self._operator(item)
-        context = item_context(self._context, item.key, operator)
+        context = item_context(self._context)
         try:
             settled = operator.settle(context, self.deadline)
         except RateWait as wait:
@@ -180,8 +180,8 @@ class Work:
             if self._stopped():
                 return
             if isinstance(error, LostSubmit):
-                self._note_lost(item, self._record(item, operator)[1])
-            self._failed(item, airflow_failures(operator, context).failed(error))
+                self._note_lost(item, self._record(operator)[1])
+            self._failed(item, operator.failures(context).failed(error))
         else:
             ref = settled.receipt.ref
             assert ref is not None, "a job operator's purchase makes a job"
@@ -198,7 +198,7 @@ class Work:
         elif error.retryable and item.troubles < MOST_TROUBLES:
             self._wait(RateWait(error.retry_after or PAUSE_SECONDS, str(error)))
         else:
-            self._failed(item, airflow_failures(operator, context).failed(error))
+            self._failed(item, operator.failures(context).failed(error))
 
     def _wait(self, wait: RateWait) -> None:
         """Buy nothing more in this stint, and come back when the limit allows it."""
@@ -256,7 +256,7 @@ class Work:
     def _finish(self, item: Item, status: JobStatus) -> None:
         """Let the vendor's operator finish an item whose job has ended."""
         operator = self._operator(item)
-        context = item_context(self._context, item.key, operator)
+        context = item_context(self._context)
         assert item.ref is not None
         event = JobEvent(end="status", ref=item.ref, status=status, at=time.time())
         try:
@@ -281,15 +281,15 @@ class Work:
             item.cost = known if Cost.of(known).known else item.cost
             shown = sum(bool(other.media) for other in self.items)
             item.media = instance.xcoms.get("media", {}).get("files", []) if shown < SHOWN else []
-        if instance.concluded is not None:
-            entry, record = instance.concluded
+        if operator.concluded is not None:
+            entry, record = operator.concluded
             note = {"files": files, "cost": item.cost}
             self._write(entry, record.model_copy(update={"phase": "done"}), note)
 
     def _note(self, item: Item, operator: JobOperator[Any], failure: Failure | None) -> None:
         """Keep with the record that its job has failed: the next try asks the walk what to do about it."""
         try:
-            entry, record = self._record(item, operator)
+            entry, record = self._record(operator)
         except VidaiError as error:
             self._log.warning("%s", error)
             return
@@ -305,7 +305,7 @@ class Work:
 
     def _failed(self, item: Item, failed: TaskFailed) -> None:
         retryable = not isinstance(failed, AirflowFailException)
-        self._log.error("%s failed. What is known of it stands above.", item.name)
+        self._log.error("%s failed.\n%s", item.name, failed.block())
         item.fails(Failure(**cast(Any, failed.facts()), retryable=retryable))
 
     # --- the rest

@@ -85,7 +85,7 @@ def _resolving(arg: Callable[..., Any]) -> tuple[Any, ...]:
         arg(("run_id",), help="The run's id"),
         arg(("task_id",), help="The task's id"),
         arg(("--map-index",), type=int, default=-1, help="The index of a mapped task"),
-        arg(("--lap",), default="", help="The lap of a loop, as 'jobs' shows it"),
+        arg(("--lap",), default="", help="The lap of a loop, or the part of a task, as 'jobs' shows it"),
         arg(("--entry",), help="Which purchase of the task, where several are unresolved"),
         arg(("--bought",), metavar="JOB_ID", help="The vendor has this job"),
         arg(("--not-bought",), action="store_true", help="The vendor has no such job"),

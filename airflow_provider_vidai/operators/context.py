@@ -74,12 +74,12 @@ def task_key_of(context: Context) -> TaskKey:
     return TaskKey(instance.dag_id, instance.run_id, instance.task_id, index)
 
 
-def resolve_arguments(context: Context) -> list[str]:
-    """Return the arguments by which the command ``resolve`` finds this task instance."""
+def resolve_arguments(context: Context, part: str | None = None) -> list[str]:
+    """Return the arguments by which the command ``resolve`` finds this task instance, or a part of it."""
     instance = context["ti"]
     names = [instance.dag_id, instance.run_id, instance.task_id]
     index = -1 if instance.map_index is None else instance.map_index
-    lap = "/".join(lap_of(instance))
+    lap = "/".join(lap_of(instance, part))
     return [
         *names,
         *(["--map-index", str(index)] if index >= 0 else []),

@@ -71,10 +71,10 @@ def _key(context: Context, operator: BaseOperator) -> str:
     """Return the key of an operator's XCom; an operator that another task's code calls gets the next one."""
     found: str | None = operator.__dict__.get("_media_key")
     if found is None:
-        part = getattr(operator, "part", None)
-        # A part keeps its key when another process resumes its task.
-        number = part.number - 1 if part else 0
-        if part is None and is_nested(context, operator):
+        number = 0
+        if (part := getattr(operator, "part", None)) is not None:
+            number = part.number - 1  # also when another process resumes its task
+        elif is_nested(context, operator):
             number = next_of_kind(context, MEDIA)
         found = operator.__dict__["_media_key"] = f"{MEDIA}_{number}" if number else MEDIA
     return found

@@ -98,10 +98,10 @@ class PaidOperator(PricedOperator[HookT]):
     more_request_fields: ClassVar[Sequence[str]] = ()
     #: Which of another task's purchases this is, where that task makes it; see :meth:`as_part`.
     part: Part | None = None
+    #: A part's purchase that has nothing left to be done, with its entry.
+    concluded: tuple[Entry, Record] | None = None
     #: Default of ``timeout``, in seconds.
     default_timeout: ClassVar[float] = 3600.0
-    #: Seconds of a rate limit that a try sleeps through; for a longer one it gives its worker back.
-    longest_sleep: ClassVar[float] = MAX_SLEEP_SECONDS
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class PaidOperator(PricedOperator[HookT]):
         That task calls ``execute_after_wait`` instead of ``execute``, passes deferrals on, and closes the
         record.
         """
-        self.part, self._nested = part, part.number - 1
+        self.part = part
 
     def failures(self, context: Context) -> airflow_failures:
         """Return what turns errors into Airflow's, and reports them to whoever counts them.
@@ -224,7 +224,7 @@ class PaidOperator(PricedOperator[HookT]):
             until=deadline,
             # Confirming that a job is gone takes minutes. A deferrable task leaves that to the triggerer.
             patience=LONGEST_CHECK if self._defers else float("inf"),
-            longest_sleep=self.longest_sleep,
+            longest_sleep=MAX_SLEEP_SECONDS if self.part is None else self.part.longest_sleep,
             log=self.log,
         )
         # Only a task's own code can make several purchases at the same time.
@@ -236,7 +236,7 @@ class PaidOperator(PricedOperator[HookT]):
 
     def _traces(self, context: Context) -> Traces:
         def person() -> Trace:
-            command = shlex.join(["airflow", "vidai", "resolve", *resolve_arguments(context)])
+            command = shlex.join(["airflow", "vidai", "resolve", *resolve_arguments(context, self._part)])
             return Trace(self.wanted(), self.hook.vendor.dashboard, command)
 
         lasting = outlives_process(context)
@@ -254,6 +254,8 @@ class PaidOperator(PricedOperator[HookT]):
         """
         if self.part is None:
             after_success(context, lambda: self._close(entry, record))
+        else:
+            self.concluded = entry, record
 
     def _close(self, entry: Entry, record: Record) -> None:
         """Record that the purchase is finished, unless another try has bought since."""
@@ -350,12 +352,16 @@ class PaidOperator(PricedOperator[HookT]):
 
     def fingerprints(self) -> tuple[str, ...]:
         """Return what identifies the request and the account: in today's form, and in that of version 0.1."""
-        return fingerprints(self, part=None if self.part is None else self.part.number)
+        return fingerprints(self)
+
+    @property
+    def _part(self) -> str | None:
+        return None if self.part is None else self.part.name
 
     @property
     def _resumes(self) -> bool:
         """Whether Airflow comes back to this operator after a deferral."""
-        return self._nested is None or self.part is not None
+        return self._nested is None
 
     @property
     def _defers(self) -> bool:
@@ -379,7 +385,7 @@ class PaidOperator(PricedOperator[HookT]):
             run_id=instance.run_id,
             task_id=instance.task_id,
             map_index=-1 if instance.map_index is None else instance.map_index,
-            lap=lap_of(instance),
+            lap=lap_of(instance, self._part),
             vendor=self.hook.vendor_name,
             label=self.hook.vendor.label,
             account=lambda: self.hook.account.id,
@@ -387,9 +393,8 @@ class PaidOperator(PricedOperator[HookT]):
             log=self.log,
             reuse=None if self.reuse is None else shared_request(self),
         )
-        watchers = [] if self.part is None else [self.part.watcher]
-        observers = observers_of(buyer, watchers)
-        return Ledger(store_of(context, self.log), self.patience(deadline), observers)
+        observers = observers_of(buyer, () if self.part is None else self.part.watchers)
+        return Ledger(store_of(context, self.log, self._part), self.patience(deadline), observers)
 
     def patience(self, deadline: float) -> Patience:
         """Return what waits while the ledger's storage is away; a killed task does not."""

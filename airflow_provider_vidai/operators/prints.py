@@ -18,18 +18,14 @@ __all__ = ["fingerprints", "shared_request"]
 REUSE_MAX_AGE = 86400.0
 
 
-def fingerprints(operator: PaidOperator[Any], part: int | None) -> tuple[str, ...]:
-    """Return what identifies the request and the account: in today's form, and in that of version 0.1.
-
-    :param part: which of another task's purchases this is; None where it is a task's own.
-    """
+def fingerprints(operator: PaidOperator[Any]) -> tuple[str, ...]:
+    """Return what identifies the request and the account: in today's form, and in that of version 0.1."""
     hook, asked = operator.hook, operator.asked()
     account = {"vendor": hook.vendor_name, "conn_id": hook.conn_id, "url": hook.account.base_url}
     old = {name: value for name, value in asked.items() if name not in operator.fields_since_0_1}
     # No argument's name begins with an @, so the account's facts never hide an argument.
-    facts = {f"@{name}": value for name, value in {**account, "part": part}.items()}
-    now = fingerprint({**facts, **asked})
-    return (now,) if part else (now, fingerprint_of_0_1({**account, "asked": old}))
+    facts = {f"@{name}": value for name, value in account.items()}
+    return fingerprint({**facts, **asked}), fingerprint_of_0_1({**account, "asked": old})
 
 
 def shared_request(operator: PaidOperator[Any]) -> Reuse:

@@ -1,24 +1,21 @@
-"""The base of all operators: the vendor's connection, and which parts of arguments are shown."""
+"""The base of all operators of one vendor: its connection, and what was landed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 from pydantic import JsonValue
 
-from airflow_provider_vidai.arguments import Arguments
 from airflow_provider_vidai.hooks.base import VidaiHook
 from airflow_provider_vidai.hooks.failures import NOTHING_BOUGHT, Outlook
 from airflow_provider_vidai.jobs.ref import JobRef
-from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.jobs.title import title_of
-from airflow_provider_vidai.operators.context import name_mapped_item
 from airflow_provider_vidai.operators.links import VendorLink
-from airflow_provider_vidai.redaction import shown_media
+from airflow_provider_vidai.operators.shown import ShownOperator
 from airflow_provider_vidai.rooms import lineage, report
 from airflow_provider_vidai.vendors import VENDORS
 
@@ -41,22 +38,13 @@ class LandedFiles:
     cost: JsonValue
 
 
-class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
+class VendorOperator(ShownOperator, Generic[HookT]):
     """An operator that talks to one vendor through one connection."""
 
     #: A class attribute; a ``ClassVar`` cannot depend on a type variable.
     hook_class: type[HookT]
-    #: Arguments that may hold a signed URL or a whole file. Once rendered, they are shown without it; use
-    #: :meth:`given` to read them.
-    media_fields: ClassVar[Sequence[str]] = ()
     #: Arguments that say what the task's work is called, the best first.
     titled_by: ClassVar[Sequence[str]] = ()
-    ui_color = "#d9ecff"
-
-    def __init__(self, **kwargs: Any) -> None:
-        # This constructor must exist. Without it, Airflow gives a class whose first base is no operator the
-        # constructor of BaseOperator, and mapped tasks then pass None for list arguments such as inlets.
-        super().__init__(**kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Airflow reads the links of a mapped task from its class.
@@ -97,47 +85,6 @@ class VendorOperator(Arguments, BaseOperator, Generic[HookT]):
         """Return the landed files as datasets, for Airflow's OpenLineage provider."""
         return lineage(self.__dict__.get("_landed"))
 
-    def given(self, name: str) -> Any:
-        """Return an argument as it was given, including what is not shown."""
-        return self.__dict__.get("_given_media", {}).get(name, getattr(self, name))
-
     def title(self) -> str | None:
         """Return a few words for people about what this task makes; None where it has none."""
         return next((found for found in map(title_of, map(self.given, self.titled_by)) if found), None)
-
-    def title_or_none(self) -> str | None:
-        """Return :meth:`title`; an argument of an odd shape is no reason to fail a task for its name."""
-        try:
-            return self.title()
-        except Exception as error:  # noqa: BLE001 - see above
-            self.log.debug("No title: %s", type(error).__name__)
-            return None
-
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Iterable[str],
-        context: Context,
-        jinja_env: Any,
-        seen_oids: set[int],
-    ) -> None:
-        """Render the fields, and keep secrets and files out of what Airflow stores and shows."""
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        # Airflow also calls this for objects within an argument that have template fields of their own.
-        if parent is self:
-            self._show_arguments(context)
-
-    def take_arguments(self, arguments: Mapping[str, Any], context: Context) -> None:
-        """Set arguments that are known only now, after the templates were rendered."""
-        for name, value in {**self.__dict__.pop("_given_media", {}), **arguments}.items():
-            setattr(self, name, value)
-        self._show_arguments(context)
-
-    def _show_arguments(self, context: Context) -> None:
-        media = {name: getattr(self, name) for name in self.media_fields}
-        if media:
-            self.__dict__["_given_media"] = media
-        # Airflow stores and shows the attributes as they are after this method; given() returns the rest.
-        for name, value in media.items():
-            setattr(self, name, shown_media(literal(value)))
-        name_mapped_item(context, self.title_or_none)

@@ -49,7 +49,7 @@ class Elsewhere(VidaiError):
 class Buyer:
     """The task that buys.
 
-    :param lap: what distinguishes the laps of a loop; empty outside of loops.
+    :param lap: what distinguishes the laps of a loop, and the parts of a task; empty for neither.
     :param account: returns the account's hash; called only when something is bought.
     :param budget: the operator's own ``budget``, as it was given.
     :param reuse: which purchases of other tasks serve this one too; None for none.

@@ -14,7 +14,7 @@ class Backend(NamedTuple):
     """One kind of storage for the ledger.
 
     :param applies: whether it is set up here. This must not open it: that can cost a connection.
-    :param open: returns the storage of one task instance, in one lap of a loop.
+    :param open: returns the storage of one task instance, in one lap of a loop, or of one of its parts.
     :param ends_with_run: whether its records are removed together with their DAG run.
     :param warning: what a person should know before a task buys with it, if anything.
     """

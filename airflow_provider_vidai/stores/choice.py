@@ -39,20 +39,20 @@ def outlives_process(context: Context) -> bool:
     return _chosen(context) is not memory.BACKEND
 
 
-def store_of(context: Context, log: Log) -> Store:
-    """Return the storage of this task instance's ledger."""
+def store_of(context: Context, log: Log, part: str | None = None) -> Store:
+    """Return the storage of this task instance's ledger, or of one of its parts."""
     backend = _chosen(context)
     if backend.warning:
         log.warning("%s", backend.warning)
-    return backend.open(context, lap_of(context["ti"]))
+    return backend.open(context, lap_of(context["ti"], part))
 
 
-def lap_of(instance: Any) -> tuple[str, ...]:
+def lap_of(instance: Any, part: str | None = None) -> tuple[str, ...]:
     """Return what distinguishes the laps of a loop, which share dag, run, task and map index.
 
-    The items of a batch share these too, so a task instance that stands for one of them has a ``batch_item``.
+    :param part: the name of one of several purchases of the task, which share these too.
     """
-    region, item = getattr(instance, "region_id", None), getattr(instance, "batch_item", None)
+    region = getattr(instance, "region_id", None)
     in_loop = region is not None and region != _NO_REGION
     lap = (f"{region}.{getattr(instance, 'region_index', None)}",) if in_loop else ()
-    return lap if item is None else (*lap, str(item))
+    return lap if part is None else (*lap, part)

@@ -35,7 +35,7 @@ class TaskStateStore:
     after step 3 keeps its turn, and stops if another try has taken one since.
 
     :param accessor: Airflow's own.
-    :param lap: what distinguishes the lap of a loop that the task instance is in; empty outside of loops.
+    :param lap: what distinguishes the lap of a loop, and the part of the task; empty for neither.
     """
 
     def __init__(self, accessor: Any, lap: Sequence[str] = ()) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
+from collections.abc import Iterator
 from typing import Any, Final
 
 from airflow.sdk import Context
@@ -10,8 +13,10 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from airflow_provider_vidai.errors import Charged
 from airflow_provider_vidai.operators.base import JobOperator
 from airflow_provider_vidai.operators.context import attempt_of
+from airflow_provider_vidai.operators.part import Part
 from airflow_provider_vidai.purchase.identity import Whose, whose
 from airflow_provider_vidai.purchase.ledger import Entry
+from airflow_provider_vidai.purchase.observe import Observer
 from airflow_provider_vidai.purchase.record import Record
 
 #: The key of a record's notes that has what this module knows of it.
@@ -71,25 +76,45 @@ def note_of(record: Record) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def records_of(context: Context, maker: JobOperator[Any]) -> list[tuple[Entry, Record]]:
-    """Return the purchases of this run of the task, with their entries.
+def part_of(number: int, *watchers: Observer) -> Part:
+    """Return what makes an operator an attempt."""
+    return Part(f"attempt.{number}", number, watchers)
+
+
+def all_records(context: Context, maker: JobOperator[Any]) -> Iterator[tuple[int, Entry, Record]]:
+    """Yield the purchases of this run for all attempts, with the attempts' numbers.
 
     :raises LedgerError: when one cannot be read or understood.
     """
-    tried, others = attempt_of(context), (Whose.DELETED, Whose.FOREIGN)
-    return [
-        (entry, record)
-        for entry, record in maker.ledger(context, maker.deadline()).entries()
-        if record is not None and whose(record, tried) not in others
-    ]
+    for number in itertools.count(1):
+        reader = copy.copy(maker)
+        reader.as_part(part_of(number))
+        entries = list(_entries(context, reader))
+        # An attempt is only made once the one before it is on record.
+        if not entries:
+            return
+        yield from ((number, entry, record) for entry, record in entries if _ours(context, record))
 
 
 def record_of(context: Context, maker: JobOperator[Any]) -> tuple[Entry, Record] | None:
-    """Return the newest purchase for an attempt."""
-    number = maker.part.number if maker.part else 0
+    """Return an attempt's newest purchase.
+
+    :param maker: the operator that makes the attempt.
+    :raises LedgerError: when one cannot be read or understood.
+    """
     found = [
         one
-        for one in records_of(context, maker)
-        if one[1].ordinal == number - 1 and one[1].buys(maker.hook.vendor_name, maker.kinds)
+        for one in _entries(context, maker)
+        if _ours(context, one[1]) and one[1].buys(maker.hook.vendor_name, maker.kinds)
     ]
     return max(enumerate(found), key=lambda one: (one[1][1].try_number, one[0]))[1] if found else None
+
+
+def _entries(context: Context, maker: JobOperator[Any]) -> Iterator[tuple[Entry, Record]]:
+    for entry, record in maker.ledger(context, maker.deadline()).entries():
+        if record is not None:
+            yield entry, record
+
+
+def _ours(context: Context, record: Record) -> bool:
+    return whose(record, attempt_of(context)) not in (Whose.DELETED, Whose.FOREIGN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from airflow_provider_vidai.arguments import guard
 from airflow_provider_vidai.errors import Charged, InputError
 from airflow_provider_vidai.jobs.cost import Cost
 from airflow_provider_vidai.jobs.text import literal, validated
+from airflow_provider_vidai.purchase.ledger import Entry
 from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.task_groups.attempts import FREE, NOTE, note_of, outcome_of
 
@@ -41,10 +42,12 @@ class Total:
     """Watches the purchase of one attempt: all of them together may cost so much.
 
     :param number: the attempt's.
-    :param records: returns the records of the task's purchases.
+    :param records: returns the purchases of all attempts; see :func:`all_records`.
     """
 
-    def __init__(self, limit: Cost | None, number: int, records: Callable[[], list[Record]]) -> None:
+    def __init__(
+        self, limit: Cost | None, number: int, records: Callable[[], Iterable[tuple[int, Entry, Record]]]
+    ) -> None:
         self._limit = limit
         self._number = number
         self._records = records
@@ -66,9 +69,9 @@ class Total:
             return {}
         unit = str(limit.unit)
         # What an earlier purchase may have cost still counts when its record gives way to this one.
-        carried = Decimal(0) if replaced is None else self._spent(replaced, unit)
+        carried = Decimal(0) if replaced is None else self._spent(self._number, replaced, unit)
         nonce = None if replaced is None else replaced.nonce
-        others = [self._spent(one, unit) for one in self._records() if one.nonce != nonce]
+        others = [self._spent(made, one, unit) for made, _, one in self._records() if one.nonce != nonce]
         price, spent = Cost.of(record.cost).in_unit(unit), carried + sum(others)
         if price is None:
             raise _unknown(self._number, unit, str(Cost.of(record.cost)))
@@ -81,7 +84,7 @@ class Total:
             )
         return {NOTE: {"carried": str(carried)}}
 
-    def _spent(self, record: Record, unit: str) -> Decimal:
+    def _spent(self, number: int, record: Record, unit: str) -> Decimal:
         note, outcome = note_of(record), outcome_of(record)
         if note.get("over"):  # a person has cleared the finished task since, which buys afresh
             return Decimal(0)
@@ -93,7 +96,7 @@ class Total:
         costs = [Cost.of(cost).in_unit(unit) for cost in (reported, receipt, record.cost)]
         amount = next((one for one in costs if one is not None), None)
         if amount is None:
-            raise _unknown(record.ordinal + 1, unit, str(Cost.of(receipt)))
+            raise _unknown(number, unit, str(Cost.of(receipt)))
         return carried + Decimal(str(amount))
 
     def withdrawn(self, record: Record, *, begun: bool) -> None:

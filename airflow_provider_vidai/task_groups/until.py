@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 from pydantic import JsonValue
 
 from airflow_provider_vidai._compat import AirflowSkipException, TaskDeferred
-from airflow_provider_vidai.arguments import Arguments, whole_number
+from airflow_provider_vidai.arguments import whole_number
 from airflow_provider_vidai.errors import InputError, JobFailed, LedgerError
 from airflow_provider_vidai.hooks.failures import NOTHING_BOUGHT, Outlook, TaskFailed, airflow_failures
 from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.operators.base import JobOperator
-from airflow_provider_vidai.operators.context import (
-    after_success,
-    name_mapped_item,
-    report_files,
-    task_key_of,
-)
+from airflow_provider_vidai.operators.context import after_success, report_files, task_key_of
 from airflow_provider_vidai.operators.landing import FILES, Landed, LandedCheck, Landing
-from airflow_provider_vidai.operators.part import Part
+from airflow_provider_vidai.operators.shown import ShownOperator
 from airflow_provider_vidai.purchase.ledger import Entry
 from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.verdict import no_longer_waiting
 from airflow_provider_vidai.quality.operators import checks_of
 from airflow_provider_vidai.redaction import shown, shown_media
 from airflow_provider_vidai.stores.choice import lap_of, outlives_process
-from airflow_provider_vidai.task_groups.attempts import Outcome, noted, outcome_of, record_of, records_of
+from airflow_provider_vidai.task_groups.attempts import (
+    Outcome,
+    all_records,
+    noted,
+    outcome_of,
+    part_of,
+    record_of,
+)
 from airflow_provider_vidai.task_groups.results import (
     best_of,
     faults_of,
@@ -58,7 +60,7 @@ class _Resumed(NamedTuple):
     kwargs: dict[str, Any]
 
 
-class GenerateUntilGoodOperator(Arguments, BaseOperator):
+class GenerateUntilGoodOperator(ShownOperator):
     """The task of :func:`generate_until_good`, which makes it.
 
     :param request: the arguments of ``make``; Airflow renders them.
@@ -66,8 +68,8 @@ class GenerateUntilGoodOperator(Arguments, BaseOperator):
 
     template_fields: Sequence[str] = ("request", "vary", "max_attempts", "max_total", "keep")
     template_fields_renderers: ClassVar[dict[str, str]] = {"request": "json", "vary": "json"}
+    media_fields: ClassVar[Sequence[str]] = ("request", "vary")
     guards: ClassVar[Sequence[str]] = ("max_total",)
-    ui_color = "#d9ecff"
 
     def __init__(
         self,
@@ -210,9 +212,7 @@ class GenerateUntilGoodOperator(Arguments, BaseOperator):
         )
         maker = self._with(changed(request, values))
         limit = limit_of(self.max_total)
-        maker.as_part(
-            Part(number, Total(limit, number, lambda: [one for _, one in records_of(context, maker)]))
-        )
+        maker.as_part(part_of(number, Total(limit, number, lambda: all_records(context, maker))))
         return maker, values
 
     def _with(self, request: Mapping[str, Any]) -> Make:
@@ -310,7 +310,7 @@ class GenerateUntilGoodOperator(Arguments, BaseOperator):
         """Record that the purchases are over, and remove files, once Airflow has the result."""
         maker = self._with(self._given("request"))
         try:
-            for entry, record in records_of(context, maker):
+            for _, entry, record in all_records(context, maker):
                 if record.receipt is not None:  # a purchase of unknown outcome stays one
                     entry.finish(noted(record, over=True))
         except LedgerError as error:
@@ -321,32 +321,20 @@ class GenerateUntilGoodOperator(Arguments, BaseOperator):
 
     # --- rendering
 
-    def _given(self, name: str) -> dict[str, Any]:
-        """Return a dict of arguments as it was given, including what is not shown."""
-        found: dict[str, Any] = self.__dict__.get("_given_media", {}).get(name, getattr(self, name))
-        return literal(found) or {}
+    def title(self) -> str | None:
+        """Return what the attempts are called."""
+        return self._with(self._given("request")).title()
 
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Iterable[str],
-        context: Context,
-        jinja_env: Any,
-        seen_oids: set[int],
-    ) -> None:
-        """Render the fields, and keep secrets and files out of what Airflow stores and shows."""
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        if parent is not self:
-            return
-        self.__dict__["_given_media"] = {"request": self.request, "vary": self.vary}
+    def shown_argument(self, name: str) -> Any:
+        """Return a dict of arguments without secrets and files."""
         media = self.make.media_fields
-        for name in ("request", "vary"):
-            values = self._given(name)
-            shows = {
-                key: shown_media(literal(values[key])) for key in values if key.partition(".")[0] in media
-            }
-            setattr(self, name, {**values, **shows})
-        name_mapped_item(context, lambda: self._with(self._given("request")).title_or_none())
+        return {
+            key: shown_media(literal(value)) if key.partition(".")[0] in media else value
+            for key, value in self._given(name).items()
+        }
+
+    def _given(self, name: str) -> dict[str, Any]:
+        return literal(self.given(name)) or {}
 
 
 class _Judge:

@@ -37,6 +37,9 @@ VIDEO = {
 }
 #: Jobs take a few real milliseconds, and the time that their media work really needs.
 SPEED = 3000.0
+#: For so many seconds of its clock a vendor keeps what it made: an hour of real time. A day would be half a
+#: minute, and a busy machine may come later for a file.
+KEPT = 3600 * SPEED
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +72,12 @@ def fast() -> Iterator[None]:
     asyncio.set_event_loop_policy(FastLoops())
     yield
     asyncio.set_event_loop_policy(None)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of purchases in files, as every Airflow can keep them."""
+    monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", str(tmp_path / "ledger"))
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +126,7 @@ def venice(sandbox: Sandbox, connect: Any) -> VeniceHook:
     Its rate limits would run in real time, and the event loop of these tests is faster.
     """
     free = {"queue_per_minute": 0, "retrieve_per_minute": 0, "share_per_minute": 0, "error_budget": 0}
-    sandbox.control.settings(venice={**free, "short_side": 64})
+    sandbox.control.settings(venice={**free, "short_side": 64, "media_ttl": KEPT})
     host = f"{sandbox.url}/venice/api/v1"
     extra = {"timeout": 600, "polls_per_minute": 6000}
     return VeniceHook(connect("venice_default", conn_type="venice", host=host, password=KEY, extra=extra))
@@ -126,7 +135,7 @@ def venice(sandbox: Sandbox, connect: Any) -> VeniceHook:
 @pytest.fixture
 def vidgo(sandbox: Sandbox, connect: Any) -> VidgoHook:
     """A hook on a connection to the sandbox, which makes small videos and short songs."""
-    sandbox.control.settings(vidgo={"short_side": 64, "song_seconds": 2.0})
+    sandbox.control.settings(vidgo={"short_side": 64, "song_seconds": 2.0, "file_ttl": KEPT})
     host = f"{sandbox.url}/vidgo"
     return VidgoHook(
         connect("vidgo_default", conn_type="vidgo", host=host, password=KEY, extra={"timeout": 600})

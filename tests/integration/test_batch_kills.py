@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,14 +12,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from airflow_provider_vidai._compat import TaskDeferred
 from airflow_provider_vidai.batch.operators import VidgoBatchOperator
+from airflow_provider_vidai.batch.trigger import BatchTrigger
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.processes import Killed, in_a_process
-from tests.support.task import Task
+from tests.support.task import Task, first_event, rebuilt, run_fast
 from tools.rest import answers
 from tools.settings import choose_port
 
@@ -134,6 +137,39 @@ def batch(
     return Batch(tmp_path, control)
 
 
+def deferred_by_a_worker(batch: Batch) -> TaskDeferred:
+    """Run the task's next try until it gives its worker back, and return what Airflow stores then."""
+    stored = batch.folder / "deferred.json"
+
+    def begin() -> None:
+        try:
+            batch.task.begin()
+        except TaskDeferred as deferred:
+            arguments = deferred.trigger.serialize()[1]
+            stored.write_text(json.dumps([arguments, deferred.method_name, deferred.kwargs]))
+
+    batch.task.retry()
+    assert in_a_process(begin, batch.folder / "answer.json") is None
+    arguments, method_name, kwargs = json.loads(stored.read_text())
+    return TaskDeferred(trigger=BatchTrigger(**arguments), method_name=method_name, kwargs=kwargs)
+
+
+def killed_while_it_checks(trigger: BatchTrigger, control: Control, checks: int) -> None:
+    """Run a trigger in a process that is killed once it has made a number of status checks."""
+    before = len(control.calls("vidgo", "status"))
+    child = os.fork()
+    if not child:
+        try:
+            run_fast(first_event(rebuilt(trigger)))
+        finally:
+            os._exit(0)
+    while len(control.calls("vidgo", "status")) < before + checks:
+        assert os.waitpid(child, os.WNOHANG) == (0, 0), "it has ended by itself"
+        time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
 def settled_by_a_clear(batch: Batch) -> list[dict[str, Any]]:
     """End the batch: a retry ends what can be ended, and a Clear buys what was lost; return the manifest."""
     batch.task.retry()
@@ -170,6 +206,22 @@ def test_whenever_it_is_killed_each_request_is_bought_once_and_landed_once(batch
     lost = {line["request"] for line in lines if line["earlier"]}
     twice = {prompt for prompt, count in batch.purchases().items() if count > 1}
     assert twice <= {batch.prompts[number - 1] for number in lost}
+
+
+def test_killing_only_the_triggerer_loses_and_doubles_nothing(batch: Batch, control: Control) -> None:
+    control.settings(speed=1e-9)
+    waiting = deferred_by_a_worker(batch)
+    for checks in (1, ITEMS + 5):
+        killed_while_it_checks(cast(BatchTrigger, waiting.trigger), control, checks)
+    assert batch.purchases() == dict.fromkeys(batch.prompts, 1)
+    control.settings(speed=3000)
+
+    def resume() -> None:
+        batch.task.check(batch.task.resume(waiting))
+
+    assert in_a_process(resume, batch.folder / "answer.json") is None
+    check_against_the_account_book(batch, batch.manifest())
+    assert batch.purchases() == dict.fromkeys(batch.prompts, 1)
 
 
 def test_killed_and_edited_between_tries_it_buys_what_is_new_and_reports_what_is_gone(batch: Batch) -> None:

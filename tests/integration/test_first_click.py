@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -25,6 +26,7 @@ BUYS = {
     "vidio_nightly_batch": (["vidio reel", "vidio render"], "nightly-reels"),
     "venice_text_to_video": (["venice generate"], "videos"),
     "venice_until_good": (["venice generate"], "videos"),
+    "venice_batch": (["venice generate"] * 3, "campaign"),
     "venice_image_to_video": (["venice generate"] * 2, "videos"),
     "vidgo_image_to_video_with_music": (["vidgo media"] * 2 + ["vidgo music"], "scenes"),
     "vidgo_prompt_batch": (["vidgo media"] * 3, "batch"),
@@ -68,7 +70,7 @@ def test_every_example_is_clicked_here(bag: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("database", "fast", "vidio", "venice", "vidgo", "vizard")
+@pytest.mark.usefixtures("database", "fast", "ledger", "vidio", "venice", "vidgo", "vizard")
 @pytest.mark.parametrize("dag_id", BUYS)
 def test_an_example_runs_green_from_its_own_defaults(dag_id: str, control: Control, media: Path) -> None:
     control.settings(vizard={"short_side": 64, "footage": ""})
@@ -85,6 +87,11 @@ def test_an_example_runs_green_from_its_own_defaults(dag_id: str, control: Contr
     landed = {path for path in media.rglob("*") if path.is_file()} - there
     assert landed
     assert {path.relative_to(media).parts[0] for path in landed} == {folder}
+    manifests = [path for path in landed if path.suffix == ".jsonl"]
+    assert bool(manifests) == (dag_id == "venice_batch")
+    lines = [json.loads(line) for path in manifests for line in path.read_text().splitlines()]
+    assert {line["state"] for line in lines} <= {"landed"}
+    assert len(landed) == len(lines) + 1 or not manifests
 
 
 @pytest.mark.slow

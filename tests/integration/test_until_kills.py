@@ -15,9 +15,9 @@ from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.operators.venice import VeniceVideoOperator
 from airflow_provider_vidai.quality.checks import Checks
 from airflow_provider_vidai.sandbox.client import Control
-from airflow_provider_vidai.task_groups.attempts import records_of
+from airflow_provider_vidai.task_groups.attempts import all_records
 from airflow_provider_vidai.task_groups.generate import generate_until_good
-from tests.integration.conftest import VIDEO
+from tests.integration.conftest import KEPT, VIDEO
 from tests.support.kills import Killed, Killer, drive, killer_for
 from tests.support.task import Task
 
@@ -63,8 +63,8 @@ def until(folder: Path, *, deferrable: bool) -> Task:
 def settled_by_a_person(task: Task, control: Control) -> None:
     """Record what the vendor has of a purchase of unknown outcome, and clear the task."""
     maker = task.operator._with(task.operator._given("request"))
-    ((entry, record),) = [one for one in records_of(task.context(), maker) if one[1].receipt is None]
-    arrived = control.purchases("venice")[record.ordinal :]
+    ((number, entry, record),) = [one for one in all_records(task.context(), maker) if one[2].receipt is None]
+    arrived = control.purchases("venice")[number - 1 :]
     if arrived:
         ref = JobRef(
             vendor="venice",
@@ -92,15 +92,14 @@ def test_killed_anywhere_no_attempt_is_bought_twice_and_the_total_is_kept(
     killed: list[str] = []
     stopped: list[str] = []
     number, ended = 0, False
-    free = {"queue_per_minute": 0, "retrieve_per_minute": 0, "error_budget": 0, "short_side": 64}
+    limits = {"queue_per_minute": 0, "retrieve_per_minute": 0, "error_budget": 0}
     while not ended:
         number += 1
         folder = tmp_path / str(number)
         if storage:
             monkeypatch.setenv("AIRFLOW__VIDAI__LEDGER_PATH", str(folder / "ledger"))
         control.reset()
-        # Slow enough that the vendor still has a video when a busy machine asks for it.
-        control.settings(speed=600, venice=free)
+        control.settings(venice={**limits, "short_side": 64, "media_ttl": KEPT})
         task = until(folder, deferrable=deferrable).retry()
         killer.arm(number)
         try:

@@ -22,7 +22,7 @@ from airflow_provider_vidai.operators.venice import (
 )
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.venice import VeniceVideoSensor
-from tests.integration.conftest import KEY, VIDEO
+from tests.integration.conftest import KEPT, KEY, VIDEO
 from tests.support.task import Task
 from tests.support.videos import picture, video
 
@@ -488,7 +488,7 @@ def test_a_passing_error_fails_no_job(video_of: Any, control: Control, status: i
 
 def test_an_expired_job_is_gone(video_of: Any, control: Control, tmp_path: Path) -> None:
     job = video_of().run()
-    control.advance(90_000)
+    control.advance(KEPT)
     stopped(download_of(job, f"{tmp_path}/a.mp4"), "gone", "Request ID is invalid")
 
 

@@ -18,7 +18,7 @@ from airflow_provider_vidai.hooks.vidgo import VidgoHook
 from airflow_provider_vidai.operators.vidgo import VidgoDownloadOperator, VidgoUploadImageOperator
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.vidgo import VidgoTaskSensor
-from tests.integration.conftest import KEY
+from tests.integration.conftest import KEPT, KEY
 from tests.support.task import Task
 from tests.support.videos import picture, video
 from tests.support.web import web
@@ -483,7 +483,7 @@ def test_a_download_says_how_long_is_left(
 
 def test_a_result_of_25_hours_ago_is_refused_politely(task_of: Any, control: Control, tmp_path: Path) -> None:
     job = task_of().run()
-    control.advance(25 * 3600)
+    control.advance(KEPT)
     message = stopped(download_of(aged(job, 25.01), f"{tmp_path}/"), "was bought 25 h 00 min ago", "24 hours")
     assert "download_to" in message
     assert names(tmp_path) == []
