@@ -127,9 +127,9 @@ class Watched:
     """A watcher as a triggerer runs it, and what it has reported."""
 
     def __init__(self, watcher: Any, store: Store | None) -> None:
-        self._watcher: Any = rebuilt(watcher)
-        self._watcher.asset_state_store = store
-        self._events = self._watcher.run()
+        again: Any = rebuilt(watcher)
+        again.asset_state_store = store
+        self._events: Any = again.run()
         self._next: asyncio.Future[Any] = asyncio.ensure_future(anext(self._events))
         self.payloads: list[dict[str, Any]] = []
 
