@@ -73,7 +73,8 @@ def test_a_purchase_and_its_file_arrive_at_statsd_and_in_the_lineage_without_a_s
     tags = {"vendor": "vidgo", "kind": "media", "dag": dag_id}
     assert statsd.wait("vidai.landed_bytes", timeout=SOON, **tags) == [landed["bytes"]]
     assert statsd.wait("vidai.bought", timeout=SOON, **tags) == [1]
-    assert statsd.wait("vidai.cost_usd_millionths", timeout=SOON, **tags) == [30_000]
+    millionths = round(result["cost"]["usd"] * 1_000_000)
+    assert statsd.wait("vidai.cost_usd_millionths", timeout=SOON, **tags) == [millionths]
     (milliseconds,) = statsd.wait("vidai.ready_after", timeout=SOON, **tags)
     assert milliseconds > 0
     assert statsd.values("vidai.lost") == statsd.values("vidai.failed") == []
@@ -81,7 +82,8 @@ def test_a_purchase_and_its_file_arrive_at_statsd_and_in_the_lineage_without_a_s
     (output,) = eventually("dataset", lambda: lineage(measured, f"{dag_id}.paid"))
     assert (output["namespace"], output["name"]) == ("file", landed["uri"].removeprefix("file://"))
     facet = output["facets"]["vidaiJob"]
-    wanted = {"vendor": "vidgo", "kind": "media", "jobId": result["job_id"], "costAmount": 6}
+    cost = result["cost"]["amount"]
+    wanted = {"vendor": "vidgo", "kind": "media", "jobId": result["job_id"], "costAmount": cost}
     assert wanted.items() <= facet.items()
 
     key = measured.secrets.vendor_key
