@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -11,7 +12,7 @@ from airflow.sdk import ObjectStoragePath, Variable
 from asgiref.sync import sync_to_async
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.errors import InputError, TransferError
 from airflow_provider_vidai.events.cursor import key_of
 from airflow_provider_vidai.files.storage import location, shown_name, storage_path
 from airflow_provider_vidai.jobs.ref import JobRef
@@ -59,9 +60,9 @@ class File:
         return {**location(self.path), "bytes": self.bytes}
 
 
-async def in_thread(work: Callable[..., T], *values: Any) -> T:
+async def in_thread(thread: ThreadPoolExecutor, work: Callable[..., T], *values: Any) -> T:
     """Call ``work`` in a thread in which Airflow's connections and Variables can be read (3.1 too)."""
-    found: T = await sync_to_async(work, thread_sensitive=False)(*values)
+    found: T = await sync_to_async(work, thread_sensitive=False, executor=thread)(*values)
     return found
 
 
@@ -74,22 +75,35 @@ def files_in(folder: str, suffixes: Sequence[str] = ()) -> list[File]:
     """Return the files below a folder, without hidden ones.
 
     :raises InputError: when it is no storage URI or path.
+    :raises TransferError: when its storage failed.
     """
     path = storage_path(rendered(folder))
-    # fsspec caches listings for the life of the process.
-    path.fs.invalidate_cache()
-    listed: Mapping[str, Mapping[str, Any]] = path.fs.find(path.path, detail=True)
+    listed = _listed(path)
     base = str(path.path).rstrip("/")
     endings = tuple(suffix.lower() for suffix in suffixes)
     found = []
     for name, facts in sorted(listed.items()):
-        part = str(name).removeprefix(base).strip("/")
-        if not part or any(one.startswith(".") for one in part.split("/")):
+        part = str(name).removeprefix(base).lstrip("/")
+        # An object whose name ends so stands for a folder: consoles make one.
+        if not part or part.endswith("/") or any(one.startswith(".") for one in part.split("/")):
             continue
         if endings and not part.lower().endswith(endings):
             continue
         version = next((str(facts[fact]) for fact in _VERSIONS if facts.get(fact)), "")
         found.append(File(path / part, int(facts.get("size") or 0), version, path.protocol in _WHOLE))
+    return found
+
+
+def _listed(path: ObjectStoragePath) -> Mapping[str, Mapping[str, Any]]:
+    """Return the facts of all files below a folder, by name."""
+    try:
+        # fsspec caches listings for the life of the process.
+        path.fs.invalidate_cache()
+        found: Mapping[str, Mapping[str, Any]] = path.fs.find(path.path, detail=True)
+    except Exception as error:  # each store raises errors of its own types
+        name = shown_name(location(path)["path"])
+        why = f"{type(error).__name__}: {shown_name(error)}"
+        raise TransferError(f"The folder {name} cannot be listed: {why}.") from error
     return found
 
 

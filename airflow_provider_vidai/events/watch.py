@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
 from typing import Any, Final, Literal
@@ -21,7 +22,7 @@ from pydantic import JsonValue
 from airflow_provider_vidai._compat import BaseEventTrigger, TriggerEvent
 from airflow_provider_vidai.answers import clean
 from airflow_provider_vidai.arguments import positive_seconds
-from airflow_provider_vidai.errors import InputError
+from airflow_provider_vidai.errors import InputError, VidaiError
 from airflow_provider_vidai.events.cursor import Cursor, key_of
 from airflow_provider_vidai.events.sources import JobList, files_in, in_thread
 from airflow_provider_vidai.files.storage import shown_name
@@ -96,6 +97,9 @@ class _Watcher(BaseEventTrigger):
             self.log.warning(
                 "This version of Airflow keeps nothing for watchers (3.3 does). %s", self._loss()
             )
+        # A thread of its own: a storage that hangs must not hold those in which all triggers of the process
+        # look up their connections.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="vidai-watcher")
         try:
             while True:
                 there = await self._looked(cursor)
@@ -109,6 +113,7 @@ class _Watcher(BaseEventTrigger):
                 await self._kept(cursor)
                 await asyncio.sleep(self._pause())
         finally:
+            self._thread.shutdown(wait=False)
             self._stop()
 
     async def _looked(self, cursor: Cursor) -> Mapping[str, dict[str, JsonValue] | None]:
@@ -118,7 +123,7 @@ class _Watcher(BaseEventTrigger):
             found = await self._look(cursor)
         except Exception as error:  # noqa: BLE001 - a watcher that ends would never start again
             self._failures += 1
-            self.log.warning("Nothing can be watched at the moment: %s", _text(error))
+            self.log.warning("Nothing can be watched at the moment, which is tried again: %s", _text(error))
             return {}
         self._failures = 0
         return found
@@ -218,7 +223,7 @@ class VidaiJobsWatcher(_Watcher):
         )
 
     async def _look(self, cursor: Cursor) -> Mapping[str, dict[str, JsonValue] | None]:
-        wanted = await in_thread(self._list.read)
+        wanted = await in_thread(self._thread, self._list.read)
         for key in self._ends.keys() - wanted.keys():
             self._ends.pop(key).cancel()
         for key, ref in wanted.items():
@@ -292,12 +297,15 @@ class VidaiFilesWatcher(_Watcher):
         )
 
     async def _look(self, cursor: Cursor) -> Mapping[str, dict[str, JsonValue] | None]:
-        found = await in_thread(files_in, self.folder, self.suffixes)
-        there = {file.key: file for file in found}
+        there = await in_thread(self._thread, self._listed)
         if cursor.is_new and not self.existing:
             cursor.add(there, there)
         before, self._seen = self._seen, frozenset(there)
-        return {key: file.fields() if file.whole or key in before else None for key, file in there.items()}
+        return {key: fields if whole or key in before else None for key, (whole, fields) in there.items()}
+
+    def _listed(self) -> dict[str, tuple[bool, dict[str, JsonValue]]]:
+        # All of it in the thread: of many files, it takes longer than the triggerer's loop may stand still.
+        return {file.key: (file.whole, file.fields()) for file in files_in(self.folder, self.suffixes)}
 
 
 async def _ended(ref: JobRef) -> dict[str, JsonValue]:
@@ -332,7 +340,7 @@ def _reported(event: JobEvent) -> dict[str, JsonValue]:
 
 def _text(error: Exception) -> str:
     """Return what is shown of an error, which may come from a storage and hold a signed URL."""
-    return f"{type(error).__name__}: {shown_name(error)}"
+    return str(error) if isinstance(error, VidaiError) else f"{type(error).__name__}: {shown_name(error)}"
 
 
 def news(context: Context) -> list[dict[str, Any]]:

@@ -38,14 +38,15 @@ class Counter:
         self._sent.discard(record.nonce)
 
     def bought(self, record: Record) -> None:
-        """Count the job and its cost, once."""
-        if record.nonce in self._sent:
-            self._sent.discard(record.nonce)
-            self._count(record)
+        """Count nothing yet: if this is never recorded, whoever finds the job again counts it."""
 
-    def found(self, record: Record) -> None:
-        """Count a job that was found late, and its cost: the try that sent it knew of neither."""
-        counts.count(counts.FOUND, self._tags(record))
+    def recorded(self, record: Record, *, late: bool) -> None:
+        """Count a job and its cost, once. The try that sent it did not count it if it was found late."""
+        if not late and record.nonce not in self._sent:
+            return
+        self._sent.discard(record.nonce)
+        if late:
+            counts.count(counts.FOUND, self._tags(record))
         self._count(record)
 
     def ended(

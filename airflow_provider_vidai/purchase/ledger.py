@@ -149,7 +149,11 @@ class Entry:
             self._stored = record
         finally:
             # Even if the write failed: what it was to record has happened.
-            self._notify(record, before)
+            self._notify(record)
+        if record is not None and record.receipt is not None:
+            # If this try did not send it, nobody knew until now what became of it.
+            late = self._begun is None and before is not None and before.receipt is None
+            self.observers.recorded(record, late=late)
 
     def annul(self, record: Record) -> Record:
         """Record that a purchase of unknown outcome was not made, so that the next try buys.
@@ -179,15 +183,12 @@ class Entry:
                 return
         self.write(record)
 
-    def _notify(self, record: Record | None, before: Record | None) -> None:
+    def _notify(self, record: Record | None) -> None:
         if self._begun is not None and (record is None or record.nonce != self._begun.nonce):
             self.observers.withdrawn(self._begun, begun=True)
             self._begun = None
         elif record is not None and record.phase == "bought" and record.receipt is not None:
             self.observers.bought(record)
-            # This try did not send it, and until now nobody knew what became of it.
-            if self._begun is None and before is not None and before.receipt is None:
-                self.observers.found(record)
 
     def _guarded(self, done: str, action: Callable[[], Any]) -> Any:
         try:

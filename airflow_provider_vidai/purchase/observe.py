@@ -124,11 +124,14 @@ class Shares(Protocol):
 
 
 @runtime_checkable
-class Finder(Protocol):
-    """An observer that also hears of lost purchases that were found again."""
+class Counts(Protocol):
+    """An observer that also hears which jobs are on record."""
 
-    def found(self, record: Record) -> None:
-        """Hear that the vendor has a job whose purchase was thought lost, or was never recorded."""
+    def recorded(self, record: Record, *, late: bool) -> None:
+        """Hear that the record of a job is written. It may be reported again.
+
+        :param late: whether its purchase was thought lost, or could not be recorded by the try that sent it.
+        """
 
 
 class Observers:
@@ -190,9 +193,10 @@ class Observers:
         """Notify all; see :meth:`Observer.bought`."""
         self._notify("bought", record)
 
-    def found(self, record: Record) -> None:
-        """Notify those who want to hear of it; see :meth:`Finder.found`."""
-        self._notify("found", record, of=[one for one in self._observers if isinstance(one, Finder)])
+    def recorded(self, record: Record, *, late: bool) -> None:
+        """Notify those who want to hear of it; see :meth:`Counts.recorded`."""
+        counts = [one for one in self._observers if isinstance(one, Counts)]
+        self._notify("recorded", record, of=counts, late=late)
 
     def ended(
         self,

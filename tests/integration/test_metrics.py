@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import socket
-import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +17,7 @@ from airflow_provider_vidai.operators.vidgo import VidgoDownloadOperator, VidgoG
 from airflow_provider_vidai.sandbox.client import Control
 from tests.integration.conftest import KEY, VIDEO
 from tests.support.books import Of, command
+from tests.support.statsd import Listener
 from tests.support.task import Task
 
 pytestmark = pytest.mark.slow
@@ -30,52 +28,13 @@ QUICK = {"poll_interval": 0.05, "deferrable": False, "task_id": "made"}
 PRICES = [{"vendor": "vidgo", "model": "nano-banana", "amount": 6, "unit": "credits"}]
 
 
-class Listener:
-    """A statsd server, as far as it receives."""
-
-    def __init__(self) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.lines: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        with self.socket:
-            while data := self.socket.recv(65536):
-                self.lines += data.decode().splitlines()
-
-    def close(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.sendto(b"", ("127.0.0.1", self.port))
-
-    def values(self, name: str, **tags: str) -> list[float]:
-        """Return what arrived under a name, with these tags among others."""
-        found = []
-        for line in self.lines:
-            series, _, value = line.partition(":")
-            measured, *given = series.split(",")
-            if measured == f"airflow.{name}" and {f"{key}={one}" for key, one in tags.items()} <= {*given}:
-                found.append(float(value.partition("|")[0]))
-        return found
-
-    def wait(self, name: str, **tags: str) -> list[float]:
-        """Return the same, once there is something."""
-        until = time.monotonic() + 5
-        while not self.values(name, **tags):
-            assert time.monotonic() < until, (name, tags, self.lines)
-            time.sleep(0.02)
-        return self.values(name, **tags)
-
-
 @pytest.fixture
 def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
     """A listener to which Airflow's own metrics go, with their tags."""
     pytest.importorskip("statsd")
     listener = Listener()
-    on = {"STATSD_ON": "True", "STATSD_PORT": str(listener.port), "STATSD_INFLUXDB_ENABLED": "True"}
-    for name, value in {**on, "STATSD_HOST": "127.0.0.1"}.items():
-        monkeypatch.setenv(f"AIRFLOW__METRICS__{name}", value)
+    for name, value in listener.settings.items():
+        monkeypatch.setenv(f"AIRFLOW__METRICS__{name.upper()}", value)
     forget = begin_statistics()
     yield listener
     forget()
@@ -162,6 +121,42 @@ def test_failures_lost_purchases_and_those_found_again_are_counted(
     with pytest.raises(AirflowException):
         Of(picture, "failing", "r2").run()
     assert statsd.wait("vidai.failed", reason="JobFailed", dag="failing") == [1]
+
+
+class Away:
+    """A store that takes intents, and no record of a job."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def set(self, key: str, value: Any) -> None:
+        if value and value["receipt"]:
+            raise OSError("the storage is away")
+        self._store.set(key, value)
+
+
+class Unrecorded(VidgoGenerateOperator):
+    """An operator whose purchase is never on record."""
+
+    def ledger(self, context: Any, deadline: float = 0.0) -> Any:
+        found = super().ledger(context, deadline)
+        found._store = Away(found._store)  # type: ignore[assignment]
+        return found
+
+
+def test_a_purchase_that_could_not_be_recorded_and_is_found_again_is_counted_once(
+    control: Control, vidgo: Any, ledger: Path, statsd: Listener, capsys: pytest.CaptureFixture
+) -> None:
+    asked = {"prompt": "a secret prompt"}
+    Of(lambda: Unrecorded(model="nano-banana", input=asked, **QUICK), "campaign", "r1").run()
+    (job,) = control.purchases()
+    command(capsys, "resolve", "campaign", "r1", "paid", "--bought", job["job_id"])
+    assert statsd.wait("vidai.found_late", dag="campaign") == [1]
+    assert statsd.wait("vidai.bought", dag="campaign") == [1]
+    assert statsd.wait("vidai.cost_usd_millionths", dag="campaign") == [30_000]
 
 
 def test_what_a_budget_refuses_is_counted(

@@ -129,6 +129,8 @@ def test_the_spend_of_mixed_jobs_with_failures_and_refunds_equals_the_account_bo
         ours: dict[str, Decimal] = {}
         for vendor in ("venice", "vidgo", "vidio", "vizard"):
             ours |= our_book(rows(capsys, "spend", "--by", name, "--vendor", vendor), vendor)
+        with capsys.disabled():
+            print(f"\n{JOBS} jobs by {name}: { ({key: str(one) for key, one in sorted(ours.items())}) }")  # noqa: T201
         assert ours == theirs, name
     total = rows(capsys, "spend", "--by", "vendor")
     assert sum(row["unpriced"] + row["unresolved"] for row in total) == 0

@@ -26,5 +26,5 @@ with DAG(
         deferrable=True,
         retries=2,
         retry_delay=timedelta(seconds=1),
-        timeout=900,
+        timeout=3600,
     ).expand(input=wanted())
