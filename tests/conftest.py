@@ -72,7 +72,7 @@ def _is_address(host: object) -> bool:
 
 sys.addaudithook(_no_network)
 
-# httpx makes a TLS context of 30 ms for each client. Thousands of clients of the tests talk to a sandbox without TLS.
+# httpx makes a TLS context for each client, in 30 ms. Here, thousands talk to a sandbox without TLS.
 httpx._transports.default.create_ssl_context = functools.cache(httpx._transports.default.create_ssl_context)
 
 

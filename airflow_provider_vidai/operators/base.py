@@ -276,7 +276,7 @@ class JobOperator(PaidOperator[HookT]):
     ) -> dict[str, JsonValue]:
         exact = status.of(ref)
         # Before the download: if it fails, a retry must not take a later job of the same id for this one.
-        record = self._identified(entry, record, exact, news=exact != ref)
+        record = self._exact(entry, record, exact, news=exact != ref)
         ref = exact
         if bought is None:  # Airflow's dag.test() loses the kwargs of a deferral
             bought = _bought(record.receipt) if record and record.receipt else Bought()

@@ -264,9 +264,7 @@ class PaidOperator(PricedOperator[HookT]):
         except LedgerError as error:
             self.log.warning("%s. The result stands; clearing this task would reuse it.", error)
 
-    def _identified(
-        self, entry: Entry | None, record: Record | None, ref: JobRef, *, news: bool
-    ) -> Record | None:
+    def _exact(self, entry: Entry | None, record: Record | None, ref: JobRef, *, news: bool) -> Record | None:
         """Return the record with the exact reference to its job, and write it if that is news."""
         if entry is None or record is None:
             return record

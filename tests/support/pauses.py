@@ -64,7 +64,7 @@ def _modules(prefix: str) -> list[ModuleType]:
 
 
 @functools.lru_cache(maxsize=2)
-def _modules_among(prefix: str, count: int) -> list[ModuleType]:  # noqa: ARG001
+def _modules_among(prefix: str, count: int) -> list[ModuleType]:
     """Search the modules again only if some were imported since: there are thousands of them and of tests."""
     found = [module for name, module in tuple(sys.modules.items()) if name.startswith(prefix)]
     return [module for module in found if getattr(module, "__dict__", {}).get("time") is time]
