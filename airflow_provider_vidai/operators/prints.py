@@ -31,6 +31,9 @@ def fingerprints(operator: PaidOperator[Any]) -> tuple[str, ...]:
 def shared_request(operator: PaidOperator[Any]) -> Reuse:
     """Return which purchases of other tasks serve ``operator`` too."""
     choices = {f"@{name}": literal(operator.given(name)) for name in operator.choice_fields}
-    account = {"@vendor": operator.hook.vendor_name, "@account": operator.hook.account.id}
+    account: dict[str, Any] = {"@vendor": operator.hook.vendor_name, "@account": operator.hook.account.id}
+    if operator.part is not None and operator.part.number > 1:
+        # A further attempt is made because the first one was no good, so it must not be given that one.
+        account["@attempt"] = operator.part.number
     request = fingerprint({**account, **choices, **operator.asked()})
     return Reuse(request, positive_seconds("reuse_max_age", operator.reuse_max_age) or REUSE_MAX_AGE)

@@ -342,8 +342,10 @@ def test_values_come_from_a_list_or_from_a_function_of_the_earlier_attempts(
     assert result["attempts"][1]["values"] == {"prompt": "a red fox", "duration": 10}
 
 
-def test_attempts_may_have_one_and_the_same_request(until: Any, control: Control) -> None:
-    task = until(max_attempts=2)
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize("reuse", [None, "same_request"])
+def test_attempts_may_have_one_and_the_same_request(until: Any, control: Control, reuse: Any) -> None:
+    task = until(max_attempts=2, make={"reuse": reuse})
     failing(task)
     failing(task.retry())
     assert len(control.purchases()) == 2
