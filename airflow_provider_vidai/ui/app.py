@@ -46,8 +46,8 @@ async def media(request: Request) -> Response:
     async with Caller(request) as caller:
         if "task_id" in asked:
             item = query.item_in(asked)
-            shown = await views.task_page(caller, item)
-            return _page("task.html", shown=shown, item=item, texts=await _texts(shown))
+            task = await views.task_page(caller, item)
+            return _page("task.html", task=task, item=item, texts=await _texts(task.shown))
         wall = await views.run_wall(
             caller,
             query.name_in(asked, "dag_id"),

@@ -23,9 +23,11 @@ from airflow_provider_vidai.ui.query import Item, is_media_key
 _LIVE = frozenset(
     {"queued", "running", "deferred", "restarting", "up_for_retry", "up_for_reschedule", "scheduled"}
 )
-_FAILED = frozenset({"failed", "upstream_failed", "up_for_retry"})
-#: XComs that are read at the same time, and records on one page.
-_AT_ONCE, PER_PAGE = 8, 60
+_FAILED = frozenset({"failed", "up_for_retry"})
+#: The XCom in which a task says why it failed.
+_FAILURE = "failure"
+#: XComs that are read at the same time, records on one page, and failures on one page.
+_AT_ONCE, PER_PAGE, MOST_FAILURES = 8, 60, 20
 
 
 @dataclass
@@ -34,7 +36,6 @@ class Shown:
 
     :param state: the task's state in Airflow.
     :param refusal: why its files may not be played here; "" when they may.
-    :param failure: what the task says about its failure.
     :param progress: the last status check of a job that is waited for.
     """
 
@@ -43,7 +44,6 @@ class Shown:
     name: str
     state: str
     refusal: str
-    failure: Mapping[str, Any] = field(default_factory=dict)
     progress: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -75,6 +75,33 @@ class Total:
 
 
 @dataclass
+class Failure:
+    """A task that failed, whether or not it had bought anything.
+
+    :param facts: what happened (``what``), what it cost (``cost``), and what to do (``todo``).
+    """
+
+    item: Item
+    name: str
+    facts: Mapping[str, Any]
+
+
+@dataclass
+class TaskPage:
+    """All that one task instance bought or landed, or why it failed."""
+
+    name: str
+    state: str
+    shown: list[Shown]
+    failures: list[Failure]
+
+    @property
+    def live(self) -> bool:
+        """Whether the page will change by itself."""
+        return self.state in _LIVE
+
+
+@dataclass
 class Wall:
     """Everything that a run landed, in the order of its DAG."""
 
@@ -83,6 +110,7 @@ class Wall:
     shown: list[Shown]
     totals: list[Total]
     waiting: list[Shown]
+    failures: list[Failure]
     more: int
 
     @property
@@ -94,14 +122,18 @@ class Wall:
 async def run_wall(caller: Caller, dag_id: str, run_id: str, page: int) -> Wall:
     """Return the page ``page`` of a run's wall."""
     base = ("dags", dag_id, "dagRuns", run_id, "taskInstances")
-    entries, instances, order = await asyncio.gather(
+    entries, said, instances, order = await asyncio.gather(
         caller.every(*base, "~", "xcomEntries", within="xcom_entries", xcom_key_pattern=MEDIA),
+        caller.every(*base, "~", "xcomEntries", within="xcom_entries", xcom_key_pattern=_FAILURE),
         caller.every(*base, within="task_instances"),
         _order(caller, dag_id),
     )
     states = {(one["task_id"], one["map_index"]): one for one in instances}
     items = [_item(entry) for entry in entries if is_media_key(entry.get("key"))]
+    items += [_item(entry) for entry in said if entry.get("key") == _FAILURE]
     items.sort(key=lambda item: (order.get(item.task.task_id, 10**6), *item.task[2:], item.key))
+    failed = [one for one in items if one.key == _FAILURE]
+    items = [one for one in items if one.key != _FAILURE]
     window = items[page * PER_PAGE : (page + 1) * PER_PAGE]
     shown = await _read(caller, window, lambda item: states.get(item.task[2:], {}))
     return Wall(
@@ -110,12 +142,13 @@ async def run_wall(caller: Caller, dag_id: str, run_id: str, page: int) -> Wall:
         shown=shown,
         totals=totals(shown),
         waiting=[one for one in shown if not one.record.files and one.live and one.record.bought_at],
+        failures=await _failures(caller, failed, lambda item: states.get(item.task[2:], {})),
         more=max(len(items) - (page + 1) * PER_PAGE, 0),
     )
 
 
-async def task_page(caller: Caller, item: Item) -> list[Shown]:
-    """Return all records of one task instance."""
+async def task_page(caller: Caller, item: Item) -> TaskPage:
+    """Return the page of one task instance."""
     task = item.task
     base = ("dags", task.dag_id, "dagRuns", task.run_id, "taskInstances", task.task_id)
     # Airflow has an address of its own for one item of a mapped task.
@@ -128,7 +161,12 @@ async def task_page(caller: Caller, item: Item) -> list[Shown]:
     )
     found = [_item(entry) for entry in entries if is_media_key(entry.get("key"))]
     items = sorted((one for one in found if one.task == task), key=lambda one: one.key)
-    return await _read(caller, items, lambda _: instance)
+    return TaskPage(
+        name=_name(item.task, instance),
+        state=str(instance.get("state") or ""),
+        shown=await _read(caller, items, lambda _: instance),
+        failures=await _failures(caller, [Item(task, _FAILURE)], lambda _: instance),
+    )
 
 
 async def newest(
@@ -216,23 +254,38 @@ async def _read(
     return [each for each in found if each is not None]
 
 
+async def _failures(
+    caller: Caller, items: Sequence[Item], instance_of: Callable[[Item], Mapping[str, Any]]
+) -> list[Failure]:
+    """Return why tasks failed. What an earlier try left behind counts no longer once a later one succeeds."""
+    found = []
+    for item in items:
+        if len(found) < MOST_FAILURES and instance_of(item).get("state") in _FAILED:
+            facts = mapping(await _or_none(caller.xcom(item.task, item.key)))
+            if facts:
+                found.append(Failure(Item(item.task), _name(item.task, instance_of(item)), facts))
+    return found
+
+
+def _name(task: TaskKey, instance: Mapping[str, Any]) -> str:
+    """Return what people call a task instance."""
+    named = instance.get("rendered_map_index") or (task.map_index if task.map_index >= 0 else "")
+    name = str(instance.get("task_display_name") or task.task_id)
+    return f"{name} [{named}]" if named != "" else name
+
+
 async def _shown(caller: Caller, item: Item, instance: Mapping[str, Any]) -> Shown | None:
     record = await _or_none(_record(caller, item))
     if record is None:
         return None
-    state = str(instance.get("state") or "")
-    named = instance.get("rendered_map_index") or (item.task.map_index if item.task.map_index >= 0 else "")
-    name = str(instance.get("task_display_name") or item.task.task_id)
     shown = Shown(
         item=item,
         record=record,
-        name=f"{name} [{named}]" if named != "" else name,
-        state=state,
+        name=_name(item.task, instance),
+        state=str(instance.get("state") or ""),
         refusal=await in_thread(may_serve, record, item.task),
     )
-    if state in _FAILED:
-        shown.failure = mapping(await _or_none(caller.xcom(item.task, "failure")))
-    elif shown.live and not record.files:
+    if shown.live and not record.files:
         shown.progress = mapping(await _or_none(caller.xcom(item.task, "progress")))
     return shown
 

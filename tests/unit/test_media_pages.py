@@ -502,6 +502,18 @@ def test_a_running_job_shows_what_it_does_and_a_failed_one_what_to_do(
     assert " data-live" not in page
 
 
+@pytest.mark.parametrize(("state", "said"), [("failed", True), ("up_for_retry", True), ("success", False)])
+def test_a_task_that_failed_before_it_bought_anything_says_why_on_its_page_and_on_the_runs(
+    airflow: Airflow, browser: TestClient, state: str, said: bool
+) -> None:
+    facts = {"what": "Invalid API key.", "cost": "Nothing was charged.", "todo": "Check the key."}
+    airflow.add(TASK, facts, "failure", state)
+    run = {"dag_id": TASK.dag_id, "run_id": TASK.run_id}
+    for query in (address(), run):
+        page = get(browser, "/media", query).text
+        assert all((text in page) == said for text in facts.values())
+
+
 def test_a_landed_text_is_read_on_the_page(airflow: Airflow, media: Path, browser: TestClient) -> None:
     airflow.add(TASK, record(landed(media / "a.txt", "la la é".encode())))
     assert "la la é" in get(browser, "/media", address()).text
