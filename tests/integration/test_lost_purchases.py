@@ -18,6 +18,7 @@ from airflow_provider_vidai._compat import AirflowException, AirflowFailExceptio
 from airflow_provider_vidai.operators.venice import VeniceVideoOperator
 from airflow_provider_vidai.operators.vidgo import VidgoGenerateOperator
 from airflow_provider_vidai.operators.vidio import VidioRenderOperator
+from airflow_provider_vidai.purchase import lost
 from airflow_provider_vidai.purchase.timing import MAX_SEARCH_READINGS
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sandbox.server import Sandbox
@@ -60,6 +61,13 @@ def image(run: str, **more: Any) -> Of:
 
 def video(run: str, **more: Any) -> Of:
     return Of(lambda: VeniceVideoOperator(**VIDEO, **QUICK, **more), "dag", run)
+
+
+@pytest.fixture(autouse=True)
+def _short_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask for a lost render for a second instead of a minute, by a clock that runs as ever."""
+    monkeypatch.setattr(lost, "LOOKUP_SECONDS", 1.0)
+    monkeypatch.setattr(lost, "LOOKUP_INTERVAL_SECONDS", 0.2)
 
 
 def searched(task: Of, between: Callable[[], Any] = lambda: None) -> Any:

@@ -305,7 +305,8 @@ def nowhere_in_the_clear(stack: Stack, *secrets: str) -> None:
     found = [
         path
         for path in stack.home.rglob("*")
-        if path.is_file() and path.relative_to(stack.home).parts[0] != "sandbox"
+        # The stack keeps the secrets that it made in a file of its own.
+        if path.is_file() and path.relative_to(stack.home).parts[0] not in ("sandbox", "secrets.json")
     ]
     for path in found:
         if path.suffix != ".db":

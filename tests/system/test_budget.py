@@ -52,7 +52,7 @@ def kill_some(run: Run, chance: random.Random) -> int:
     """Kill processes of tasks while they buy or are refused; return how many."""
     killed = 0
     until = time.monotonic() + RUN
-    while killed < KILLS and time.monotonic() < until and run.state == "running":
+    while killed < KILLS and time.monotonic() < until and run.state not in ("success", "failed"):
         for task in run.tasks():
             if killed < KILLS and task["task_id"] == "paid" and task["state"] == "running" and task["pid"]:
                 time.sleep(chance.uniform(0, 1.5))
