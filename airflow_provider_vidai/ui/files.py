@@ -27,7 +27,7 @@ from airflow_provider_vidai.operators.media import signing_keys
 
 #: Bytes that are read at a time, and threads that read for all users together: the API server's own threads
 #: stay free for Airflow.
-PIECE, THREADS = 1 << 20, 8
+PIECE, THREADS = 1 << 18, 8
 #: For how many seconds a signed URL of an object store is valid. A player asks again after it.
 SIGNED_FOR = 600
 #: What a browser may get. HTML and SVG are not in it: they would run with the user's rights.
