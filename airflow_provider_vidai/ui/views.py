@@ -128,7 +128,14 @@ async def run_wall(caller: Caller, dag_id: str, run_id: str, page: int) -> Wall:
         caller.every(*base, within="task_instances"),
         _order(caller, dag_id),
     )
-    states = {(one["task_id"], one["map_index"]): one for one in instances}
+    # Airflow gives only the first item of a mapped task its display name.
+    names = {
+        one["task_id"]: one.get("task_display_name") for one in instances if one.get("map_index", -1) <= 0
+    }
+    states = {
+        (one["task_id"], one["map_index"]): {**one, "task_display_name": names.get(one["task_id"])}
+        for one in instances
+    }
     items = [_item(entry) for entry in entries if is_media_key(entry.get("key"))]
     items += [_item(entry) for entry in said if entry.get("key") == _FAILURE]
     items.sort(key=lambda item: (order.get(item.task.task_id, 10**6), *item.task[2:], item.key))
