@@ -73,7 +73,7 @@ def _is_address(host: object) -> bool:
 sys.addaudithook(_no_network)
 
 # httpx makes a TLS context for each client, in 30 ms. Here, thousands talk to a sandbox without TLS.
-httpx._transports.default.create_ssl_context = functools.cache(httpx._transports.default.create_ssl_context)
+httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -265,7 +265,7 @@ async def _failures(
     caller: Caller, items: Sequence[Item], instance_of: Callable[[Item], Mapping[str, Any]]
 ) -> list[Failure]:
     """Return why tasks failed. What an earlier try left behind counts no longer once a later one succeeds."""
-    found = []
+    found: list[Failure] = []
     for item in items:
         if len(found) < MOST_FAILURES and instance_of(item).get("state") in _FAILED:
             facts = mapping(await _or_none(caller.xcom(item.task, item.key)))

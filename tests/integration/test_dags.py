@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseOperator, TaskGroup, task
 
+from airflow_provider_vidai.batch.base import BatchOperator
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.operators import venice, vidgo, vidio, vizard
 from airflow_provider_vidai.operators.base import JobOperator
@@ -207,7 +208,10 @@ def test_the_example_dags_are_explained_and_wait_in_the_triggerer(bag: Any) -> N
         # A task that makes attempts has the operator that buys each of them.
         made = [(one, getattr(one, "make", one)) for one in dag.tasks]
         buyers = [(one, buyer) for one, buyer in made if issubclass(_class(buyer), JobOperator)]
-        assert buyers
+        # A batch always waits in the triggerer.
+        batches = [one for one in dag.tasks if issubclass(_class(one), BatchOperator)]
+        assert buyers or batches
+        assert all(one.retries for one in batches)
         for one, buyer in buyers:
             given = buyer.partial_kwargs if hasattr(buyer, "partial_kwargs") else vars(buyer)
             assert given["deferrable"], one.task_id

@@ -93,6 +93,7 @@ def test_no_public_module_is_left_out(kind: str) -> None:
         "priced",
         "prints",
         "settings",
+        "shown",
         "stores",
         "tracing",
         "vendor",
