@@ -33,9 +33,9 @@ from airflow_provider_vidai.triggers.job import JobEvent, JobTrigger, read_event
 
 __all__ = ["VidaiFilesWatcher", "VidaiJobsWatcher", "news"]
 
-#: Seconds between two looks, unless the watcher says it.
+#: Seconds between two checks, unless the watcher sets them.
 POLL_INTERVAL: Final = 30.0
-#: Seconds between two looks while they fail, at most.
+#: Seconds between two checks while they fail, at most.
 LONGEST_PAUSE: Final = 600.0
 #: Things in one event, at most. The rest follow in the next one.
 MOST_AT_ONCE: Final = 200
@@ -67,7 +67,7 @@ class _JobEnd(JobTrigger):
 
 
 class _Watcher(BaseEventTrigger):
-    """Looks again and again, and reports what is new."""
+    """Checks a source again and again, and reports what is new."""
 
     #: Under this name the items are in an event.
     items: Literal["jobs", "files"]
@@ -182,12 +182,12 @@ class VidaiJobsWatcher(_Watcher):
 
     :param jobs: what to watch. A list of jobs; or a text that is such a list; or the URI of a folder, which
         ends with ``/``, each of whose files holds a job (or is empty and named like it). The text may contain
-        ``{{ var.value.NAME }}``, which is read at each look, and no other template. A job is what a task or a
+        ``{{ var.value.NAME }}``, read at each check, and no other template. A job is what a task or a
         hook returned about it, or a bare id.
     :param vendor: whose jobs bare ids are: ``vidio``, ``venice``, ``vizard`` or ``vidgo``.
     :param conn_id: the connection of bare ids; default ``<vendor>_default``.
     :param kind: what bare ids stand for; default ``reel``, ``generate``, ``project`` or ``media``.
-    :param poll_interval: seconds (or timedelta) between two looks at the list, and between two events. The
+    :param poll_interval: seconds (or timedelta) between two checks of the list, and between two events. The
         status checks of each job adapt to it, as those of a deferred task do.
     :param cursor: a name for what was reported. With a new name, all is reported again.
     """
@@ -255,13 +255,13 @@ class VidaiFilesWatcher(_Watcher):
         )
 
     The payload of an event is ``{"files": [{"uri", "path", "bytes"}, ...]}``; :func:`news` reads it. A file
-    on a disk is reported once two looks saw it unchanged, because it may still be written.
+    on a disk is reported once two checks saw it unchanged, because it may still be written.
 
-    :param folder: a storage URI or path. It may contain ``{{ var.value.NAME }}``, which is read at each look,
+    :param folder: a storage URI or path. It may contain ``{{ var.value.NAME }}``, read at each check,
         and no other template. Folders in it are watched too; names that begin with a dot are not.
     :param suffixes: only files whose names end in one of them, such as ``[".mp4", ".mov"]``.
     :param existing: whether the files that are there when the watcher starts for the first time are new.
-    :param poll_interval: seconds (or timedelta) between two looks at the folder, and between two events.
+    :param poll_interval: seconds (or timedelta) between two checks of the folder, and between two events.
     :param cursor: a name for what was reported. With a new name, the watcher starts for the first time.
     """
 
