@@ -123,7 +123,9 @@ class _Watcher(BaseEventTrigger):
             found = await self._look(cursor)
         except Exception as error:  # noqa: BLE001 - a watcher that ends would never start again
             self._failures += 1
-            self.log.warning("Nothing can be watched at the moment, which is tried again: %s", _text(error))
+            self.log.warning(
+                "Nothing can be watched at the moment; the watcher tries again: %s", _text(error)
+            )
             return {}
         self._failures = 0
         return found
@@ -320,7 +322,7 @@ async def _ended(ref: JobRef) -> dict[str, JsonValue]:
             event = JobEvent(end="account", ref=ref, message=_text(error))
         if event.end in ("status", "unsendable"):
             return _reported(event)
-        _troubles.warning("%s cannot be checked, which is tried again later: %s", ref, event.message)
+        _troubles.warning("%s cannot be checked; the watcher tries again later: %s", ref, event.message)
         await asyncio.sleep(TROUBLE_PAUSE)
 
 

@@ -81,17 +81,18 @@ def part_of(number: int, *watchers: Observer) -> Part:
     return Part(f"attempt.{number}", number, watchers)
 
 
-def all_records(context: Context, maker: JobOperator[Any]) -> Iterator[tuple[int, Entry, Record]]:
+def all_records(context: Context, maker: JobOperator[Any], most: int) -> Iterator[tuple[int, Entry, Record]]:
     """Yield the purchases of this run for all attempts, with the attempts' numbers.
 
+    :param most: the attempts that the task may make. An earlier try may have been allowed more.
     :raises LedgerError: when one cannot be read or understood.
     """
     for number in itertools.count(1):
         reader = copy.copy(maker)
         reader.as_part(part_of(number))
         entries = list(_entries(context, reader))
-        # An attempt is only made once the one before it is on record.
-        if not entries:
+        # A withdrawn purchase can leave a gap. What stands behind it is spent all the same.
+        if not entries and number >= most:
             return
         yield from ((number, entry, record) for entry, record in entries if _ours(context, record))
 

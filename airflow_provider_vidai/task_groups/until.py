@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from airflow.sdk import Context
@@ -212,8 +212,11 @@ class GenerateUntilGoodOperator(ShownOperator):
         )
         maker = self._with(changed(request, values))
         limit = limit_of(self.max_total)
-        maker.as_part(part_of(number, Total(limit, number, lambda: all_records(context, maker))))
+        maker.as_part(part_of(number, Total(limit, number, lambda: self._records(context, maker))))
         return maker, values
+
+    def _records(self, context: Context, maker: Make) -> Iterator[tuple[int, Entry, Record]]:
+        return all_records(context, maker, whole_number("max_attempts", self.max_attempts) or 1)
 
     def _with(self, request: Mapping[str, Any]) -> Make:
         maker = copy.copy(self.make)
@@ -310,7 +313,7 @@ class GenerateUntilGoodOperator(ShownOperator):
         """Record that the purchases are over, and remove files, once Airflow has the result."""
         maker = self._with(self._given("request"))
         try:
-            for _, entry, record in all_records(context, maker):
+            for _, entry, record in self._records(context, maker):
                 if record.receipt is not None:  # a purchase of unknown outcome stays one
                     entry.finish(noted(record, over=True))
         except LedgerError as error:

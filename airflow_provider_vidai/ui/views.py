@@ -136,11 +136,12 @@ async def run_wall(caller: Caller, dag_id: str, run_id: str, page: int) -> Wall:
         (one["task_id"], one["map_index"]): {**one, "task_display_name": names.get(one["task_id"])}
         for one in instances
     }
-    items = [_item(entry) for entry in entries if is_media_key(entry.get("key"))]
-    items += [_item(entry) for entry in said if entry.get("key") == _FAILURE]
-    items.sort(key=lambda item: (order.get(item.task.task_id, 10**6), *item.task[2:], item.key))
-    failed = [one for one in items if one.key == _FAILURE]
-    items = [one for one in items if one.key != _FAILURE]
+
+    def place(item: Item) -> tuple[Any, ...]:
+        return (order.get(item.task.task_id, 10**6), *item.task[2:], item.key)
+
+    items = sorted((_item(entry) for entry in entries if is_media_key(entry.get("key"))), key=place)
+    failed = sorted((_item(entry) for entry in said if entry.get("key") == _FAILURE), key=place)
     window = items[page * PER_PAGE : (page + 1) * PER_PAGE]
     shown = await _read(caller, window, lambda item: states.get(item.task[2:], {}))
     return Wall(

@@ -37,7 +37,7 @@ VIDEO = {
 }
 #: Jobs take a few real milliseconds, and the time that their media work really needs.
 SPEED = 3000.0
-#: For so many seconds of its clock a vendor keeps what it made: an hour of real time. A day would be half a
+#: How many seconds of its clock a vendor keeps what it made: an hour of real time. A day would be half a
 #: minute, and a busy machine may come later for a file.
 KEPT = 3600 * SPEED
 

@@ -274,7 +274,7 @@ def test_an_s3_that_is_away_is_said_by_name_and_the_watcher_goes_on_when_it_is_b
     assert warnings
     for text in warnings:
         assert text.startswith(
-            "Nothing can be watched at the moment, which is tried again: The folder s3://watched_"
+            "Nothing can be watched at the moment; the watcher tries again: The folder s3://watched_"
         ), text
         assert "@footage/in cannot be listed: " in text
         assert "testing" not in text, "that is its key"
