@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -196,6 +197,21 @@ def test_an_attempt_that_does_not_fit_into_the_total_is_not_bought(until: Any, c
     assert len(control.purchases()) == 2
     failing(task.retry(), "Attempt 3 would cost")
     failing(task.clear(), "Attempt 3 would cost")
+    assert len(control.purchases()) == 2
+
+
+@pytest.mark.usefixtures("ledger")
+def test_the_total_counts_an_attempt_although_the_one_before_it_has_no_record(
+    until: Any, control: Control, tmp_path: Path
+) -> None:
+    task = until(max_attempts=2, max_total=1.2)
+    failing(task, "None of 2 attempts is good")
+    gone = list((tmp_path / "ledger").rglob("*attempt.1*"))
+    assert gone
+    for path in gone:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    task.make = until(max_attempts=2, max_total=1.0).make
+    failing(task.retry(), "Attempt 1 would cost 0.55 usd", "0.55 are spent")
     assert len(control.purchases()) == 2
 
 
