@@ -63,7 +63,8 @@ def until(folder: Path, *, deferrable: bool) -> Task:
 def settled_by_a_person(task: Task, control: Control) -> None:
     """Record what the vendor has of a purchase of unknown outcome, and clear the task."""
     maker = task.operator._with(task.operator._given("request"))
-    ((number, entry, record),) = [one for one in all_records(task.context(), maker) if one[2].receipt is None]
+    made = all_records(task.context(), maker, most=1)
+    ((number, entry, record),) = [one for one in made if one[2].receipt is None]
     arrived = control.purchases("venice")[number - 1 :]
     if arrived:
         ref = JobRef(
