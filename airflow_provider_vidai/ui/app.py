@@ -91,10 +91,14 @@ async def file(request: Request) -> Response:
     if record is None:
         raise NotServed(404, "There is no such file.")
     found = await files.in_thread(files.served, record, item.task, index, part)
-    address = await files.in_thread(files.signed_address, found) if part == "main" else None
-    if address:
-        return RedirectResponse(address, status_code=307, headers=_SAFE)
-    return _stream(request, found, download="download" in asked)
+    download = "download" in asked
+    # Only players go to the object store itself. The pages' policy lets pictures come from here alone, and a
+    # browser would show a download from another host instead of saving it under the file's name.
+    if not download and found.type.startswith(("video/", "audio/")):
+        address = await files.in_thread(files.signed_address, found)
+        if address:
+            return RedirectResponse(address, status_code=307, headers=_SAFE)
+    return _stream(request, found, download=download)
 
 
 def _stream(request: Request, found: files.Served, *, download: bool) -> Response:
@@ -152,9 +156,9 @@ async def _texts(shown: list[views.Shown]) -> dict[str, str]:
                 continue
             try:
                 text = await files.in_thread(files.served, one.record, one.item.task, index, "main")
+                found[one.item.query(index=index)] = await files.excerpt(text)
             except NotServed:
                 continue
-            found[one.item.query(index=index)] = await files.excerpt(text)
     return found
 
 

@@ -41,6 +41,8 @@ PLAYABLE = frozenset(
 #: Types that are served as another one.
 _AS = {"application/json": "text/plain"}
 
+_UNREADABLE = "The storage of the file cannot be read."
+
 _limiter: CapacityLimiter | None = None
 
 
@@ -129,8 +131,8 @@ def _checked_size(path: ObjectStoragePath, landed: int) -> int:
             size = int(path.stat().st_size)
     except FileNotFoundError:
         raise NotServed(404, "The file is no longer there.") from None
-    except (OSError, VidaiError):
-        raise NotServed(502, "The storage of the file cannot be read.") from None
+    except Exception:  # noqa: BLE001 - each object store's client has errors of its own
+        raise NotServed(502, _UNREADABLE) from None
     if size != landed:
         raise NotServed(409, "The file has changed since it was landed.")
     return size
@@ -187,8 +189,14 @@ async def pieces(file: Served, first: int, last: int) -> AsyncIterator[bytes]:
 
 
 async def excerpt(file: Served, limit: int = 4096) -> str:
-    """Return the beginning of a text file."""
-    found = b"".join([piece async for piece in pieces(file, 0, min(file.size, limit) - 1)])
+    """Return the beginning of a text file.
+
+    :raises NotServed: when it cannot be read.
+    """
+    try:
+        found = b"".join([piece async for piece in pieces(file, 0, min(file.size, limit) - 1)])
+    except Exception:  # noqa: BLE001 - each object store's client has errors of its own
+        raise NotServed(502, _UNREADABLE) from None
     return found.decode("utf-8", "replace")
 
 
