@@ -38,9 +38,9 @@ __all__ = [
 
 #: The XCom in which a failed try leaves what happened, for the Media page and for other tasks.
 XCOM_KEY = "failure"
-#: The log shows a block as it is, and at a window's width of 1280 pixels a line of it has room for about 140
-#: characters. Some 30 of them are the first line's date and level.
-WIDTH = 110
+#: Airflow's log page does not wrap lines. In a window of 1280 pixels it has room for 118 characters, of which the
+#: date and the level take 30 in the first line.
+FIRST, WIDTH = 88, 112
 LINES = 4
 #: What happened is stored up to this length; a vendor's text may be long.
 _LONGEST = 2000
@@ -99,12 +99,12 @@ class TaskFailed(AirflowException):
     def block(self) -> str:
         """Return the same for the log: at most :data:`LINES` lines that fit into the window."""
         cost, todo = f"Cost: {self.cost}", f"To do: {self.todo}"
-        what = _wrapped(self.what)
+        what = _wrapped(self.what, first=FIRST)
         rest = [*_wrapped(cost), *_wrapped(todo)]
         if len(what) + len(rest) > LINES:
             rest = _wrapped(f"{cost} {todo}", LINES - 1)
         # What does not fit stands in the exception's text, which follows in the log.
-        return "\n".join([*_wrapped(self.what, LINES - len(rest)), *rest])
+        return "\n".join([*_wrapped(self.what, LINES - len(rest), first=FIRST), *rest])
 
 
 class TaskFailedForGood(TaskFailed, AirflowFailException):
@@ -241,5 +241,7 @@ def _tries_left(context: Mapping[str, Any]) -> bool | None:
         return None
 
 
-def _wrapped(text: str, lines: int | None = None) -> list[str]:
-    return textwrap.wrap(text, WIDTH, max_lines=lines, placeholder=" …")
+def _wrapped(text: str, lines: int | None = None, *, first: int = WIDTH) -> list[str]:
+    shorter = " " * (WIDTH - first)
+    wrapped = textwrap.wrap(text, WIDTH, initial_indent=shorter, max_lines=lines, placeholder=" …")
+    return [line.removeprefix(shorter) for line in wrapped]

@@ -154,7 +154,8 @@ def lost_submit(
     :param resubmit: whether the next try buys again by itself.
     :param earlier: the number of the try that sent it, unless it was this one.
     """
-    place = trace.place and f" ({trace.place})"
+    # Not in brackets: Airflow's log page would make the closing one a part of the link.
+    place = trace.place and f" at {trace.place}"
     look = f"Check the {label} account{place} for {trace.wanted} of that time"
     if search.verdict == "bought":
         return LostSubmit(

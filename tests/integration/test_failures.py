@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from airflow_provider_vidai._compat import AirflowFailException, TaskDeferred
-from airflow_provider_vidai.hooks.failures import LINES, WIDTH, TaskFailed
+from airflow_provider_vidai.hooks.failures import FIRST, LINES, WIDTH, TaskFailed
 from airflow_provider_vidai.operators.venice import VeniceDownloadOperator, VeniceVideoOperator
 from airflow_provider_vidai.sandbox.client import Control
 from airflow_provider_vidai.sensors.venice import VeniceVideoSensor
@@ -143,7 +143,8 @@ def test_the_log_has_one_block_of_four_lines_that_fit_into_the_window(
     (block,) = blocks(logged)
     lines = block.splitlines()
     assert 3 <= len(lines) <= LINES == 4
-    assert max(map(len, lines)) <= WIDTH == 110
+    assert len(lines[0]) <= FIRST == 88
+    assert max(map(len, lines)) <= WIDTH == 112
     flat = " ".join(lines)
     assert f"Cost: {error.cost}" in flat
     assert flat.endswith(f"To do: {error.todo}")
@@ -260,6 +261,7 @@ def test_a_block_has_four_lines_however_long_the_vendors_text_is(lengths: tuple[
     lines = error.block().splitlines()
     assert len(lines) <= LINES
     assert all(len(line) <= WIDTH for line in lines)
+    assert len(lines[0]) <= FIRST
     assert "Cost:" in error.block()
     assert ("…" in error.block()) is (sum(lengths) > 400)
 

@@ -230,13 +230,13 @@ def test_where_a_vendor_keeps_no_books_the_message_says_what_to_look_for_and_how
     control.fault("vidio", "create_highlight_reel", "reset", when="before")
     fails(
         reel_of(output_length=30, aspect_ratio="portrait"),
-        "Check the VIDIO account (https://www.vidio.ai) for a portrait highlight reel of 30 s from 1 upload",
+        "Check the VIDIO account at https://www.vidio.ai for a portrait highlight reel of 30 s from 1 upload",
         "'airflow vidai resolve videos manual paid --bought JOB_ID' or '--not-bought'",
     )
     control.fault("vizard", "create", "reset", when="before")
     fails(
         clips_of(project_name="Keynote"),
-        "Check the Vizard account (https://vizard.ai",
+        "Check the Vizard account at https://vizard.ai",
         "for a project called “Keynote” of that time",
         "'airflow vidai resolve videos manual paid --bought JOB_ID' or '--not-bought'",
     )
