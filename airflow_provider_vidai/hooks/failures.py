@@ -38,8 +38,8 @@ __all__ = [
 
 #: The XCom in which a failed try leaves what happened, for the Media page and for other tasks.
 XCOM_KEY = "failure"
-#: Airflow's log page does not wrap lines. In a window of 1280 pixels it has room for 118 characters, of which the
-#: date and the level take 30 in the first line.
+#: Airflow's log page does not wrap lines. In a window of 1280 pixels it has room for 118 characters, of which
+#: the date and the level take 30 in the first line.
 FIRST, WIDTH = 88, 112
 LINES = 4
 #: What happened is stored up to this length; a vendor's text may be long.
