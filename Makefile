@@ -27,7 +27,7 @@ OLDER_TOO := aiosqlite|cadwyn|fastapi|starlette|universal-pathlib
 # fixtures are rarely made twice, and a worker that is done takes over some of another one's.
 WORKERS ?= $(if $(ARGS),0,$(shell expr $$(getconf _NPROCESSORS_ONLN) + 2))
 PARALLEL = -n $(WORKERS) --dist worksteal
-# Each worker of the system tests has an Airflow of its own. Two side by side on two processors starve each other.
+# Each worker of the system tests has an Airflow of its own. Two side by side take two processors for themselves.
 STACKS ?= 1
 
 # Arguments of `make demo`. They are passed in the environment so that no file name needs quoting; an empty one
@@ -64,7 +64,7 @@ test-lowest: ## the unit tests with the lowest allowed versions, and nothing und
 	@$(MAKE) --no-print-directory test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt EXTRAS=sandbox,test \
 	    ARGS="tests/unit $(ARGS)"
 
-test-system: $(STAMP) ## tests against a real Airflow: an hour, or 20 minutes with ARGS="-m core": ARGS= STACKS=
+test-system: $(STAMP) ## tests against a real Airflow: an hour, or a quarter of one with ARGS="-m core": ARGS= STACKS=
 	$(BIN)/python -m pytest tests/system -n $(STACKS) --dist loadgroup $(ARGS)
 
 test-celery: $(STAMP) ## Airflow on Celery with PostgreSQL, Redis and S3: ten minutes, or 3 with ARGS="-m core": ARGS=
