@@ -324,6 +324,7 @@ class PaidOperator(PricedOperator[HookT]):
         )
 
     def _send(self, call: Call[Receipt]) -> Receipt:
+        # The last moment at which a kill still prevents the purchase.
         self._unless_killed("no")
         receipt = self.hook.send(call)
         cost = self.priced(receipt.cost or call.cost)

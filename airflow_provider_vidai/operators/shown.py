@@ -50,6 +50,7 @@ class ShownOperator(Arguments, BaseOperator):
 
     def take_arguments(self, arguments: Mapping[str, Any], context: Context) -> None:
         """Set arguments that are known only now, after the templates were rendered."""
+        # What was given goes back in first. Otherwise the shown text would then count as what was given.
         for name, value in {**self.__dict__.pop("_given_media", {}), **arguments}.items():
             setattr(self, name, value)
         self._show_arguments(context)

@@ -125,6 +125,8 @@ def _operator(name: str) -> type[DecoratedPurchase]:
 
 def _required(kind: type) -> set[str]:
     """Return the arguments that a paid operator cannot be made without."""
+    # Only this package's constructors: those of Airflow require what the decorator's factory passes by
+    # itself.
     named = {
         parameter.name
         for one in kind.__mro__

@@ -257,6 +257,7 @@ class VidioRenderOperator(JobOperator[VidioHook]):
 
     def _reel(self) -> JobRef:
         self.required("job")
+        # Not self.hook: that one is made from this reference.
         return VIDIO.reel_of(VidioHook(self.conn_id()).job(self.job))
 
 
