@@ -235,6 +235,7 @@ def _remedy(error: VidaiError, retryable: bool, tries_left: bool | None) -> str:
 def _tries_left(context: Mapping[str, Any]) -> bool | None:
     """Whether Airflow will try again if it may; None if it is not known."""
     instance = context.get("ti") if context else None
+    # Airflow counts the retries in max_tries, and the tries from 1.
     try:
         return bool(instance.try_number <= instance.max_tries)  # type: ignore[union-attr]
     except (AttributeError, TypeError):

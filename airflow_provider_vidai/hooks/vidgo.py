@@ -248,6 +248,7 @@ class VidgoHook(VidaiHook):
                 clear="",
                 charged="yes",
             )
+        # Once per job, not for each of its files.
         if left is not None and output.index == 0:
             log.info("%s: Vidgo keeps its files for another %s.", ref, _hours(max(left, 0.0)))
         return super().download_output(ref, output, destination, delivery)
@@ -276,6 +277,7 @@ class VidgoHook(VidaiHook):
     def _placed(self, value: Any) -> str:
         """Return the URL of a picture, after uploading it if it has none."""
         value = literal(value)
+        # What VidgoUploadImageOperator returned. The URL is a secret, and XComs can be read by many.
         if isinstance(value, Mapping) and isinstance(value.get("sealed_url"), str):
             return self.seal.open(value["sealed_url"])
         if isinstance(value, str) and is_web_url(value):

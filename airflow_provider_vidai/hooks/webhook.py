@@ -70,6 +70,7 @@ def _is_address(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
+    # The receiver's path is appended to it, and would become a part of a query or fragment.
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query + parts.fragment
 
 
@@ -82,4 +83,5 @@ def _safety_net() -> float | None:
     if not 0 <= seconds <= 86400:
         log.warning("[vidai] poll_with_webhook is no number of seconds: jobs are polled as usual.")
         return None
+    # 0 is a person's way to poll as if no vendor called.
     return max(seconds, MIN_POLL_SECONDS) if seconds else None
