@@ -153,6 +153,7 @@ class Observers:
             try:
                 notes.update(observer.begins(record, replaced, known))
             except BaseException:
+                # Even when the task is killed here, the others must release what they have reserved.
                 noted = record.model_copy(update={"notes": notes})
                 self._notify("withdrawn", noted, of=self._observers[:number], begun=False)
                 raise
