@@ -106,6 +106,8 @@ class BudgetGuard:
         limit = Decimal(str(budget.limit))
         holds = Holds(_files(scope), clock=self._clock)
         number, before = self._guarded(
+            # A hold of this task whose purchase is not in its ledger is from a try that ended before it wrote
+            # its intent. This purchase takes the place of that hold.
             lambda: holds.hold(record.nonce, task, amount, limit, lambda one: one not in known())
         )
         if number is None:
@@ -127,6 +129,8 @@ class BudgetGuard:
         except VidaiError:
             raise
         except Exception as error:
+            # Whatever the storage raised, the sum is not known, and a guard that cannot be read lets nothing
+            # through.
             raise LedgerError(
                 f"The budgets could not be read or written: {type(error).__name__}: {error}"
             ) from error
@@ -199,6 +203,7 @@ def _amount_in(budget: Budget, cost: Cost) -> Decimal:
 
 def _amount(hold: Mapping[str, Any], cost: Mapping[str, JsonValue] | None) -> dict[str, Any]:
     """Return the change of a hold's amount to the real cost, where that is known in its unit."""
+    # amount() needs the unit alone; a Budget in credits must also name a vendor.
     found = Budget(limit=0, unit=hold["unit"], vendor="").amount(Cost.of(cost))
     return {} if found is None else {"amount": Decimal(str(found))}
 
@@ -209,6 +214,7 @@ def _refused(budget: Budget, amount: Decimal, used: Decimal, now: datetime) -> V
         f"Budget {budget.name!r} is used up: {float(used):g} of {budget.limit:g} {budget.unit} are spent or "
         f"held{per}, and this purchase would add {float(amount):g}."
     )
+    # A purchase that is dearer than the whole limit would wait for ever.
     if budget.on_exceed == "wait" and amount <= Decimal(str(budget.limit)):
         seconds = (budget.opens(now) - now).total_seconds() + random.uniform(0, _SPREAD)  # noqa: S311
         return BudgetWait(seconds, what)

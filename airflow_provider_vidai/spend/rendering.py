@@ -84,6 +84,7 @@ class Renderer:
         groups = [*task.iter_mapped_task_groups()]
         if not groups:
             return [-1], True
+        # Airflow has no public name for what a mapped group is expanded over.
         counts = [self._count(group._expand_input) for group in groups]
         if len(counts) > 1 or counts[0] is None:
             return [-1], False

@@ -157,14 +157,18 @@ class Sharing:
         """Return if a claim stands in nobody's way; otherwise raise what follows from it."""
         record = self._record(claim)
         if record is None:
+            # Without a record nothing was sent: that task is about to write its intent, or it died before.
             if claim.open and self._clock() - claim.at < CLAIM_SECONDS:
                 raise ReuseWait(WAIT_SECONDS, "Another task is about to buy the same.")
             return
         receipt = record.receipt
         if receipt is None:
+            # The vendor has not answered yet, or the answer was lost: that task, or a person, finds out
+            # which.
             if record.max_tries != NOT_BOUGHT:
                 raise ReuseWait(WAIT_SECONDS, f"{_task(claim)} is buying the same.")
             return
+        # This purchase may replace the record of that very job, which this task has just given up.
         tried = replaced.receipt.ref if replaced is not None and replaced.receipt is not None else None
         old = self._clock() - (record.bought_at or record.intended_at) > max_age
         if old or (tried is not None and receipt.ref is not None and tried.job_id == receipt.ref.job_id):
@@ -173,6 +177,7 @@ class Sharing:
         result = files.read(_result(place.number))
         if isinstance(result, dict) and _are_there(result):
             raise Elsewhere(Receipt(result=result), notes)
+        # A finished task whose files are gone, or that landed none, has nothing left to share.
         if record.phase != "done" or receipt.ref is None:
             raise Elsewhere(receipt, notes)
 
