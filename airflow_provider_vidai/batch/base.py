@@ -154,6 +154,7 @@ class BatchOperator(VendorOperator[HookT]):
     ) -> Any:
         """Go on after the triggerer has waited."""
         with airflow_failures(self, context):
+            # Before Airflow 3.4, dag.test() loses the kwargs of a deferral.
             until = deadline or time.time() + self.default_timeout
             return self._stint(context, until, waited, _read_event(event))
 
@@ -254,6 +255,7 @@ class BatchOperator(VendorOperator[HookT]):
             trigger=trigger,
             method_name="execute_next",
             kwargs={"deadline": work.deadline, "waited": work.waited},
+            # Twice, because the trigger's own last checks may take a minute after the deadline.
             timeout=timedelta(seconds=left + 2 * BACKSTOP_SECONDS),
         )
 

@@ -52,6 +52,7 @@ def show(context: Context, hook: VidaiHook, items: Sequence[Item], removed: Sequ
     progress = {**counted, "cost": spent, "words": said, "progress": round(done / len(items), 3)}
     files = [file for item in items for file in item.media][:SHOWN]
     cost = None
+    # The page has room for one amount: a batch that was billed in several units shows none.
     if len(spent) == 1:
         ((unit, amount),) = spent.items()
         cost = {"amount": amount, "unit": unit, "source": "reported"}

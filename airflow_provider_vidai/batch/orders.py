@@ -58,12 +58,15 @@ def operator_of(batch: Any, arguments: Mapping[str, Any]) -> JobOperator[Any]:
     missing = [name for name in _of_request(makes) if name not in {*arguments, *defaults_of(makes)}]
     operator = makes(
         task_id=batch.task_id,
+        # The operator itself never waits. With this, it leaves the confirming of a reported end to the
+        # trigger.
         deferrable=True,
         **{name: getattr(batch, name) for name in (*_PASSED, *makes.guards)},
         **{f"{makes.hook_class.vendor_name}_conn_id": batch.conn_id()},
         **dict.fromkeys(missing),
         **arguments,
     )
+    # The hook is a cached property, whose cache this fills.
     operator.__dict__["hook"] = batch.hook
     return operator
 

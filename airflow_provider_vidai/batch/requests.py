@@ -107,6 +107,8 @@ def _from_file(uri: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _json_lines(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    # Not splitlines(): it also splits at characters such as U+2028, which JSON allows within text.
+    # Spreadsheets and some editors write a byte order mark in front, which utf-8-sig drops.
     for number, line in enumerate(content.decode("utf-8-sig").split("\n"), 1):
         if not line.strip():
             continue

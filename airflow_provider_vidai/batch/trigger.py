@@ -150,6 +150,7 @@ class BatchTrigger(BaseTrigger):
         try:
             return await self._gathered(len(jobs), ends)
         finally:
+            # A check that went on would poll its job beside the next trigger.
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -139,6 +139,7 @@ class Work:
         """
         until = time.monotonic() + BUY_SECONDS
 
+        # Purchases that are under way, and not yet among the jobs that run.
         begun = 0
 
         def one(item: Item) -> None:

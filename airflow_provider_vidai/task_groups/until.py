@@ -87,6 +87,7 @@ class GenerateUntilGoodOperator(ShownOperator):
         self.check = check
         given = {name: getattr(make, name) for name in make.template_fields}
         self.request = {name: value for name, value in given.items() if value is not None}
+        # Apart from the rest, because Airflow renders the template field vary and stores it as JSON.
         self.functions = {name: values for name, values in vary.items() if callable(values)}
         self.vary = {name: values for name, values in vary.items() if name not in self.functions}
         self.max_attempts = max_attempts
@@ -186,6 +187,7 @@ class GenerateUntilGoodOperator(ShownOperator):
                 context["ti"].xcom_push(key=known.media[0], value=known.media[1])
             return known
         self._running = maker
+        # The signal may have come before on_kill() knew this operator.
         if self._killed:
             maker.on_kill()
         judge = _Judge(checks_of(self.check))
@@ -240,6 +242,7 @@ class GenerateUntilGoodOperator(ShownOperator):
                 timeout=deferred.timeout,
             )
         except TaskFailed as failed:
+            # The error behind it, because this task reports it in its own name, and only once.
             raise (failed.error or failed) from None
 
     def _known(self, context: Context, maker: Make, entry: Entry, record: Record) -> Outcome | None:
