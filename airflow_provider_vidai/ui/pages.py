@@ -35,6 +35,7 @@ def _environment() -> Environment:
     found = Environment(
         loader=PackageLoader("airflow_provider_vidai.ui"),
         autoescape=True,
+        # A misspelt name is an error in a test, and not an empty place on a page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -138,6 +138,7 @@ async def run_wall(caller: Caller, dag_id: str, run_id: str, page: int) -> Wall:
     }
 
     def place(item: Item) -> tuple[Any, ...]:
+        # A task that the DAG no longer has comes last.
         return (order.get(item.task.task_id, 10**6), *item.task[2:], item.key)
 
     items = sorted((_item(entry) for entry in entries if is_media_key(entry.get("key"))), key=place)
@@ -197,6 +198,7 @@ async def newest(
     )
     entries = [entry for entry in entries if is_media_key(entry.get("key"))]
     entries.sort(key=lambda entry: str(entry.get("timestamp")), reverse=True)
+    # Twice as many as a page shows: some have no file yet, or are another vendor's.
     items = [_item(entry) for entry in entries[: 2 * PER_PAGE]]
     shown = await _read(caller, items, lambda _: {})
     wanted = [one for one in shown if one.record.files and vendor in (None, one.record.vendor)]

@@ -57,6 +57,7 @@ def connections_of(dags: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def arguments_of(task: Any) -> dict[str, Any]:
     """Return the arguments of a task, mapped or not, as its DAG gives them."""
     kind = vendor_class(task)
+    # A mapped task is not made yet: it keeps the arguments of partial() and of expand() apart.
     given = getattr(task, "partial_kwargs", None)
     if given is None:
         names = {*kind.template_fields, "deferrable"} if kind else set()

@@ -119,6 +119,7 @@ class Live:
         task: Any = kind(task_id=operator.kinds[0], deferrable=False, timeout=TIMEOUT, **connection, **given)
         task.__dict__.update(limit=self.limit, hook=self.hook)
         context: Any = self._context(task)
+        # Before the purchase: if it is interrupted, the report must not say that nothing was bought.
         self.report.facts["outcome"] = "bought or refused, see error"
         try:
             # Airflow guards execute() against calls from the code of another task; here there is none.
@@ -148,6 +149,7 @@ class Live:
         self.report.facts.update(outcome=outcome, error=what, charged=charged)
 
     def _context(self, task: Any) -> dict[str, Any]:
+        # There is no run. These are the fields that a paid operator reads of a task instance.
         instance = SimpleNamespace(
             id=uuid.uuid4(),
             dag_id=DAG_ID,
