@@ -159,6 +159,7 @@ class Reported(BaseModel):
     What it adds may hold URLs, so the repr leaves that out.
     """
 
+    # Vendors send ids as numbers or as text: Vizard documents text and shows integers. Here they are text.
     model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, populate_by_name=True)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
