@@ -108,6 +108,8 @@ class ApprovalReminder(BaseOperator):
         instance: Any = context["ti"]
         key = task_key_of(context)
         of_run = {"dag_id": key.dag_id, "run_ids": [key.run_id], "task_ids": [self.approval]}
+        # The task goes on in another process after each wait, so the count is an XCom. A new try begins
+        # without it.
         sent = int(instance.xcom_pull(task_ids=key.task_id, key=SENT) or 0)
         if instance.get_ti_count(**of_run, states=list(WAITING)):
             sent += 1

@@ -109,6 +109,8 @@ class _Watcher(BaseEventTrigger):
                     self.log.info("Reporting %d %s.", len(batch), self.items)
                     yield TriggerEvent(self._payload(batch, cursor))  # type: ignore[no-untyped-call]
                     await asyncio.sleep(SETTLED_AFTER)
+                    # Not before: a triggerer that dies until then reports the batch again, and news() drops
+                    # what it repeats.
                     cursor.add(batch, there)
                 await self._kept(cursor)
                 await asyncio.sleep(self._pause())

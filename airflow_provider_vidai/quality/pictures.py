@@ -133,6 +133,7 @@ class Pictures:
         begin = self._begin or 0.0
         length = end - still.start
         empty = self._empty + (end - self._empty_at[-1][0] if last and self._was_empty else 0.0)
+        # What is mostly black or of one colour is reported as that, and what moves a little is no still.
         if length <= 0 or empty - still.empty > length / 2 or self._moves(still.start, end):
             return
         at_start = still.start <= begin + SETTLING
