@@ -50,7 +50,7 @@ def observers_of(buyer: Buyer, watchers: Sequence[Observer] = ()) -> Observers:
 
 
 def report(what: str, **facts: Any) -> None:
-    """Report what happened in a task to whoever counts such things. No trouble with that fails the task.
+    """Report what happened in a task to the rooms that count it. An error there never fails the task.
 
     :param what: ``landed``, ``waited`` or ``failed``.
     """
@@ -59,7 +59,7 @@ def report(what: str, **facts: Any) -> None:
             if is_here(name):
                 importlib.import_module(name).hear(what, facts)
         except Exception as error:  # noqa: BLE001 - see above
-            log.debug("%s did not hear of %s: %s", name, what, type(error).__name__)
+            log.debug("%s did not take note of %s: %s", name, what, type(error).__name__)
 
 
 def lineage(landed: Any) -> Any:

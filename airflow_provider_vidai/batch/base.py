@@ -19,7 +19,7 @@ from airflow_provider_vidai.batch.ending import (
     show,
     write_manifest,
 )
-from airflow_provider_vidai.batch.items import costs, counts, words
+from airflow_provider_vidai.batch.items import costs, counts, summary
 from airflow_provider_vidai.batch.plan import Plan, earlier, planned
 from airflow_provider_vidai.batch.requests import rows_of
 from airflow_provider_vidai.batch.trigger import BatchEvent, BatchTrigger, packed
@@ -262,7 +262,7 @@ class BatchOperator(VendorOperator[HookT]):
     def _end(self, context: Context, work: Work, plan: Plan) -> dict[str, Any]:
         counted, spent = counts(plan.items), costs((*plan.items, *plan.removed))
         manifest = write_manifest(context, self.manifest, self.download_to, (*plan.items, *plan.removed))
-        self.log.info("%s. The manifest is %s.", words(counted, spent), manifest["uri"])
+        self.log.info("%s. The manifest is %s.", summary(counted, spent), manifest["uri"])
         failure = failure_of(work, whole_number("max_failures", self.max_failures) or 0, manifest["uri"])
         if failure is not None:
             raise failure

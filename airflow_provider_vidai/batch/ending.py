@@ -1,4 +1,4 @@
-"""What a batch leaves behind: its manifest, what a person sees of it, and what fails its task."""
+"""How a batch ends: its manifest, what a person sees of it, and what fails its task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from airflow.sdk import Context
 
-from airflow_provider_vidai.batch.items import Item, costs, counts, words
+from airflow_provider_vidai.batch.items import Item, costs, counts, summary
 from airflow_provider_vidai.batch.work import SHOWN, Work
 from airflow_provider_vidai.errors import Charged, InputError, JobError
 from airflow_provider_vidai.files.storage import location, storage_path, write_whole
@@ -47,7 +47,7 @@ def write_manifest(
 def show(context: Context, hook: VidaiHook, items: Sequence[Item], removed: Sequence[Item]) -> None:
     """Show a person how the batch stands, in the XComs ``progress`` and ``media``."""
     counted, spent = counts(items), costs((*items, *removed))
-    said = words(counted, spent)
+    said = summary(counted, spent)
     done = counted["landed"] + counted["failed"]
     progress = {**counted, "cost": spent, "words": said, "progress": round(done / len(items), 3)}
     files = [file for item in items for file in item.media][:SHOWN]

@@ -25,7 +25,7 @@ State = Literal["open", "waiting", "ready", "landed", "failed"]
 
 
 class Failure(BaseModel):
-    """Why an item failed, in the words of any failed task.
+    """Why an item failed, in the same form as for any failed task.
 
     :param retryable: whether the next try of the task can do something useful about it.
     """
@@ -224,7 +224,7 @@ def counts(items: Sequence[Item]) -> dict[str, int]:
     }
 
 
-def words(counted: Mapping[str, int], spent: Mapping[str, float]) -> str:
+def summary(counted: Mapping[str, int], spent: Mapping[str, float]) -> str:
     """Return the progress as a part of a sentence."""
     cost = ", ".join(f"{amount:g} {'USD' if unit == 'usd' else unit}" for unit, amount in spent.items())
     return (

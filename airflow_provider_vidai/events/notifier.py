@@ -1,4 +1,4 @@
-"""Tells people what a task made or why it failed, what it cost, and what to do."""
+"""Reports to people what a task made or why it failed, what it cost, and what to do."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class ApprovalReminder(BaseOperator):
     Example::
 
         remind = ApprovalReminder(
-            task_id="remind", approval="approve", after=timedelta(hours=4), times=3, notifiers=tell
+            task_id="remind", approval="approve", after=timedelta(hours=4), times=3, notifiers=notify
         )
 
     :param approval: the id of the task that asks: an ``ApprovalOperator`` or another of Airflow's operators

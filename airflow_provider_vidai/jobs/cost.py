@@ -1,4 +1,4 @@
-"""What a purchase costs, as numbers and in words."""
+"""What a purchase costs, as numbers and as text."""
 
 from __future__ import annotations
 

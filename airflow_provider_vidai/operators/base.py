@@ -215,7 +215,7 @@ class JobOperator(PaidOperator[HookT]):
 
     @contextlib.contextmanager
     def _noting_end(self, context: Context, ref: JobRef) -> Iterator[None]:
-        """Report the end of a job that failed or is gone to whoever watches its purchase."""
+        """Report the end of a job that failed or is gone to the observers of its purchase."""
         try:
             yield
         except (JobFailed, JobGone) as error:

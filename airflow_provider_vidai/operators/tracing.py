@@ -1,4 +1,4 @@
-"""What a paid task keeps and knows so that a purchase whose answer is lost can be found again."""
+"""What a paid task records so that a purchase whose answer is lost can be found again."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Entry:
     """The place of one purchase in the ledger.
 
     :param patience: waits while the storage fails.
-    :param observers: hear what happens to the purchase.
+    :param observers: are notified of what happens to the purchase.
     :param known: returns the nonces of all purchases in the ledger.
     """
 
@@ -102,7 +102,7 @@ class Entry:
         return self._stored
 
     def begin(self, record: Record) -> Record:
-        """Write the intent of a new purchase; return it with the notes of those who watch it.
+        """Write the intent of a new purchase; return it with the notes of its observers.
 
         :raises LedgerError: when it was not written, or another try of the task is about to buy.
         :raises VidaiError: when an observer refuses the purchase; nothing was written.
@@ -207,7 +207,7 @@ class Ledger:
     A failed read raises: it never counts as "there is no record", because that would buy again.
 
     :param patience: waits while the storage fails.
-    :param observers: hear what happens to the purchases.
+    :param observers: are notified of what happens to the purchases.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A purchase whose answer was lost: is it there? It is looked up, or searched for in the vendor's books."""
+"""Finds out whether a purchase whose answer was lost was made: by its status, or in the vendor's books."""
 
 from __future__ import annotations
 

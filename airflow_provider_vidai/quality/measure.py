@@ -68,7 +68,7 @@ def _picture(pictures: Pictures | None, media: Media) -> Any:
 
 
 def _frames(container: Any, tracks: list[Any], faults: Faults) -> Iterator[tuple[str, Any]]:
-    """Yield all frames that can be decoded; damaged data is noted, and decoding goes on behind it."""
+    """Yield all frames that can be decoded; damaged data is noted, and decoding goes on after it."""
     import av
 
     for track in tracks:

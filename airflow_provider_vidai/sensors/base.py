@@ -165,7 +165,7 @@ class JobSensor(Arguments, BaseSensorOperator):
                     raise account_broken(ref, error) from error
                 self.log.warning("%s: the status check failed and is repeated: %s", ref, error)
                 return PokeReturnValue(is_done=False)
-            self.log.info("%s: %s.", ref, VENDORS[ref.vendor].words(ref, status))
+            self.log.info("%s: %s.", ref, VENDORS[ref.vendor].status_text(ref, status))
             if status.state is JobState.RUNNING:
                 return PokeReturnValue(is_done=False)
             unless_ready(ref, status)

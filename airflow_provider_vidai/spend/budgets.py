@@ -87,7 +87,7 @@ class Budget(BaseModel):
         return 1.0 if self.unit == "jobs" else cost.in_unit(self.unit)
 
     def scope(self, buyer: Buyer, record: Record, now: datetime) -> tuple[str, ...]:
-        """Return the names that tell this purchase's sum from the budget's other sums."""
+        """Return the names that distinguish this purchase's sum from the budget's other sums."""
         values = {
             "run": (buyer.dag_id, buyer.run_id),
             "dag": (buyer.dag_id,),

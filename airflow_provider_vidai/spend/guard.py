@@ -1,4 +1,4 @@
-"""Holds each purchase against its budgets: reserve, buy, settle."""
+"""Checks each purchase against its budgets: reserve, buy, settle."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Instance:
         return found
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # what Airflow looks for and can do without
+        if name.startswith("_"):  # Airflow checks for it, and can do without it
             raise AttributeError(name)
         raise NotYet(f"ti.{name}")
 

@@ -142,7 +142,7 @@ class Sharing:
         except FileExistsError:
             raise ReuseWait(WAIT_SECONDS, "Another task is about to buy the same.") from None
         noted = {NOTES: _noted(Place(reuse.request, last + 1), mine=True)}
-        # The other one may have written its intent after it was looked for.
+        # The other task may have written its intent after this one checked for it.
         if before is not None and before.owner != self._me and self._record(before) is not None:
             try:
                 self._unless_free(files, Place(reuse.request, last), before, reuse.max_age, replaced)

@@ -49,8 +49,8 @@ class Outcome(BaseModel):
         return list((self.result or {}).get("files") or [])
 
     @property
-    def words(self) -> str:
-        """The attempt in a few words."""
+    def summary(self) -> str:
+        """A short description of the attempt."""
         return f"attempt {self.number}: {'; '.join(self.failed) or 'good'}"
 
 
@@ -91,7 +91,7 @@ def all_records(context: Context, maker: JobOperator[Any], most: int) -> Iterato
         reader = copy.copy(maker)
         reader.as_part(part_of(number))
         entries = list(_entries(context, reader))
-        # A withdrawn purchase can leave a gap. What stands behind it is spent all the same.
+        # A withdrawn purchase can leave a gap. The purchases after it are spent all the same.
         if not entries and number >= most:
             return
         yield from ((number, entry, record) for entry, record in entries if _ours(context, record))

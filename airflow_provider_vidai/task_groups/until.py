@@ -201,7 +201,7 @@ class GenerateUntilGoodOperator(ShownOperator):
             outcome.failed, outcome.charged = [error.what], error.charged
         outcome.media = maker.__dict__.get("media_shown")
         self._keep(context, maker, outcome)
-        self.log.info("This was %s.", outcome.words)
+        self.log.info("This was %s.", outcome.summary)
         return outcome
 
     def _maker(
@@ -271,7 +271,7 @@ class GenerateUntilGoodOperator(ShownOperator):
         return judged
 
     def _keep(self, context: Context, maker: Make, outcome: Outcome) -> None:
-        """Keep what came of an attempt, so that a retry goes on behind it."""
+        """Keep what came of an attempt, so that a retry goes on with the next one."""
         try:
             found = record_of(context, maker)
         except LedgerError as error:
@@ -303,7 +303,7 @@ class GenerateUntilGoodOperator(ShownOperator):
         others = [one for one in outcomes if one is not best and one.files]
         removed = others if self.keep == "best" else []
         after_success(context, lambda: self._finish(context, removed))
-        self.log.info("The best is %s.", best.words)
+        self.log.info("The best is %s.", best.summary)
         return {
             **(best.result or {}),
             "attempt": best.number,

@@ -267,7 +267,7 @@ async def _read(
 async def _failures(
     caller: Caller, items: Sequence[Item], instance_of: Callable[[Item], Mapping[str, Any]]
 ) -> list[Failure]:
-    """Return why tasks failed. What an earlier try left behind counts no longer once a later one succeeds."""
+    """Return why tasks failed. A failure counts no longer once a later try succeeds."""
     found: list[Failure] = []
     for item in items:
         if len(found) < MOST_FAILURES and instance_of(item).get("state") in _FAILED:

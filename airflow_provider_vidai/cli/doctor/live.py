@@ -1,4 +1,4 @@
-"""Buys the smallest job of a vendor, lands it, and reports how the vendor's answers look.
+"""Buys the smallest job of a vendor, lands it, and reports which fields the vendor's answers have.
 
 The purchase goes through the vendor's real operator: with a record before it is sent, and with the budgets
 and the book of this deployment.
