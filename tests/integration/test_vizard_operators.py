@@ -325,7 +325,7 @@ def test_any_title_lands_as_a_safe_file_name(clips_of: Any, tmp_path: Path, name
 def test_a_url_that_expired_before_the_download_is_asked_for_again(
     job: dict[str, Any], control: Control, tmp_path: Path
 ) -> None:
-    # Of both clips, at the look before and when the first URL is asked for.
+    # Of both clips, at the check before and when the first URL is asked for.
     control.fault("vizard", "query", "expired_url", times=4)
     landed = download_of(job, f"{tmp_path}/").run()
     assert all(seconds_of(Path(file["uri"].removeprefix("file://"))) > 1 for file in landed)

@@ -213,7 +213,7 @@ def test_silence_is_found_even_if_a_hum_is_left(tmp_path: Path, hum: float) -> N
 
 
 @media
-def test_clipped_sound_is_told_from_loud_sound(tmp_path: Path) -> None:
+def test_clipped_sound_is_distinguished_from_loud_sound(tmp_path: Path) -> None:
     loud = measure(str(written(tmp_path / "a.mp4", moving(3), tone(3, 0.85)))).sound
     torn = measure(str(written(tmp_path / "b.mp4", moving(3), np.clip(tone(3, 4.0), -1, 1)))).sound
     assert loud
