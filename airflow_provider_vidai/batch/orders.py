@@ -36,7 +36,7 @@ def arguments_of(row: Row, common: Any, makes: type[JobOperator[Any]], loose: st
     wrong = sorted(name for name in others if loose is None or name in taken)
     if wrong:
         raise InputError(
-            f"requests: {row.place}: {', '.join(wrong)}: no such argument of a request. There are: "
+            f"requests: {row.place} has {', '.join(wrong)}, which a request does not take. It takes "
             f"{', '.join(sorted(known))}."
         )
     found = {name: value for name, value in given.items() if name in known}

@@ -144,5 +144,5 @@ class ApprovalReminder(BaseOperator):
         except AirflowException:
             found = None
         if not hasattr(found, "subject") or not hasattr(found, "options"):
-            raise InputError(f"approval: {self.approval!r} is no task of this DAG that asks people.")
+            raise InputError(f"approval: {self.approval!r} is not a task of this DAG that asks people.")
         return found

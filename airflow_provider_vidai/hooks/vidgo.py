@@ -284,7 +284,7 @@ class VidgoHook(VidaiHook):
             return value
         if not isinstance(value, (str, bytes)) or not value:
             raise InputError(
-                f"input: {shown(value)} is no picture: give a URL, a storage URI or path, or what "
+                f"input: {shown(value)} is not a picture: pass a URL, a storage URI or path, or what "
                 "VidgoUploadImageOperator returned."
             )
         picture = _picture(value)
@@ -318,8 +318,8 @@ def _kind(model: str, kind: str | None) -> str:
     found = kind or kind_of(model)
     if model and model not in MODELS:
         log.warning(
-            "%r is no model that this package knows: it is sent as it is, and waited for as %s (kind= says "
-            "otherwise).",
+            "%r is not a model that this package knows: it is sent as it is, and waited for as %s (kind= "
+            "changes that).",
             model,
             found,
         )

@@ -69,7 +69,7 @@ def _or_none(read: Any, value: Any) -> Any:
 def findings(measured: Measurements, limits: Limits, asked: Asked | None = None) -> list[Finding]:
     """Return what is wrong with a file; an empty list if nothing is."""
     if measured.kind == "other":
-        return [Finding(check="decodes", what=f"it is no video that can be read: {measured.fault}")]
+        return [Finding(check="decodes", what=f"it cannot be read as a video: {measured.fault}")]
     asked = asked or Asked()
     found = [*_whole(measured, limits, asked)]
     if measured.picture is not None:

@@ -214,7 +214,7 @@ def _refused(budget: Budget, amount: Decimal, used: Decimal, now: datetime) -> V
         f"Budget {budget.name!r} is used up: {float(used):g} of {budget.limit:g} {budget.unit} are spent or "
         f"held{per}, and this purchase would add {float(amount):g}."
     )
-    # A purchase that is dearer than the whole limit would wait for ever.
+    # A purchase that costs more than the whole limit would wait for ever.
     if budget.on_exceed == "wait" and amount <= Decimal(str(budget.limit)):
         seconds = (budget.opens(now) - now).total_seconds() + random.uniform(0, _SPREAD)  # noqa: S311
         return BudgetWait(seconds, what)

@@ -196,7 +196,7 @@ class Sharing:
         except VidaiError:
             raise
         except Exception as error:
-            raise LedgerError(f"What other tasks buy could not be read: {error}") from error
+            raise LedgerError(f"The claims of purchases could not be read or written: {error}") from error
 
 
 def is_shared(record: Record) -> bool:

@@ -19,7 +19,7 @@ from airflow_provider_vidai.ui.files import media_type
 #: What a user reads when Airflow does not let them see something.
 REFUSALS = {
     401: ("You are not logged in", "Log in to Airflow, then open this page again."),
-    403: ("You may not see this", "Your Airflow account has no right to read the XComs of this DAG."),
+    403: ("You may not see this", "Your Airflow account is not permitted to read the XComs of this DAG."),
     404: ("Nothing here", "There is no such run or task, or it is gone."),
     502: ("Airflow did not answer", "Airflow's own API failed. Its log says why. Try again in a moment."),
 }

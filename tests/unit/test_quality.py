@@ -240,7 +240,7 @@ def test_what_is_no_video_fails_its_check_and_raises_nothing(tmp_path: Path, nam
     path = shutil.copy(CASES / name, tmp_path / "a.mp4")
     (found,) = findings(measure(str(path)), Limits())
     assert found.check == "decodes"
-    assert "no video that can be read" in found.what
+    assert "cannot be read as a video" in found.what
 
 
 @media

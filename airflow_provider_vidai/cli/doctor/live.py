@@ -68,7 +68,7 @@ class Limit:
         """
         if usd is None:
             raise InputError(
-                f"--max-usd cannot be kept: what this purchase costs in USD is not known ({why}).",
+                f"--max-usd cannot be enforced: what this purchase costs in USD is not known ({why}).",
                 todo="Name its price in [vidai] prices.",
                 fate="Nothing was bought.",
             )
