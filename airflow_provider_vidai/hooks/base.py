@@ -39,7 +39,8 @@ HookT = TypeVar("HookT", bound="VidaiHook")
 
 log = logging.getLogger(__name__)
 
-#: A task that needs a finished job waits at most this many seconds until the job's end is confirmed.
+#: A task that needs a finished job waits at most this many seconds until the job's end is confirmed: four
+#: answers, with pauses of 5, 10 and 20 s.
 CONFIRM_SECONDS = 40.0
 
 OnStatus = Callable[[JobStatus], None]

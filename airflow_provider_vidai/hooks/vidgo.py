@@ -68,7 +68,8 @@ class VidgoHook(VidaiHook):
     def __init__(self, vidgo_conn_id: str = default_conn_name) -> None:
         super().__init__(vidgo_conn_id)
         self.vidgo_conn_id = vidgo_conn_id
-        #: URLs of the pictures that this hook uploaded, by digest.
+        #: URLs of the pictures that this hook uploaded, by digest: a purchase that is sent again after a wait
+        #: for its rate limit uploads nothing again.
         self._uploaded: dict[str, str] = {}
 
     def balance(self) -> float:

@@ -164,6 +164,8 @@ class JobOperator(PaidOperator[HookT]):
                     deadline=deadline,
                     since=since,
                     poll_interval=poll_interval,
+                    # Fewer status checks are enough only where this job's vendor was given an address to
+                    # call.
                     safety_net=safety_net() if settled.record.calls_back else None,
                     purchase=purchase_key(settled.record.fingerprint),
                 )

@@ -64,6 +64,7 @@ class ShownOperator(Arguments, BaseOperator):
         seen_oids: set[int],
     ) -> None:
         """Render the fields, and keep secrets and files out of what Airflow stores and shows."""
+        # Airflow renders a mapped task by this method alone, and not by render_template_fields().
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
         # Airflow also calls this for objects within an argument that have template fields of their own.
         if parent is self:

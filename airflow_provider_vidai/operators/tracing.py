@@ -32,6 +32,7 @@ def books_before(books: AccountBooks | None, log: Log) -> Before | None:
     try:
         return Before.of(books.read(time.time() - HISTORY_SECONDS), books.account)
     except VidaiError as error:
+        # The purchase goes on: without its books, it only cannot be searched for if its answer is lost.
         log.warning(
             "The account's books cannot be read, so this purchase could not be searched for: %s", error
         )

@@ -242,6 +242,7 @@ class VidioRenderOperator(JobOperator[VidioHook]):
 
     def asked(self) -> dict[str, Any]:
         """Return the request with the reel's id only."""
+        # A bare id has none of the other fields that a task's result has, and means the same reel.
         return {**super().asked(), "job": self._reel().job_id}
 
     def wanted(self) -> str:

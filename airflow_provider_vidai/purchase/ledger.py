@@ -177,6 +177,7 @@ class Entry:
 
         :raises LedgerError: when it was not written.
         """
+        # Where all values share one place, another try's purchase may stand there by now.
         if self._store.place(self.key) is None:
             now = self._read(once)
             if now is None or now.nonce != record.nonce:
@@ -256,6 +257,7 @@ class Ledger:
             key, place, record = str(memo["key"]), int(memo["place"]), Record.model_validate(memo["record"])
         except (KeyError, TypeError, ValueError):
             return None
+        # Where values share one place, it may have been written since. The record has to be read then.
         if self._store.place(key) is None:
             return None
         self._store.take(key, place)
