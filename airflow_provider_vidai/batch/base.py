@@ -231,6 +231,7 @@ class BatchOperator(VendorOperator[HookT]):
                 raise JobError(text, charged=charged, retryable=True)
             if not any(item.state == "ready" for item in work.items):
                 break
+        # After the landing: what is ready need not wait until the account works again.
         if event is not None and event.end in ("account", "unreadable"):
             raise not_checked(work, event.message)
 
@@ -243,6 +244,8 @@ class BatchOperator(VendorOperator[HookT]):
             return
         wake = None
         if buys_on and len(waiting) < self._whole("max_running"):
+            # Where no limit asks to wait, the buying was only interrupted so that the trigger sees the new
+            # jobs.
             wake = work.wake_at or time.time()
         trigger = BatchTrigger(
             jobs=packed(waiting),

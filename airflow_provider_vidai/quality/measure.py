@@ -77,6 +77,7 @@ def _frames(container: Any, tracks: list[Any], faults: Faults) -> Iterator[tuple
     while True:
         try:
             packet = next(packets, None)
+        # The container itself cannot be read any further. A packet that cannot be decoded, below, is skipped.
         except av.FFmpegError as error:
             faults.add(faults.last, error)
             return

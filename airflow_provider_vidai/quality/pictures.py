@@ -106,6 +106,7 @@ class Pictures:
 
     def _judge(self, moment: float, said: dict[str, float]) -> None:
         was_black = self._black.is_open
+        # blackdetect marks only the first frame of a black stretch, and the first one after it.
         black = "black_start" in said or (was_black and "black_end" not in said)
         plain = _is_plain(said)
         previous = self._empty_at[-1][0] if self._empty_at else moment

@@ -79,6 +79,7 @@ class BudgetGuard:
 
     def bought(self, record: Record) -> None:
         """Hold what the purchase really cost."""
+        # A purchase may be reported again after its job's end, and a settled amount must stay.
         cost = record.receipt.cost if record.receipt else None
         self._change(record, lambda hold: {**_amount(hold, cost), "state": "bought"}, only="held unknown")
 
@@ -137,6 +138,7 @@ class BudgetGuard:
 
     def _warn(self, budget: Budget, before: Decimal, after: Decimal, limit: Decimal) -> None:
         share = None if budget.warn_at is None else limit * Decimal(str(budget.warn_at))
+        # Only the purchase that crosses the line warns, so the callback is called once.
         if share is None or not before < share <= after:
             return
         self._buyer.log.warning(

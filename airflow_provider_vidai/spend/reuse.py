@@ -121,6 +121,7 @@ class Sharing:
     def landed(self, record: Record, result: Mapping[str, JsonValue]) -> None:
         """Keep what the task returns, for others."""
         place = _place(record)
+        # A task that landed nothing has nothing that another one could return.
         if place is not None and result.get("files"):
             _claims(place.request).replace(_result(place.number), dict(result))
 

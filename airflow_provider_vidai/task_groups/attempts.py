@@ -108,6 +108,7 @@ def record_of(context: Context, maker: JobOperator[Any]) -> tuple[Entry, Record]
         for one in _entries(context, maker)
         if _ours(context, one[1]) and one[1].buys(maker.hook.vendor_name, maker.kinds)
     ]
+    # A record stands where its purchase was first made, so the number of its try decides first.
     return max(enumerate(found), key=lambda one: (one[1][1].try_number, one[0]))[1] if found else None
 
 

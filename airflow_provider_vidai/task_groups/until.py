@@ -256,6 +256,7 @@ class GenerateUntilGoodOperator(ShownOperator):
         landing = landing_of(known, maker)
         try:
             files = checks_of(self.check).land(landing, _not_there).files
+        # The attempt's own operator then lands the files again, and buys nothing.
         except _NotThere:
             return None
         failed = faults_of(files)
@@ -302,6 +303,7 @@ class GenerateUntilGoodOperator(ShownOperator):
         report_files(context, self.outlets, best.files, total)
         others = [one for one in outcomes if one is not best and one.files]
         removed = others if self.keep == "best" else []
+        # No file is removed before Airflow has the result, because a retry might still need it.
         after_success(context, lambda: self._finish(context, removed))
         self.log.info("The best is %s.", best.summary)
         return {

@@ -89,4 +89,5 @@ def attachment(name: str) -> str:
     plain = "".join(
         letter if (letter.isascii() and letter.isalnum()) or letter in "-_." else "_" for letter in name
     )
+    # Programs that do not know the second, encoded name take the first one.
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -77,7 +77,8 @@ def triggerers(tasks: Iterable[Any]) -> Finding:
     alive = [one for one in found if one.alive]
     if alive:
         return Finding("ok", f"Triggerers alive: {len(alive)} ({', '.join(one.host for one in alive)}).")
-    why = f"No triggerer is alive{f' ({len(found)} stopped without a word)' if found else ''}."
+    silent = f" ({len(found)} on record as running, but without a heartbeat)" if found else ""
+    why = f"No triggerer is alive{silent}."
     if needed:
         return Finding("fail", f"{why} Deferrable tasks wait forever.", "Start 'airflow triggerer'.")
     return Finding("warn", why, "Only tasks with deferrable=True need one.")

@@ -245,6 +245,7 @@ def live(arguments: Any) -> None:
             error = found
             check.failed(found)
         finally:
+            # Also after a failure or an interruption: the answers that it describes may have cost money.
             path.write_text(check.report.text(), encoding="utf-8")
             shown.print(check.report.table())
     shown.print(f"Report (without secrets, made to be attached to an issue): {path}", soft_wrap=True)
