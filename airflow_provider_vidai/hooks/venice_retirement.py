@@ -58,7 +58,7 @@ def warning_on_retirement(call: Call[Receipt], model: str) -> Call[Receipt]:
         # more.
         receipt = call.parse(answer)
         if notice := deprecation_notice(answer):
-            log.warning("Venice says of the model %r: %s", model, notice)
+            log.warning("Venice says about the model %r: %s", model, notice)
         served = receipt.ref.params.get("model") if receipt.ref else model
         if served != model:
             log.warning("%s: Venice made it with the model %r and not %r.", receipt.ref, served, model)
