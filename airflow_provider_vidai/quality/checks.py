@@ -31,7 +31,7 @@ OnFailure = Literal["fail", "skip", "report"]
 
 
 class Checks:
-    """Whether a video is what was wanted: not black, frozen, silent, cut, too short or of another shape.
+    """Whether a video is as wanted: not black, frozen, silent, cut, too short or of another aspect ratio.
 
     Give it as ``check=`` to any operator that lands files. All checks take one decoding of the file, on the
     worker that landed it. The file is kept, whatever they say. Pictures and texts are not checked.

@@ -194,7 +194,7 @@ def test_a_file_of_any_source_is_checked_and_a_fault_is_reported_with_its_place(
     assert file["check"]["failed"] == [
         {
             "check": "max_black_seconds",
-            "what": "it is black at 1.00–2.40 s, but for at most 0.5 s at a time is allowed",
+            "what": "it is black at 1.00–2.40 s, but at most 0.5 s at a time is allowed",
             "at": [[1.0, 2.4]],
         }
     ]

@@ -86,7 +86,7 @@ def test_each_limit_is_exceeded_by_what_it_is_for_and_can_be_moved(
 
 def test_what_is_wrong_is_said_with_its_place_and_its_limit() -> None:
     (found,) = findings(measured({"black": stretches((2, 2.6))}), Limits())
-    assert found.what == "it is black at 2.00–2.60 s, but for at most 0.5 s at a time is allowed"
+    assert found.what == "it is black at 2.00–2.60 s, but at most 0.5 s at a time is allowed"
     assert found.at == (Stretch(2.0, 2.6),)
 
 
