@@ -37,6 +37,7 @@ def write_manifest(
     name = file_name(f"manifest-{instance.task_id}-{instance.run_id}{index}")
     path = storage_path(destination or f"{folder}{name}.jsonl")
     lines = [json.dumps(item.line(), ensure_ascii=False) for item in items]
+    # A text may hold half a character (a lone surrogate), which UTF-8 refuses. The other lines must be kept.
     content = ("\n".join(lines) + "\n").encode("utf-8", "replace")
     write_whole(path, content)
     found = {**location(path), "bytes": len(content), "content_type": "application/jsonl"}
@@ -134,6 +135,7 @@ def requests_lost(error: InputError) -> JobError:
 def charged_for(items: Iterable[Item]) -> Charged:
     """Return what is known about the charge for all items together."""
     found = [item.charged for item in items]
+    # The least certain one counts, because somebody has to look into it.
     for charged in ("maybe", "yes", "refunded"):
         if charged in found:
             return cast(Charged, charged)

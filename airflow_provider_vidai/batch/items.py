@@ -129,6 +129,7 @@ class Item(BaseModel):
     def line(self) -> dict[str, JsonValue]:
         """Return the item's line of the manifest."""
         failure = self.failure
+        # Readers of a manifest need not tell a job that runs from one whose files are not landed yet.
         states = {"open": "not_bought", "waiting": "running", "ready": "running"}
         found: dict[str, Any] = {
             "request": self.number or None,

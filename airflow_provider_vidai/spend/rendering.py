@@ -122,6 +122,7 @@ class Renderer:
                 value = value.resolve({**self._context, "ti": Instance("", known=self._known)})
             except Exception:  # noqa: BLE001 - whatever it is, the run will know it
                 return None
+        # A task that is mapped over a dict gets its items as pairs.
         if isinstance(value, Mapping):
             return [*value.items()]
         return [*value] if isinstance(value, (list, tuple)) else None
