@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 WATCHERS: Final = ("airflow_provider_vidai.spend.watch", "airflow_provider_vidai.metrics.watch")
 #: The one of them that checks budgets.
 GUARD: Final = "airflow_provider_vidai.spend.watch"
-#: Modules whose function ``hear`` receives what else happens in a task.
-HEARERS: Final = ("airflow_provider_vidai.metrics.signals",)
+#: Modules whose function ``note`` receives what else happens in a task.
+COUNTERS: Final = ("airflow_provider_vidai.metrics.signals",)
 #: The module whose function ``facets`` describes landed files to OpenLineage.
 LINEAGE: Final = "airflow_provider_vidai.metrics.lineage"
 
@@ -54,10 +54,10 @@ def report(what: str, **facts: Any) -> None:
 
     :param what: ``landed``, ``waited`` or ``failed``.
     """
-    for name in HEARERS:
+    for name in COUNTERS:
         try:
             if is_here(name):
-                importlib.import_module(name).hear(what, facts)
+                importlib.import_module(name).note(what, facts)
         except Exception as error:  # noqa: BLE001 - see above
             log.debug("%s did not take note of %s: %s", name, what, type(error).__name__)
 

@@ -121,7 +121,7 @@ def storages(tasks: Iterable[Any]) -> Finding:
             wrong[scheme] = error
     if wrong:
         names = ", ".join(f"{scheme}://" for scheme in wrong)
-        # The error says after its last colon which package to install.
+        # After the error's last colon come the storage's own message and which package to install.
         todo = next(iter(wrong.values())).what.rpartition(": ")[2]
         return Finding("fail", f"DAGs name files of {names}, for which no filesystem is installed.", todo)
     return Finding("ok", f"Storages that the DAGs name: {', '.join(found) or 'none'}.")
