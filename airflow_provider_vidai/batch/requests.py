@@ -125,6 +125,7 @@ def _json_list(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _csv(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    # Strict, because otherwise a quote that is not closed would make the rest of the file one cell.
     reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
     for values in reader:
         place = f"line {reader.line_num}"
