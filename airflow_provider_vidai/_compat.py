@@ -166,6 +166,8 @@ def connections_in_database(kinds: Collection[str]) -> list[tuple[str, str]]:
     from airflow.utils.session import create_session
 
     with create_session() as session:
+        # Only these two columns, because loading a whole connection decrypts its password. That would fail if
+        # the Fernet key is lost.
         rows = session.query(Connection.conn_id, Connection.conn_type)
         rows = rows.filter(Connection.conn_type.in_([*kinds]))
         return [(str(conn_id), str(kind)) for conn_id, kind in rows]

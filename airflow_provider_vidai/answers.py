@@ -2,7 +2,7 @@
 
 What :meth:`Answer.json` and :meth:`Answer.text` return is safe everywhere in the package: text can be encoded
 and stored, numbers fit into 64 bits and are finite, size and depth are bounded, and the account's own key is
-removed, in whatever form a vendor repeats it. Nothing behind this module checks any of that again.
+removed, in whatever form a vendor repeats it. No other module checks any of that again.
 """
 
 from __future__ import annotations

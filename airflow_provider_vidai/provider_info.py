@@ -28,7 +28,7 @@ _KEYS = {
     "vidgo": "From vidgo.ai/apis/dashboard/api-key; needs prepaid credits",
 }
 
-#: The names of ``@task.<name>``, and the paid operator behind each, below ``operators``.
+#: The names of ``@task.<name>``, and the paid operator of each, below ``operators``.
 TASK_DECORATORS = {
     "vidio_highlights": "vidio.VidioHighlightReelOperator",
     "vidio_render": "vidio.VidioRenderOperator",

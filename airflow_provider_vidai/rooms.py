@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 WATCHERS: Final = ("airflow_provider_vidai.spend.watch", "airflow_provider_vidai.metrics.watch")
 #: The one of them that checks budgets.
 GUARD: Final = "airflow_provider_vidai.spend.watch"
-#: Modules whose function ``hear`` receives what else happens in a task.
-HEARERS: Final = ("airflow_provider_vidai.metrics.signals",)
+#: Modules whose function ``note`` receives what else happens in a task.
+COUNTERS: Final = ("airflow_provider_vidai.metrics.signals",)
 #: The module whose function ``facets`` describes landed files to OpenLineage.
 LINEAGE: Final = "airflow_provider_vidai.metrics.lineage"
 
@@ -50,16 +50,16 @@ def observers_of(buyer: Buyer, watchers: Sequence[Observer] = ()) -> Observers:
 
 
 def report(what: str, **facts: Any) -> None:
-    """Report what happened in a task to whoever counts such things. No trouble with that fails the task.
+    """Report what happened in a task to the rooms that count it. An error there never fails the task.
 
     :param what: ``landed``, ``waited`` or ``failed``.
     """
-    for name in HEARERS:
+    for name in COUNTERS:
         try:
             if is_here(name):
-                importlib.import_module(name).hear(what, facts)
+                importlib.import_module(name).note(what, facts)
         except Exception as error:  # noqa: BLE001 - see above
-            log.debug("%s did not hear of %s: %s", name, what, type(error).__name__)
+            log.debug("%s did not take note of %s: %s", name, what, type(error).__name__)
 
 
 def lineage(landed: Any) -> Any:

@@ -177,7 +177,7 @@ def thousands(home: Path, count: int) -> None:
 
 
 def compare(home: Path, control: Control) -> None:
-    """Print whether the manifest and the account book tell the same."""
+    """Print whether the manifest and the account book agree."""
     (path,) = (home / "out").glob("manifest-*.jsonl")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     book = control.purchases("vidgo")
@@ -257,7 +257,7 @@ def _measured(stack: Any, dag_id: str, count: int) -> str:
     peak, state = 0.0, ""
     while state not in ("success", "failed") and time.monotonic() - began < LONGEST:
         time.sleep(2)
-        ready.look()
+        ready.check()
         peak = max(peak, _memory(stack))
         with suppress(RestError):  # an API server that is busy with the tasks
             state = run.state
@@ -285,8 +285,8 @@ class Ready:
         self._before = {one["job_id"] for one in self._control.purchases("vidgo")}
         self._at: dict[str, float] = {}
 
-    def look(self) -> None:
-        """Note which jobs have become ready since. The times are as exact as the looks are frequent."""
+    def check(self) -> None:
+        """Note which jobs have become ready since. The times are as exact as the checks are frequent."""
         for one in self._control.purchases("vidgo"):
             if one["state"] == "finished" and one["job_id"] not in self._before:
                 self._at.setdefault(one["job_id"], time.time())

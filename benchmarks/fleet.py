@@ -172,7 +172,7 @@ class Triggerer:
         if refusal is None:
             if left is not None:
                 rate.left(left, now)
-            # The vendor looked when the call arrived.
+            # The answer describes the job at the moment at which the call arrived.
             ready = elapsed - LATENCY >= job.takes
             status = READY if ready else RUNNING.model_copy(update=job.reports(elapsed))
             self._follow(job, watch, watch.answered(status, now))

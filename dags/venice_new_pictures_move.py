@@ -78,6 +78,7 @@ with DAG(
         resolution="720p",
         max_cost_usd="{{ params.max_cost_usd }}",
         deferrable=True,
+        # A run that is cleared must not pay again for the pictures that move already.
         on_clear="reuse",
         download_to="{{ var.value.vidai_media }}/moving/",
         max_active_tis_per_dagrun=10,

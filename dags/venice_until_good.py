@@ -1,9 +1,9 @@
 """A prompt becomes a video that is good: up to three attempts → a person approves → publish.
 
 Each video is checked: black, frozen, silent, too short, of another shape. If it is no good, another one is
-made, in other words, as long as the attempts and the money last. The approval waits in the UI under *Required
-Actions* with the contact sheets of all attempts; the person who approves can choose another attempt than the
-best. Then the video is copied to the public folder. *Reject* publishes nothing.
+made with another wording of the prompt, as long as attempts and money last. The approval waits in the UI
+under *Required Actions* with the contact sheets of all attempts; the person who approves can choose another
+attempt than the best. Then the video is copied to the public folder. *Reject* publishes nothing.
 
 If no attempt is good, the run fails and says what is wrong with each. All files are kept.
 
@@ -80,7 +80,7 @@ with DAG(
             format="multiline",
             minLength=1,
             title="Prompt",
-            description="What the video shows. Further attempts ask for it in other words.",
+            description="What the video shows. Further attempts word it differently.",
         ),
         "duration": Param(
             5, type="integer", minimum=1, maximum=30, title="Duration", description="Seconds of each attempt."

@@ -35,7 +35,7 @@ with DAG(
             title="Scenes",
             description="One picture for each of them.",
         ),
-        "size": Param("16:9", type="string", title="Shape", description="Width to height, such as 16:9."),
+        "size": Param("16:9", type="string", title="Aspect ratio", description="Such as 16:9 or 1:1."),
         "min_credits": Param(
             100,
             type="integer",

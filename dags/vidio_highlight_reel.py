@@ -28,7 +28,7 @@ SUFFIXES = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".jpg", ".jpeg", ".
 
 
 def readable(values: Any) -> dict[str, str]:
-    """Return the vendor's words for a choice, as the form shows them."""
+    """Return the vendor's names for a choice, as the form shows them."""
     return {value: value.replace("-", " ").replace("_", " ").capitalize() for value in get_args(values)}
 
 

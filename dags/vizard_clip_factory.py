@@ -28,7 +28,7 @@ from airflow_provider_vidai.operators.vizard import (
 
 clip_files = Asset("vizard_clips")
 
-#: Vizard's words for each choice, and how the form shows them.
+#: Vizard's names for each choice, and how the form shows them.
 LENGTHS = {
     "auto": "Vizard's choice",
     "<30s": "Under 30 seconds",

@@ -186,6 +186,7 @@ def _check_installed() -> None:
         for module in entry["python-modules"]
     ]
     with tempfile.TemporaryDirectory() as home:
+        # The modules must come from the installation, and not from this checkout.
         environment = {
             **{
                 name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")
@@ -195,6 +196,7 @@ def _check_installed() -> None:
         }
         airflow = str(INSTALLED / "bin" / "airflow")
         listed = _run(airflow, "providers", "list", "--output", "json", environment=environment, folder=home)
+        # Airflow may print warnings before the list.
         found = {one["package_name"]: one for one in json.loads(listed[listed.index("[{") :])}
         if found.get(NAME, {}).get("version") != __version__:
             raise PackageError(f"Airflow does not list {NAME} {__version__}: {sorted(found)}")
@@ -222,6 +224,7 @@ def _audit() -> None:
         check()
     frozen = _run("uv", "pip", "freeze", "--python", str(_python()))
     pins = BUILD / "installed.txt"
+    # The package itself is left out: before its release, no index knows it.
     pins.write_text("".join(f"{line}\n" for line in frozen.splitlines() if "==" in line and NAME not in line))
     print(_run(sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", "-r", str(pins)))
 

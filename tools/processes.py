@@ -30,6 +30,7 @@ class Child:
     ) -> None:
         self.name, self.log, self.grace = name, log, grace
         self.started_at = time.time()
+        # A component that is started again writes to the same log.
         self._log_began = log.stat().st_size if log.exists() else 0
         with log.open("ab") as sink:
             self._process = subprocess.Popen(

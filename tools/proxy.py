@@ -93,6 +93,7 @@ class Proxy:
 
     async def _stop(self) -> None:
         self._server.close()
+        # Connections that hang wait for this event. They must go on, to notice that they are cut.
         self._pass.set()
         self._cut()
         if serving := asyncio.all_tasks() - {asyncio.current_task()}:

@@ -121,6 +121,7 @@ class AirflowApi:
         """Unpause a DAG, once it has been parsed, and start a run of it; by default under a new id."""
         self.wait_for_dag(dag_id)
         self.call("PATCH", f"dags/{dag_id}", body={"is_paused": False})
+        # Airflow requires the field. A DAG has no two runs with the same date, but many with none.
         body = {"conf": dict(conf or {}), "logical_date": None, "dag_run_id": run_id}
         started = self.call("POST", f"dags/{dag_id}/dagRuns", body=body)
         return Run(self, dag_id, started["dag_run_id"])

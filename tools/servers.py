@@ -108,8 +108,10 @@ class PostgreSQL(Server):
         """Make the cluster. The server refuses to run as root, so then all of it belongs to postgres."""
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
+            # A temporary folder is closed to other users.
             self.folder.parent.chmod(0o755)
         made = [self._program("initdb"), "-D", str(self._data), "-U", "airflow", "--auth=trust", "--no-sync"]
+        # From the root folder, because the user postgres may not be allowed to enter the current one.
         subprocess.run([*_as_user(), *made], check=True, stdout=subprocess.DEVNULL, cwd="/")
 
     def command(self) -> Sequence[str]:

@@ -19,7 +19,7 @@ from airflow_provider_vidai.batch.ending import (
     show,
     write_manifest,
 )
-from airflow_provider_vidai.batch.items import costs, counts, words
+from airflow_provider_vidai.batch.items import costs, counts, summary
 from airflow_provider_vidai.batch.plan import Plan, earlier, planned
 from airflow_provider_vidai.batch.requests import rows_of
 from airflow_provider_vidai.batch.trigger import BatchEvent, BatchTrigger, packed
@@ -154,6 +154,7 @@ class BatchOperator(VendorOperator[HookT]):
     ) -> Any:
         """Go on after the triggerer has waited."""
         with airflow_failures(self, context):
+            # Before Airflow 3.4, dag.test() loses the kwargs of a deferral.
             until = deadline or time.time() + self.default_timeout
             return self._stint(context, until, waited, _read_event(event))
 
@@ -230,6 +231,7 @@ class BatchOperator(VendorOperator[HookT]):
                 raise JobError(text, charged=charged, retryable=True)
             if not any(item.state == "ready" for item in work.items):
                 break
+        # After the landing: what is ready need not wait until the account works again.
         if event is not None and event.end in ("account", "unreadable"):
             raise not_checked(work, event.message)
 
@@ -242,6 +244,8 @@ class BatchOperator(VendorOperator[HookT]):
             return
         wake = None
         if buys_on and len(waiting) < self._whole("max_running"):
+            # Where no limit asks to wait, the buying was only interrupted so that the trigger sees the new
+            # jobs.
             wake = work.wake_at or time.time()
         trigger = BatchTrigger(
             jobs=packed(waiting),
@@ -254,13 +258,14 @@ class BatchOperator(VendorOperator[HookT]):
             trigger=trigger,
             method_name="execute_next",
             kwargs={"deadline": work.deadline, "waited": work.waited},
+            # Twice, because the trigger's own last checks may take a minute after the deadline.
             timeout=timedelta(seconds=left + 2 * BACKSTOP_SECONDS),
         )
 
     def _end(self, context: Context, work: Work, plan: Plan) -> dict[str, Any]:
         counted, spent = counts(plan.items), costs((*plan.items, *plan.removed))
         manifest = write_manifest(context, self.manifest, self.download_to, (*plan.items, *plan.removed))
-        self.log.info("%s. The manifest is %s.", words(counted, spent), manifest["uri"])
+        self.log.info("%s. The manifest is %s.", summary(counted, spent), manifest["uri"])
         failure = failure_of(work, whole_number("max_failures", self.max_failures) or 0, manifest["uri"])
         if failure is not None:
             raise failure

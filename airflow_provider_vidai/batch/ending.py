@@ -1,4 +1,4 @@
-"""What a batch leaves behind: its manifest, what a person sees of it, and what fails its task."""
+"""How a batch ends: its manifest, what a person sees of it, and what fails its task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from airflow.sdk import Context
 
-from airflow_provider_vidai.batch.items import Item, costs, counts, words
+from airflow_provider_vidai.batch.items import Item, costs, counts, summary
 from airflow_provider_vidai.batch.work import SHOWN, Work
 from airflow_provider_vidai.errors import Charged, InputError, JobError
 from airflow_provider_vidai.files.storage import location, storage_path, write_whole
@@ -37,6 +37,7 @@ def write_manifest(
     name = file_name(f"manifest-{instance.task_id}-{instance.run_id}{index}")
     path = storage_path(destination or f"{folder}{name}.jsonl")
     lines = [json.dumps(item.line(), ensure_ascii=False) for item in items]
+    # A text may hold half a character (a lone surrogate), which UTF-8 refuses. The other lines must be kept.
     content = ("\n".join(lines) + "\n").encode("utf-8", "replace")
     write_whole(path, content)
     found = {**location(path), "bytes": len(content), "content_type": "application/jsonl"}
@@ -47,11 +48,12 @@ def write_manifest(
 def show(context: Context, hook: VidaiHook, items: Sequence[Item], removed: Sequence[Item]) -> None:
     """Show a person how the batch stands, in the XComs ``progress`` and ``media``."""
     counted, spent = counts(items), costs((*items, *removed))
-    said = words(counted, spent)
+    said = summary(counted, spent)
     done = counted["landed"] + counted["failed"]
     progress = {**counted, "cost": spent, "words": said, "progress": round(done / len(items), 3)}
     files = [file for item in items for file in item.media][:SHOWN]
     cost = None
+    # The page has room for one amount: a batch that was billed in several units shows none.
     if len(spent) == 1:
         ((unit, amount),) = spent.items()
         cost = {"amount": amount, "unit": unit, "source": "reported"}
@@ -133,6 +135,7 @@ def requests_lost(error: InputError) -> JobError:
 def charged_for(items: Iterable[Item]) -> Charged:
     """Return what is known about the charge for all items together."""
     found = [item.charged for item in items]
+    # The least certain one counts, because somebody has to look into it.
     for charged in ("maybe", "yes", "refunded"):
         if charged in found:
             return cast(Charged, charged)

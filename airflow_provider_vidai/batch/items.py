@@ -25,7 +25,7 @@ State = Literal["open", "waiting", "ready", "landed", "failed"]
 
 
 class Failure(BaseModel):
-    """Why an item failed, in the words of any failed task.
+    """Why an item failed, in the same form as for any failed task.
 
     :param retryable: whether the next try of the task can do something useful about it.
     """
@@ -129,6 +129,7 @@ class Item(BaseModel):
     def line(self) -> dict[str, JsonValue]:
         """Return the item's line of the manifest."""
         failure = self.failure
+        # Readers of a manifest need not tell a job that runs from one whose files are not landed yet.
         states = {"open": "not_bought", "waiting": "running", "ready": "running"}
         found: dict[str, Any] = {
             "request": self.number or None,
@@ -224,7 +225,7 @@ def counts(items: Sequence[Item]) -> dict[str, int]:
     }
 
 
-def words(counted: Mapping[str, int], spent: Mapping[str, float]) -> str:
+def summary(counted: Mapping[str, int], spent: Mapping[str, float]) -> str:
     """Return the progress as a part of a sentence."""
     cost = ", ".join(f"{amount:g} {'USD' if unit == 'usd' else unit}" for unit, amount in spent.items())
     return (

@@ -36,7 +36,7 @@ def arguments_of(row: Row, common: Any, makes: type[JobOperator[Any]], loose: st
     wrong = sorted(name for name in others if loose is None or name in taken)
     if wrong:
         raise InputError(
-            f"requests: {row.place}: {', '.join(wrong)}: no such argument of a request. There are: "
+            f"requests: {row.place} has {', '.join(wrong)}, which a request does not take. It takes "
             f"{', '.join(sorted(known))}."
         )
     found = {name: value for name, value in given.items() if name in known}
@@ -58,12 +58,15 @@ def operator_of(batch: Any, arguments: Mapping[str, Any]) -> JobOperator[Any]:
     missing = [name for name in _of_request(makes) if name not in {*arguments, *defaults_of(makes)}]
     operator = makes(
         task_id=batch.task_id,
+        # The operator itself never waits. With this, it leaves the confirming of a reported end to the
+        # trigger.
         deferrable=True,
         **{name: getattr(batch, name) for name in (*_PASSED, *makes.guards)},
         **{f"{makes.hook_class.vendor_name}_conn_id": batch.conn_id()},
         **dict.fromkeys(missing),
         **arguments,
     )
+    # The hook is a cached property, whose cache this fills.
     operator.__dict__["hook"] = batch.hook
     return operator
 

@@ -89,6 +89,7 @@ class Plan:
             intended_at=time.time(),
         )
         snapshot = Snapshot(stamp=stamp, digest=self.digest, items=self.items, removed=self.removed)
+        # Of thousands of items, most fields have their defaults: without those the snapshot is much smaller.
         value = snapshot.model_dump(mode="json", exclude_defaults=True)
         _guarded(lambda: store.set(KEY, value), "written")
 

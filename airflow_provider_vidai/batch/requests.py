@@ -42,7 +42,7 @@ def rows_of(given: Any) -> list[Row]:
 
     :param given: a list of dicts (or that as text), or the URI or path of a file whose name ends in
         ``.jsonl``, ``.ndjson``, ``.json``, ``.csv`` or ``.parquet``.
-    :raises InputError: when they cannot be read, when there are none, or when two have one id.
+    :raises InputError: when they cannot be read, when there are none, or when two have the same id.
     """
     found = literal(given)
     read = _from_file(found) if isinstance(found, str) else _from_list(found)
@@ -51,11 +51,11 @@ def rows_of(given: Any) -> list[Row]:
         for number, (place, values) in enumerate(read, 1)
     ]
     if not rows:
-        raise InputError("requests: there are none.")
+        raise InputError("requests is empty.")
     seen: dict[str, Row] = {}
     for row in rows:
         if row.id is not None and (other := seen.setdefault(row.id, row)) is not row:
-            raise InputError(f"requests: {other.place} and {row.place} have one id, {shown(row.id)}.")
+            raise InputError(f"requests: {other.place} and {row.place} have the same id, {shown(row.id)}.")
     return rows
 
 
@@ -88,7 +88,7 @@ def _from_file(uri: str) -> Iterator[tuple[str, dict[str, Any]]]:
     ending = uri.strip().rpartition(".")[2].lower()
     if ending not in _READERS:
         raise InputError(
-            f"requests: {shown_name(uri)} is no file that can be read as requests: its name must end in "
+            f"requests: {shown_name(uri)} cannot be read as requests: its name must end in "
             f"{', '.join(f'.{name}' for name in _READERS)}."
         )
     file = source(uri)
@@ -107,13 +107,15 @@ def _from_file(uri: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _json_lines(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    # Not splitlines(): it also splits at characters such as U+2028, which JSON allows within text.
+    # Spreadsheets and some editors write a byte order mark in front, which utf-8-sig drops.
     for number, line in enumerate(content.decode("utf-8-sig").split("\n"), 1):
         if not line.strip():
             continue
         try:
             value = json.loads(line)
         except ValueError as error:
-            raise InputError(f"requests: line {number} is no JSON: {error}.") from None
+            raise InputError(f"requests: line {number} is not JSON: {error}.") from None
         yield f"line {number}", _dict(f"line {number}", value)
 
 
@@ -123,6 +125,7 @@ def _json_list(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _csv(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    # Strict, because otherwise a quote that is not closed would make the rest of the file one cell.
     reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
     for values in reader:
         place = f"line {reader.line_num}"

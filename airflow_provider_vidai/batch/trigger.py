@@ -150,6 +150,7 @@ class BatchTrigger(BaseTrigger):
         try:
             return await self._gathered(len(jobs), ends)
         finally:
+            # A check that went on would poll its job beside the next trigger.
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -178,6 +179,7 @@ class BatchTrigger(BaseTrigger):
         while len(event.ready) + len(event.failed) < enough and (open_ or not total):
             due = min(wake, late, reported + REPORT_SECONDS)
             try:
+                # With a timeout of 0, wait_for() gives up even if an end is there already.
                 one = await asyncio.wait_for(ends.get(), max(due - now(), 0.001))
             except asyncio.TimeoutError:
                 if now() >= min(wake, late):

@@ -139,6 +139,7 @@ class Work:
         """
         until = time.monotonic() + BUY_SECONDS
 
+        # Purchases that are under way, and not yet among the jobs that run.
         begun = 0
 
         def one(item: Item) -> None:
@@ -171,12 +172,14 @@ class Work:
         except RateWait as wait:
             self._wait(wait)
         except LedgerError:
+            # The store is the same for all items, so this ends the stint.
             raise
         except ApiError as error:
             # Whatever call it was: had a purchase been sent, its outcome would be unknown and the error
             # another one. So nothing was bought.
             self._not_bought(item, error, context, operator)
         except VidaiError as error:
+            # After a kill, the record says how the item stands, and the next try reads it.
             if self._stopped():
                 return
             if isinstance(error, LostSubmit):

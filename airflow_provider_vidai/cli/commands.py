@@ -123,6 +123,7 @@ def _doctor(arg: Callable[..., Any]) -> tuple[Any, ...]:
 def _lazy(path: str) -> Callable[[Any], None]:
     module, _, name = path.partition(":")
 
+    # Airflow builds all commands for each one that is called, so a command's own imports wait for its call.
     def run(arguments: Any) -> None:
         in_server()
         getattr(import_module(f"airflow_provider_vidai.cli.{module}"), name)(arguments)

@@ -61,6 +61,7 @@ def ledger_of(
     found = state(buyer.dag_id, buyer.run_id, buyer.task_id, buyer.map_index)
     context: Any = {"ti": instance, "task_state_store": None if found is None else DatabaseState(*found)}
     store = next(one for one in backends if one.applies(context)).open(context, buyer.lap)
+    # That store ends with its process, so a command can never find a task's records in it.
     if isinstance(store, MemoryStore):
         raise SystemExit(
             "This installation keeps no records of purchases: [vidai] ledger_path is not set, and this "

@@ -44,6 +44,7 @@ def _conf(text: str | None) -> dict[str, Any]:
 
 def _dag(dag_id: str) -> Any:
     errors: dict[str, str] = {}
+    # A broken file in one bundle must not hide the DAG in the next one.
     for dags, wrong in dag_bags():
         if dag_id in dags:
             return dags[dag_id]

@@ -32,6 +32,8 @@ def resolve(arguments: Any) -> None:
     """
     if bool(arguments.bought) == bool(arguments.not_bought):
         raise SystemExit("Say what you found: --bought JOB_ID, or --not-bought.")
+    # The book needs the account when something is written. Which connection it belongs to is known only once
+    # the record was read.
     account: list[VidaiHook] = []
     buyer = _buyer(arguments, account)
     ledger = ledger_of(buyer)
@@ -100,6 +102,8 @@ def _not_bought(entry: Entry, record: Record) -> None:
 def _bought(entry: Entry, record: Record, ref: JobRef) -> None:
     receipt = Receipt(ref=ref, cost=record.cost)
     entry.write(
+        # When the vendor took it is not known. The earlier moment is safe: no file then counts as kept for
+        # longer than it is.
         record.model_copy(update={"phase": "bought", "receipt": receipt, "bought_at": record.intended_at})
     )
     _say(f"Recorded: {ref} was bought. Clear the task: it waits for that job and buys nothing.")
@@ -108,6 +112,7 @@ def _bought(entry: Entry, record: Record, ref: JobRef) -> None:
 def _ref(record: Record, arguments: Any) -> JobRef:
     """Return the reference of the job that was found."""
     job_id = arguments.bought
+    # A render has no id of its own: the reel's id, and the file that was there before, identify it.
     if record.lookup is not None:
         if record.lookup.job_id != job_id:
             raise SystemExit(f"That purchase was of {record.lookup}, not of {job_id}. Nothing was changed.")

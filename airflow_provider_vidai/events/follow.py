@@ -1,4 +1,4 @@
-"""Sees to it that a call reaches its task, once: calls come too early, twice, and in crowds.
+"""Makes sure that a call reaches its task, once: calls come too early, twice, and many at a time.
 
 A call may be faster than Airflow: the task that bought the job may not wait yet, or not for long enough. So
 it is tried again for a minute. A call that is lost, with an API server that is killed for example, costs
@@ -82,7 +82,7 @@ class Follower:
                 if call not in self._again:
                     return
         finally:
-            # At once, so that no call comes to be counted for one that is not followed any more.
+            # At once, so that no further call is added to one that is no longer followed.
             del self._tasks[call]
 
     async def _reach(self, call: Call) -> None:

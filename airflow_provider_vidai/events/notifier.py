@@ -1,4 +1,4 @@
-"""Tells people what a task made or why it failed, what it cost, and what to do."""
+"""Reports to people what a task made or why it failed, what it cost, and what to do."""
 
 from __future__ import annotations
 
@@ -81,6 +81,7 @@ class SpendNotifier(BaseNotifier):
 def message_of(context: Any) -> Message:
     """Return the message about the task of ``context``."""
     task = context.get("task")
+    # Recognized by what it has, because an older standard provider has no approval operators to import.
     if hasattr(task, "subject") and hasattr(task, "generate_link_to_ui"):
         return _question(context, task)
     if context.get("exception") is not None:

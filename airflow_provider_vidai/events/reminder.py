@@ -44,7 +44,7 @@ class ApprovalReminder(BaseOperator):
     Example::
 
         remind = ApprovalReminder(
-            task_id="remind", approval="approve", after=timedelta(hours=4), times=3, notifiers=tell
+            task_id="remind", approval="approve", after=timedelta(hours=4), times=3, notifiers=notify
         )
 
     :param approval: the id of the task that asks: an ``ApprovalOperator`` or another of Airflow's operators
@@ -108,6 +108,8 @@ class ApprovalReminder(BaseOperator):
         instance: Any = context["ti"]
         key = task_key_of(context)
         of_run = {"dag_id": key.dag_id, "run_ids": [key.run_id], "task_ids": [self.approval]}
+        # The task goes on in another process after each wait, so the count is an XCom. A new try begins
+        # without it.
         sent = int(instance.xcom_pull(task_ids=key.task_id, key=SENT) or 0)
         if instance.get_ti_count(**of_run, states=list(WAITING)):
             sent += 1
@@ -142,5 +144,5 @@ class ApprovalReminder(BaseOperator):
         except AirflowException:
             found = None
         if not hasattr(found, "subject") or not hasattr(found, "options"):
-            raise InputError(f"approval: {self.approval!r} is no task of this DAG that asks people.")
+            raise InputError(f"approval: {self.approval!r} is not a task of this DAG that asks people.")
         return found

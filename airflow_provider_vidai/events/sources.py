@@ -194,5 +194,6 @@ class JobList:
 def _job_in(file: File) -> Any:
     """Return the job in a file; an empty file is named like its job."""
     if file.bytes > LONGEST_JOB:
+        # Text that begins with a bracket is never taken for an id, so this entry is refused with a warning.
         return f"[{shown_name(file.path.name)} is too long for a job"
     return file.path.read_text(encoding="utf-8").strip() or file.path.name.partition(".")[0]

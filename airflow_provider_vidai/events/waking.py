@@ -101,6 +101,7 @@ def _wake(session: Any, trigger: Any, call: Call) -> float | None:
     """Wake the task of a trigger; return the seconds until it is old enough if it is not."""
     waiting = _kwargs(trigger)
     hints = waiting.get("hints")
+    # The wait reaches its limit long before. The power of a large number would be an OverflowError.
     wrong = min(hints, 10) if isinstance(hints, int) else 0
     least = min(WAKE_AFTER_SECONDS * 2.0**wrong, MAX_WAKE_AFTER_SECONDS)
     age: float = (datetime.now(timezone.utc) - trigger.created_date).total_seconds()

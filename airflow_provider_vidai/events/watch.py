@@ -102,13 +102,15 @@ class _Watcher(BaseEventTrigger):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="vidai-watcher")
         try:
             while True:
-                there = await self._looked(cursor)
+                there = await self._checked(cursor)
                 new = {key: item for key, item in there.items() if item is not None and key not in cursor}
                 batch = dict(islice(new.items(), MOST_AT_ONCE))
                 if batch:
                     self.log.info("Reporting %d %s.", len(batch), self.items)
                     yield TriggerEvent(self._payload(batch, cursor))  # type: ignore[no-untyped-call]
                     await asyncio.sleep(SETTLED_AFTER)
+                    # Not before: a triggerer that dies until then reports the batch again, and news() drops
+                    # what it repeats.
                     cursor.add(batch, there)
                 await self._kept(cursor)
                 await asyncio.sleep(self._pause())
@@ -116,11 +118,11 @@ class _Watcher(BaseEventTrigger):
             self._thread.shutdown(wait=False)
             self._stop()
 
-    async def _looked(self, cursor: Cursor) -> Mapping[str, dict[str, JsonValue] | None]:
+    async def _checked(self, cursor: Cursor) -> Mapping[str, dict[str, JsonValue] | None]:
         """Return all that is there, by key; what is not to be reported yet is None."""
         try:
             await cursor.read()
-            found = await self._look(cursor)
+            found = await self._there(cursor)
         except Exception as error:  # noqa: BLE001 - a watcher that ends would never start again
             self._failures += 1
             self.log.warning(
@@ -133,7 +135,7 @@ class _Watcher(BaseEventTrigger):
     async def _kept(self, cursor: Cursor) -> None:
         try:
             await cursor.keep()
-        except Exception as error:  # noqa: BLE001 - it is written again after the next look
+        except Exception as error:  # noqa: BLE001 - it is written again after the next check
             self.log.warning("What was reported could not be stored: %s", _text(error))
 
     def _payload(self, batch: Mapping[str, Any], cursor: Cursor) -> dict[str, Any]:
@@ -157,7 +159,7 @@ class _Watcher(BaseEventTrigger):
         """Return what the user gets where nothing is kept."""
         raise NotImplementedError
 
-    async def _look(self, cursor: Cursor) -> Mapping[str, dict[str, JsonValue] | None]:
+    async def _there(self, cursor: Cursor) -> Mapping[str, dict[str, JsonValue] | None]:
         raise NotImplementedError
 
     def _stop(self) -> None:
@@ -224,7 +226,7 @@ class VidaiJobsWatcher(_Watcher):
             "news() returns only those that no earlier event has."
         )
 
-    async def _look(self, cursor: Cursor) -> Mapping[str, dict[str, JsonValue] | None]:
+    async def _there(self, cursor: Cursor) -> Mapping[str, dict[str, JsonValue] | None]:
         wanted = await in_thread(self._thread, self._list.read)
         for key in self._ends.keys() - wanted.keys():
             self._ends.pop(key).cancel()
@@ -298,7 +300,7 @@ class VidaiFilesWatcher(_Watcher):
             "Files that land while no triggerer runs are not reported, unless the watcher has existing=True."
         )
 
-    async def _look(self, cursor: Cursor) -> Mapping[str, dict[str, JsonValue] | None]:
+    async def _there(self, cursor: Cursor) -> Mapping[str, dict[str, JsonValue] | None]:
         there = await in_thread(self._thread, self._listed)
         if cursor.is_new and not self.existing:
             cursor.add(there, there)

@@ -72,6 +72,7 @@ def _png() -> Walk:
         header = yield at, 8
         if header is None or len(header) < 8:
             return False
+        # Around its data, a chunk has four bytes each for its length, its name and its checksum.
         at += 12 + int.from_bytes(header[:4], "big")
         if header[4:] == b"IEND":
             return len((yield at - 1, 1) or b"") == 1
@@ -189,6 +190,7 @@ def _ogg() -> Walk:
         table = yield at + 27, header[26]
         if table is None or len(table) < header[26]:
             return False
+        # This bit of the flags marks the last page of a stream.
         last = bool(header[5] & 4)
         at += 27 + header[26] + sum(table)
 
@@ -247,6 +249,8 @@ def _ebml() -> Walk:
 
 def _element(header: bytes) -> tuple[int, int | None, int] | None:
     """Return the element's id, its size if that is known, and the length of its header."""
+    # A number begins with as many zero bits as it has further bytes. Where all of its other bits are ones,
+    # the writer did not know the size.
     first = 9 - header[0].bit_length()
     if first > 4 or len(header) <= first:
         return None

@@ -198,6 +198,8 @@ def _extents(packets: Iterable[Packet[Any]]) -> dict[int, _Extent]:
     found: dict[int, _Extent] = {}
     for packet in packets:
         at = packet.pts if packet.pts is not None else packet.dts
+        # An edit list may leave out samples at the edges: they are decoded for the others' sake and never
+        # shown.
         if at is not None and not packet.is_discard:
             found.setdefault(packet.stream.index, _Extent()).take(at, packet.duration or 0)
     return found

@@ -39,6 +39,7 @@ class Progress:
         self.spent: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.ending = Ending()
         self._sha256 = hashlib.sha256()
+        # Bounded, so that a slow hash holds the download back instead of filling the memory.
         self._chunks: queue.Queue[bytes | memoryview | None] = queue.Queue(maxsize=4)
         self._hasher = threading.Thread(target=self._hash, daemon=True, name="sha256")
         self._hasher.start()

@@ -173,7 +173,7 @@ def shown_name(value: object) -> str:
 
 
 def _unreadable(uri: str | PurePath | ObjectStoragePath, error: PermissionError) -> InputError:
-    return InputError(f"{_shown(uri)} may not be read ({_shown(error)}).")
+    return InputError(f"{_shown(uri)} cannot be read without permission ({_shown(error)}).")
 
 
 def _shown(value: object) -> str:

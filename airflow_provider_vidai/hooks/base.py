@@ -39,7 +39,8 @@ HookT = TypeVar("HookT", bound="VidaiHook")
 
 log = logging.getLogger(__name__)
 
-#: A task that needs a finished job waits at most this many seconds until the job's end is confirmed.
+#: A task that needs a finished job waits at most this many seconds until the job's end is confirmed: four
+#: answers, with pauses of 5, 10 and 20 s.
 CONFIRM_SECONDS = 40.0
 
 OnStatus = Callable[[JobStatus], None]
@@ -59,6 +60,7 @@ def account_of(vendor: Vendor, connection: Connection) -> Account:
         polls_per_minute=extra.polls_per_minute or vendor.limits.polls_per_minute,
         max_connections=extra.max_connections,
         timeout=extra.timeout,
+        # A bundle wins over verify=False: whoever names one wants the certificate checked.
         verify=extra.ca_bundle or extra.verify,
         proxy=extra.proxy,
     )
@@ -70,6 +72,7 @@ def key_of(vendor: Vendor, connection: Connection) -> str:
     :raises InputError: when it has none, or belongs to another vendor.
     """
     conn_id = connection.conn_id
+    # Any other type, such as "generic" or "http", does not say whose key it holds.
     if connection.conn_type in get_args(VendorName) and connection.conn_type != vendor.name:
         raise InputError(
             f"Connection {conn_id!r} is a {connection.conn_type!r} one: its key is not for {vendor.label}."
@@ -80,6 +83,7 @@ def key_of(vendor: Vendor, connection: Connection) -> str:
         raise InputError(
             f"Connection {conn_id!r} has no API key: put the {vendor.label} key in the password field."
         )
+    # No header carries such a character, and an HTTP client's own error would quote the whole key.
     if not key.isascii() or not key.isprintable():
         raise InputError(
             f"Connection {conn_id!r}: the API key contains characters that are not valid in an API key."
@@ -140,6 +144,7 @@ class VidaiHook(BaseHook):
         """Read the connection again at the next call, because the key may have been changed."""
         if "client" in self.__dict__:
             self.client.close()
+        # The seal stays: what this hook has sealed can only be opened with the key that sealed it.
         for name in ("account", "client", "_connection"):
             self.__dict__.pop(name, None)
 
@@ -346,6 +351,8 @@ def _base_url(connection: Connection, vendor: Vendor) -> str:
         port = parts.port
     except ValueError:
         usable, port = None, None
+    # Airflow puts the path of a connection that is written as a URI into schema. Without that path, calls
+    # would go to another address.
     if not usable or connection.schema:
         raise InputError(f"Connection {conn_id!r}: host must be a complete http(s) URL, not {host!r}.")
     # A connection that is written as a URI has its port in a field of its own.

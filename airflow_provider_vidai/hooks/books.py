@@ -59,5 +59,7 @@ def books_of(hook: VidaiHook) -> AccountBooks | None:
     admin = None
     if extra.admin_api_key and books.balance(hook.vendor) is not None:
         headers = hook.vendor.key_header(extra.admin_api_key.strip())
+        # Only the key differs: the proxy, the certificates and the timeout are the connection's own.
         admin = Client(replace(hook.account, key_headers=headers))
+    # Where others buy too, a balance without the usage history proves nothing.
     return AccountBooks(hook, admin, sole=extra.sole_buyer) if admin or extra.sole_buyer else None

@@ -65,5 +65,6 @@ def extra_of(connection: Connection) -> ConnectionExtra:
     extra = connection.extra_dejson
     if not isinstance(extra, dict):
         raise InputError(f"Connection {connection.conn_id!r}: extra must be a JSON object.")
+    # Airflow's form may store a field that was left empty as an empty text.
     given = {name: value for name, value in extra.items() if value != ""}
     return validated(ConnectionExtra, given, what=f"Connection {connection.conn_id!r}, extra")

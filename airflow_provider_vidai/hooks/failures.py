@@ -143,7 +143,7 @@ class airflow_failures:  # noqa: N801 - used like a function
     exceptions pass unchanged.
 
     :param quietly: say nothing, because the task will be skipped instead.
-    :param heard: is called with the error before that.
+    :param report: is called with the error before that.
     """
 
     def __init__(
@@ -152,9 +152,9 @@ class airflow_failures:  # noqa: N801 - used like a function
         context: Mapping[str, Any],
         *,
         quietly: bool = False,
-        heard: Callable[[VidaiError], None] | None = None,
+        report: Callable[[VidaiError], None] | None = None,
     ) -> None:
-        self._task, self._context, self._quietly, self._heard = task, context, quietly, heard
+        self._task, self._context, self._quietly, self._report = task, context, quietly, report
 
     def __enter__(self) -> None:
         """Do nothing yet."""
@@ -164,15 +164,15 @@ class airflow_failures:  # noqa: N801 - used like a function
     ) -> None:
         """Raise the exception for an error of this package."""
         if isinstance(error, VidaiError):
-            if self._heard is not None:
-                self._heard(error)
+            if self._report is not None:
+                self._report(error)
             failed = self.failed(error)
             # The stack of the error itself helps only to find a fault in this package.
             self._task.log.debug("Where the error was raised:", exc_info=error)
             raise failed from None
 
     def failed(self, error: VidaiError, kind: type[TaskFailed] | None = None) -> TaskFailed:
-        """Return the exception for an error, after telling a person.
+        """Return the exception for an error, after reporting the error to a person.
 
         :param kind: by default, whichever lets Airflow try again where that can help.
         """
@@ -235,6 +235,7 @@ def _remedy(error: VidaiError, retryable: bool, tries_left: bool | None) -> str:
 def _tries_left(context: Mapping[str, Any]) -> bool | None:
     """Whether Airflow will try again if it may; None if it is not known."""
     instance = context.get("ti") if context else None
+    # Airflow counts the retries in max_tries, and the tries from 1.
     try:
         return bool(instance.try_number <= instance.max_tries)  # type: ignore[union-attr]
     except (AttributeError, TypeError):

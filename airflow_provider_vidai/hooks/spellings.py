@@ -39,6 +39,7 @@ def also(**names: tuple[str, ...]) -> Callable[[F], F]:
                     kwargs[name] = given[name] = found
             return method(*args, **kwargs)
 
+        # So that help() and editors show the other names too.
         called.__signature__ = _with(signature, meant)  # type: ignore[attr-defined]
         return cast("F", called)
 

@@ -109,7 +109,7 @@ class VeniceHook(VidaiHook):
         """Validate, price and return the purchase of a video; nothing is bought yet.
 
         :param max_cost_usd: refuse to buy when the quote is higher or fails.
-        :raises InputError: when the request is wrong, does not fit its model, is too big, or too dear.
+        :raises InputError: when the request is wrong, does not fit its model, is too big, or too expensive.
         """
         limit, on_retired = guard("max_cost_usd", max_cost_usd), retirement.choice(on_retired)
         request = validated(VideoRequest, asked, what="Video")

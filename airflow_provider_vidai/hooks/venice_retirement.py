@@ -54,9 +54,11 @@ def warning_on_retirement(call: Call[Receipt], model: str) -> Call[Receipt]:
     """Return the purchase, with a warning if the answer announces a retirement or names another model."""
 
     def parse(answer: Answer) -> Receipt:
+        # What follows the parsing is only logged: this answer has bought a video, so nothing may fail any
+        # more.
         receipt = call.parse(answer)
         if notice := deprecation_notice(answer):
-            log.warning("Venice says of the model %r: %s", model, notice)
+            log.warning("Venice says about the model %r: %s", model, notice)
         served = receipt.ref.params.get("model") if receipt.ref else model
         if served != model:
             log.warning("%s: Venice made it with the model %r and not %r.", receipt.ref, served, model)

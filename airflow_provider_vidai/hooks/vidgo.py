@@ -68,7 +68,8 @@ class VidgoHook(VidaiHook):
     def __init__(self, vidgo_conn_id: str = default_conn_name) -> None:
         super().__init__(vidgo_conn_id)
         self.vidgo_conn_id = vidgo_conn_id
-        #: URLs of the pictures that this hook uploaded, by digest.
+        #: URLs of the pictures that this hook uploaded, by digest: a purchase that is sent again after a wait
+        #: for its rate limit uploads nothing again.
         self._uploaded: dict[str, str] = {}
 
     def balance(self) -> float:
@@ -248,6 +249,7 @@ class VidgoHook(VidaiHook):
                 clear="",
                 charged="yes",
             )
+        # Once per job, not for each of its files.
         if left is not None and output.index == 0:
             log.info("%s: Vidgo keeps its files for another %s.", ref, _hours(max(left, 0.0)))
         return super().download_output(ref, output, destination, delivery)
@@ -276,13 +278,14 @@ class VidgoHook(VidaiHook):
     def _placed(self, value: Any) -> str:
         """Return the URL of a picture, after uploading it if it has none."""
         value = literal(value)
+        # What VidgoUploadImageOperator returned. The URL is a secret, and XComs can be read by many.
         if isinstance(value, Mapping) and isinstance(value.get("sealed_url"), str):
             return self.seal.open(value["sealed_url"])
         if isinstance(value, str) and is_web_url(value):
             return value
         if not isinstance(value, (str, bytes)) or not value:
             raise InputError(
-                f"input: {shown(value)} is no picture: give a URL, a storage URI or path, or what "
+                f"input: {shown(value)} is not a picture: pass a URL, a storage URI or path, or what "
                 "VidgoUploadImageOperator returned."
             )
         picture = _picture(value)
@@ -316,8 +319,8 @@ def _kind(model: str, kind: str | None) -> str:
     found = kind or kind_of(model)
     if model and model not in MODELS:
         log.warning(
-            "%r is no model that this package knows: it is sent as it is, and waited for as %s (kind= says "
-            "otherwise).",
+            "%r is not a model that this package knows: it is sent as it is, and waited for as %s (kind= "
+            "changes that).",
             model,
             found,
         )

@@ -96,6 +96,7 @@ class VidioHook(VidaiHook):
         # The client chooses the upload's id; it has nothing to do with a job's id.
         upload_id = str(uuid.uuid4())
         call = VIDIO.upload_url(request, upload_id=upload_id)
+        # Each attempt requests a URL of its own, because the signed URL of an earlier one may have expired.
         upload(self.account, lambda: Put(self.send(call), request.content_type), file)
         # No answer contains the key: VIDIO's own client makes it up from the same two parts.
         key = VIDIO.input_key(request, upload_id=upload_id)

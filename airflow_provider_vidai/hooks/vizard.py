@@ -90,6 +90,7 @@ class VizardHook(VidaiHook):
         if request.in_storage:
             request, measured = _signed(request)
             seconds = measured or seconds
+        # Kept with the job: by it, a copy of the source is distinguished from a clip.
         params: dict[str, JsonValue] = {} if seconds is None else {"source_seconds": round(seconds, 3)}
         return VIZARD.create(request, conn_id=self.conn_id, params=params)
 

@@ -55,7 +55,7 @@ def webhook() -> Webhook | None:
         log.warning("[vidai] webhook_secret has fewer than %d characters: webhooks are off.", SHORTEST_SECRET)
         return None
     if not _is_address(base_url):
-        log.warning("[vidai] webhook_base_url is no complete http(s) URL: webhooks are off.")
+        log.warning("[vidai] webhook_base_url is not a complete http(s) URL: webhooks are off.")
         return None
     return Webhook(secret, base_url)
 
@@ -70,6 +70,7 @@ def _is_address(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
+    # The receiver's path is appended to it, and would become a part of a query or fragment.
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query + parts.fragment
 
 
@@ -80,6 +81,7 @@ def _safety_net() -> float | None:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= 86400:
-        log.warning("[vidai] poll_with_webhook is no number of seconds: jobs are polled as usual.")
+        log.warning("[vidai] poll_with_webhook is not a number of seconds: jobs are polled as usual.")
         return None
+    # 0 is a person's way to poll as if no vendor called.
     return max(seconds, MIN_POLL_SECONDS) if seconds else None

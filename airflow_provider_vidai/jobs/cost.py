@@ -1,4 +1,4 @@
-"""What a purchase costs, as numbers and in words."""
+"""What a purchase costs, as numbers and as text."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ class Cost(BaseModel):
     def of(cls, stated: Mapping[str, JsonValue] | None) -> Cost:
         """Read a receipt's cost in any form that a record can have."""
         given = stated or {}
+        # A later version may have written a form that this one cannot read. Then the cost is unknown, never
+        # 0.
         if "source" in given:
             try:
                 return cls.model_validate(given)

@@ -60,7 +60,7 @@ MEDIA_TYPES: tuple[MediaType, ...] = (
     MediaType("image", "image/gif", (".gif",), "gif", _at(0, b"GIF8")),
     MediaType("image", "image/webp", (".webp",), "webp", (((0, b"RIFF"), (8, b"WEBP")),)),
     MediaType("image", "image/tiff", (".tiff", ".tif"), "tiff", _at(0, b"II*\0", b"MM\0*")),
-    # "BM" alone begins words, too: two fields that are always zero make it a picture.
+    # Ordinary text may begin with "BM" too. Two fields that are always zero show that it is a picture.
     MediaType("image", "image/bmp", (".bmp",), "bmp", (((0, b"BM"), (6, bytes(4)), (15, bytes(3))),)),
     MediaType("image", "image/avif", (".avif",), "avif", _at(4, b"ftypavi")),
     MediaType("image", "image/heic", (".heic",), "heif", _at(4, b"ftyphei", b"ftyphev")),
@@ -188,7 +188,7 @@ _OTHERS = (
 
 
 def document(head: bytes) -> str | None:
-    """Return what a file is when it is HTML, JSON or XML, in words for a message; otherwise None.
+    """Return what a file is when it is HTML, JSON or XML, as text for a message; otherwise None.
 
     Vendors' storages answer with one of these, and with status 200, in place of a file.
     """
@@ -205,7 +205,7 @@ def is_plain_text(head: bytes) -> bool:
 
 
 def described(head: bytes) -> str:
-    """Return in words what a file is, for a message; nothing of its content is shown."""
+    """Return what a file is, as text for a message. None of its content is shown."""
     found = type_of(head)
     if found is not None:
         return f"of type {found}"

@@ -37,7 +37,7 @@ def short_title(text: Any) -> str | None:
 
     It goes where everybody can read it, so addresses in the text are hidden like in a log.
     """
-    # A prompt may be a book. Nothing behind its first words matters here.
+    # A prompt may be very long. Only its first words matter here.
     words = redacted(text[:1000]).split() if isinstance(text, str) else []
     found = " ".join(words)
     if len(found) > LONGEST_TITLE:
@@ -90,7 +90,7 @@ def _name_in(address: str) -> str | None:
 
 
 def slug(text: str | None) -> str:
-    """Return words for a file name: lower case, letters and digits of every script, joined by hyphens."""
+    """Return text for a file name: lower case, letters and digits of every script, joined by hyphens."""
     lowered = unicodedata.normalize("NFC", text or "").lower()
     kept = "".join(char if _stays(char) else " " for char in lowered)
     found = "-".join(kept.split())

@@ -11,7 +11,7 @@ from airflow_provider_vidai.metrics import counts
 Facts = Mapping[str, Any]
 
 
-def hear(what: str, facts: Facts) -> None:
+def note(what: str, facts: Facts) -> None:
     """Count one thing that happened; see :func:`airflow_provider_vidai.rooms.report`."""
     tags = {"vendor": facts["vendor"], "kind": facts["kind"], "dag": facts["dag_id"]}
     if what in _COUNTED:

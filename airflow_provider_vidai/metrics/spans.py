@@ -23,6 +23,7 @@ def span(
     found = tracer.start_span(name, start_time=_nanoseconds(began), attributes=given)
     if failed:
         found.set_status(trace.Status(trace.StatusCode.ERROR))
+    # A clock may be set back meanwhile, and a span must not end before it begins.
     found.end(end_time=_nanoseconds(max(ended, began)))
 
 

@@ -63,8 +63,8 @@ def timeout_of(account: Account, call: Call[Any]) -> float:
 def meaning(account: Account, call: Call[T], answer: Answer) -> T:
     """Return what an answer means.
 
-    An answer that ``call.parse`` stumbles over is a failed call and not a crash: the job behind it is paid
-    for.
+    An answer that ``call.parse`` cannot process is a failed call and not a crash: the job that it is about is
+    paid for.
     """
     try:
         return call.parse(answer)

@@ -89,7 +89,7 @@ def _parsed(account: Account, address: str) -> Proxy:
         usable = False
     if not usable:
         # The URL is not quoted: it may hold a password.
-        raise impossible(account, "its proxy, or the environment's, is no http(s) URL")
+        raise impossible(account, "its proxy, or the environment's, is not an http(s) URL")
     host = url.raw_host.decode()
     headers = {}
     if url.username or url.password:

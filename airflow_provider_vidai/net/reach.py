@@ -103,7 +103,7 @@ class Reach:
             usable, parts = False, urllib3.util.Url()
         if not usable or parts.scheme not in ("http", "https") or not parts.host:
             raise TransferError(
-                f"{self._label} names an address for the file that is no usable http(s) URL. "
+                f"{self._label} names an address for the file that is not a usable http(s) URL. "
                 "Nothing was transferred."
             )
         found = _addresses(parts.host) if by_proxy else [_literal_address(parts.host)]

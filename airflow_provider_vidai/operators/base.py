@@ -82,6 +82,7 @@ class JobOperator(PaidOperator[HookT]):
         """
         with self.failures(context):
             ending = read_event(event)
+            # Set first: from here on, every error says that the job is paid for.
             self._job = ending.ref
             known = Bought.read(bought) if bought else None
             self._bought_at = bought.get("bought_at") if bought else None
@@ -163,6 +164,8 @@ class JobOperator(PaidOperator[HookT]):
                     deadline=deadline,
                     since=since,
                     poll_interval=poll_interval,
+                    # Fewer status checks are enough only where this job's vendor was given an address to
+                    # call.
                     safety_net=safety_net() if settled.record.calls_back else None,
                     purchase=purchase_key(settled.record.fingerprint),
                 )
@@ -214,12 +217,14 @@ class JobOperator(PaidOperator[HookT]):
 
     @contextlib.contextmanager
     def _noting_end(self, context: Context, ref: JobRef) -> Iterator[None]:
-        """Report the end of a job that failed or is gone to whoever watches its purchase."""
+        """Report the end of a job that failed or is gone to the observers of its purchase."""
         try:
             yield
         except (JobFailed, JobGone) as error:
             gone = isinstance(error, JobGone)
             entry, record = self._recorded(context, ref, None)
+            # A retryable JobGone may be a gateway's 404: the job may still be there, so its end is not
+            # reported.
             if entry is not None and record is not None and not (gone and error.retryable):
                 entry.observers.ended(record, "gone" if gone else "failed", error.charged)
             raise
@@ -296,6 +301,7 @@ class JobOperator(PaidOperator[HookT]):
                 raise
             result["files"] = landed.files
         self._show_landed(context, ref, status, record, landed, result["cost"])
+        # Only after the page shows the files: a person has to see what was refused.
         if landed.refused is not None:
             raise landed.refused
         if self.download_to:

@@ -133,6 +133,7 @@ def name_mapped_item(context: Context, title: Callable[[], str | None]) -> None:
 def _is_literal(text: str) -> bool:
     try:
         ast.literal_eval(text)
+    # A prompt may be nested deeply enough for the last two.
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False
     return True

@@ -81,6 +81,7 @@ class DownloadOperator(VendorOperator[HookT]):
                 files = self.after_download(hook, ref, files)
                 report_files(context, self.outlets, files, bought.cost)
                 self.note_landed(context, ref, files, bought.cost)
+            # The page also shows files that the check refuses, because a person has to see them to judge.
             landed_at = time.time()
             show_media(
                 context,
@@ -96,6 +97,7 @@ class DownloadOperator(VendorOperator[HookT]):
             return files
 
     def _landing(self, ref: JobRef, outputs: Sequence[Output]) -> Landing:
+        # The job counts as its reference: the same job may be given as a dict, as text or as a bare id.
         chosen = {name: literal(self.given(name)) for name in self.template_fields if name != "job"}
         return Landing(ref, outputs, str(self.destination), arguments=chosen)
 

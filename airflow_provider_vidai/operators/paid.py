@@ -65,7 +65,7 @@ LONGEST_SLEEP = 2.0
 #: A retry that will defer checks its job for at most this many seconds; then the triggerer checks it, which
 #: holds no worker.
 LONGEST_CHECK = 10.0
-#: Airflow's own deferral timeout is only a backstop behind the trigger's deadline.
+#: Seconds after the trigger's own deadline at which Airflow ends the deferral, in case the trigger does not.
 BACKSTOP_SECONDS = 60.0
 
 
@@ -154,13 +154,13 @@ class PaidOperator(PricedOperator[HookT]):
         self.part = part
 
     def failures(self, context: Context) -> airflow_failures:
-        """Return what turns errors into Airflow's, and reports them to whoever counts them.
+        """Return what turns errors into Airflow's, and reports them to the metrics.
 
         Another task speaks for its parts.
         """
         quietly = self.part is not None
         return airflow_failures(
-            self, context, quietly=quietly, heard=lambda error: self._report(context, "failed", error=error)
+            self, context, quietly=quietly, report=lambda error: self._report(context, "failed", error=error)
         )
 
     def _report(self, context: Context, what: str, **facts: Any) -> None:
@@ -324,6 +324,7 @@ class PaidOperator(PricedOperator[HookT]):
         )
 
     def _send(self, call: Call[Receipt]) -> Receipt:
+        # The last moment at which a kill still prevents the purchase.
         self._unless_killed("no")
         receipt = self.hook.send(call)
         cost = self.priced(receipt.cost or call.cost)

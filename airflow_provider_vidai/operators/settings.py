@@ -26,6 +26,7 @@ def json_setting(option: str) -> list[Any]:
     if not text:
         return []
     try:
+        # A brace begins JSON of the wrong kind, not the name of a file; the message below then says so.
         found = json.loads(text if text[0] in "[{" else storage_path(text).read_text())
     except InputError:
         raise

@@ -50,6 +50,7 @@ class ShownOperator(Arguments, BaseOperator):
 
     def take_arguments(self, arguments: Mapping[str, Any], context: Context) -> None:
         """Set arguments that are known only now, after the templates were rendered."""
+        # What was given goes back in first. Otherwise the shown text would then count as what was given.
         for name, value in {**self.__dict__.pop("_given_media", {}), **arguments}.items():
             setattr(self, name, value)
         self._show_arguments(context)
@@ -63,6 +64,7 @@ class ShownOperator(Arguments, BaseOperator):
         seen_oids: set[int],
     ) -> None:
         """Render the fields, and keep secrets and files out of what Airflow stores and shows."""
+        # Airflow renders a mapped task by this method alone, and not by render_template_fields().
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
         # Airflow also calls this for objects within an argument that have template fields of their own.
         if parent is self:

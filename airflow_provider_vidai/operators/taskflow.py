@@ -47,7 +47,7 @@ __all__ = ["DecoratedPurchase"]
 
 
 class DecoratedPurchase(DecoratedOperator):
-    """What the operators behind all decorators share; the other base of each is a paid operator."""
+    """What the operators of all decorators share; the other base of each is a paid operator."""
 
     #: The paid operator, and how Airflow names the decorator.
     buys: ClassVar[type[PaidOperator[Any]]]
@@ -104,7 +104,7 @@ class DecoratedPurchase(DecoratedOperator):
 
 @cache
 def _operator(name: str) -> type[DecoratedPurchase]:
-    """Return the operator behind the decorator ``name``."""
+    """Return the operator of the decorator ``name``."""
     module, _, kind = TASK_DECORATORS[name].partition(".")
     buys: Any = getattr(import_module(f"airflow_provider_vidai.operators.{module}"), kind)
     fields: Sequence[str] = (*DecoratedOperator.template_fields, *buys.template_fields)
@@ -113,7 +113,7 @@ def _operator(name: str) -> type[DecoratedPurchase]:
         kind.replace("Operator", "DecoratedOperator"),
         (DecoratedPurchase, buys),
         {
-            "__doc__": f"The operator behind ``@task.{name}``.",
+            "__doc__": f"The operator of ``@task.{name}``.",
             "__module__": __name__,
             "buys": buys,
             "custom_operator_name": f"@task.{name}",
@@ -125,6 +125,8 @@ def _operator(name: str) -> type[DecoratedPurchase]:
 
 def _required(kind: type) -> set[str]:
     """Return the arguments that a paid operator cannot be made without."""
+    # Only this package's constructors: those of Airflow require what the decorator's factory passes by
+    # itself.
     named = {
         parameter.name
         for one in kind.__mro__

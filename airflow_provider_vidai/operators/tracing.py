@@ -1,4 +1,4 @@
-"""What a paid task keeps and knows so that a purchase whose answer is lost can be found again."""
+"""What a paid task records so that a purchase whose answer is lost can be found again."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def books_before(books: AccountBooks | None, log: Log) -> Before | None:
     try:
         return Before.of(books.read(time.time() - HISTORY_SECONDS), books.account)
     except VidaiError as error:
+        # The purchase goes on: without its books, it only cannot be searched for if its answer is lost.
         log.warning(
             "The account's books cannot be read, so this purchase could not be searched for: %s", error
         )

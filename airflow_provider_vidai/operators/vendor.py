@@ -76,7 +76,7 @@ class VendorOperator(ShownOperator, Generic[HookT]):
     def note_landed(
         self, context: Context, ref: JobRef, files: Sequence[JsonValue], cost: JsonValue = None
     ) -> None:
-        """Keep what was landed for OpenLineage, and report it to whoever counts it."""
+        """Keep what was landed for OpenLineage, and report it to the metrics."""
         model = getattr(self, "model", None) or ref.params.get("model")
         self.__dict__["_landed"] = LandedFiles(ref, files, model if isinstance(model, str) else None, cost)
         report("landed", vendor=ref.vendor, kind=ref.kind, dag_id=context["ti"].dag_id, files=files)

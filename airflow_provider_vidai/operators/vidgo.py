@@ -99,6 +99,7 @@ class VidgoGenerateOperator(JobOperator[VidgoHook]):
 
     def offer(self) -> Offer:
         """Return the purchase after validating it, checking the balance and uploading its pictures."""
+        # Vidgo calls one address per task, and a person's own one wins.
         theirs = self.given("callback_url")
         ours = self.callback() if is_empty(theirs) else None
         order = self.hook.order(

@@ -242,6 +242,7 @@ class VidioRenderOperator(JobOperator[VidioHook]):
 
     def asked(self) -> dict[str, Any]:
         """Return the request with the reel's id only."""
+        # A bare id has none of the other fields that a task's result has, and means the same reel.
         return {**super().asked(), "job": self._reel().job_id}
 
     def wanted(self) -> str:
@@ -257,6 +258,7 @@ class VidioRenderOperator(JobOperator[VidioHook]):
 
     def _reel(self) -> JobRef:
         self.required("job")
+        # Not self.hook: that one is made from this reference.
         return VIDIO.reel_of(VidioHook(self.conn_id()).job(self.job))
 
 

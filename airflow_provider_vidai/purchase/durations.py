@@ -157,6 +157,7 @@ class Estimate:
         # After a long gap, nobody knows when in it the job became ready.
         if not 0 < before < elapsed <= before + max(WIDEST_SHARE * before, WIDEST_SECONDS):
             return
+        # Durations are learned as logarithms, and this is the middle of the two moments on that scale.
         took = math.sqrt(before * elapsed)
         self._takes = self._takes or Spread(0.0, ASSUMED_SPREAD)
         self._takes.add(math.log(took))
@@ -164,6 +165,8 @@ class Estimate:
             self._of_expected.add(math.log(took / course.expected))
         if course.progress is not None and course.progress[0] < before:
             at, share = course.progress
+            # Progress does not run evenly: a job takes about elapsed * share ** -k seconds. This learns the
+            # logarithm of k, which _after() applies.
             self._of_progress.add(math.log(math.log(took / at) / -math.log(share)))
 
     def _ready_at_first(self, elapsed: float) -> None:

@@ -55,7 +55,7 @@ class Entry:
     """The place of one purchase in the ledger.
 
     :param patience: waits while the storage fails.
-    :param observers: hear what happens to the purchase.
+    :param observers: are notified of what happens to the purchase.
     :param known: returns the nonces of all purchases in the ledger.
     """
 
@@ -102,7 +102,7 @@ class Entry:
         return self._stored
 
     def begin(self, record: Record) -> Record:
-        """Write the intent of a new purchase; return it with the notes of those who watch it.
+        """Write the intent of a new purchase; return it with the notes of its observers.
 
         :raises LedgerError: when it was not written, or another try of the task is about to buy.
         :raises VidaiError: when an observer refuses the purchase; nothing was written.
@@ -177,6 +177,7 @@ class Entry:
 
         :raises LedgerError: when it was not written.
         """
+        # Where all values share one place, another try's purchase may stand there by now.
         if self._store.place(self.key) is None:
             now = self._read(once)
             if now is None or now.nonce != record.nonce:
@@ -207,7 +208,7 @@ class Ledger:
     A failed read raises: it never counts as "there is no record", because that would buy again.
 
     :param patience: waits while the storage fails.
-    :param observers: hear what happens to the purchases.
+    :param observers: are notified of what happens to the purchases.
     """
 
     def __init__(
@@ -256,6 +257,7 @@ class Ledger:
             key, place, record = str(memo["key"]), int(memo["place"]), Record.model_validate(memo["record"])
         except (KeyError, TypeError, ValueError):
             return None
+        # Where values share one place, it may have been written since. The record has to be read then.
         if self._store.place(key) is None:
             return None
         self._store.take(key, place)

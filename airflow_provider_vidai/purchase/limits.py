@@ -57,4 +57,5 @@ def limit_pause(asked: float, waited: int, left: float, jitter: float) -> float:
     # The vendor's number is when the next slot opens. Many tasks wait for that slot, and only one gets it.
     grown = asked * RATE_WAIT_GROWTH ** min(waited, 50)  # far beyond the maximum, and still a number
     longer = min(grown, max(MAX_RATE_WAIT_SECONDS, asked)) * (1 + RATE_WAIT_JITTER * jitter)
+    # A second before the deadline at the latest, so that a last attempt is made before it.
     return max(asked, min(longer, left - 1.0))

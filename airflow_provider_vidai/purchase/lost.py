@@ -1,4 +1,4 @@
-"""A purchase whose answer was lost: is it there? It is looked up, or searched for in the vendor's books."""
+"""Finds out whether a purchase whose answer was lost was made: by its status, or in the vendor's books."""
 
 from __future__ import annotations
 
@@ -169,6 +169,7 @@ class Lost:
         """Search once, unless the search has ended."""
         if search.verdict is not None:
             return record, search
+        # The next reading would come after the deadline, so this one has to decide.
         late = self._clock() + SEARCH_STEP_SECONDS >= self._until
         last = late or search.readings + 1 >= MAX_SEARCH_READINGS
         search, found = self._judged(entry, record, search, last)

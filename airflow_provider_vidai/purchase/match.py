@@ -94,10 +94,10 @@ def _same(
     entry, record = found[-1]
     if _taken(entry, claimed, request):
         raise JobError(
-            f"The purchase of {record.ref or 'this request'} was taken for that of another request of this "
-            "try, whose own one is not on record: the task's purchases differ, in order or number, from "
-            "those of the try before. This request bought nothing. Clear the task: each request then finds "
-            "only its own purchase. What is known of the earlier purchase:",
+            f"The record of {record.ref or 'this request'} was given to another request of this try, which "
+            "has no record of its own: the task's purchases differ, in order or number, from those of the "
+            "try before. This request bought nothing. Clear the task: each request then finds only its own "
+            "purchase. What is known of the earlier purchase:",
             charged="yes",
         )
     return entry, record

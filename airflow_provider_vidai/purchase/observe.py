@@ -1,4 +1,4 @@
-"""The seam for whoever watches purchases, such as budgets and books: what they hear of, and when.
+"""The seam for whatever watches purchases, such as budgets and books: what it is notified of, and when.
 
 The ledger (:mod:`airflow_provider_vidai.purchase.ledger`) notifies them: what it writes is what happened.
 """
@@ -69,12 +69,12 @@ class Buyer:
 
 
 class Observer(Protocol):
-    """Somebody who watches the purchases of one task."""
+    """Watches the purchases of one task."""
 
     def begins(
         self, record: Record, replaced: Record | None, known: Callable[[], set[str]]
     ) -> Mapping[str, JsonValue]:
-        """Hear of a purchase before its intent is written, and refuse it by raising: nothing is sent then.
+        """Take note of a purchase before its intent is written. An error refuses it, and nothing is sent.
 
         :param replaced: the record that the intent takes the place of.
         :param known: returns the nonces of all purchases that the task has on record.
@@ -84,18 +84,18 @@ class Observer(Protocol):
         """
 
     def withdrawn(self, record: Record, *, begun: bool) -> None:
-        """Hear that nothing was bought.
+        """Take note that nothing was bought.
 
         :param begun: whether the intent had been written.
         """
 
     def bought(self, record: Record) -> None:
-        """Hear that the vendor has the job. It may be reported again, also after the job's end."""
+        """Take note that the vendor has the job. It may be reported again, also after the job's end."""
 
     def ended(
         self, record: Record, outcome: Outcome, charged: Charged, cost: Mapping[str, JsonValue] | None
     ) -> None:
-        """Hear how the job ended. It may be reported again.
+        """Take note of how the job ended. It may be reported again.
 
         :param cost: what the purchase cost, where its end says it.
         """
@@ -114,28 +114,28 @@ class Shares(Protocol):
     """An observer that lets tasks share purchases."""
 
     def begun(self, record: Record) -> None:
-        """Hear that the intent is written, and refuse the purchase by raising: nothing is sent then.
+        """Take note that the intent is written. An error refuses the purchase, and nothing is sent.
 
         :raises VidaiError: the purchase is refused.
         """
 
     def landed(self, record: Record, result: Mapping[str, JsonValue]) -> None:
-        """Hear what the task returns, once its files, if it has any, are landed."""
+        """Take note of what the task returns, once its files, if it has any, are landed."""
 
 
 @runtime_checkable
 class Counts(Protocol):
-    """An observer that also hears which jobs are on record."""
+    """An observer that is also notified of the jobs that are on record."""
 
     def recorded(self, record: Record, *, late: bool) -> None:
-        """Hear that the record of a job is written. It may be reported again.
+        """Take note that the record of a job is written. It may be reported again.
 
         :param late: whether its purchase was thought lost, or could not be recorded by the try that sent it.
         """
 
 
 class Observers:
-    """All who watch the purchases of one task.
+    """All observers of the purchases of one task.
 
     Before the money is spent, each of them may refuse. From then on none of them can fail the task.
     """
@@ -147,19 +147,20 @@ class Observers:
     def begins(
         self, record: Record, replaced: Record | None, known: Callable[[], set[str]]
     ) -> dict[str, JsonValue]:
-        """Ask all; the first refusal is final, and those asked before it hear that nothing was bought."""
+        """Ask all. The first refusal is final; those asked before it are notified that nothing was bought."""
         notes: dict[str, JsonValue] = {}
         for number, observer in enumerate(self._observers):
             try:
                 notes.update(observer.begins(record, replaced, known))
             except BaseException:
+                # Even when the task is killed here, the others must release what they have reserved.
                 noted = record.model_copy(update={"notes": notes})
                 self._notify("withdrawn", noted, of=self._observers[:number], begun=False)
                 raise
         return notes
 
     def beside(self, record: Record) -> tuple[Beside, ...] | None:
-        """Return the account's other purchases, from whoever keeps a book; None where they are not known."""
+        """Return the account's other purchases, from an observer's book; None where they are not known."""
         for observer in self._observers:
             try:
                 found = observer.beside(record) if isinstance(observer, Knows) else None
@@ -172,7 +173,7 @@ class Observers:
 
     @property
     def know_others(self) -> bool:
-        """Whether somebody keeps a book of the account's purchases."""
+        """Whether an observer keeps a book of the account's purchases."""
         return any(isinstance(one, Knows) and getattr(one, "know_others", True) for one in self._observers)
 
     def begun(self, record: Record) -> None:
@@ -194,7 +195,7 @@ class Observers:
         self._notify("bought", record)
 
     def recorded(self, record: Record, *, late: bool) -> None:
-        """Notify those who want to hear of it; see :meth:`Counts.recorded`."""
+        """Notify those that take note of it; see :meth:`Counts.recorded`."""
         counts = [one for one in self._observers if isinstance(one, Counts)]
         self._notify("recorded", record, of=counts, late=late)
 
@@ -221,5 +222,5 @@ class Observers:
             self._log.warning("%s did not %s: %s: %s", type(observer).__name__, what, kind, error)
 
 
-#: For a ledger that nobody watches.
+#: For a ledger without observers.
 NOBODY = Observers()

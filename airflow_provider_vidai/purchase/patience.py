@@ -20,7 +20,8 @@ class Taken(Exception):
     """Another try of the task has written the record that this one was about to write."""
 
 
-#: What time does not change: another try was faster, a right or a bucket is missing, a record is unreadable.
+#: Errors that time does not fix: another try was faster, a permission or a bucket is missing, a record is
+#: unreadable.
 LASTING: Final = (
     Taken,
     FileNotFoundError,

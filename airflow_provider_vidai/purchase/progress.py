@@ -1,4 +1,4 @@
-"""How the waiting for a job looks to a person: pure, with time as an argument.
+"""What a person sees of the wait for a job: pure, with time as an argument.
 
 A status check may be two minutes away, and a vendor may report nothing but a code. What a person sees in the
 log and in the XCom ``progress`` is made here, for every way of waiting.
@@ -63,7 +63,7 @@ class Progress:
         return self.estimate and self.expected is not None and self.elapsed > self.expected
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """What happens and how far it is, as a part of a sentence."""
         if self.share is None or self.next_check is None:
             return self.doing
@@ -77,7 +77,7 @@ class Progress:
 
     def line(self) -> str:
         """Return the line for the log."""
-        found = f"{self.words}{' (an estimate)' if self.estimate else ''}; waiting for {span(self.elapsed)}"
+        found = f"{self.text}{' (an estimate)' if self.estimate else ''}; waiting for {span(self.elapsed)}"
         if self.next_check is None:
             return f"{found}."
         found += f", next status check in {span(max(self.next_check - self.at, 0.0))}."
@@ -90,7 +90,7 @@ class Progress:
         return {
             "vendor_status": self.vendor_status,
             "progress": None if self.share is None else round(self.share, 3),
-            "words": self.words,
+            "words": self.text,
             "estimate": self.estimate,
             "at": moment(self.at),
             "elapsed": round(self.elapsed, 1),
@@ -125,7 +125,7 @@ class Report:
         #: When the end of the job was seen, seconds since the epoch.
         self.ended_at: float | None = None
         self._vendor, self._ref = vendor, ref
-        # Without the time of the purchase, an old job would look as if it had just begun.
+        # Without the time of the purchase, an old job would seem to have just begun.
         self._bought_at, self._since, self._deadline = since, since or now, deadline
         self._show = show
         self._status: JobStatus | None = None
@@ -173,7 +173,7 @@ class Report:
             self.show(now)
 
     def _doing(self) -> str:
-        seen = _UNSEEN if self._status is None else self._vendor.words(self._ref, self._status)
+        seen = _UNSEEN if self._status is None else self._vendor.status_text(self._ref, self._status)
         return f"{seen}{self._trouble}"
 
     def _progress(self, now: float) -> Progress:
@@ -207,7 +207,7 @@ class Report:
             expected = status.expected
         if self._bought_at is None or not expected:
             return None, False, expected
-        # Only the vendor knows when a job is done, so that an estimate never says that it is.
+        # Only the vendor knows when a job is done, so an estimate never says that it is.
         return min(elapsed / expected, MAX_ESTIMATE), True, expected
 
 

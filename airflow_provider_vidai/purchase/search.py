@@ -115,6 +115,7 @@ def _by_balance(evidence: Evidence) -> Finding:
     highest = _highest(evidence.before, (one.most for one in beside))
     if highest is None:
         return Finding("unknown", "It is not known what the account's other purchases cost.")
+    # A balance that was lower in between may have had this purchase taken off and given back.
     if _same(evidence.now, highest) and evidence.lowest > highest - _EQUAL:
         less = ", less what other purchases cost" if any(one.most for one in beside) else ""
         return Finding("not_bought", f"The balance is still {_amount(evidence.now, evidence.unit)}{less}.")
@@ -140,6 +141,7 @@ def _by_history(evidence: Evidence) -> Finding:
         return Finding("wait", "The account's usage history and its balance do not agree.")
     ours = [one for one in charges if not evidence.model or one.of(evidence.model)]
     others = [one for one in beside if one.later and one.model == evidence.model]
+    # Then each new charge for this model belongs to another purchase on record.
     if len(ours) <= sum(one.bought for one in others):
         return Finding(
             "not_bought", "The account's usage history has no such charge, and its balance agrees."

@@ -76,7 +76,7 @@ LOOKUP_SECONDS: Final = 60.0
 #: Seconds between two lookups.
 LOOKUP_INTERVAL_SECONDS: Final = 5.0
 #: Seconds between two readings of the account's books, after a purchase whose answer was lost. They must say
-#: the same :data:`~.search.STILL_READINGS` times, so a purchase that the vendor works off later than two
+#: the same :data:`~.search.STILL_READINGS` times, so a purchase that the vendor processes more than two
 #: minutes after its answer was lost is not noticed.
 SEARCH_STEP_SECONDS: Final = 60.0
 #: How often the books are read at most: other purchases of the account may take a while to end.

@@ -156,11 +156,11 @@ def lost_submit(
     """
     # Not in brackets: Airflow's log page would make the closing one a part of the link.
     place = trace.place and f" at {trace.place}"
-    look = f"Check the {label} account{place} for {trace.wanted} of that time"
+    check = f"Check the {label} account{place} for {trace.wanted} of that time"
     if search.verdict == "bought":
         return LostSubmit(
             f"A purchase was sent to {label} at {_moment(sent_at)} and its answer was lost: {_said(search)}",
-            todo=f"{look}, and record it: '{trace.command} --bought JOB_ID'. Clear the task to buy again.",
+            todo=f"{check}, and record it: '{trace.command} --bought JOB_ID'. Clear the task to buy again.",
             charged="yes",
             clear="",
         )
@@ -169,7 +169,7 @@ def lost_submit(
     remedy = (
         "The next try buys again, because on_lost_submit='resubmit'."
         if resubmit
-        else f"{'' if earlier is None else logged}{look}. Clear the task to buy again, or settle it first: "
+        else f"{'' if earlier is None else logged}{check}. Clear the task to buy again, or settle it first: "
         f"'{trace.command} --bought JOB_ID' or '--not-bought'."
     )
     return LostSubmit(

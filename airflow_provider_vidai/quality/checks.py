@@ -31,7 +31,7 @@ OnFailure = Literal["fail", "skip", "report"]
 
 
 class Checks:
-    """Whether a video is what was wanted: not black, frozen, silent, cut, too short or of another shape.
+    """Whether a video is as wanted: not black, frozen, silent, cut, too short or of another aspect ratio.
 
     Give it as ``check=`` to any operator that lands files. All checks take one decoding of the file, on the
     worker that landed it. The file is kept, whatever they say. Pictures and texts are not checked.
@@ -92,6 +92,8 @@ class Checks:
         limits, note = self.limits(), _Note(landing)
         known = note.read()
         if known is None:
+            # Noted before the check: a worker that is killed while it decodes leaves files that need no new
+            # download.
             known = _Known(files=download())
             note.write(known)
         asked = asked_of(landing.request)
@@ -219,4 +221,5 @@ class _Note:
 def _state(file: Any) -> str:
     """Return what identifies the content of a landed file, without reading it."""
     path: ObjectStoragePath = storage_path(file["path"])
+    # fsspec makes this from all that the storage says of a file: its size, its time, and its ETag on S3.
     return str(path.fs.ukey(path.path))

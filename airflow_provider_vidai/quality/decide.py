@@ -51,6 +51,7 @@ class Asked(BaseModel):
 
 def asked_of(request: Mapping[str, Any]) -> Asked:
     """Return what a paid task's arguments ask for, as far as they say it in numbers."""
+    # VIDIO and Venice take these as arguments. For Vidgo they are fields of the dict ``input``.
     flat: dict[str, Any] = {}
     for name, value in request.items():
         flat.update(value if isinstance(value, Mapping) else {name: value})
@@ -69,13 +70,13 @@ def _or_none(read: Any, value: Any) -> Any:
 def findings(measured: Measurements, limits: Limits, asked: Asked | None = None) -> list[Finding]:
     """Return what is wrong with a file; an empty list if nothing is."""
     if measured.kind == "other":
-        return [Finding(check="decodes", what=f"it is no video that can be read: {measured.fault}")]
+        return [Finding(check="decodes", what=f"it cannot be read as a video: {measured.fault}")]
     asked = asked or Asked()
     found = [*_whole(measured, limits, asked)]
     if measured.picture is not None:
-        found += [*_shape(measured.picture, limits, asked), *_seen(measured.picture, limits)]
+        found += [*_shape(measured.picture, limits, asked), *_picture_findings(measured.picture, limits)]
     if measured.sound is not None:
-        found += [*_heard(measured.sound, limits)]
+        found += [*_sound_findings(measured.sound, limits)]
     elif limits.require_sound:
         found.append(Finding(check="require_sound", what="it has no sound"))
     return found
@@ -138,7 +139,7 @@ def _shape(picture: Picture, limits: Limits, asked: Asked) -> Iterator[Finding]:
     yield from _between("fps", "frame rate", rate, "fps", limits)
 
 
-def _seen(picture: Picture, limits: Limits) -> Iterator[Finding]:
+def _picture_findings(picture: Picture, limits: Limits) -> Iterator[Finding]:
     black = picture.black
     if limits.no_black_start and (start := [one for one in black.longest if one.start <= 0]):
         yield Finding(check="no_black_start", what="its first frame is black", at=tuple(start))
@@ -158,19 +159,19 @@ def _stretches(word: str, found: Stretches, length: float, limits: Limits) -> It
     share: float | None = getattr(limits, f"max_{word}_share")
     if longest is not None and (over := found.over(longest)):
         places = ", ".join(map(str, over[:_NAMED])) + (" and more" if len(over) > _NAMED else "")
-        what = f"it is {_WORDS[word]} at {places}, but for at most {longest:g} s at a time is allowed"
+        what = f"it is {_WORDS[word]} at {places}, but at most {longest:g} s at a time is allowed"
         yield Finding(check=f"max_{word}_seconds", what=what, at=over[:_NAMED])
     elif share is not None and length and found.seconds > share * length:
-        what = f"{found.seconds / length:.0%} of it are {_WORDS[word]}, but at most {share:.0%} are allowed"
+        what = f"{found.seconds / length:.0%} of it is {_WORDS[word]}, but at most {share:.0%} is allowed"
         yield Finding(check=f"max_{word}_share", what=what, at=found.longest[:_NAMED])
 
 
-def _heard(sound: Sound, limits: Limits) -> Iterator[Finding]:
+def _sound_findings(sound: Sound, limits: Limits) -> Iterator[Finding]:
     yield from _stretches("silent", sound.silent, sound.seconds, limits)
     clipped, share = sound.clipped, limits.max_clipped_share
     if share is not None and sound.seconds and clipped.seconds > share * sound.seconds:
         what = (
-            f"{clipped.seconds / sound.seconds:.0%} of its sound are clipped, but at most {share:.0%} may be"
+            f"{clipped.seconds / sound.seconds:.0%} of its sound is clipped, but at most {share:.0%} may be"
         )
         yield Finding(check="max_clipped_share", what=what, at=clipped.longest[:_NAMED])
     yield from _between("loudness", "loudness", sound.loudness, "LUFS", limits)

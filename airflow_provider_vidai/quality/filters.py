@@ -1,6 +1,6 @@
 """FFmpeg's own filters, and what they say about each frame.
 
-A filter attaches its findings to the frames. PyAV shows them only from version 18 on, so that FFmpeg's
+A filter attaches its findings to the frames. PyAV shows them only from version 18 on, so FFmpeg's
 ``metadata`` filter prints them into a pipe, which is read after each frame.
 """
 

@@ -32,7 +32,7 @@ def ratio(value: Any) -> float:
     return found
 
 
-#: Words that a vendor has for a ratio.
+#: Names that a vendor has for a ratio.
 NAMED_RATIOS: Final = {"portrait": "9:16", "vertical": "9:16", "landscape": "16:9", "square": "1:1"}
 
 

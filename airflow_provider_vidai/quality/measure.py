@@ -44,9 +44,9 @@ def _measured(file: Source) -> Measurements:
     with file.open() as content, opened(content) as container, contextlib.ExitStack() as stack:
         tracks = picture_tracks(container)[:1]
         pictures = stack.enter_context(contextlib.closing(Pictures(tracks[0]))) if tracks else None
-        heard = container.streams.audio[:1]
-        sounds = stack.enter_context(contextlib.closing(Sounds(heard[0]))) if heard else None
-        for kind, frame in _frames(container, [*tracks, *heard], faults):
+        audio = container.streams.audio[:1]
+        sounds = stack.enter_context(contextlib.closing(Sounds(audio[0]))) if audio else None
+        for kind, frame in _frames(container, [*tracks, *audio], faults):
             found: Any = pictures if kind == "video" else sounds
             found.take(frame)
         return Measurements(
@@ -68,7 +68,7 @@ def _picture(pictures: Pictures | None, media: Media) -> Any:
 
 
 def _frames(container: Any, tracks: list[Any], faults: Faults) -> Iterator[tuple[str, Any]]:
-    """Yield all frames that can be decoded; damaged data is noted, and decoding goes on behind it."""
+    """Yield all frames that can be decoded; damaged data is noted, and decoding goes on after it."""
     import av
 
     for track in tracks:
@@ -77,6 +77,7 @@ def _frames(container: Any, tracks: list[Any], faults: Faults) -> Iterator[tuple
     while True:
         try:
             packet = next(packets, None)
+        # The container itself cannot be read any further. A packet that cannot be decoded, below, is skipped.
         except av.FFmpegError as error:
             faults.add(faults.last, error)
             return

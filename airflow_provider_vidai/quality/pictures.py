@@ -28,12 +28,12 @@ PLAIN_LEVELS = 8
 #: Two frames belong to different shots if their pixels differ by this mean, and their brightness and colours
 #: as a whole by this sum, both in levels of 255. A picture that goes on after it stood still may differ much
 #: from the one before, but is still of the same place. A still between two cuts is a shot of its own.
-CUT, OTHER_LOOK = 18.0, 35.0
+CUT, OTHER_TONE = 18.0, 35.0
 #: Frames whose change is remembered: freezedetect reports a still ``STILL_SECONDS`` after its first frame.
 _REMEMBERED = 512
 
 #: What describes a picture as a whole.
-_LOOK = ("YLOW", "YAVG", "YHIGH", "UAVG", "VAVG")
+_TONE = ("YLOW", "YAVG", "YHIGH", "UAVG", "VAVG")
 
 _STEPS: tuple[Step, ...] = (
     (
@@ -64,7 +64,7 @@ class Pictures:
         #: Seconds of black or single-coloured frames until now; a still of such frames is no frozen shot.
         self._empty = 0.0
         self._was_empty = False
-        self._look: list[float] = []
+        self._tone: list[float] = []
         self._empty_at: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
 
     def take(self, frame: Any) -> None:
@@ -73,11 +73,11 @@ class Pictures:
         length = frame.duration * frame.time_base if frame.duration and frame.time_base else 0
         if frame.time is not None:
             self._end = max(self._end, frame.time + float(length or 1 / self._rate))
-        self._hear(frame)
+        self._filtered(frame)
 
     def picture(self) -> Picture:
-        """Return what was measured; to be called once, behind the last frame."""
-        self._hear(None)
+        """Return what was measured; to be called once, after the last frame."""
+        self._filtered(None)
         begin, end = self._begin or 0.0, self._end
         for run in (self._black, self._plain):
             run.take(end, False)
@@ -96,7 +96,7 @@ class Pictures:
         """Free the filters."""
         self._chain.close()
 
-    def _hear(self, frame: Any) -> None:
+    def _filtered(self, frame: Any) -> None:
         for moment, said in self._chain.push(frame):
             if self._begin is None:
                 self._begin = moment
@@ -106,6 +106,7 @@ class Pictures:
 
     def _judge(self, moment: float, said: dict[str, float]) -> None:
         was_black = self._black.is_open
+        # blackdetect marks only the first frame of a black stretch, and the first one after it.
         black = "black_start" in said or (was_black and "black_end" not in said)
         plain = _is_plain(said)
         previous = self._empty_at[-1][0] if self._empty_at else moment
@@ -113,10 +114,10 @@ class Pictures:
             self._empty += max(moment - previous, 0.0)
         self._was_empty = black or plain
         self._empty_at.append((moment, self._empty))
-        look = [said.get(f"signalstats.{name}", 0.0) for name in _LOOK]
-        change = sum(abs(one - other) for one, other in zip(look, self._look or look, strict=True))
-        self._look = look
-        contrast = max(look[2] - look[0], 1.0)
+        tone = [said.get(f"signalstats.{name}", 0.0) for name in _TONE]
+        change = sum(abs(one - other) for one, other in zip(tone, self._tone or tone, strict=True))
+        self._tone = tone
+        contrast = max(tone[2] - tone[0], 1.0)
         self._changes.append(_Change(moment, said.get("signalstats.YDIF", 0.0), contrast, change))
         self._black.take(moment, black)
         self._plain.take(moment, plain and not black)
@@ -133,6 +134,7 @@ class Pictures:
         begin = self._begin or 0.0
         length = end - still.start
         empty = self._empty + (end - self._empty_at[-1][0] if last and self._was_empty else 0.0)
+        # What is mostly black or of one colour is reported as that, and what moves a little is no still.
         if length <= 0 or empty - still.empty > length / 2 or self._moves(still.start, end):
             return
         at_start = still.start <= begin + SETTLING
@@ -141,7 +143,7 @@ class Pictures:
 
     def _is_cut(self, first: float, last: float) -> bool:
         near = (one for one in self._changes if first - 1e-3 <= one.at <= last + 1e-3)
-        return any(one.brightness >= CUT and one.look >= OTHER_LOOK for one in near)
+        return any(one.brightness >= CUT and one.tone >= OTHER_TONE for one in near)
 
     def _moves(self, start: float, end: float) -> bool:
         within = [one for one in self._changes if start + 1e-3 < one.at < end - 1e-3]
@@ -161,13 +163,13 @@ class _Change(NamedTuple):
     """How a frame differs from the one before, in levels of 255.
 
     :param contrast: how much brightness differs within the frame.
-    :param look: how much the brightness and the colours as a whole differ from the frame before.
+    :param tone: how much the brightness and the colours as a whole differ from the frame before.
     """
 
     at: float
     brightness: float
     contrast: float
-    look: float
+    tone: float
 
 
 class _Still:

@@ -56,11 +56,11 @@ class Sounds:
         if frame.time is not None:
             self._begin = frame.time if self._begin is None else self._begin
             self._end = max(self._end, frame.time + frame.samples / frame.sample_rate)
-        self._hear(frame)
+        self._filtered(frame)
 
     def sound(self) -> Sound:
-        """Return what was measured; to be called once, behind the last frame."""
-        self._hear(None)
+        """Return what was measured; to be called once, after the last frame."""
+        self._filtered(None)
         length = max(self._end - (self._begin or 0.0), 0.0)
         if self._silent_since is not None:
             self._silent.add(self._silent_since, length)
@@ -81,7 +81,7 @@ class Sounds:
         for chain in self._chains:
             chain.close()
 
-    def _hear(self, frame: Any) -> None:
+    def _filtered(self, frame: Any) -> None:
         begin = self._begin or 0.0
         for _, said in self._silence.push(frame):
             self._take_silence(said, begin)

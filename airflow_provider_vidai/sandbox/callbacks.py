@@ -125,6 +125,7 @@ def _post(url: str, body: Any) -> int | None:
         return None
     headers = {"content-type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310
+    # A proxy that the environment names could not reach a receiver on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=TIMEOUT) as answer:

@@ -17,6 +17,7 @@ class Control:
     def __init__(self, url: str, timeout: float = 30.0) -> None:
         self._url = url.rstrip("/") + "/sandbox"
         self._timeout = timeout
+        # A proxy that the environment names cannot reach a sandbox on this machine.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def book(self) -> dict[str, Any]:

@@ -181,7 +181,7 @@ def _player(file: Media, url: str, label: str) -> str:
 
 
 def _summary(request: Mapping[str, Any]) -> str:
-    """Return what was asked for in a few words: the prompt or the source, and the model."""
+    """Return what was asked for in short: the prompt or the source, and the model."""
     inputs = request.get("input")
     asked = {**request, **(inputs if isinstance(inputs, dict) else {})}
     text = next((str(asked[name]) for name in ("prompt", "videoUrl", "post") if asked.get(name)), "")

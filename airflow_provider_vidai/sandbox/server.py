@@ -34,6 +34,7 @@ class Sandbox:
 def listen(host: str, port: int) -> tuple[socket.socket, str]:
     """Return a listening socket and its URL; port 0 picks a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Python's default queue holds 128 connections, and load tests open more than that at once.
     listener = socket.create_server((host, port), family=family, backlog=2048)
     name = f"[{host}]" if family == socket.AF_INET6 else host
     return listener, f"http://{name}:{listener.getsockname()[1]}"

@@ -102,6 +102,8 @@ class Storage:
 
         :param after_bytes: how many bytes may be downloaded before it expires; None is no limit.
         """
+        # Each URL is different, as with the real vendors, so that a client cannot take a URL for the identity
+        # of a file.
         expires, nonce = str(time.time() + ttl), secrets.token_hex(8)
         signature = self._signature(method, key, expires, nonce)
         if after_bytes is not None:

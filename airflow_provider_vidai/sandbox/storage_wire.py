@@ -49,6 +49,7 @@ def _put_refusal(request: Request, blob: Blob | None) -> Response | None:
 
 async def _receive(request: Request, path: Path) -> str:
     """Stream the body to disk, in few large writes off the event loop; return its MD5."""
+    # MD5, because it is what S3 returns as the ETag of a file that was uploaded with one PUT.
     digest, waiting = hashlib.md5(usedforsecurity=False), bytearray()
     with await asyncio.to_thread(path.open, "wb") as file:
         async for chunk in request.stream():

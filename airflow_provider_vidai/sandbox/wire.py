@@ -193,7 +193,7 @@ def _odd_texts(value: Any) -> Any:
         return {name: _odd_texts(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_odd_texts(item) for item in value]
-    # A word alone may be a status or an id, and a URL holds no blank.
+    # A single word may be a status or an id, and a URL contains no space.
     return f"{value} \ud83d\x00" if isinstance(value, str) and " " in value else value
 
 
@@ -272,6 +272,7 @@ def cut(scope: Scope) -> None:
     :raises Cut: always, so that nothing more is sent.
     """
     transport: asyncio.Transport = scope["state"]["transport"]
+    # With a linger time of zero, closing sends a reset instead of an orderly end.
     no_linger = struct.pack("ii", 1, 0)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
     transport.abort()
@@ -286,6 +287,7 @@ async def cut_after_delivery(scope: Scope) -> None:
     transport: asyncio.Transport = scope["state"]["transport"]
     while transport.get_write_buffer_size() and not transport.is_closing():  # noqa: ASYNC110 - asyncio has no event for it
         await asyncio.sleep(0.005)
+    # The buffer is empty once the kernel has the bytes. A reset now could still discard what is on its way.
     await asyncio.sleep(0.05)
     cut(scope)
 

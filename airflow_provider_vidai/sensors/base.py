@@ -96,6 +96,7 @@ class JobSensor(Arguments, BaseSensorOperator):
         """
         plain = [getattr(self, name) for name in self.template_fields if name != "job"]
         if (
+            # It may still be text here, which only execute() reads.
             self.deferrable is not True
             or not _known_to_the_triggerer(self.job)
             or any(isinstance(value, XComArg) or "{" in str(value) for value in plain)
@@ -103,6 +104,7 @@ class JobSensor(Arguments, BaseSensorOperator):
             or any(getattr(type(self), name) is not getattr(JobSensor, name) for name in _OWN)
         ):
             return
+        # A copy with a stand-in id is checked, because the real id may still be a template.
         known = copy.copy(self)
         known.job = _ANY
         try:
@@ -163,7 +165,7 @@ class JobSensor(Arguments, BaseSensorOperator):
                     raise account_broken(ref, error) from error
                 self.log.warning("%s: the status check failed and is repeated: %s", ref, error)
                 return PokeReturnValue(is_done=False)
-            self.log.info("%s: %s.", ref, VENDORS[ref.vendor].words(ref, status))
+            self.log.info("%s: %s.", ref, VENDORS[ref.vendor].status_text(ref, status))
             if status.state is JobState.RUNNING:
                 return PokeReturnValue(is_done=False)
             unless_ready(ref, status)
@@ -224,6 +226,7 @@ class JobSensor(Arguments, BaseSensorOperator):
                     f"{found.ref} is not ready yet (last status: {found.message}).",
                     todo="Give the sensor a longer timeout.",
                 )
+                # Airflow never retries this type, and turns it into a skip where soft_fail is set.
                 raise self._failures(context).failed(late, SensorTimedOut)
             status = found.ready()
             return self.result(found.ref, status)

@@ -80,6 +80,7 @@ class Line(BaseModel):
     @property
     def spent(self) -> bool:
         """Whether the purchase counts as spent; a charge that is not known counts."""
+        # A purchase of unknown outcome is counted apart, as unresolved, because it may never have been made.
         return self.outcome not in ("sent", "not_bought") and self.charged not in ("no", "refunded")
 
     @property
@@ -113,6 +114,7 @@ class Book:
 
     def lines(self, since: datetime, until: datetime) -> Iterator[Line]:
         """Yield the lines of purchases that began between two moments, by day."""
+        # Texts in this form, all in UTC and of one length, sort like the moments that they name.
         first, last = moment(since.timestamp()), moment(until.timestamp())
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for names in self._names(since, until):
@@ -178,6 +180,7 @@ class BookKeeper:
             line
             for line in self._book.lines(*_around(record, until=time.time()))
             if line.vendor == self._buyer.vendor
+            # A line that names no account may be of this one, so it counts.
             and line.account in (None, account)
             and line.id != record.nonce
             and line.outcome != "not_bought"
@@ -197,6 +200,7 @@ class BookKeeper:
         if is_shared(record):
             return  # it is in the book as the purchase of the task that made it
         line, receipt = self._found(record), record.receipt
+        # A purchase may be reported again after its job has ended. What the book knows by then stays.
         if line.outcome != "sent" or receipt is None:
             return
         ref = receipt.ref
@@ -221,6 +225,7 @@ class BookKeeper:
         line = self._found(record)
         known = _priced(cost) if Cost.of(cost).known else {}
         changes = {**known, "outcome": outcome, "charged": charged}
+        # The same end may be reported by every later try, and each write is a request to the storage.
         if any(getattr(line, name) != value for name, value in changes.items()):
             self._book.write(line.model_copy(update={**changes, "ended_at": line.ended_at or _now()}))
 

@@ -87,7 +87,7 @@ class Budget(BaseModel):
         return 1.0 if self.unit == "jobs" else cost.in_unit(self.unit)
 
     def scope(self, buyer: Buyer, record: Record, now: datetime) -> tuple[str, ...]:
-        """Return the names that tell this purchase's sum from the budget's other sums."""
+        """Return the names that distinguish this purchase's sum from the budget's other sums."""
         values = {
             "run": (buyer.dag_id, buyer.run_id),
             "dag": (buyer.dag_id,),
@@ -108,6 +108,7 @@ class Budget(BaseModel):
 
     def opens(self, now: datetime) -> datetime:
         """Return when the next window begins."""
+        # No month has 32 days, so that many after the first of a month are in the next one.
         longest = {"week": 7, "month": 32}
         days = next((longest[one] for one in self.per if one in longest), 1)
         # Noon of the day is in the next window, whatever the clocks did in between.

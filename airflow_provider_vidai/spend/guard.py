@@ -1,4 +1,4 @@
-"""Holds each purchase against its budgets: reserve, buy, settle."""
+"""Checks each purchase against its budgets: reserve, buy, settle."""
 
 from __future__ import annotations
 
@@ -79,6 +79,7 @@ class BudgetGuard:
 
     def bought(self, record: Record) -> None:
         """Hold what the purchase really cost."""
+        # A purchase may be reported again after its job's end, and a settled amount must stay.
         cost = record.receipt.cost if record.receipt else None
         self._change(record, lambda hold: {**_amount(hold, cost), "state": "bought"}, only="held unknown")
 
@@ -106,6 +107,8 @@ class BudgetGuard:
         limit = Decimal(str(budget.limit))
         holds = Holds(_files(scope), clock=self._clock)
         number, before = self._guarded(
+            # A hold of this task whose purchase is not in its ledger is from a try that ended before it wrote
+            # its intent. This purchase takes the place of that hold.
             lambda: holds.hold(record.nonce, task, amount, limit, lambda one: one not in known())
         )
         if number is None:
@@ -127,12 +130,15 @@ class BudgetGuard:
         except VidaiError:
             raise
         except Exception as error:
+            # Whatever the storage raised, the sum is not known, and a guard that cannot be read lets nothing
+            # through.
             raise LedgerError(
                 f"The budgets could not be read or written: {type(error).__name__}: {error}"
             ) from error
 
     def _warn(self, budget: Budget, before: Decimal, after: Decimal, limit: Decimal) -> None:
         share = None if budget.warn_at is None else limit * Decimal(str(budget.warn_at))
+        # Only the purchase that crosses the line warns, so the callback is called once.
         if share is None or not before < share <= after:
             return
         self._buyer.log.warning(
@@ -199,6 +205,7 @@ def _amount_in(budget: Budget, cost: Cost) -> Decimal:
 
 def _amount(hold: Mapping[str, Any], cost: Mapping[str, JsonValue] | None) -> dict[str, Any]:
     """Return the change of a hold's amount to the real cost, where that is known in its unit."""
+    # amount() needs the unit alone; a Budget in credits must also name a vendor.
     found = Budget(limit=0, unit=hold["unit"], vendor="").amount(Cost.of(cost))
     return {} if found is None else {"amount": Decimal(str(found))}
 
@@ -209,6 +216,7 @@ def _refused(budget: Budget, amount: Decimal, used: Decimal, now: datetime) -> V
         f"Budget {budget.name!r} is used up: {float(used):g} of {budget.limit:g} {budget.unit} are spent or "
         f"held{per}, and this purchase would add {float(amount):g}."
     )
+    # A purchase that costs more than the whole limit would wait for ever.
     if budget.on_exceed == "wait" and amount <= Decimal(str(budget.limit)):
         seconds = (budget.opens(now) - now).total_seconds() + random.uniform(0, _SPREAD)  # noqa: S311
         return BudgetWait(seconds, what)

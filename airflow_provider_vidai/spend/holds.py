@@ -155,9 +155,11 @@ class Holds:
         if not names:
             return Sum({}, 0, Decimal(0), Decimal(0))
         last = int(names[-1].partition(".")[0])
+        # The newest hold states the sum of all that are final, so a busy budget is read in a few files.
         newest = self._read(last)
         holds = {number: self._read(number) for number in range(newest.base + 1, last)}
         holds[last] = newest
+        # A hold that was taken counts no more, unless the one that took it was released again.
         taken = {hold.takes: hold for hold in holds.values() if hold.takes and hold.state != "released"}
         counted = {number: hold for number, hold in holds.items() if number not in taken}
         total = newest.before + sum((hold.amount for hold in counted.values()), Decimal(0))

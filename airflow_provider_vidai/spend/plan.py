@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,7 +22,6 @@ __all__ = ["Plan", "PlanLine", "plan_of_dag", "plan_of_run"]
 #: ``exact``: all arguments are known, and the vendor states the price. ``estimated``: the price is from the
 #: price list, or an argument on which it does not depend is not known yet. ``unknown``: ``reason`` says why.
 Certainty = Literal["exact", "estimated", "unknown"]
-_UNITS: Final = ("usd", "credits", "minutes", "units")
 
 
 class PlanLine(BaseModel):
@@ -179,6 +178,7 @@ class _Planner:
         if whole:
             operator.required()
             operator.hook.account  # noqa: B018 - a connection that is missing or has no key shows here
+        # As text, because lists and dicts cannot be parts of a key.
         asked = [
             (name, repr(operator.given(name)))
             for name in sorted(price_fields(operator))

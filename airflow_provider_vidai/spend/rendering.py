@@ -39,7 +39,7 @@ class Instance:
         return found
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # what Airflow looks for and can do without
+        if name.startswith("_"):  # Airflow checks for it, and can do without it
             raise AttributeError(name)
         raise NotYet(f"ti.{name}")
 
@@ -84,6 +84,7 @@ class Renderer:
         groups = [*task.iter_mapped_task_groups()]
         if not groups:
             return [-1], True
+        # Airflow has no public name for what a mapped group is expanded over.
         counts = [self._count(group._expand_input) for group in groups]
         if len(counts) > 1 or counts[0] is None:
             return [-1], False
@@ -121,6 +122,7 @@ class Renderer:
                 value = value.resolve({**self._context, "ti": Instance("", known=self._known)})
             except Exception:  # noqa: BLE001 - whatever it is, the run will know it
                 return None
+        # A task that is mapped over a dict gets its items as pairs.
         if isinstance(value, Mapping):
             return [*value.items()]
         return [*value] if isinstance(value, (list, tuple)) else None

@@ -121,6 +121,7 @@ class Sharing:
     def landed(self, record: Record, result: Mapping[str, JsonValue]) -> None:
         """Keep what the task returns, for others."""
         place = _place(record)
+        # A task that landed nothing has nothing that another one could return.
         if place is not None and result.get("files"):
             _claims(place.request).replace(_result(place.number), dict(result))
 
@@ -142,7 +143,7 @@ class Sharing:
         except FileExistsError:
             raise ReuseWait(WAIT_SECONDS, "Another task is about to buy the same.") from None
         noted = {NOTES: _noted(Place(reuse.request, last + 1), mine=True)}
-        # The other one may have written its intent after it was looked for.
+        # The other task may have written its intent after this one checked for it.
         if before is not None and before.owner != self._me and self._record(before) is not None:
             try:
                 self._unless_free(files, Place(reuse.request, last), before, reuse.max_age, replaced)
@@ -157,14 +158,18 @@ class Sharing:
         """Return if a claim stands in nobody's way; otherwise raise what follows from it."""
         record = self._record(claim)
         if record is None:
+            # Without a record nothing was sent: that task is about to write its intent, or it died before.
             if claim.open and self._clock() - claim.at < CLAIM_SECONDS:
                 raise ReuseWait(WAIT_SECONDS, "Another task is about to buy the same.")
             return
         receipt = record.receipt
         if receipt is None:
+            # The vendor has not answered yet, or the answer was lost: that task, or a person, finds out
+            # which.
             if record.max_tries != NOT_BOUGHT:
                 raise ReuseWait(WAIT_SECONDS, f"{_task(claim)} is buying the same.")
             return
+        # This purchase may replace the record of that very job, which this task has just given up.
         tried = replaced.receipt.ref if replaced is not None and replaced.receipt is not None else None
         old = self._clock() - (record.bought_at or record.intended_at) > max_age
         if old or (tried is not None and receipt.ref is not None and tried.job_id == receipt.ref.job_id):
@@ -173,6 +178,7 @@ class Sharing:
         result = files.read(_result(place.number))
         if isinstance(result, dict) and _are_there(result):
             raise Elsewhere(Receipt(result=result), notes)
+        # A finished task whose files are gone, or that landed none, has nothing left to share.
         if record.phase != "done" or receipt.ref is None:
             raise Elsewhere(receipt, notes)
 
@@ -191,7 +197,7 @@ class Sharing:
         except VidaiError:
             raise
         except Exception as error:
-            raise LedgerError(f"What other tasks buy could not be read: {error}") from error
+            raise LedgerError(f"The claims of purchases could not be read or written: {error}") from error
 
 
 def is_shared(record: Record) -> bool:

@@ -52,6 +52,7 @@ def lap_of(instance: Any, part: str | None = None) -> tuple[str, ...]:
 
     :param part: the name of one of several purchases of the task, which share these too.
     """
+    # Before Airflow 3.4 there are no loops, and a task instance has no region.
     region = getattr(instance, "region_id", None)
     in_loop = region is not None and region != _NO_REGION
     lap = (f"{region}.{getattr(instance, 'region_index', None)}",) if in_loop else ()

@@ -49,8 +49,8 @@ class Outcome(BaseModel):
         return list((self.result or {}).get("files") or [])
 
     @property
-    def words(self) -> str:
-        """The attempt in a few words."""
+    def summary(self) -> str:
+        """A short description of the attempt."""
         return f"attempt {self.number}: {'; '.join(self.failed) or 'good'}"
 
 
@@ -91,7 +91,7 @@ def all_records(context: Context, maker: JobOperator[Any], most: int) -> Iterato
         reader = copy.copy(maker)
         reader.as_part(part_of(number))
         entries = list(_entries(context, reader))
-        # A withdrawn purchase can leave a gap. What stands behind it is spent all the same.
+        # A withdrawn purchase can leave a gap. The purchases after it are spent all the same.
         if not entries and number >= most:
             return
         yield from ((number, entry, record) for entry, record in entries if _ours(context, record))
@@ -108,6 +108,7 @@ def record_of(context: Context, maker: JobOperator[Any]) -> tuple[Entry, Record]
         for one in _entries(context, maker)
         if _ours(context, one[1]) and one[1].buys(maker.hook.vendor_name, maker.kinds)
     ]
+    # A record stands where its purchase was first made, so the number of its try decides first.
     return max(enumerate(found), key=lambda one: (one[1][1].try_number, one[0]))[1] if found else None
 
 

@@ -107,13 +107,17 @@ def _taken_over(make: Any) -> tuple[Make, dict[str, Any], list[Any]]:
         raise InputError("Connect the task that generate_until_good returns, instead of make.")
     dag = make.get_dag()
     before = list(make.upstream_list) if dag else []
+    # Airflow keeps what the constructor was given in a private attribute only.
     own = inspect.signature(BaseOperator.__init__).parameters
     given = {name: value for name, value in vars(make)["_BaseOperator__init_kwargs"].items() if name in own}
+    # An operator joins its DAG when it is made. As a part of another task it must leave it, together with the
+    # links of the tasks before it.
     if dag is not None and dag.has_task(make.task_id):
         for upstream in before:
             upstream.downstream_task_ids.discard(make.task_id)
         dag._remove_task(make.task_id)
     maker = copy.copy(make)
+    # Outlets and upstream tasks are this task's from now on: an attempt must not report its files there.
     maker.outlets, maker.upstream_task_ids, maker.task_group = [], set(), None
     vars(maker)["_dag"] = None
     return maker, given, before

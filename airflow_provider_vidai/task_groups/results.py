@@ -85,7 +85,7 @@ def refused(outcomes: Sequence[Outcome], stopped: str) -> CheckFailed:
 
     :param stopped: why there was no further attempt, where it is not their number.
     """
-    said = "; ".join(one.words for one in outcomes)
+    said = "; ".join(one.summary for one in outcomes)
     further = f" {stopped}" if stopped else ""
     charged = {one.charged for one in outcomes}
     worst = next((word for word in ("yes", "maybe", "refunded") if word in charged), "no")

@@ -87,6 +87,7 @@ class GenerateUntilGoodOperator(ShownOperator):
         self.check = check
         given = {name: getattr(make, name) for name in make.template_fields}
         self.request = {name: value for name, value in given.items() if value is not None}
+        # Apart from the rest, because Airflow renders the template field vary and stores it as JSON.
         self.functions = {name: values for name, values in vary.items() if callable(values)}
         self.vary = {name: values for name, values in vary.items() if name not in self.functions}
         self.max_attempts = max_attempts
@@ -186,6 +187,7 @@ class GenerateUntilGoodOperator(ShownOperator):
                 context["ti"].xcom_push(key=known.media[0], value=known.media[1])
             return known
         self._running = maker
+        # The signal may have come before on_kill() knew this operator.
         if self._killed:
             maker.on_kill()
         judge = _Judge(checks_of(self.check))
@@ -199,7 +201,7 @@ class GenerateUntilGoodOperator(ShownOperator):
             outcome.failed, outcome.charged = [error.what], error.charged
         outcome.media = maker.__dict__.get("media_shown")
         self._keep(context, maker, outcome)
-        self.log.info("This was %s.", outcome.words)
+        self.log.info("This was %s.", outcome.summary)
         return outcome
 
     def _maker(
@@ -240,6 +242,7 @@ class GenerateUntilGoodOperator(ShownOperator):
                 timeout=deferred.timeout,
             )
         except TaskFailed as failed:
+            # The error behind it, because this task reports it in its own name, and only once.
             raise (failed.error or failed) from None
 
     def _known(self, context: Context, maker: Make, entry: Entry, record: Record) -> Outcome | None:
@@ -253,6 +256,7 @@ class GenerateUntilGoodOperator(ShownOperator):
         landing = landing_of(known, maker)
         try:
             files = checks_of(self.check).land(landing, _not_there).files
+        # The attempt's own operator then lands the files again, and buys nothing.
         except _NotThere:
             return None
         failed = faults_of(files)
@@ -268,7 +272,7 @@ class GenerateUntilGoodOperator(ShownOperator):
         return judged
 
     def _keep(self, context: Context, maker: Make, outcome: Outcome) -> None:
-        """Keep what came of an attempt, so that a retry goes on behind it."""
+        """Keep what came of an attempt, so that a retry goes on with the next one."""
         try:
             found = record_of(context, maker)
         except LedgerError as error:
@@ -299,8 +303,9 @@ class GenerateUntilGoodOperator(ShownOperator):
         report_files(context, self.outlets, best.files, total)
         others = [one for one in outcomes if one is not best and one.files]
         removed = others if self.keep == "best" else []
+        # No file is removed before Airflow has the result, because a retry might still need it.
         after_success(context, lambda: self._finish(context, removed))
-        self.log.info("The best is %s.", best.words)
+        self.log.info("The best is %s.", best.summary)
         return {
             **(best.result or {}),
             "attempt": best.number,

@@ -99,6 +99,7 @@ def _dict(value: Any, field: str) -> Mapping[str, Any]:
 
 def _first_seed(name: str, given: Any, identity: Sequence[Any]) -> int:
     if is_empty(given):
+        # Derived and not random, so that a retry makes the same request and finds its purchase by it.
         return int(hashlib.sha256(json.dumps([*identity, name]).encode()).hexdigest(), 16) % _SEEDS
     try:
         return as_whole(given)

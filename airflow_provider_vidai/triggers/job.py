@@ -200,6 +200,8 @@ class JobTrigger(BaseTrigger):
 
         It polls as if nobody called: the next call may be as wrong as this one.
         """
+        # Without a known deadline, the wait ends at once and the task reports it. It must never last for
+        # ever.
         waiting = {"deadline": 0.0, **(event.waiting or {})}
         hints = waiting.get("hints")
         again = {"safety_net": None, "hints": hints + 1 if isinstance(hints, int) else 1}

@@ -29,10 +29,12 @@ _SAFE = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# A file in an object storage is played from its signed https URL, and Airflow shows the pages in a frame.
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "media-src 'self' https:; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 )
+# A landed file comes from outside. A browser that takes it for a page must not run anything in it.
 _FILE_POLICY = "default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'; sandbox"
 
 app = FastAPI(title="AI videos", docs_url=None, redoc_url=None, openapi_url=None)

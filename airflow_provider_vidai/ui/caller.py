@@ -59,6 +59,7 @@ class Caller:
 
         :raises Refused: when Airflow answers with an error.
         """
+        # In Airflow's API, ~ stands for all DAGs, runs or tasks.
         url = "/".join(quote(part, safe="~") for part in path)
         answer = await self._client.get(url, params={k: v for k, v in params.items() if v is not None})
         if answer.status_code != 200:

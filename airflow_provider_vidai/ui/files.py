@@ -115,6 +115,7 @@ def served(record: MediaRecord, task: TaskKey, index: int, part: str) -> Served:
     kind = "image/jpeg" if still else media_type(file)
     if kind not in PLAYABLE:
         raise NotServed(415, f"Files of the type {kind or 'unknown'} are not served.")
+    # may_serve() has checked the files, and this may be a still of one.
     if not _is_below_a_root(wanted):
         raise NotServed(403, "The file lies outside of [vidai] media_roots.")
     path = storage_path(wanted)
@@ -125,6 +126,8 @@ def served(record: MediaRecord, task: TaskKey, index: int, part: str) -> Served:
 def _checked_size(path: ObjectStoragePath, landed: int) -> int:
     try:
         if is_local(path):
+            # A path that is resolved has no link in it, so lstat() finds none unless somebody has just put it
+            # there.
             found = os.lstat(os.path.realpath(path.path))
             size = found.st_size if stat.S_ISREG(found.st_mode) else -1
         else:

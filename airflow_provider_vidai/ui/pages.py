@@ -19,7 +19,7 @@ from airflow_provider_vidai.ui.files import media_type
 #: What a user reads when Airflow does not let them see something.
 REFUSALS = {
     401: ("You are not logged in", "Log in to Airflow, then open this page again."),
-    403: ("You may not see this", "Your Airflow account has no right to read the XComs of this DAG."),
+    403: ("You may not see this", "Your Airflow account is not permitted to read the XComs of this DAG."),
     404: ("Nothing here", "There is no such run or task, or it is gone."),
     502: ("Airflow did not answer", "Airflow's own API failed. Its log says why. Try again in a moment."),
 }
@@ -35,6 +35,7 @@ def _environment() -> Environment:
     found = Environment(
         loader=PackageLoader("airflow_provider_vidai.ui"),
         autoescape=True,
+        # A misspelt name is an error in a test, and not an empty place on a page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -88,4 +89,5 @@ def attachment(name: str) -> str:
     plain = "".join(
         letter if (letter.isascii() and letter.isalnum()) or letter in "-_." else "_" for letter in name
     )
+    # Programs that do not know the second, encoded name take the first one.
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -138,6 +138,7 @@ async def run_wall(caller: Caller, dag_id: str, run_id: str, page: int) -> Wall:
     }
 
     def place(item: Item) -> tuple[Any, ...]:
+        # A task that the DAG no longer has comes last.
         return (order.get(item.task.task_id, 10**6), *item.task[2:], item.key)
 
     items = sorted((_item(entry) for entry in entries if is_media_key(entry.get("key"))), key=place)
@@ -197,6 +198,7 @@ async def newest(
     )
     entries = [entry for entry in entries if is_media_key(entry.get("key"))]
     entries.sort(key=lambda entry: str(entry.get("timestamp")), reverse=True)
+    # Twice as many as a page shows: some have no file yet, or are another vendor's.
     items = [_item(entry) for entry in entries[: 2 * PER_PAGE]]
     shown = await _read(caller, items, lambda _: {})
     wanted = [one for one in shown if one.record.files and vendor in (None, one.record.vendor)]
@@ -265,7 +267,7 @@ async def _read(
 async def _failures(
     caller: Caller, items: Sequence[Item], instance_of: Callable[[Item], Mapping[str, Any]]
 ) -> list[Failure]:
-    """Return why tasks failed. What an earlier try left behind counts no longer once a later one succeeds."""
+    """Return why tasks failed. A failure counts no longer once a later try succeeds."""
     found: list[Failure] = []
     for item in items:
         if len(found) < MOST_FAILURES and instance_of(item).get("state") in _FAILED:

@@ -142,7 +142,7 @@ class Vendor(ABC):
         called = slug(output.title) or slug(ref.title)
         return f"{called}-{short_id(ref.job_id)}-{output.index}" if called else f"{ref.job_id}-{output.index}"
 
-    def words(self, ref: JobRef, status: JobStatus) -> str:
+    def status_text(self, ref: JobRef, status: JobStatus) -> str:
         """Return what a status means, as a part of a sentence."""
         if status.state is JobState.READY:
             return f"{self.label} has finished"

@@ -56,7 +56,7 @@ def as_moment(value: Any) -> datetime:
         text = str(value).strip().replace("Z", "+00:00").replace("z", "+00:00")
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
-        raise ValueError("must be a moment, such as 2026-12-24T18:00:00+01:00") from None
+        raise ValueError("must be a date and time, such as 2026-12-24T18:00:00+01:00") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
@@ -159,6 +159,7 @@ class Reported(BaseModel):
     What it adds may hold URLs, so the repr leaves that out.
     """
 
+    # Vendors send ids as numbers or as text: Vizard documents text and shows integers. Here they are text.
     model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, populate_by_name=True)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:

@@ -186,15 +186,15 @@ def test_requests_come_from_parquet(batch_of: Any, control: Control, tmp_path: P
 @pytest.mark.parametrize(
     ("requests", "said"),
     [
-        ([], "there are none"),
+        ([], "requests is empty"),
         ([{"prompt": "a"}, {"size": "1:1"}], "request 2: gpt-4o-image: prompt is required"),
         ([{"prompt": "a"}, "b"], "request 2 must be a dict of arguments"),
         (
             [{"id": "x", "prompt": "a"}, {"id": "x", "prompt": "b"}],
-            "request 1 and request 2 have one id, 'x'",
+            "request 1 and request 2 have the same id, 'x'",
         ),
-        ([{"prompt": "a", "min_credits": 5}], "request 1: min_credits: no such argument of a request"),
-        ([{"prompt": "a", "on_clear": "fresh"}], "request 1: on_clear: no such argument of a request"),
+        ([{"prompt": "a", "min_credits": 5}], "request 1 has min_credits, which a request does not take"),
+        ([{"prompt": "a", "on_clear": "fresh"}], "request 1 has on_clear, which a request does not take"),
         ("prompts.txt", "its name must end in .jsonl"),
         ("/nowhere/prompts.csv", "does not exist"),
     ],

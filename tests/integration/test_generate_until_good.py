@@ -116,7 +116,7 @@ def test_a_clear_of_a_finished_task_makes_all_attempts_again(until: Any, control
     assert len(control.purchases()) == 4
 
 
-def test_when_no_attempt_is_good_the_task_fails_and_tells_of_each(
+def test_when_no_attempt_is_good_the_task_fails_and_names_each(
     until: Any, control: Control, tmp_path: Path
 ) -> None:
     task = until(max_attempts=2, keep="best")
@@ -380,7 +380,7 @@ def test_the_request_of_a_retry_may_differ_because_the_attempts_number_finds_it(
 
 
 def test_the_laps_of_a_loop_make_attempts_of_their_own(until: Any, control: Control) -> None:
-    """Laps share dag, run, task and map index; Airflow 3.4 tells them apart by their region."""
+    """Laps share dag, run, task and map index; Airflow 3.4 distinguishes them by their region."""
 
     def lap(number: int, task: Task) -> Task:
         task.retry().instance.region_id, task.instance.region_index = LOOP, number  # type: ignore[attr-defined]
@@ -417,7 +417,7 @@ def test_a_wait_for_the_vendors_rate_limit_holds_no_worker_and_comes_back_to_its
     assert len(control.purchases()) == 2
 
 
-def test_a_task_that_was_told_to_stop_makes_no_further_attempt(until: Any, control: Control) -> None:
+def test_a_task_that_was_asked_to_stop_makes_no_further_attempt(until: Any, control: Control) -> None:
     task = until(vary={"duration": lambda number, _: stop(number)})
 
     def stop(number: int) -> int:

@@ -185,7 +185,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("faulty") / "a.mp4", pictures, tone(3))
 
 
-def test_a_file_of_any_source_is_checked_and_a_fault_is_told_with_its_place(faulty: Path) -> None:
+def test_a_file_of_any_source_is_checked_and_a_fault_is_reported_with_its_place(faulty: Path) -> None:
     task = check_of(str(faulty))
     said = failing(task, "it is black at 1.00–2.40 s", "The file is unchanged.")
     assert "It was charged" not in said
@@ -194,7 +194,7 @@ def test_a_file_of_any_source_is_checked_and_a_fault_is_told_with_its_place(faul
     assert file["check"]["failed"] == [
         {
             "check": "max_black_seconds",
-            "what": "it is black at 1.00–2.40 s, but for at most 0.5 s at a time is allowed",
+            "what": "it is black at 1.00–2.40 s, but at most 0.5 s at a time is allowed",
             "at": [[1.0, 2.4]],
         }
     ]

@@ -321,7 +321,7 @@ def test_nothing_dearer_than_allowed_is_bought(video_of: Any, control: Control) 
     assert video_of(max_cost_usd=0.55).run()["cost"]["quote_usd"] == 0.55
 
 
-def test_a_price_that_cannot_be_had_buys_nothing_under_a_limit(video_of: Any, control: Control) -> None:
+def test_a_price_that_cannot_be_read_buys_nothing_under_a_limit(video_of: Any, control: Control) -> None:
     control.fault("venice", "quote", "status", status=500, times=4)
     task = video_of(max_cost_usd=1)
     with pytest.raises(AirflowException):

@@ -319,7 +319,7 @@ def test_what_is_no_picture_that_is_taken_is_refused_before_it_is_sent(
 
 def test_a_picture_that_is_not_there_buys_nothing(task_of: Any, control: Control) -> None:
     stopped(task_of("gpt-4o-image-edit", {"prompt": "x", "image_urls": ["/no/such.png"]}), "does not exist")
-    stopped(task_of("gpt-4o-image-edit", {"prompt": "x", "image_urls": [5]}), "is no picture")
+    stopped(task_of("gpt-4o-image-edit", {"prompt": "x", "image_urls": [5]}), "is not a picture")
     assert bought(control) == 0
 
 
@@ -429,7 +429,7 @@ def test_a_model_that_is_new_is_sent_with_a_notice(
 ) -> None:
     with caplog.at_level(logging.WARNING, "airflow_provider_vidai.hooks.vidgo"):
         assert task_of("seedream-9", {"prompt": "x", "colour": "red"}).run()["state"] == "ready"
-    assert "'seedream-9' is no model that this package knows" in caplog.text
+    assert "'seedream-9' is not a model that this package knows" in caplog.text
     assert control.purchases("vidgo")[0]["request"]["input"] == {"prompt": "x", "colour": "red"}
 
 

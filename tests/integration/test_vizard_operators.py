@@ -325,7 +325,7 @@ def test_any_title_lands_as_a_safe_file_name(clips_of: Any, tmp_path: Path, name
 def test_a_url_that_expired_before_the_download_is_asked_for_again(
     job: dict[str, Any], control: Control, tmp_path: Path
 ) -> None:
-    # Of both clips, at the look before and when the first URL is asked for.
+    # Of both clips, at the check before and when the first URL is asked for.
     control.fault("vizard", "query", "expired_url", times=4)
     landed = download_of(job, f"{tmp_path}/").run()
     assert all(seconds_of(Path(file["uri"].removeprefix("file://"))) > 1 for file in landed)
@@ -659,7 +659,7 @@ def test_a_dry_run_checks_everything_and_publishes_nothing(clip: dict[str, Any],
         (TIKTOK, {"caption": "x" * 2201}, "tiktok takes 2200"),
         (YOUTUBE, {"title": "x" * 101}, "title"),
         (TIKTOK, {"publish_at": "2020-01-01T00:00:00"}, "is in the past"),
-        (TIKTOK, {"publish_at": "tomorrow"}, "publish_at must be a moment"),
+        (TIKTOK, {"publish_at": "tomorrow"}, "publish_at must be a date and time"),
         (TIKTOK, {"clip": "no clip"}, "clip: expected"),
         (TIKTOK, {"clip": {"title": "x"}}, "has no video_id"),
         (TIKTOK, {"dry_run": "perhaps"}, "dry_run must be true or false"),

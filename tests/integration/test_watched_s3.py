@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 #: Complete listings after which nothing more comes: one may have begun before the change, the next one sees
 #: it, and its event is out before another one begins.
-LOOKS = 3
+CHECKS = 3
 #: Seconds that each step of a test may take on a busy machine.
 SOON = 120.0
 
@@ -44,7 +44,7 @@ class Door:
     def __init__(self, endpoint: str) -> None:
         self._endpoint = urlsplit(endpoint)
         self.pages = 0
-        self.looks = 0
+        self.checks = 0
         self.refuses = False
         self.opened = threading.Event()
         self.opened.set()
@@ -53,7 +53,7 @@ class Door:
     def __call__(self, peer: Peer) -> bool | None:
         request = peer.request
         if self.refuses:
-            self.looks += 1
+            self.checks += 1
             return reset(peer)  # type: ignore[func-returns-value]
         if not self.opened.is_set():
             self.hanging += 1
@@ -64,7 +64,7 @@ class Door:
         body = found.read()
         if b"<ListBucketResult" in body:
             self.pages += 1
-            self.looks += b"<IsTruncated>true" not in body
+            self.checks += b"<IsTruncated>true" not in body
         return answer(found.status, body, content_type=found.getheader("content-type", "text/xml"))(peer)
 
 
@@ -165,13 +165,13 @@ def reported(
         found = []
         for step in (lambda: None, *steps):
             await asyncio.to_thread(step)
-            last = door.looks + LOOKS
+            last = door.checks + CHECKS
 
             def quiet() -> bool:
                 nonlocal last
                 if running.take():
-                    last = door.looks + LOOKS
-                return door.looks >= last
+                    last = door.checks + CHECKS
+                return door.checks >= last
 
             await until(quiet)
             found.append([file for payload in running.payloads for file in payload["files"]])
@@ -227,7 +227,7 @@ def test_a_folder_of_twelve_hundred_objects_is_read_page_by_page(
     first, found = reported(folder, store, door, lambda: fill(1100, 1200))
     assert first == []
     assert len(found) == len({*names(found)}) == 100
-    assert door.pages >= 2 * door.looks, "a page has a thousand objects"
+    assert door.pages >= 2 * door.checks, "a page has a thousand objects"
     # Another cursor: all of them, none twice, although they are reported in six events.
     (everything,) = reported(folder, store, door, existing=True, cursor="all")
     assert len(everything) == len({*names(everything)}) == 1200

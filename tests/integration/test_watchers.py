@@ -218,8 +218,8 @@ def test_without_a_state_store_a_restart_repeats_what_has_ended_and_news_leaves_
     assert len(in_run(found, 0)) == 1
     assert in_run(found, 1) == []
     assert len(in_run(found, 1, inlets=False)) == 1
-    anew = found + payloads(VidaiJobsWatcher(jobs=[job["job_id"]], vendor="vidgo", cursor="anew"), None)
-    assert len(in_run(anew, 2)) == 1, "a new cursor reports all again"
+    again = found + payloads(VidaiJobsWatcher(jobs=[job["job_id"]], vendor="vidgo", cursor="again"), None)
+    assert len(in_run(again, 2)) == 1, "a new cursor reports all again"
 
 
 def test_a_failed_job_is_reported_with_its_error(vidgo: Any, control: Control) -> None:
@@ -230,7 +230,7 @@ def test_a_failed_job_is_reported_with_its_error(vidgo: Any, control: Control) -
     assert "too dark" in payload["jobs"][0]["error"]
 
 
-def test_the_list_is_read_again_at_each_look(
+def test_the_list_is_read_again_at_each_check(
     vidgo: Any, monkeypatch: pytest.MonkeyPatch, warned: list[str]
 ) -> None:
     first, second = bought(vidgo, 2)
@@ -254,7 +254,7 @@ def test_a_folder_of_files_is_a_list_of_jobs(vidgo: Any, tmp_path: Path, warned:
     (tmp_path / ".hidden").write_text("not this")
     found = payloads(VidaiJobsWatcher(jobs=f"file://{tmp_path}/", vendor="vidgo"), Store())
     assert sorted(ids(found)) == sorted(job["job_id"] for job in jobs)
-    assert len(warned) == 1, "what is wrong is said once, and not at each look"
+    assert len(warned) == 1, "what is wrong is said once, and not at each check"
 
 
 def test_trouble_of_a_vendor_slows_its_jobs_down_and_ends_nothing(
@@ -303,7 +303,7 @@ def test_a_cursor_that_cannot_be_written_is_written_later(vidgo: Any, warned: li
     assert payloads(watcher, store) == []
 
 
-def test_two_assets_with_the_same_watcher_are_told_to_use_two_cursors(vidgo: Any, warned: list[str]) -> None:
+def test_two_assets_with_the_same_watcher_are_asked_to_use_two_cursors(vidgo: Any, warned: list[str]) -> None:
     class Shared(Store):
         async def aget(self, key: str, default: Any = None) -> Any:
             raise ValueError("Task has 2 concrete inlets and outlets")

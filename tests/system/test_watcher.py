@@ -19,7 +19,7 @@ from tools.rest import Run
 from tools.stack import Stack
 
 JOBS = 20
-#: Seconds after which nothing more comes: several looks of the watcher, and the start of a run.
+#: Seconds after which nothing more comes: several checks of the watcher, and the start of a run.
 QUIET = 60.0
 
 

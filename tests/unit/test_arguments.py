@@ -1,4 +1,4 @@
-"""What an argument means: of every operator and sensor there is, found by looking and not by a list."""
+"""What an argument means: of every operator and sensor there is, found by inspection and not by a list."""
 
 from __future__ import annotations
 

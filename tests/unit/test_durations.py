@@ -169,7 +169,7 @@ def test_a_job_found_ready_by_a_process_that_took_over_says_nothing_about_its_du
     assert begins(estimate) == before
 
 
-def test_a_job_that_ended_while_nobody_looked_says_nothing_about_its_duration():
+def test_a_job_that_ended_while_nobody_checked_says_nothing_about_its_duration():
     estimate = taught([100.0] * 30)
     before = begins(estimate)
     course = Course()

@@ -133,7 +133,7 @@ def test_without_the_pages_the_link_leads_to_the_task(monkeypatch: pytest.Monkey
     assert message_of(context()).link == Instance.log_url
 
 
-def test_other_notifiers_send_it_in_their_own_templates_each_time_anew() -> None:
+def test_other_notifiers_send_it_in_their_own_templates_each_time() -> None:
     sent: list[str] = []
     notifier = SpendNotifier(Sent(sent), Sent(sent, "{{ vidai.what }}"))
     known = failed()

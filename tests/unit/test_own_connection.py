@@ -1,4 +1,4 @@
-"""A job is looked at and landed with the connection that it was bought with."""
+"""A job is checked and landed with the connection that it was bought with."""
 
 from __future__ import annotations
 

@@ -78,11 +78,11 @@ def test_vizards_code_is_explained():
 def test_every_job_has_a_text_and_a_share_at_any_time(vendor: VendorName, kind: str):
     for seconds in (0, 20, 100, 1_000, 7_000):
         found = Watched(vendor, kind).at(seconds, running("running"))
-        assert re.match(r"[A-Z][a-z]|the job |VIDIO ", found.words), found.words
+        assert re.match(r"[A-Z][a-z]|the job |VIDIO ", found.text), found.text
         assert found.share is not None
         assert found.estimate
         assert 0 <= found.share < 1
-        assert "100" not in found.words
+        assert "100" not in found.text
 
 
 def test_an_estimate_stops_short_of_the_end_and_says_so():
@@ -95,7 +95,7 @@ def test_an_estimate_stops_short_of_the_end_and_says_so():
 def test_a_reported_percentage_is_no_estimate():
     found = Watched("vidgo", "media").at(50, running("running", progress=0.45))
     assert (found.share, found.estimate) == (0.45, False)
-    assert found.words == "Vidgo is making the picture or video, 45 % done"
+    assert found.text == "Vidgo is making the picture or video, 45 % done"
     assert "estimate" not in found.line()
 
 
@@ -106,7 +106,7 @@ def test_venices_own_figure_is_an_estimate_and_replaces_ours():
     status = VENDORS["venice"].status(job.ref).parse(Answer(200, {"content-type": "application/json"}, body))
     found = job.at(150, status)
     assert (found.share, found.estimate, found.expected) == (0.5, True, 300)
-    assert "about 50 % of the usual 5 min" in found.words
+    assert "about 50 % of the usual 5 min" in found.text
 
 
 def test_nothing_is_estimated_for_a_job_whose_purchase_is_unknown():
@@ -141,18 +141,18 @@ def test_a_finished_job_is_whole_and_no_estimate():
     ],
 )
 def test_an_end_that_is_not_believed_yet_is_shown_as_that(state: JobState, text: str):
-    assert Watched().at(100, JobStatus(state=state, vendor_status="404")).words == text
+    assert Watched().at(100, JobStatus(state=state, vendor_status="404")).text == text
 
 
 def test_a_failed_check_is_shown_beside_the_last_status():
     job = Watched()
     job.answered(100, running())
     job.report.failed(Wait(5.0), BOUGHT + 105)
-    assert job.shown[-1].words.startswith(
+    assert job.shown[-1].text.startswith(
         "Vizard is making the clips; the last status check failed, about 18 %"
     )
     job.answered(110, running())
-    assert "failed" not in job.shown[-1].words
+    assert "failed" not in job.shown[-1].text
     assert job.report.checks == 3
 
 

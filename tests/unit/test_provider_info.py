@@ -1,4 +1,4 @@
-"""What the package tells Airflow about itself is true."""
+"""What the package reports to Airflow about itself is true."""
 
 from __future__ import annotations
 

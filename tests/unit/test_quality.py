@@ -86,7 +86,7 @@ def test_each_limit_is_exceeded_by_what_it_is_for_and_can_be_moved(
 
 def test_what_is_wrong_is_said_with_its_place_and_its_limit() -> None:
     (found,) = findings(measured({"black": stretches((2, 2.6))}), Limits())
-    assert found.what == "it is black at 2.00–2.60 s, but for at most 0.5 s at a time is allowed"
+    assert found.what == "it is black at 2.00–2.60 s, but at most 0.5 s at a time is allowed"
     assert found.at == (Stretch(2.0, 2.6),)
 
 
@@ -213,7 +213,7 @@ def test_silence_is_found_even_if_a_hum_is_left(tmp_path: Path, hum: float) -> N
 
 
 @media
-def test_clipped_sound_is_told_from_loud_sound(tmp_path: Path) -> None:
+def test_clipped_sound_is_distinguished_from_loud_sound(tmp_path: Path) -> None:
     loud = measure(str(written(tmp_path / "a.mp4", moving(3), tone(3, 0.85)))).sound
     torn = measure(str(written(tmp_path / "b.mp4", moving(3), np.clip(tone(3, 4.0), -1, 1)))).sound
     assert loud
@@ -240,7 +240,7 @@ def test_what_is_no_video_fails_its_check_and_raises_nothing(tmp_path: Path, nam
     path = shutil.copy(CASES / name, tmp_path / "a.mp4")
     (found,) = findings(measure(str(path)), Limits())
     assert found.check == "decodes"
-    assert "no video that can be read" in found.what
+    assert "cannot be read as a video" in found.what
 
 
 @media

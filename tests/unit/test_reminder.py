@@ -182,8 +182,8 @@ def test_a_notifier_that_fails_keeps_no_other_from_sending(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"approval": "remind"}, "is no task of this DAG that asks people"),
-        ({"approval": "nobody"}, "is no task of this DAG that asks people"),
+        ({"approval": "remind"}, "is not a task of this DAG that asks people"),
+        ({"approval": "nobody"}, "is not a task of this DAG that asks people"),
         ({"after": "soon"}, "after must be a positive number of seconds"),
         ({"after": ""}, "after is required"),
     ],

@@ -104,7 +104,7 @@ def test_an_empty_source_is_named(tmp_path: Path) -> None:
 
 def test_a_source_that_may_not_be_read_is_named(store: tuple[Shelf, str]) -> None:
     store[0].read_trouble = PermissionError("Forbidden")
-    with pytest.raises(InputError, match=r"may not be read \(Forbidden\)"):
+    with pytest.raises(InputError, match=r"cannot be read without permission \(Forbidden\)"):
         source(f"{store[1]}/a.mp4")
 
 

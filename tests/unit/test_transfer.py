@@ -926,7 +926,7 @@ def test_a_proxy_whose_url_cannot_be_read_fails_the_transfer_without_showing_it(
 
 
 class Door:
-    """Tells a fresh signed URL to put a file to each time it is asked."""
+    """Returns a fresh signed URL to put a file to each time it is asked."""
 
     def __init__(self, server: RawServer) -> None:
         self.server, self.asked = server, 0

@@ -1,4 +1,4 @@
-"""What the end of the waiting means for the task, in words and for its retries."""
+"""What the end of the waiting means for the task: its message and its retries."""
 
 from __future__ import annotations
 

@@ -41,6 +41,7 @@ def answers(conn_id: str, vendor: str, clock: Callable[[], float] = time.perf_co
     if vendor not in HOOKS:
         return Finding("fail", f"There is no connection {conn_id!r} of one of this package's types.")
     try:
+        # Not test_connection(): it returns one text, and a person needs to know what to do as well.
         hook = HOOKS[vendor](conn_id)
         began = clock()
         said = hook.send(hook.vendor.check())

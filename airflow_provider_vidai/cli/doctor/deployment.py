@@ -57,6 +57,7 @@ def connections_of(dags: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def arguments_of(task: Any) -> dict[str, Any]:
     """Return the arguments of a task, mapped or not, as its DAG gives them."""
     kind = vendor_class(task)
+    # A mapped task is not made yet: it keeps the arguments of partial() and of expand() apart.
     given = getattr(task, "partial_kwargs", None)
     if given is None:
         names = {*kind.template_fields, "deferrable"} if kind else set()
@@ -76,7 +77,8 @@ def triggerers(tasks: Iterable[Any]) -> Finding:
     alive = [one for one in found if one.alive]
     if alive:
         return Finding("ok", f"Triggerers alive: {len(alive)} ({', '.join(one.host for one in alive)}).")
-    why = f"No triggerer is alive{f' ({len(found)} stopped without a word)' if found else ''}."
+    silent = f" ({len(found)} on record as running, but without a heartbeat)" if found else ""
+    why = f"No triggerer is alive{silent}."
     if needed:
         return Finding("fail", f"{why} Deferrable tasks wait forever.", "Start 'airflow triggerer'.")
     return Finding("warn", why, "Only tasks with deferrable=True need one.")
@@ -119,6 +121,7 @@ def storages(tasks: Iterable[Any]) -> Finding:
             wrong[scheme] = error
     if wrong:
         names = ", ".join(f"{scheme}://" for scheme in wrong)
+        # After the error's last colon come the storage's own message and which package to install.
         todo = next(iter(wrong.values())).what.rpartition(": ")[2]
         return Finding("fail", f"DAGs name files of {names}, for which no filesystem is installed.", todo)
     return Finding("ok", f"Storages that the DAGs name: {', '.join(found) or 'none'}.")

@@ -1,4 +1,4 @@
-"""Buys the smallest job of a vendor, lands it, and reports how the vendor's answers look.
+"""Buys the smallest job of a vendor, lands it, and reports which fields the vendor's answers have.
 
 The purchase goes through the vendor's real operator: with a record before it is sent, and with the budgets
 and the book of this deployment.
@@ -68,7 +68,7 @@ class Limit:
         """
         if usd is None:
             raise InputError(
-                f"--max-usd cannot be kept: what this purchase costs in USD is not known ({why}).",
+                f"--max-usd cannot be enforced: what this purchase costs in USD is not known ({why}).",
                 todo="Name its price in [vidai] prices.",
                 fate="Nothing was bought.",
             )
@@ -119,6 +119,7 @@ class Live:
         task: Any = kind(task_id=operator.kinds[0], deferrable=False, timeout=TIMEOUT, **connection, **given)
         task.__dict__.update(limit=self.limit, hook=self.hook)
         context: Any = self._context(task)
+        # Before the purchase: if it is interrupted, the report must not say that nothing was bought.
         self.report.facts["outcome"] = "bought or refused, see error"
         try:
             # Airflow guards execute() against calls from the code of another task; here there is none.
@@ -148,6 +149,7 @@ class Live:
         self.report.facts.update(outcome=outcome, error=what, charged=charged)
 
     def _context(self, task: Any) -> dict[str, Any]:
+        # There is no run. These are the fields that a paid operator reads of a task instance.
         instance = SimpleNamespace(
             id=uuid.uuid4(),
             dag_id=DAG_ID,
@@ -243,6 +245,7 @@ def live(arguments: Any) -> None:
             error = found
             check.failed(found)
         finally:
+            # Also after a failure or an interruption: the answers that it describes may have cost money.
             path.write_text(check.report.text(), encoding="utf-8")
             shown.print(check.report.table())
     shown.print(f"Report (without secrets, made to be attached to an issue): {path}", soft_wrap=True)

@@ -30,6 +30,7 @@ def cheapest(hook: VeniceHook, model: str | None = None) -> dict[str, Any]:
             log.info("%s has no price now: %s", asked["model"], error)
     if not found:
         raise InputError("Venice's catalogue has no such text-to-video model with a price.")
+    # Equal prices are decided by the model's name, because dicts have no order.
     usd, name, asked = min(found, key=lambda one: one[:2])
     log.info("The smallest job: %s for %s USD, by the cheapest of %d quotes.", name, usd, len(found))
     return {**asked, "prompt": PROMPT}

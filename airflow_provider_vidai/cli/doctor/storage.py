@@ -21,7 +21,7 @@ from airflow_provider_vidai.spend.files import Files, ledger_files
 FOLDER: Final = "doctor"
 #: How many races two writers run.
 ROUNDS: Final = 10
-#: Seconds by which two clocks may differ: storages tell times in whole seconds.
+#: Seconds by which two clocks may differ: storages date files in whole seconds.
 CLOSE: Final = 5.0
 #: S3 refuses requests that are signed with a clock that differs by more than 15 minutes.
 FAR: Final = 300.0
@@ -101,7 +101,7 @@ def _race(made: Callable[[], Files]) -> int:
 
     with ThreadPoolExecutor(2) as pool:
         winners = [one for one in pool.map(lambda writer: write(*writer), writers) if one is not None]
-    # Whoever believes to have won must find his own value: otherwise another one has replaced it.
+    # A writer that seems to have won must find its own value. Otherwise the other writer has replaced it.
     stored = made().read(name)
     _remove(name)
     return len(winners) if stored in winners else 2

@@ -153,6 +153,7 @@ class _Letters:
         planes = frame.to_ndarray()
         light = planes[: self._height].reshape(-1)
         light[self._shade] = np.minimum(light[self._shade], SHADOW) // 2
+        # White in limited-range YUV: 235 is the brightest value, and 128 in both colour planes is no colour.
         light[self._letters] = 235
         for plane in planes[self._height :].reshape(2, -1):
             plane[self._colour] = 128

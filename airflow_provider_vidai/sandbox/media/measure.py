@@ -75,6 +75,7 @@ class _MotionMeter:
         seen = small.to_ndarray().astype(np.int16)
         if self._before is not None:
             change = float(np.abs(seen - self._before).mean())
+            # A video with few frames per second has steps without a frame. The change is spread over them.
             passed = max(1, int(time / self._step + 1e-6) - len(self.motion))
             self.motion += [change / passed] * passed
         self._before = seen

@@ -67,6 +67,8 @@ async def deliver(
     if exchange.world.settings.venice.content_length:
         headers["content-length"] = str(end - first)
     file = await asyncio.to_thread(job.video.path.open, "rb")
+    # As the vendor does it: the file goes when its delivery starts. A client whose transfer breaks has lost
+    # it.
     if delete:
         job.deleted = True
         exchange.world.storage.drop(job.video.key)
@@ -113,6 +115,7 @@ async def _read(
 def _shared(exchange: Exchange) -> Job | Response:
     """Return the job of a download link, or an error."""
     world, token = exchange.world, exchange.request.path_params["token"]
+    # The link alone is enough, on a host of its own. A client that adds its key has leaked the key to it.
     if KEY_HEADERS.intersection(exchange.request.headers.keys()):
         return JSON({"error": "An API key must not be sent here."}, 400)
     jobs: list[Job] = list(world.jobs[VENDOR].values())

@@ -45,6 +45,7 @@ DOCS = "https://docs.venice.ai/guides/media/seedance-face-consent"
 
 async def models(context: Context) -> Response:
     """List the models of one type."""
+    # Without a type the vendor lists text models, so a client that leaves it out finds no video model.
     kind = context.exchange.request.query_params.get("type", "text")
     found = rows(kind)
     if found is None:
@@ -201,6 +202,7 @@ def _job(context: Context, *others: str) -> Job:
         raise _invalid(*issues)
     world = context.exchange.world
     job: Job | None = world.jobs[VENDOR].get(context.body["queue_id"])
+    # No document says what Venice answers if the model is not the job's. Here the id is then unknown.
     if job is None or (job.account, job.model) != (context.account, model):
         raise error(400, INVALID_ID)
     if world.clock.now() - job.began >= world.settings.venice.media_ttl:

@@ -122,6 +122,7 @@ def _account(exchange: Exchange, keyless: bool) -> str | None:
     if refusal:
         raise Refused(refusal.status, refusal.body)
     if scheme.lower() != "bearer" or not key.strip() or not exchange.world.accounts.knows(VENDOR, account):
+        # Where no key is needed, Venice ignores an invalid one.
         if keyless:
             return None
         raise error(401, "Authentication failed")
@@ -206,6 +207,7 @@ def _within_error_budget(context: Context) -> None:
 def _count_error(context: Context, status: int) -> None:
     """Count a 4xx answer; too many of them block the account for this model."""
     world, most = context.exchange.world, context.exchange.world.settings.venice.error_budget
+    # Neither a 429 nor a 5xx counts (the vendor's skills of 2026-10).
     if most and context.account and 400 <= status < 500 and status != 429:
         name = (VENDOR, context.account, "errors", context.model)
         if world.windows.note(name, ERROR_SECONDS) > most:

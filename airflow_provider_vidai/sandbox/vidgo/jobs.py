@@ -64,6 +64,7 @@ class Task:
     began: float
     work: "Future[Files] | None"
     error: str | None = None
+    # Without a time zone, as the vendor sends it.
     created: str = field(
         default_factory=lambda: datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds")
     )
@@ -136,6 +137,7 @@ class Workspace:
     def place(self, name: str, content_type: str) -> Blob:
         """Return a place for a file, under an unguessable name."""
         key = f"{VENDOR}/generated/{self.id}/{secrets.token_hex(6)}-{name}"
+        # Public, because the vendor's URLs carry no signature: whoever knows one can download the file.
         blob = self._world.storage.place(key, VENDOR, self._account, content_type, public=True)
         blob.until = self._until
         return blob

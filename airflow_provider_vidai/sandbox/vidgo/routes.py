@@ -58,6 +58,8 @@ def _callback(context: Context, task: Task, url: str) -> Callback:
 
     def body() -> dict[str, Any]:
         about = {key: value for key, value in task.as_answer(clock, base_url).items() if key != "progress"}
+        # The documents changed from the wrapped to the flat form in August 2026, except on the page about
+        # music.
         return {"code": 200, "data": about} if task.is_music or settings.callback == "wrapped" else about
 
     return Callback(
@@ -144,6 +146,7 @@ async def status(context: Context) -> Response:
     """Return the status of an image or video task."""
     task = _task(context, context.exchange.request.path_params["task_id"])
     if task.is_music:
+        # Vidgo does not document this. A service of the same makers with the same API answers so.
         raise Refused(400, "This is a music task: query it at /api/generate/detail/music")
     return _status_answer(context, task)
 

@@ -132,7 +132,7 @@ async def _kept(context: Context, content: bytes, fields: dict[str, Any], origin
         world.storage.drop(key)
         raise Refused(400, "Invalid file data") from None
     url = f"{context.exchange.request.base_url}storage/{key}"
-    told_of_it = {
+    described = {
         "file_id": secrets.token_hex(16),
         "file_name": name,
         "original_name": original or name,
@@ -143,7 +143,7 @@ async def _kept(context: Context, content: bytes, fields: dict[str, Any], origin
         "download_url": url,
         **_times(context.settings.upload_ttl),
     }
-    return JSON({"success": True, "code": 200, "msg": "File uploaded successfully", "data": told_of_it})
+    return JSON({"success": True, "code": 200, "msg": "File uploaded successfully", "data": described})
 
 
 def _times(ttl: float) -> dict[str, str]:

@@ -114,6 +114,7 @@ def start_project(world: World, account: str, request: dict[str, Any], failing: 
     name = request.get("projectName") or _named_by(request["videoUrl"])
     folder = world.folder / "vizard" / str(project_id)
     folder.mkdir(parents=True)
+    # The work charges the entry in the book, and the entry names the work, so one of them has to wait.
     paid: Future[Entry] = Future()
 
     def work(stop: Event) -> list[Clip]:

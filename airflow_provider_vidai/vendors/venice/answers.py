@@ -302,12 +302,14 @@ def _issues(issues: Any) -> Iterator[str]:
     for issue in issues if isinstance(issues, list) else ():
         if not isinstance(issue, dict):
             continue
+        # A field that takes several types has the problems of each of them one level deeper.
         for union in issue.get("unionErrors") or ():
             yield from _issues(union.get("issues") if isinstance(union, dict) else None)
         path = issue.get("path")
         where = ".".join(map(str, path)) if isinstance(path, list) else ""
         said = f"{where or 'request'}: {issue.get('message')}"
         options = issue.get("options")
+        # Most messages about a closed list name its values already: "Expected '5s' | '10s', received '7s'".
         unsaid = isinstance(options, list) and not any(str(word) in said for word in options)
         yield f"{said}; allowed are {', '.join(map(str, options or ()))}" if unsaid else said
 

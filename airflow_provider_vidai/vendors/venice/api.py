@@ -286,6 +286,7 @@ class Venice(Vendor):
                 "it was not fetched.",
                 charged="yes",
             )
+        # A redirect to another host would undo the check above.
         return Fetch(url=url, kind="video", same_host=True)
 
     def _reported_url(self, ref: JobRef, base_url: str) -> Call[Fetch]:

@@ -62,6 +62,7 @@ class _Line(BaseModel):
     def charge(self) -> Charge:
         return Charge(
             product=self.sku,
+            # The history has what was taken as a negative amount, and what was given back as a positive one.
             amount=-self.amount,
             visible=self.currency != _BUNDLED,
             at=self.timestamp,
@@ -105,6 +106,8 @@ class VeniceBooks(BookCalls):
 
         def parse(answer: Answer) -> tuple[Charge, ...]:
             found = vendor.parse(_HistoryAnswer, answer, doing)
+            # An incomplete history could lack the very charge, and would seem to prove that nothing was
+            # bought.
             if found.more:
                 raise vendor.unreadable(answer, doing, f"there are more than {_PAGE} lines")
             return tuple(line.charge() for line in found.data)

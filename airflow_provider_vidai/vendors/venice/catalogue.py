@@ -182,6 +182,7 @@ def _aspect_ratio(request: VideoRequest, limits: Constraints) -> Iterator[str]:
 
 
 def _audio(request: VideoRequest, limits: Constraints) -> Iterator[str]:
+    # Such a model answers even audio=false with HTTP 400 (the vendor's skills of 2026-10).
     if request.audio is not None and limits.audio_configurable is False:
         sound = {True: "always has sound", False: "never has sound", None: "decides itself"}[limits.audio]
         yield f"audio: this model {sound}; leave it out, even as false"

@@ -183,6 +183,8 @@ class Vidgo(Vendor):
         """
         name = existing_task(answer, asked)
         if name is not None:
+            # Without bought_at: the files of that task are deleted 24 hours after a moment that is not known
+            # here.
             job = JobRef.model_validate({**ref, "job_id": name})
             return Receipt(ref=job, vendor_status="exists", cost={"credits": 0})
         text = self.error_text(answer).rstrip(". ")

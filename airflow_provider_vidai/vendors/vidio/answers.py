@@ -68,7 +68,9 @@ class VidioJob(Reported):
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
         if value:
-            urlsplit(value)  # raises ValueError
+            # It raises ValueError for an address that no later step could parse, such as "https://[". The
+            # answer then counts as unreadable, and the status check is repeated.
+            urlsplit(value)
         return value
 
 

@@ -55,22 +55,22 @@ WIRE_NAMES: Final[Mapping[str, str]] = {
 }
 
 
-def number_of(words: Mapping[str, int], *, others: bool = False) -> Callable[[Any], int]:
+def number_of(names: Mapping[str, int], *, others: bool = False) -> Callable[[Any], int]:
     """Return a reader of a name, or of the vendor's own number for it.
 
     :param others: whether to accept numbers that have no name yet.
     """
 
     def read(value: Any) -> int:
-        number = words.get(str(value).strip().lower())
+        number = names.get(str(value).strip().lower())
         if number is not None:
             return number
         try:
             number = as_whole(value)
         except ValueError:
             number = None
-        if number is None or (number not in words.values() and not others):
-            raise ValueError(f"must be one of {', '.join(dict.fromkeys(words))}")
+        if number is None or (number not in names.values() and not others):
+            raise ValueError(f"must be one of {', '.join(dict.fromkeys(names))}")
         return number
 
     return read

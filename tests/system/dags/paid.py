@@ -104,7 +104,7 @@ PRODUCTS: dict[str, tuple[type[PaidOperator], dict[str, Any]]] = {
             "poll_interval": 1,
         },
     ),
-    # Its file is had by a URL that comes with the purchase, once: a kill must not lose it.
+    # Its file is delivered by a URL that comes with the purchase, once: a kill must not lose it.
     "venice_video": (
         VeniceVideoOperator,
         {
@@ -228,7 +228,7 @@ with DAG("soak", params={**PARAMS, "count": 60}, max_active_tasks=100, **WHEN):
 
     @task
     def lengths(params: dict) -> list[float]:
-        """Tell the tasks apart in the account book by how long a reel they ask for."""
+        """Distinguish the tasks in the account book by how long a reel they ask for."""
         return [1 + index / 1000 for index in range(params["count"])]
 
     VidioHighlightReelOperator.partial(

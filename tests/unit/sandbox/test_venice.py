@@ -405,7 +405,7 @@ def test_times_are_real_milliseconds(sandbox, venice):
 
 
 @pytest.mark.parametrize("model", ["inline", "link", "url"])
-def test_any_delivery_can_be_had_of_any_model(sandbox, venice, model):
+def test_any_delivery_can_be_chosen_for_any_model(sandbox, venice, model):
     sandbox.control.settings(venice={"delivery": model})
     for name in (venice.MODEL, venice.LINKED):
         job = venice.bought(model=name)

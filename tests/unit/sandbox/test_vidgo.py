@@ -196,7 +196,7 @@ def test_prices_are_the_vendors_where_it_publishes_them(sandbox, vidgo, model, f
     assert money(sandbox) == [("media", price, False)]
 
 
-def test_a_picture_that_cannot_be_had_fails_the_task_and_costs_nothing(sandbox, vidgo):
+def test_a_picture_that_cannot_be_fetched_fails_the_task_and_costs_nothing(sandbox, vidgo):
     reported = vidgo.ended(
         vidgo.bought("gpt-4o-image-edit", prompt="x", image_urls=[f"{sandbox.url}/storage/no"])
     )
@@ -270,7 +270,7 @@ def form(content: bytes, name: str = "a.png", **fields: str) -> dict:
     return {"files": {"file": (name, content)}, "data": fields}
 
 
-def test_a_picture_is_taken_in_three_ways_and_can_be_had_again(sandbox, vidgo):
+def test_a_picture_is_taken_in_three_ways_and_can_be_fetched_again(sandbox, vidgo):
     text = base64.b64encode(PNG).decode()
     ways = [
         ("base64", {"json": {"base64_data": text}}),
