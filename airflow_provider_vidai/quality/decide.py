@@ -89,9 +89,10 @@ def _length(measured: Measurements) -> float:
 def _whole(measured: Measurements, limits: Limits, asked: Asked) -> Iterator[Finding]:
     length, stated = _length(measured), measured.stated
     if limits.decodes and measured.faults.count:
-        at = measured.faults.longest
-        what = f"damaged data in {measured.faults.count} places, the first at {at[0].start:.2f} s"
-        yield Finding(check="decodes", what=f"{what} ({measured.fault})", at=at[:_NAMED])
+        first = measured.faults.first or Stretch(0.0, 0.0)
+        what = f"damaged data in {measured.faults.count} places, the first at {first.start:.2f} s"
+        at = measured.faults.longest[:_NAMED]
+        yield Finding(check="decodes", what=f"{what} ({measured.fault})", at=at)
     elif limits.decodes and stated and stated - length > _tolerance(stated, limits.tolerance):
         what = f"it ends at {length:.2f} s, but its header states {stated:.2f} s"
         yield Finding(check="decodes", what=what, at=(Stretch(length, stated),))
@@ -141,8 +142,8 @@ def _shape(picture: Picture, limits: Limits, asked: Asked) -> Iterator[Finding]:
 
 def _picture_findings(picture: Picture, limits: Limits) -> Iterator[Finding]:
     black = picture.black
-    if limits.no_black_start and (start := [one for one in black.longest if one.start <= 0]):
-        yield Finding(check="no_black_start", what="its first frame is black", at=tuple(start))
+    if limits.no_black_start and black.first and black.first.start <= 0:
+        yield Finding(check="no_black_start", what="its first frame is black", at=(black.first,))
     for word, stretches in (("black", black), ("plain", picture.plain), ("frozen", picture.frozen)):
         yield from _stretches(word, stretches, picture.seconds, limits)
     stills = picture.stills

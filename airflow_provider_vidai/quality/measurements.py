@@ -31,6 +31,7 @@ class Stretches(BaseModel):
     """All stretches of one kind in a file.
 
     :param seconds: how long they are together.
+    :param first: the first one, however short.
     :param longest: the longest ones, in the order of the file.
     """
 
@@ -38,6 +39,7 @@ class Stretches(BaseModel):
 
     count: int = 0
     seconds: float = 0.0
+    first: Stretch | None = None
     longest: tuple[Stretch, ...] = ()
 
     def over(self, seconds: float) -> tuple[Stretch, ...]:
@@ -51,12 +53,15 @@ class Collected:
     def __init__(self) -> None:
         self._count = 0
         self._seconds = 0.0
+        self._first: Stretch | None = None
         self._heap: list[tuple[float, float, float]] = []
 
     def add(self, start: float, end: float) -> None:
         """Add one stretch."""
         self._count += 1
         self._seconds += end - start
+        if self._first is None or start < self._first.start:
+            self._first = Stretch(round(start, 3), round(end, 3))
         heapq.heappush(self._heap, (end - start, start, end))
         if len(self._heap) > KEPT:
             heapq.heappop(self._heap)
@@ -64,7 +69,8 @@ class Collected:
     def stretches(self) -> Stretches:
         """Return what was collected."""
         found = sorted(Stretch(round(start, 3), round(end, 3)) for _, start, end in self._heap)
-        return Stretches(count=self._count, seconds=round(self._seconds, 3), longest=tuple(found))
+        seconds = round(self._seconds, 3)
+        return Stretches(count=self._count, seconds=seconds, first=self._first, longest=tuple(found))
 
 
 class Picture(BaseModel):

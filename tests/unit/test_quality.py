@@ -57,6 +57,11 @@ def test_a_good_video_exceeds_no_limit() -> None:
         (measured({"black": stretches((2, 2.6))}), {}, "max_black_seconds"),
         (measured({"black": stretches(*((n, n + 0.4) for n in range(8)))}), {}, "max_black_share"),
         (measured({"black": stretches((0, 0.04))}), {"no_black_start": True}, "no_black_start"),
+        (
+            measured({"black": stretches((0, 0.04), *((n / 5, n / 5 + 0.05) for n in range(1, 30)))}),
+            {"no_black_start": True},
+            "no_black_start",
+        ),
         (measured({"plain": stretches((2, 3))}), {}, "max_plain_seconds"),
         (measured({"frozen": stretches((2, 2.5))}), {}, "max_frozen_seconds"),
         (measured({"stills": stretches((0, 10))}), {}, "must_move"),
