@@ -93,7 +93,7 @@ def _decoded(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):  # a text of 200,000 brackets is one that is nested too deeply
         return value
 
 

@@ -63,6 +63,8 @@ class Served:
 
     :param size: bytes.
     :param tag: identifies the content.
+    :param real: where a local file is, once its links are followed.
+    :param identity: the device and the inode of the local file that was checked.
     """
 
     path: ObjectStoragePath
@@ -70,6 +72,8 @@ class Served:
     type: str
     tag: str
     name: str
+    real: str = ""
+    identity: tuple[int, int] | None = None
 
 
 def media_type(file: MediaFile) -> str:
@@ -115,20 +119,25 @@ def served(record: MediaRecord, task: TaskKey, index: int, part: str) -> Served:
     kind = "image/jpeg" if still else media_type(file)
     if kind not in PLAYABLE:
         raise NotServed(415, f"Files of the type {kind or 'unknown'} are not served.")
-    # may_serve() has checked the files, and this may be a still of one.
-    if not _is_below_a_root(wanted):
-        raise NotServed(403, "The file lies outside of [vidai] media_roots.")
     path = storage_path(wanted)
+    # may_serve() has checked the files, and this may be a still of one. Links are followed once: what
+    # is checked is the same file that is opened later.
+    real = os.path.realpath(path.path) if is_local(path) else ""
+    if not _is_below_a_root(real or wanted):
+        raise NotServed(403, "The file lies outside of [vidai] media_roots.")
     tag = f"{file.sha256 or ''}-{part}-{size}"
-    return Served(path, _checked_size(path, size), kind, f'"{tag}"', path.name)
+    identity = _checked(path, real, size)
+    return Served(path, size, kind, f'"{tag}"', path.name, real, identity)
 
 
-def _checked_size(path: ObjectStoragePath, landed: int) -> int:
+def _checked(path: ObjectStoragePath, real: str, landed: int) -> tuple[int, int] | None:
+    """Check that a file is as large as it was landed; return the identity of a local one."""
+    identity = None
     try:
-        if is_local(path):
-            # A path that is resolved has no link in it, so lstat() finds none unless somebody has just put it
-            # there.
-            found = os.lstat(os.path.realpath(path.path))
+        if real:
+            # No link is in it, so lstat() finds none unless somebody has just put it there.
+            found = os.lstat(real)
+            identity = found.st_dev, found.st_ino
             size = found.st_size if stat.S_ISREG(found.st_mode) else -1
         else:
             size = int(path.stat().st_size)
@@ -138,7 +147,7 @@ def _checked_size(path: ObjectStoragePath, landed: int) -> int:
         raise NotServed(502, _UNREADABLE) from None
     if size != landed:
         raise NotServed(409, "The file has changed since it was landed.")
-    return size
+    return identity
 
 
 def _roots() -> list[str]:
@@ -204,11 +213,15 @@ async def excerpt(file: Served, limit: int = 4096) -> str:
 
 
 def _opened(file: Served) -> IO[bytes]:
-    if is_local(file.path):
-        # The path was resolved before. A link that somebody put there since is not followed.
-        return os.fdopen(
-            os.open(os.path.realpath(file.path.path), os.O_RDONLY | os.O_NOFOLLOW), "rb", buffering=0
-        )
+    if file.real:
+        # Somebody may have put a link, a pipe or another file there since the check. A link is not followed,
+        # opening a pipe does not wait for its writer, and another file is another inode.
+        source = os.fdopen(os.open(file.real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb", buffering=0)
+        found = os.fstat(source.fileno())
+        if (found.st_dev, found.st_ino) != file.identity:
+            source.close()
+            raise NotServed(409, "The file has changed since it was landed.")
+        return source
     opened: IO[bytes] = file.path.fs.open(file.path.path, "rb", block_size=PIECE)
     return opened
 

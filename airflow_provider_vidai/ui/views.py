@@ -28,6 +28,10 @@ _FAILED = frozenset({"failed", "up_for_retry"})
 _FAILURE = "failure"
 #: XComs that are read at the same time, records on one page, and failures on one page.
 _AT_ONCE, PER_PAGE, MOST_FAILURES = 8, 60, 20
+#: Files of one record on a page: an XCom with 100,000 of them must not keep the API server busy.
+MOST_FILES = 200
+#: No time, length or width is larger, in seconds or pixels, and no file, in bytes. Larger ones are not dates.
+_LARGEST, _LARGEST_FILE = 1e11, 1e18
 
 
 @dataclass
@@ -59,7 +63,12 @@ class Shown:
     @property
     def landed(self) -> list[tuple[int, MediaFile]]:
         """The landed files, with their numbers."""
-        return list(enumerate(self.record.files))
+        return list(enumerate(self.record.files[:MOST_FILES]))
+
+    @property
+    def left_out(self) -> int:
+        """How many more landed files there are."""
+        return max(len(self.record.files) - MOST_FILES, 0)
 
 
 @dataclass
@@ -307,9 +316,22 @@ async def _record(caller: Caller, item: Item) -> MediaRecord | None:
 def read_record(value: Any) -> MediaRecord | None:
     """Return a media record; None for anything else that somebody has put into the XCom."""
     try:
-        return MediaRecord.model_validate(value)
+        record = MediaRecord.model_validate(value)
+        amount(record.cost)
     except ValidationError:
         return None
+    return record if _can_be_written(record) else None
+
+
+def _can_be_written(record: MediaRecord) -> bool:
+    """Whether all numbers can be shown: an infinite or a huge one would break the whole page."""
+    one = record
+    numbers: list[float | None] = [one.bought_at, one.expected, one.deadline, one.ready_at, one.landed_at]
+    numbers.append(one.kept_until)
+    for file in record.files:
+        numbers += file.duration, file.width, file.height, file.fps
+    sizes = all(0 <= file.bytes < _LARGEST_FILE for file in record.files)
+    return sizes and all(number is None or 0 <= number < _LARGEST for number in numbers)
 
 
 async def _or_none(wanted: Awaitable[Any]) -> Any:

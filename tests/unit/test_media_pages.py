@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from starlette.routing import Route
 from airflow_provider_vidai._compat import AIRFLOW
 from airflow_provider_vidai.jobs.media_record import MediaFile, MediaRecord, Still, TaskKey, signed
 from airflow_provider_vidai.jobs.ref import VendorName
+from airflow_provider_vidai.ui import files
 from airflow_provider_vidai.ui.app import app
 from airflow_provider_vidai.ui.links import MediaLink
 from airflow_provider_vidai.ui.plugin import VidaiPlugin
@@ -549,3 +552,68 @@ def test_a_task_s_tab_is_there_for_every_operator_with_the_link_and_only_where_a
     )
     vendors = {f"airflow_provider_vidai.operators.{vendor}" for vendor in get_args(VendorName)}
     assert modules == {*vendors, "airflow_provider_vidai.task_groups.until"}
+
+
+# -- XComs that people have edited, and files that change while they are served
+
+
+@pytest.mark.parametrize(
+    ("where", "changes"),
+    [
+        *[("file", one) for one in ({"duration": "inf"}, {"duration": "nan"}, {"bytes": 10**400})],
+        *[("record", one) for one in ({"bought_at": "inf"}, {"bought_at": 1e300}, {"kept_until": -1e18})],
+        ("record", {"cost": {"credits": 10**400}}),
+        *[("value", "[" * 200_000), ("value", '{"a":' * 200_000)],
+    ],
+    ids=range(9),
+)
+def test_one_broken_xcom_leaves_the_pages_of_all_others_as_they_are(
+    airflow: Airflow, media: Path, browser: TestClient, where: str, changes: Any
+) -> None:
+    good = TASK._replace(task_id="good")
+    airflow.add(good, record(landed(media / "good.mp4"), task=good))
+    broken = record(landed(media / "a.mp4"))
+    if where == "value":
+        airflow.add(TASK, changes)
+    else:
+        airflow.add(TASK, edited(broken, **changes) if where == "file" else {**broken, **changes})
+    for path, query in (("/media", {"dag_id": "videos", "run_id": TASK.run_id}), ("/videos", {})):
+        answer = get(browser, path, query)
+        assert (answer.status_code, "good.mp4" in answer.text) == (200, True)
+    assert get(browser, "/media", address()).status_code == 200
+
+
+def test_a_record_with_very_many_files_makes_a_short_page(
+    airflow: Airflow, media: Path, browser: TestClient
+) -> None:
+    made = record(landed(media / "a.mp4"))
+    airflow.add(TASK, {**made, "files": made["files"] * 20_000})
+    for query in (address(), {"dag_id": "videos", "run_id": TASK.run_id}):
+        page = get(browser, "/media", query)
+        assert len(page.content) < 1_000_000
+        assert "19800 more files are not shown" in page.text
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "file"])
+def test_a_file_that_is_exchanged_after_the_check_is_not_sent(
+    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(files, "_limiter", None)
+    place = media / "a.mp4"
+    found = files.served(MediaRecord(**record(landed(place))), TASK, 0, "main")
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"SECRETSECR")
+    place.rename(media / "kept.mp4")  # its inode stays in use
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "link":
+        place.symlink_to(secret)
+    else:
+        secret.rename(place)
+
+    async def read() -> bytes:
+        return b"".join([piece async for piece in files.pieces(found, 0, 9)])
+
+    with pytest.raises((OSError, files.NotServed)):
+        asyncio.run(read())
+    monkeypatch.setattr(files, "_limiter", None)
