@@ -79,7 +79,7 @@ def pages() -> Finding:
             return Finding("fail", f"[vidai] media_roots: {error.what}", error.todo)
     if roots and not conf.getboolean("vidai", "ui", fallback=True):
         return Finding("warn", "[vidai] media_roots does nothing while [vidai] ui is off.", "Switch ui on.")
-    return Finding("ok", f"The pages play files from {len(roots)} folders.")
+    return Finding("ok", f"Folders that the pages play files from: {len(roots)}.")
 
 
 def workers() -> Finding:
