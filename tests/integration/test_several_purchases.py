@@ -152,7 +152,7 @@ def test_one_job_is_never_the_result_of_two_requests_of_a_try(control: Control) 
     with pytest.raises(RuntimeError):
         task.run()
     task.make = pictures("cab").make
-    with pytest.raises(AirflowException, match="taken for that of another request"):
+    with pytest.raises(AirflowException, match="was given to another request of this try"):
         task.retry().run()
     assert bought(control) == 2
     assert len(set(task.clear().run())) == 3
