@@ -140,6 +140,8 @@ class BookKeeper:
     def __init__(self, buyer: Buyer, book: Book) -> None:
         self._buyer = buyer
         self._book = book
+        #: The line of the purchase that is being sent, which nobody else writes before that is done.
+        self._sent: Line | None = None
 
     def begins(
         self,
@@ -148,13 +150,15 @@ class BookKeeper:
         known: Callable[[], set[str]],  # noqa: ARG002
     ) -> dict[str, JsonValue]:
         """Write that a purchase is about to be sent."""
+        line = self._new(record)
         try:
-            self._book.write(self._new(record), new=True)
+            self._book.write(line, new=True)
         except Exception as error:  # noqa: BLE001 - the purchase itself is on record in the ledger
             self._buyer.log.warning(
                 "The book of purchases could not be written: %s: %s", type(error).__name__, error
             )
             return {}
+        self._sent = line
         return {} if record.books is None else self._already_begun(record)
 
     def _already_begun(self, record: Record) -> dict[str, JsonValue]:
@@ -199,7 +203,9 @@ class BookKeeper:
         """Write which job was bought, and for how much."""
         if is_shared(record):
             return  # it is in the book as the purchase of the task that made it
-        line, receipt = self._found(record), record.receipt
+        sent, self._sent = self._sent, None
+        line = sent if sent and sent.id == record.nonce else self._found(record)
+        receipt = record.receipt
         # A purchase may be reported again after its job has ended. What the book knows by then stays.
         if line.outcome != "sent" or receipt is None:
             return

@@ -100,7 +100,8 @@ class ObjectStore:
         self._number[key] = place
 
     def _value(self, file: str) -> JsonValue:
-        value: JsonValue = json.loads(self._fs.cat_file(file))
+        # Without a start, s3fs asks for the size first, to read a large file in parts.
+        value: JsonValue = json.loads(self._fs.cat_file(file, start=0))
         return value
 
     def _file(self, key: str, number: int) -> str:

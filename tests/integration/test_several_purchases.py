@@ -240,11 +240,12 @@ def test_a_deferred_tasks_record_that_is_made_late_holds_what_a_retry_needs(cont
 
 
 class Counting(Shelf):
-    """An object store that notes each request about a task's records; the book of all purchases is apart."""
+    """An object store that notes each request about a task's records, and those to the book of purchases."""
 
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[str] = []
+        self.to_the_book: list[str] = []
 
     def records(self) -> list[Any]:
         """Return the records in it."""
@@ -253,6 +254,8 @@ class Counting(Shelf):
     def _note(self, path: str, request: str) -> None:
         if "/ledger/book/" not in path:
             self.requests.append(request)
+        else:
+            self.to_the_book.append(request.partition(" ")[0])
 
     def ls(self, path: str, *args: Any, **kwargs: Any) -> list[Any]:
         self._note(path, "LIST")
@@ -274,10 +277,11 @@ def ledger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
         yield store
 
 
-def test_a_deferred_job_costs_four_requests_to_its_ledger(ledger: Counting) -> None:
+def test_a_deferred_job_costs_four_requests_to_its_ledger_and_four_to_the_book(ledger: Counting) -> None:
     task = Task(lambda: picture("a"))
     job = task.run()["job_id"]
     assert ledger.requests == ["LIST", "PUT intent", "PUT bought", "PUT done"]
+    assert ledger.to_the_book == ["PUT", "PUT", "GET", "PUT"]
     (record,) = ledger.records()
     assert (record["phase"], record["receipt"]["ref"]["job_id"]) == ("done", job)
 

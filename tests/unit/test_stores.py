@@ -177,11 +177,11 @@ class _LosesAnswers:
         self._filesystem.pipe_file(*args, **kwargs)
         raise self._error
 
-    def cat_file(self, path: str) -> bytes:
+    def cat_file(self, path: str, **options: Any) -> bytes:
         self._reads_fail -= 1
         if self._reads_fail >= 0:
             raise OSError("not now")
-        return self._filesystem.cat_file(path)
+        return self._filesystem.cat_file(path, **options)
 
 
 @pytest.mark.parametrize("reads_fail", [0, 2])
