@@ -67,11 +67,11 @@ test-lowest: ## the unit tests with the lowest allowed versions, and nothing und
 test-system: $(STAMP) ## tests against a real Airflow: an hour, or a quarter of one with ARGS="-m core": ARGS= STACKS=
 	$(BIN)/python -m pytest tests/system -n $(STACKS) --dist loadgroup $(ARGS)
 
-test-celery: $(STAMP) ## Airflow on Celery with PostgreSQL, Redis and S3: ten minutes, or 3 with ARGS="-m core": ARGS=
+test-celery: $(STAMP) ## Airflow on Celery with PostgreSQL, Redis and S3: ten minutes, 3 with ARGS="-m core", half an hour with ALL=1: ARGS= ALL=
 	@for server in postgresql redis-server; do dpkg -s $$server >/dev/null 2>&1 || \
 	    { [ "$$(id -u)" -eq 0 ] && apt-get install -y --no-install-recommends $$server >/dev/null; } || \
 	    echo "$$server is not installed by apt, and only root can do that" >&2; done
-	VIDAI_TEST_BACKEND=celery $(BIN)/python -m pytest tests/system/test_celery.py $(ARGS)
+	VIDAI_TEST_BACKEND=celery $(BIN)/python -m pytest tests/system/test_celery$(if $(ALL),*).py $(ARGS)
 
 test-browser: $(VENV)/.browser ## the pages that Airflow's UI shows, in a real browser (chromium): ARGS=
 	$(BIN)/python -m pytest tests/browser $(ARGS)

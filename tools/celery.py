@@ -26,6 +26,8 @@ VISIBILITY = 30
 _ALONE = frozenset({"worker", "triggerer"})
 #: A client that gives up within seconds, so that a test of a server that hangs takes no minutes.
 _IMPATIENT = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 2}}
+#: Tasks find imported what they need, as docs/operations/scale.md recommends.
+PRELOAD = "import airflow_provider_vidai.preload\n"
 
 SETTINGS = {
     "core.executor": "CeleryExecutor",
@@ -123,6 +125,8 @@ class CeleryStack(Stack):
         if kind(name) in _ALONE:
             own = self.home.parent / name
             (own / "tmp").mkdir(parents=True, exist_ok=True)
+            (own / "config").mkdir(exist_ok=True)
+            (own / "config" / "airflow_local_settings.py").write_text(PRELOAD)
             folders = {"HOME": own, "AIRFLOW_HOME": own, "TMPDIR": own / "tmp"}
             env |= {key: str(value) for key, value in folders.items()}
             env["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] = str(own / "logs")

@@ -122,23 +122,30 @@ def provide(api: AirflowApi, connections: Mapping[str, str], media: Path, url: s
         for conn_id, value in connections.items()
         if not _store_connection(api, conn_id, json.loads(value))
     ]
-    for key, (value, description) in variables(media, url).items():
+    for key, (value, description) in variables(media.as_uri(), url).items():
         _store_variable(api, key, value, description)
     _make_pools(api)
     return kept
 
 
-def variables(media: Path, url: str) -> dict[str, tuple[str, str]]:
-    """Return the value and the description of each Variable that the example DAGs read."""
-    root = media.as_uri()
-    return {
+def variables(root: str, url: str | None) -> dict[str, tuple[str, str]]:
+    """Return the value and the description of each Variable that the example DAGs read.
+
+    :param root: the URI of the media folder.
+    :param url: where it is served; None for a storage that signs URLs.
+    """
+    found = {
         "vidai_media": (root, "Example DAGs read footage from folders in it and write results to others"),
-        "vidai_media_url": (url.rstrip("/"), "Where the files of vidai_media can be read over HTTP"),
         "vidio_footage_prefix": (f"{root}/nightly/", "vidio_nightly_batch: where new videos arrive"),
         "vidio_reels_prefix": (f"{root}/nightly-reels", "vidio_nightly_batch: where reels are written"),
         "vizard_source_prefix": (f"{root}/watched/", "vizard_watch_folder: where new videos arrive"),
-        "vizard_source_url": (f"{url}watched/", "vizard_watch_folder: where Vizard can fetch those videos"),
         "vizard_clips_prefix": (f"{root}/watched-clips", "vizard_watch_folder: where clips are written"),
+    }
+    if url is None:
+        return found
+    return found | {
+        "vidai_media_url": (url.rstrip("/"), "Where the files of vidai_media can be read over HTTP"),
+        "vizard_source_url": (f"{url}watched/", "vizard_watch_folder: where Vizard can fetch those videos"),
     }
 
 

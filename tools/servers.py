@@ -156,7 +156,7 @@ class S3(Server):
 
     def command(self) -> Sequence[str]:
         """Return the command of moto's server."""
-        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        return [sys.executable, "-m", "tools.s3_server", "-H", "127.0.0.1", "-p", str(self.port)]
 
     def start(self) -> None:
         """Start it, and make its bucket."""
@@ -179,6 +179,18 @@ class S3(Server):
             aws_access_key_id="testing",
             aws_secret_access_key="testing",
         )
+
+    def put(self, folder: Path, prefix: str) -> None:
+        """Put all files below a folder, with the times at which they were changed."""
+        client = self.client()
+        for path in folder.rglob("*"):
+            if path.is_file():
+                client.put_object(
+                    Bucket=self.bucket,
+                    Key=f"{prefix}{path.relative_to(folder).as_posix()}",
+                    Body=path.read_bytes(),
+                    Metadata={"changed": str(path.stat().st_mtime)},
+                )
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys of all objects whose key begins so."""

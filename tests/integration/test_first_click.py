@@ -15,30 +15,10 @@ from airflow.sdk import Param
 from airflow_provider_vidai.hooks.vidio import AspectRatio, MusicCategory, VideoCategory
 from airflow_provider_vidai.sandbox.client import Control
 from tests.support.dags import dag_bag
+from tests.support.examples import BUYS
 from tools.provide import make_media, served, variables
 
 DAGS = Path(__file__).parents[2] / "dags"
-
-#: What each DAG buys at its first click, as (vendor, kind) of the account book, and which folder of the media
-#: folder it fills.
-BUYS = {
-    "vidio_highlight_reel": (["vidio reel", "vidio render"], "reels"),
-    "vidio_nightly_batch": (["vidio reel", "vidio render"], "nightly-reels"),
-    "venice_text_to_video": (["venice generate"], "videos"),
-    "venice_until_good": (["venice generate"], "videos"),
-    "venice_batch": (["venice generate"] * 3, "campaign"),
-    "venice_image_to_video": (["venice generate"] * 2, "videos"),
-    "vidgo_image_to_video_with_music": (["vidgo media"] * 2 + ["vidgo music"], "scenes"),
-    "vidgo_prompt_batch": (["vidgo media"] * 3, "batch"),
-    "vidgo_new_pictures": (["vidgo media"] * 2, "new-pictures"),
-    "venice_new_pictures_move": (["venice generate"] * 2, "moving"),
-    "vizard_clip_factory": (None, "clips"),
-    "vizard_watch_folder": (["vizard project"], "watched-clips"),
-    "multi_vendor_reel": (
-        ["venice generate"] * 3 + ["vidgo media"] * 3 + ["vidio reel", "vidio render", "vizard project"],
-        "reels",
-    ),
-}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +40,7 @@ def media(footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     folder = tmp_path / "media"
     shutil.copytree(footage, folder)
     with served(folder) as url:
-        for key, (value, _) in variables(folder, url).items():
+        for key, (value, _) in variables(folder.as_uri(), url).items():
             monkeypatch.setenv(f"AIRFLOW_VAR_{key.upper()}", value)
         yield folder
 

@@ -27,13 +27,14 @@ from airflow_provider_vidai.sandbox.client import Control
 from tools.celery import CeleryStack
 from tools.rest import RestError, Run
 from tools.servers import PostgreSQL
-from tools.stack import Stack
+from tools.stack import PROJECT, Stack
 
 T = TypeVar("T")
 #: "celery" runs the tests on several machines' worth of Airflow: see `CeleryStack`.
 BACKEND = os.environ.get("VIDAI_TEST_BACKEND", "")
 HERE = Path(__file__).parent
 MEDIA = HERE.parent / "media" / "big_buck_bunny_5s.mp4"
+EXAMPLES = PROJECT / "dags"
 SPEED = 20.0
 #: Seconds that something may take, and a whole run: several times what it takes on a quiet machine.
 SOON, RUN = 240.0, 600.0
@@ -101,6 +102,7 @@ def stack() -> Iterator[Stack]:
     dags = HERE / "dags"
     with contextlib.ExitStack() as servers:
         if BACKEND == "celery":
+            settings["dag_processor.dag_bundle_config_list"] = _bundles(tests=dags, examples=EXAMPLES)
             running: Stack = CeleryStack(home, dags=dags, speed=SPEED, settings=settings)
         else:
             database = None
@@ -109,6 +111,14 @@ def stack() -> Iterator[Stack]:
             running = Stack(home, dags=dags, database=database, speed=SPEED, settings=settings)
         yield servers.enter_context(running)
     shutil.rmtree(home.parent)
+
+
+def _bundles(**folders: Path) -> str:
+    """Return the setting by which Airflow reads DAGs from several folders."""
+    local = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    return json.dumps(
+        [{"name": name, "classpath": local, "kwargs": {"path": str(path)}} for name, path in folders.items()]
+    )
 
 
 @pytest.fixture
@@ -247,6 +257,28 @@ def says(runs: dict[Order, Run], try_number: int, text: str, timeout: float = SO
     """Wait until the log of a try contains a text, in all runs."""
     for order, run in runs.items():
         eventually(f"{text!r} of {order}", functools.partial(_contains, run, try_number, text), timeout)
+
+
+def asked(run: Run) -> dict[str, Any]:
+    """Wait until the run asks a person, and return what they see."""
+    run.wait_for_task("approve", ("awaiting_input", "deferred"), SOON)
+    # The process that parked the task takes seconds to end. If the answer comes before that, the scheduler
+    # mistakes its end for the task's (apache/airflow#66374), and the next try asks the person again.
+    time.sleep(12)
+    return dict(run.api.call("GET", f"{run._task('approve', -1)}/-1/hitlDetails"))
+
+
+def answer(run: Run, option: str, **fields: Any) -> None:
+    """Answer as the form does: with every field that the person was shown (on Airflow 3.1 the DAG's too).
+
+    :param fields: what the person changes in the form.
+    """
+    at = f"{run._task('approve', -1)}/-1/hitlDetails"
+    shown = {
+        name: field["value"] if isinstance(field, dict) and "value" in field else field
+        for name, field in run.api.call("GET", at)["params"].items()
+    }
+    run.api.call("PATCH", at, body={"chosen_options": [option], "params_input": {**shown, **fields}})
 
 
 WAITING = {"sync": "running", "deferred": "deferred"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_vidai.sandbox.client import Control
-from tests.system.conftest import RUN, SECRET_LINK, SOON, nowhere_in_the_clear
-from tools.rest import Run
-from tools.stack import PROJECT, Stack
+from tests.system.conftest import EXAMPLES, RUN, SECRET_LINK, answer, asked, nowhere_in_the_clear
+from tools.stack import Stack
 
 # They share an Airflow with the example DAGs, which only one of the processes shall start.
 pytestmark = pytest.mark.xdist_group("examples")
@@ -24,7 +22,7 @@ LINKED = {"model": "grok-imagine-text-to-video-private", "resolution": "480p", "
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An Airflow with the example DAGs, whose sandbox makes small videos."""
-    with Stack(tmp_path_factory.mktemp("venice"), dags=PROJECT / "dags", speed=20.0) as running:
+    with Stack(tmp_path_factory.mktemp("venice"), dags=EXAMPLES, speed=20.0) as running:
         Control(running.sandbox_url).settings(venice={"short_side": 64})
         yield running
 
@@ -32,26 +30,6 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def control(examples: Stack) -> Control:
     return Control(examples.sandbox_url)
-
-
-def asked(run: Run) -> dict[str, Any]:
-    """Wait until the run asks a person, and return what they see."""
-    run.wait_for_task("approve", ("awaiting_input", "deferred"), SOON)
-    # The process that parked the task takes seconds to end. If the answer comes before that, the scheduler
-    # mistakes its end for the task's (apache/airflow#66374), and the next try asks the person again.
-    time.sleep(12)
-    return dict(run.api.call("GET", f"{run._task('approve', -1)}/-1/hitlDetails"))
-
-
-def answer(run: Run, option: str, prompt: str | None = None) -> None:
-    """Answer as the form does: with every field that the person was shown (on Airflow 3.1 the DAG's too)."""
-    at = f"{run._task('approve', -1)}/-1/hitlDetails"
-    shown = {
-        name: field["value"] if isinstance(field, dict) and "value" in field else field
-        for name, field in run.api.call("GET", at)["params"].items()
-    }
-    body = {"chosen_options": [option], "params_input": {**shown, "new_prompt": prompt}}
-    run.api.call("PATCH", at, body=body)
 
 
 def purchases(control: Control, prompt: str) -> list[dict[str, Any]]:
@@ -69,7 +47,7 @@ def test_an_approved_video_is_made_with_the_prompt_that_the_person_edited(
     assert str(PRICE) in shown["body"]
     assert "A quiet sea" in shown["body"]
     assert control.purchases("venice") == []
-    answer(run, "Approve", "A rough sea")
+    answer(run, "Approve", new_prompt="A rough sea")
 
     assert run.wait(RUN) == "success"
     assert len(purchases(control, "A rough sea")) == 1

@@ -10,8 +10,7 @@ from airflow_provider_vidai.hooks.vidgo import VidgoHook
 from airflow_provider_vidai.hooks.vizard import VizardHook
 from airflow_provider_vidai.jobs.text import literal
 from airflow_provider_vidai.sandbox.client import Control
-from tests.system.conftest import RUN, SOON, eventually
-from tests.system.test_venice_approval import answer, asked
+from tests.system.conftest import RUN, SOON, answer, asked, eventually
 from tools.rest import Run
 from tools.stack import Stack
 
