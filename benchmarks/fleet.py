@@ -170,6 +170,7 @@ class Triggerer:
         """Take the answer to a status check, as the trigger does."""
         now, elapsed = self._clock.now, self._clock.now - job.bought
         if refusal is None:
+            rate.answered()
             if left is not None:
                 rate.left(left, now)
             # The answer describes the job at the moment at which the call arrived.

@@ -42,6 +42,7 @@ class Budget:
 
         :param left: how many more status checks the vendor allows now, where it says so.
         """
+        self._rate.answered()
         if left is not None:
             self._rate.left(left, time.monotonic())
 

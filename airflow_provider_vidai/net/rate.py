@@ -27,6 +27,10 @@ SLOWED_FOR: Final = 15.0
 #: share matters where there are many of them: ten processes with 8 a minute each must not regain 30 together.
 REGAINED: Final = 3.0
 REGAINED_SHARE: Final = 0.15
+#: Seconds for which nothing is sent after a refusal that does not say how long to wait. They double, up to
+#: the second figure, while each further check is refused: until calls leave the vendor's minute, all are.
+HELD_FOR: Final = 4.0
+LONGEST_HELD: Final = 32.0
 #: Status checks per minute that no number of refusals takes away.
 LEAST: Final = 3.0
 #: The same for the first refusal where no limit is known and little was sent: it may be about something else.
@@ -57,6 +61,7 @@ class Rate:
         self._slowed_at = self._refused_at = float("-inf")
         self._recent, self._sent_at = 0.0, 0.0
         self._paused, self._spread, self._spread_gap = 0.0, 0, 0.0
+        self._held, self._held_until = 0.0, float("-inf")
 
     def per_minute(self, now: float) -> float | None:
         """Return the status checks per minute that may be sent now; None for no limit."""
@@ -100,7 +105,22 @@ class Rate:
             self._slow(now)
         if pause and now + pause > self.free_at:
             self.free_at, self._paused = now + pause, pause
+        elif not pause:
+            self._hold(now)
         return begins
+
+    def answered(self) -> None:
+        """Note that a status check was not refused."""
+        self._held = 0.0
+
+    def _hold(self, now: float) -> None:
+        """Send nothing for a while."""
+        # Those that were on their way when the first of them was refused say nothing new.
+        if now < self._held_until:
+            return
+        self._held = min(2 * self._held or HELD_FOR, LONGEST_HELD)
+        self._held_until = now + self._held
+        self.free_at = max(self.free_at, self._held_until)
 
     def _slow(self, now: float) -> bool:
         """Slow down; return False when that was done a moment ago."""

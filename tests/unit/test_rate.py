@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_vidai.net.rate import LONGEST_SPREAD, USED, Rate
+from airflow_provider_vidai.net.rate import HELD_FOR, LONGEST_HELD, LONGEST_SPREAD, USED, Rate
 from benchmarks.budgets import shared
 
 LIMIT = 80.0
@@ -46,6 +46,21 @@ def test_no_number_of_refusals_stops_the_checks():
     for minute in range(1_000):
         rate.refused(0.0, 60.0 * minute)
     assert len(sent(rate, 60_000.0, 60_600.0)) >= 25
+
+
+def test_a_refusal_that_says_nothing_holds_checks_back_and_longer_while_all_of_them_are_refused():
+    rate, now, holds = Rate(LIMIT), 100.0, []
+    for _ in range(5):
+        rate.taken(now, 1)
+        rate.refused(0.0, now)
+        # Others were on their way.
+        rate.refused(0.0, now + 0.1)
+        holds.append(rate.free_at - now)
+        now = rate.free_at
+    assert holds == pytest.approx([HELD_FOR, 2 * HELD_FOR, 4 * HELD_FOR, LONGEST_HELD, LONGEST_HELD])
+    rate.answered()
+    rate.refused(0.0, now)
+    assert rate.free_at - now == pytest.approx(HELD_FOR)
 
 
 def test_an_account_with_no_known_limit_has_none_until_it_is_refused_and_then_three_quarters_of_that():
@@ -118,5 +133,6 @@ def test_triggerers_that_know_nothing_of_one_another_share_a_limit(refusal, trig
     found = shared(triggerers, limit=80, setting=80, refusal=refusal, minutes=30)
     assert found.answered >= 0.87 * 80
     assert found.refused <= (0.05 if triggerers < 10 else 0.07) * found.answered
+    assert found.first_refused <= 4 * triggerers, "refused a minute, while they find their rates"
     assert found.warnings <= 2 * triggerers
     assert max(found.shares) <= 3 * min(found.shares), "no triggerer starves"
