@@ -24,7 +24,13 @@ def test_an_airflow_that_preloads_has_imported_the_operators_and_the_ledgers_sto
     (tmp_path / "config").mkdir()
     settings = tmp_path / "config" / "airflow_local_settings.py"
     settings.write_text("import airflow_provider_vidai.preload\n")
-    names = ("airflow_provider_vidai.operators.venice", "airflow_provider_vidai.triggers.job", "s3fs")
+    names = (
+        "airflow_provider_vidai.operators.venice",
+        "airflow_provider_vidai.triggers.job",
+        "airflow_provider_vidai.spend.watch",
+        "airflow_provider_vidai.metrics.signals",
+        "s3fs",
+    )
     done = subprocess.run(
         [sys.executable, "-c", PRINTED.format(names=names)],
         capture_output=True,
@@ -37,4 +43,4 @@ def test_an_airflow_that_preloads_has_imported_the_operators_and_the_ledgers_sto
             "AIRFLOW__VIDAI__LEDGER_PATH": ledger_path,
         },
     )
-    assert done.stdout.split()[-3:] == ["True", "True", str(storage)], done.stderr
+    assert done.stdout.split()[-5:] == [*["True"] * 4, str(storage)], done.stderr
