@@ -224,6 +224,8 @@ class BatchOperator(VendorOperator[HookT]):
             work.take(event)
         while True:
             work.land([item for item in work.items if item.state == "ready"], lands)
+            # What failed before may fail for good now, and then forbid the others.
+            work.buy([item for item in work.open() if item.failure], at_once=buys, room=room)
             work.buy(work.open(), at_once=buys, room=room)
             if self._killed:
                 charged: Charged = charged_for(work.items)

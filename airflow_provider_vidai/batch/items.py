@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -18,6 +19,7 @@ from airflow_provider_vidai.stores.object_storage import path_name
 
 #: Hexadecimal digits of a fingerprint that identify an item without an id.
 _DIGITS = 32
+_FREE: Final[tuple[Charged, ...]] = ("no", "refunded")
 
 #: ``open``: to be bought, if nothing on record says otherwise. ``waiting``: its job runs. ``ready``: its job
 #: has ended well. ``failed``: this try is done with it.
@@ -43,10 +45,12 @@ class Earlier(BaseModel):
     """A purchase of an item that another one has replaced.
 
     :param job_id: None where its outcome is unknown.
+    :param cost: what it cost, where that is known.
     """
 
     job_id: str | None
     charged: Charged
+    cost: dict[str, JsonValue] | None = None
 
 
 class Item(BaseModel):
@@ -124,7 +128,7 @@ class Item(BaseModel):
 
     def _replaced(self, ref: JobRef) -> None:
         charged = self.failure.charged if self.failure else "yes"
-        self.earlier.append(Earlier(job_id=ref.job_id, charged=charged))
+        self.earlier.append(Earlier(job_id=ref.job_id, charged=charged, cost=self.cost))
 
     def line(self) -> dict[str, JsonValue]:
         """Return the item's line of the manifest."""
@@ -203,14 +207,21 @@ def keys_of(ids: Sequence[str | None], fingerprints: Sequence[str], earlier: Ite
 
 
 def costs(items: Iterable[Item]) -> dict[str, float]:
-    """Add up what was paid, by unit; what was refunded or cost nothing is left out."""
+    """Add up what was paid, by unit, for purchases that others have replaced too.
+
+    What was refunded or cost nothing is left out.
+    """
     found: dict[str, float] = {}
-    for item in items:
-        cost = Cost.of(item.cost)
-        free = item.failure is not None and item.failure.charged in ("no", "refunded")
-        if item.ref is not None and not free and cost.amount is not None and cost.unit is not None:
+    for cost in map(Cost.of, itertools.chain.from_iterable(map(_paid, items))):
+        if cost.amount is not None and cost.unit is not None:
             found[cost.unit] = round(found.get(cost.unit, 0.0) + cost.amount, 6)
     return found
+
+
+def _paid(item: Item) -> Iterator[dict[str, JsonValue] | None]:
+    if item.ref is not None and item.charged not in _FREE:
+        yield item.cost
+    yield from (one.cost for one in item.earlier if one.charged not in _FREE)
 
 
 def counts(items: Sequence[Item]) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +69,8 @@ def _id_of(place: str, values: Mapping[str, Any]) -> str | None:
             f"requests: {place}: id must be text or a whole number of at most {LONGEST_ID} characters, "
             f"not {shown(found)}."
         )
-    return str(found).strip()
+    # One text has several encodings, and an editor may choose another one: it is still that id.
+    return unicodedata.normalize("NFC", str(found).strip())
 
 
 def _from_list(given: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -100,14 +100,16 @@ class Work:
         item.differs = record.fingerprint not in operator.fingerprints()
         note: Any = record.notes.get(NOTES) or {}
         if why is Occasion.CLEARED_OTHER:
+            # Its purchase is about to be replaced, and what came of that one still counts.
             item.state = "open"
+            item.failure = failure or _failure_of(note)
         elif "files" in note:
             item.state, item.files, item.media = "landed", list(note["files"]), media
             item.cost = note.get("cost") or item.cost
         elif note or (why is Occasion.CLEARED and record.phase == "done"):
             # The job has failed, or its files are gone for good: the walk decides whether it is bought again.
             item.state = "open"
-            item.failure = failure or (Failure.model_validate(note) if note else None)
+            item.failure = failure or _failure_of(note)
         elif why is Occasion.CLEARED:
             # So that the retries that follow this Clear count as retries.
             entry.write(record.model_copy(update={"max_tries": self._attempt.max_tries}))
@@ -347,6 +349,10 @@ class Work:
         if item.key not in self._made:
             self._made[item.key] = self._make(item)
         return self._made[item.key]
+
+
+def _failure_of(note: Any) -> Failure | None:
+    return Failure.model_validate(note) if note and "files" not in note else None
 
 
 def _in_parallel(items: Sequence[T], action: Callable[[T], None], at_once: int) -> None:

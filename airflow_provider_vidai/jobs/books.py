@@ -44,6 +44,7 @@ class Reading(BaseModel):
 
     :param amount: in ``unit``.
     :param hidden: whether purchases are paid with something that ``amount`` does not show.
+    :param renewed: whether a part of ``amount`` is an allowance that the vendor fills up at 00:00 UTC.
     :param charges: the lines of the usage history of the last minutes; None where it is not read.
     """
 
@@ -52,6 +53,7 @@ class Reading(BaseModel):
     amount: Decimal
     unit: Unit
     hidden: bool = False
+    renewed: bool = False
     charges: tuple[Charge, ...] | None = None
 
 
@@ -59,6 +61,7 @@ class Before(BaseModel):
     """What the books said right before a purchase, as its record keeps it.
 
     :param account: the account's hash.
+    :param renewed: see :class:`Reading`.
     :param seen: the keys of the lines that the usage history had by then; None where it is not read.
     """
 
@@ -67,6 +70,7 @@ class Before(BaseModel):
     account: str
     amount: Decimal
     unit: Unit
+    renewed: bool = False
     seen: tuple[str, ...] | None = None
 
     @classmethod
@@ -76,7 +80,9 @@ class Before(BaseModel):
             return None
         charges = reading.charges
         seen = None if charges is None else tuple(charge.key for charge in charges)
-        return cls(account=account, amount=reading.amount, unit=reading.unit, seen=seen)
+        return cls(
+            account=account, amount=reading.amount, unit=reading.unit, renewed=reading.renewed, seen=seen
+        )
 
 
 def _plain(name: str) -> str:

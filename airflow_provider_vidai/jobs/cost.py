@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 #: What an amount counts. A unit is one reel, render or other job.
 Unit = Literal["usd", "credits", "minutes", "units"]
@@ -28,7 +28,7 @@ _NOTES: Final[Mapping[Source, str]] = {
 
 
 class Cost(BaseModel):
-    """The cost of one purchase.
+    """The cost of one purchase. What is below zero or no finite number is no cost.
 
     :param amount: None where it is not known; never 0 for that.
     :param unit: what ``amount`` counts.
@@ -39,27 +39,27 @@ class Cost(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    amount: float | None = None
+    amount: float | None = Field(default=None, ge=0)
     unit: Unit | None = None
-    usd: float | None = None
+    usd: float | None = Field(default=None, ge=0)
     source: Source = "unknown"
     reason: str | None = None
 
     @classmethod
     def of(cls, stated: Mapping[str, JsonValue] | None) -> Cost:
-        """Read a receipt's cost in any form that a record can have."""
+        """Read a receipt's cost in any form that a record can have; one that makes no sense is not known."""
         given = stated or {}
-        # A later version may have written a form that this one cannot read. Then the cost is unknown, never
-        # 0.
-        if "source" in given:
-            try:
+        # A vendor may state nonsense, and a later version a form that this one cannot read. Then the cost is
+        # unknown, never 0.
+        try:
+            if "source" in given:
                 return cls.model_validate(given)
-            except ValidationError:
-                return cls()
-        for key, unit, source in _STATED:
-            found = given.get(key)
-            if isinstance(found, (int, float)) and not isinstance(found, bool):
-                return cls(amount=found, unit=unit, usd=found if unit == "usd" else None, source=source)
+            for key, unit, source in _STATED:
+                found = given.get(key)
+                if isinstance(found, (int, float)) and not isinstance(found, bool):
+                    return cls(amount=found, unit=unit, usd=found if unit == "usd" else None, source=source)
+        except ValidationError:
+            pass
         return cls()
 
     @property

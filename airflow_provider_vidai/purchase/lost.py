@@ -19,6 +19,8 @@ from airflow_provider_vidai.purchase.log import Log
 from airflow_provider_vidai.purchase.record import Record, Search
 from airflow_provider_vidai.purchase.search import STILL_READINGS, Evidence, Finding, judge
 from airflow_provider_vidai.purchase.timing import (
+    CLOCKS_DIFFER,
+    DAY_SECONDS,
     HISTORY_SECONDS,
     LOOKUP_INTERVAL_SECONDS,
     LOOKUP_SECONDS,
@@ -214,6 +216,7 @@ class Lost:
                 moved=still < search.readings,
                 unit=unit,
                 hidden=reading.hidden or reading.unit != unit,
+                renewed=(record.books.renewed or reading.renewed) and self._midnight_since(record),
                 beside=beside,
                 price=None if amount is None else Decimal(str(amount)),
                 model=record.model,
@@ -222,6 +225,11 @@ class Lost:
                 last=last,
             )
         )
+
+    def _midnight_since(self, record: Record) -> bool:
+        """Whether a day may have ended in UTC, by whichever clock, since a purchase was sent."""
+        begun, now = record.intended_at - CLOCKS_DIFFER, self._clock() + CLOCKS_DIFFER
+        return begun // DAY_SECONDS != now // DAY_SECONDS
 
     def _by_status(self, lookup: JobRef, search: Search, last: bool) -> tuple[Search, Finding]:
         status = self._status(lookup)

@@ -69,6 +69,7 @@ class Evidence:
     :param readings: how often in a row the balance was as it is now.
     :param moved: whether it was another one after the answer was lost.
     :param hidden: whether purchases are paid with something that the balance does not show.
+    :param renewed: whether the vendor may have filled up a daily allowance since the purchase.
     :param beside: the account's other purchases; None where they are not known.
     :param price: what the purchase costs, where that is known.
     :param charges: what is new in the account's usage history since the purchase; None without a history.
@@ -83,6 +84,7 @@ class Evidence:
     unit: str
     moved: bool = False
     hidden: bool = False
+    renewed: bool = False
     beside: Sequence[Beside] | None = None
     price: Decimal | None = None
     model: str | None = None
@@ -95,6 +97,9 @@ def judge(evidence: Evidence) -> Finding:
     """Return what the evidence proves."""
     if evidence.hidden:
         return Finding("unknown", "The account pays with credits that its balance does not show.")
+    if evidence.renewed:
+        # A full allowance from which the purchase was taken is as full as before.
+        return Finding("unknown", "The account's daily allowance was renewed meanwhile.")
     if evidence.readings < STILL_READINGS and not evidence.last:
         return Finding("wait")
     found = _by_history(evidence) if evidence.charges is not None else _by_balance(evidence)

@@ -83,6 +83,9 @@ SEARCH_STEP_SECONDS: Final = 60.0
 MAX_SEARCH_READINGS: Final = 15
 #: Seconds before the purchase from which on a usage history is read: longer than clocks differ.
 HISTORY_SECONDS: Final = 600.0
+#: Seconds by which this machine's clock may differ from the vendor's, where a new day fills up an allowance.
+CLOCKS_DIFFER: Final = 60.0
+DAY_SECONDS: Final = 86400.0
 
 # --- waiting for a rate limit
 

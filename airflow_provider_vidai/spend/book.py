@@ -127,8 +127,9 @@ class Book:
         return [_short(name.rpartition("/")[2]) for names in self._names(since, until) for name in names]
 
     def _names(self, since: datetime, until: datetime) -> Iterator[list[str]]:
-        day = since.date()
-        while day <= until.date():
+        # The folders are days in UTC, whatever zone the moments are in.
+        day, last = (one.astimezone(timezone.utc).date() for one in (since, until))
+        while day <= last:
             folder = day.strftime("%Y/%m/%d")
             yield [f"{folder}/{name}" for name in self._files.names(folder)]
             day += timedelta(days=1)

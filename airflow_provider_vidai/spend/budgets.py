@@ -7,10 +7,19 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from airflow_provider_vidai.errors import InputError
 from airflow_provider_vidai.jobs.cost import Cost
+from airflow_provider_vidai.jobs.ref import VendorName
 from airflow_provider_vidai.jobs.text import literal, validated
 from airflow_provider_vidai.purchase.observe import Buyer
 from airflow_provider_vidai.purchase.record import Record
@@ -18,6 +27,10 @@ from airflow_provider_vidai.purchase.record import Record
 #: What a budget is counted by. Each value of each of them has a sum of its own.
 Per = Literal["run", "dag", "connection", "vendor", "day", "week", "month"]
 WINDOWS: Final = ("day", "week", "month")
+#: What a budget can be in.
+BudgetUnit = Literal["usd", "jobs", "credits", "minutes", "units"]
+#: A name that some purchase can have.
+_Name = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 
 
 def _several(value: Any) -> Any:
@@ -27,7 +40,7 @@ def _several(value: Any) -> Any:
 class Budget(BaseModel):
     """A limit on purchases.
 
-    :param name: budgets of one name share their sums.
+    :param name: budgets of one name and unit share their sums.
     :param limit: in ``unit``.
     :param unit: ``usd``; ``jobs`` (each purchase is one); or a vendor's ``credits``, ``minutes``, ``units``.
     :param per: what has a sum of its own: one of ``run``, ``dag``, ``connection``, ``vendor``, ``day``,
@@ -44,11 +57,11 @@ class Budget(BaseModel):
 
     name: str = Field(default="task", min_length=1)
     limit: float = Field(ge=0)
-    unit: Literal["usd", "jobs", "credits", "minutes", "units"] = "usd"
+    unit: BudgetUnit = "usd"
     per: Annotated[tuple[Per, ...], BeforeValidator(_several)] = ()
-    vendor: str | None = None
-    connection: str | None = None
-    dag: str | None = None
+    vendor: VendorName | None = None
+    connection: _Name | None = None
+    dag: _Name | None = None
     timezone: str = "UTC"
     on_exceed: Literal["fail", "wait"] = "fail"
     warn_at: float | None = Field(default=None, gt=0, le=1)
@@ -84,7 +97,7 @@ class Budget(BaseModel):
 
     def amount(self, cost: Cost) -> float | None:
         """Return what a purchase counts for; None where that is not known."""
-        return 1.0 if self.unit == "jobs" else cost.in_unit(self.unit)
+        return counted(cost, self.unit)
 
     def scope(self, buyer: Buyer, record: Record, now: datetime) -> tuple[str, ...]:
         """Return the names that distinguish this purchase's sum from the budget's other sums."""
@@ -94,7 +107,8 @@ class Budget(BaseModel):
             "connection": (record.conn_id,),
             "vendor": (buyer.vendor,),
         }
-        found = [self.name]
+        # Amounts of two units cannot be added up. Sums in USD have no unit in their name.
+        found = [self.name] if self.unit == "usd" else [self.name, self.unit]
         for one in self.per:
             found += [one, *(values[one] if one in values else (str(self.opened(now).date()),))]
         return tuple(found)
@@ -113,6 +127,11 @@ class Budget(BaseModel):
         days = next((longest[one] for one in self.per if one in longest), 1)
         # Noon of the day is in the next window, whatever the clocks did in between.
         return self.opened(self.opened(now) + timedelta(days=days, hours=12))
+
+
+def counted(cost: Cost, unit: str) -> float | None:
+    """Return what a purchase counts for in a budget of ``unit``; None where that is not known."""
+    return 1.0 if unit == "jobs" else cost.in_unit(unit)
 
 
 def read_budgets(lines: Any, *, what: str) -> list[Budget]:

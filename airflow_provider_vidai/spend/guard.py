@@ -19,7 +19,7 @@ from airflow_provider_vidai.operators.settings import json_setting
 from airflow_provider_vidai.purchase.limits import BudgetWait
 from airflow_provider_vidai.purchase.observe import Buyer, Outcome
 from airflow_provider_vidai.purchase.record import Record
-from airflow_provider_vidai.spend.budgets import Budget, budgets_of
+from airflow_provider_vidai.spend.budgets import Budget, budgets_of, counted
 from airflow_provider_vidai.spend.files import Files, ledger_files
 from airflow_provider_vidai.spend.holds import Holds, task_of
 
@@ -205,8 +205,7 @@ def _amount_in(budget: Budget, cost: Cost) -> Decimal:
 
 def _amount(hold: Mapping[str, Any], cost: Mapping[str, JsonValue] | None) -> dict[str, Any]:
     """Return the change of a hold's amount to the real cost, where that is known in its unit."""
-    # amount() needs the unit alone; a Budget in credits must also name a vendor.
-    found = Budget(limit=0, unit=hold["unit"], vendor="").amount(Cost.of(cost))
+    found = counted(Cost.of(cost), str(hold["unit"]))
     return {} if found is None else {"amount": Decimal(str(found))}
 
 

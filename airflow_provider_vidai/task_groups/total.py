@@ -25,6 +25,9 @@ def limit_of(value: Any) -> Cost | None:
     """
     value = literal(value)
     if isinstance(value, Mapping):
+        if strange := sorted({*map(str, value)} - {*Cost.model_fields}):
+            # A misspelt unit would otherwise make credits into USD.
+            raise InputError(f"max_total has an amount and a unit, and no {', '.join(strange)}.")
         value = validated(Cost, value, what="max_total")
     given = value.amount if isinstance(value, Cost) else value
     unit = (value.unit or "usd") if isinstance(value, Cost) else "usd"

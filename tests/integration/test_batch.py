@@ -321,7 +321,7 @@ def test_a_lost_answer_is_one_items_matter_and_a_clear_buys_it_again(batch_of: A
     assert states(result) == {"landed": 8}
     assert len(bought(control)) == 9
     (line,) = [line for line in manifest_of(result) if line["earlier"]]
-    assert line["earlier"] == [{"job_id": None, "charged": "maybe"}]
+    assert line["earlier"] == [{"job_id": None, "charged": "maybe", "cost": None}]
 
 
 def test_a_clear_for_the_failed_ones_buys_nothing_else(batch_of: Any, control: Control) -> None:
@@ -518,3 +518,59 @@ def test_an_event_that_cannot_be_encoded_becomes_one_that_ends_no_triggerer() ->
         end="ended", ready=[], failed=[Ended.model_construct(job_id="j", status=status)]
     )
     assert sendable(event)["end"] == "unreadable"
+
+
+PRICES = [{"vendor": "vidgo", "amount": 6, "unit": "credits"}]
+
+
+def test_the_cost_has_what_was_paid_for_purchases_that_a_clear_replaced(
+    batch_of: Any, control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__VIDAI__PRICES", json.dumps(PRICES))
+    requests = prompts(2)
+    task = batch_of(requests)
+    assert task.run()["cost"] == {"credits": 12}
+    requests[0]["prompt"] = "another lake"
+    result = task.clear().run()
+    assert len(bought(control)) == 3
+    assert result["cost"] == {"credits": 18}
+    (line,) = [line for line in manifest_of(result) if line["earlier"]]
+    assert (line["earlier"][0]["charged"], line["earlier"][0]["cost"]["amount"]) == ("yes", 6)
+
+
+def test_what_a_refunded_job_cost_is_in_no_sum_after_its_request_was_edited(
+    batch_of: Any, control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__VIDAI__PRICES", json.dumps(PRICES))
+    requests = prompts(2)
+    task = batch_of(requests, parallel_purchases=1)
+    _failing_once(control, task)
+    requests[0]["prompt"] = "another lake"
+    result = task.clear().run()
+    assert len(bought(control)) == 3
+    (line,) = [line for line in manifest_of(result) if line["earlier"]]
+    assert line["earlier"][0]["charged"] == "refunded"
+    assert result["cost"] == {"credits": 12}
+
+
+def test_an_id_in_another_encoding_of_its_letters_is_the_same_id(batch_of: Any, control: Control) -> None:
+    requests = [{"id": "Caf\u00e9", "prompt": "a lake"}]
+    task = batch_of(requests)
+    task.run()
+    requests[0]["id"] = "Cafe\u0301"
+    task.clear().run()
+    assert len(bought(control)) == 1
+
+
+def test_a_retry_of_fail_fast_buys_nothing_more_when_what_failed_stays_failed(
+    batch_of: Any, control: Control
+) -> None:
+    control.fault("vidgo", "submit", "fail_job", skip=1, times=1, message="violates our policy")
+    task = batch_of(prompts(12), on_item_failure="fail_fast", parallel_purchases=4, max_running=4)
+    with pytest.raises(AirflowException):
+        task.run()
+    before = len(bought(control))
+    assert before < 12
+    with pytest.raises(AirflowException):
+        task.retry().run()
+    assert len(bought(control)) == before

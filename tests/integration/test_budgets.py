@@ -211,8 +211,8 @@ def test_a_budget_that_cannot_be_read_buys_nothing(
     control: Control, vidgo: Any, budgets: Any, ledger: Path
 ) -> None:
     budgets({"name": "one", "limit": 1, "unit": "jobs"})
-    (ledger / "budget" / "one").mkdir(parents=True)
-    (ledger / "budget" / "one" / "000000001.json").write_text("{}")
+    (ledger / "budget" / "one" / "jobs").mkdir(parents=True)
+    (ledger / "budget" / "one" / "jobs" / "000000001.json").write_text("{}")
     refused(image("a"), "The budgets could not be read or written")
     assert bought(control) == 0
 

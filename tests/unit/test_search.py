@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_vidai.jobs.books import Charge
+from airflow_provider_vidai.purchase.lost import Lost
+from airflow_provider_vidai.purchase.record import Record
 from airflow_provider_vidai.purchase.search import STILL_READINGS, Beside, Evidence, judge
 
 ALONE = Evidence(
@@ -43,6 +45,9 @@ CASES = {
     "not still for long enough": ({"readings": 1}, "wait"),
     "no time to see whether it is still": ({"readings": 1, "last": True}, "unknown"),
     "paid with what no balance shows": ({"hidden": True}, "unknown"),
+    "an allowance was renewed": ({"renewed": True}, "unknown"),
+    "an allowance was renewed, and something came off": ({**FELL, "renewed": True}, "unknown"),
+    "history: an allowance was renewed": ({**HISTORY, "renewed": True}, "unknown"),
     "no book of the other purchases": ({"beside": None}, "unknown"),
     "others may buy": ({"sole": False}, "unknown"),
     "others may buy, and something came off": ({**FELL, "sole": False}, "unknown"),
@@ -128,6 +133,30 @@ def test_no_course_of_events_leads_to_a_wrong_answer() -> None:
         assert (verdict, made) not in {("not_bought", True), ("bought", False)}, others
         verdicts.add((verdict, made))
     assert {("bought", True), ("not_bought", False)} <= verdicts
+
+
+@pytest.mark.parametrize(
+    ("sent", "now", "renews"),
+    [
+        ("12:00:00", "12:10:00", False),
+        ("23:58:00", "23:58:50", False),
+        ("23:58:00", "23:59:30", True),  # by the vendor's clock it may be midnight
+        ("23:58:00", "24:02:00", True),
+        ("24:00:30", "24:05:00", True),
+        ("24:02:00", "24:05:00", False),
+    ],
+)
+def test_an_allowance_may_have_been_renewed_once_midnight_may_have_passed(
+    sent: str, now: str, renews: bool
+) -> None:
+    def moment(text: str) -> float:
+        hours, minutes, seconds = map(int, text.split(":"))
+        return 1_795_910_400.0 + hours * 3600 + minutes * 60 + seconds
+
+    record = Record(phase="intent", fingerprint="", try_number=1, max_tries=0, intended_at=moment(sent))
+    unused: Any = None
+    lost = Lost("V", unused, unused, unused, resubmit=False, until=0, clock=lambda: moment(now), sleep=unused)
+    assert lost._midnight_since(record) is renews
 
 
 def test_a_charge_belongs_to_the_model_whose_name_it_begins_with() -> None:

@@ -37,7 +37,10 @@ def answer(body: Any, status: int = 200) -> Answer:
 def test_what_a_key_and_an_account_can_spend_is_read_to_the_last_digit() -> None:
     books = VeniceBooks()
     key = books.spendable(VENICE).parse(answer({"data": {"balances": {"USD": 50.231, "DIEM": 1.5}}}))
-    assert (key.amount, key.unit) == (Decimal("51.731"), "usd")
+    assert (key.amount, key.unit, key.renewed) == (Decimal("51.731"), "usd", True)
+    before = Before.of(key, "account")
+    assert before is not None
+    assert before.renewed, "DIEM is full again each day"
     body = {"balances": {"diem": None, "usd": 25}, "consumptionCurrency": "USD"}
     assert books.balance(VENICE).parse(answer(body)).amount == 25
     bundled = books.balance(VENICE).parse(answer({**body, "consumptionCurrency": "BUNDLED_CREDITS"}))

@@ -227,7 +227,8 @@ def live(arguments: Any) -> None:
 
     :raises SystemExit: with 1 where nothing was landed.
     """
-    if not arguments.max_usd or arguments.max_usd <= 0:
+    # NaN is above no price, so it would let everything through.
+    if not arguments.max_usd or not 0 < arguments.max_usd < float("inf"):
         raise SystemExit("--live needs --max-usd: the most that it may spend, in USD.")
     folder = arguments.to or tempfile.mkdtemp(prefix="vidai-live-")
     path = Path(arguments.report or f"vidai-live-{arguments.live}.json")

@@ -2,7 +2,7 @@
 
 Source: the vendor's contract (swagger 20260821). Everything under ``/billing`` needs an admin key; any key
 may read what it can spend itself. Venice takes DIEM first, then the bundled credits of a plan, then USD. One
-DIEM pays for one USD a day.
+DIEM pays for one USD a day: the balance of DIEM is full again at 00:00 UTC.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class VeniceBooks(BookCalls):
 
         def parse(answer: Answer) -> Reading:
             found = vendor.parse(_KeyAnswer, answer, doing).data.balances
-            return Reading(amount=found.usd + found.diem, unit="usd")
+            return Reading(amount=found.usd + found.diem, unit="usd", renewed=found.diem > 0)
 
         return Call(doing, "GET", "/api_keys/rate_limits", parse)
 
@@ -94,8 +94,9 @@ class VeniceBooks(BookCalls):
 
         def parse(answer: Answer) -> Reading:
             found = vendor.parse(_BalanceAnswer, answer, doing)
-            amount = (found.balances.usd or Decimal(0)) + (found.balances.diem or Decimal(0))
-            return Reading(amount=amount, unit="usd", hidden=found.currency == _BUNDLED)
+            diem = found.balances.diem or Decimal(0)
+            amount = (found.balances.usd or Decimal(0)) + diem
+            return Reading(amount=amount, unit="usd", hidden=found.currency == _BUNDLED, renewed=diem > 0)
 
         return Call(doing, "GET", "/billing/balance", parse)
 
