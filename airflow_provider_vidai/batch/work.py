@@ -285,7 +285,10 @@ class Work:
             item.state, item.files, item.failure = "landed", files, None
             item.cost = known if Cost.of(known).known else item.cost
             shown = sum(bool(other.media) for other in self.items)
-            item.media = instance.xcoms.get("media", {}).get("files", []) if shown < SHOWN else []
+            media: Any = instance.xcoms.get("media", {}).get("files", []) if shown < SHOWN else []
+            # On the batch's page a file is called what its own request asks for.
+            named = operator.title_or_none() or item.id
+            item.media = [{**file, "title": file.get("title") or named} for file in media]
         if operator.concluded is not None:
             entry, record = operator.concluded
             note = {"files": files, "cost": item.cost}

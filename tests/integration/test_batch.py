@@ -91,7 +91,8 @@ def test_each_request_becomes_a_file_and_a_line_of_the_manifest(
     assert {result[name] for name in ("requests", "bought", "ready", "landed")} == {6}
     assert task.instance.xcoms["progress"]["words"].startswith("6 of 6 landed, 6 bought, 0 failed")
     assert task.instance.xcoms["manifest"] == result["manifest"]
-    assert len(task.instance.xcoms["media"]["files"]) == 6
+    titles = {file["title"] for file in task.instance.xcoms["media"]["files"]}
+    assert titles == {one["prompt"] for one in prompts(6)}
     assert [file["uri"] for file in task.outlet_events[asset].extra["files"]] == [result["manifest"]]
     assert {one["request"]["input"]["prompt"] for one in bought(control)} == {
         one["prompt"] for one in prompts(6)
