@@ -8,10 +8,12 @@ again?
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Final, Literal
 
 #: What is known about a charge. It is "maybe" whenever the vendor does not say.
 Charged = Literal["no", "maybe", "yes", "refunded"]
+#: Those that leave no cost.
+FREE: Final[tuple[Charged, ...]] = ("no", "refunded")
 
 #: The longest wait that a vendor's answer can ask for, in seconds: a month. More than that is taken for a
 #: mistake in a header, and a timer for a moment past the year 9999 could not even be made.

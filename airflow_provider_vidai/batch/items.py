@@ -7,11 +7,11 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from airflow_provider_vidai.errors import Charged
+from airflow_provider_vidai.errors import FREE, Charged
 from airflow_provider_vidai.jobs.cost import Cost
 from airflow_provider_vidai.jobs.ref import JobRef
 from airflow_provider_vidai.purchase.record import Record
@@ -19,7 +19,6 @@ from airflow_provider_vidai.stores.object_storage import path_name
 
 #: Hexadecimal digits of a fingerprint that identify an item without an id.
 _DIGITS = 32
-_FREE: Final[tuple[Charged, ...]] = ("no", "refunded")
 
 #: ``open``: to be bought, if nothing on record says otherwise. ``waiting``: its job runs. ``ready``: its job
 #: has ended well. ``failed``: this try is done with it.
@@ -219,9 +218,9 @@ def costs(items: Iterable[Item]) -> dict[str, float]:
 
 
 def _paid(item: Item) -> Iterator[dict[str, JsonValue] | None]:
-    if item.ref is not None and item.charged not in _FREE:
+    if item.ref is not None and item.charged not in FREE:
         yield item.cost
-    yield from (one.cost for one in item.earlier if one.charged not in _FREE)
+    yield from (one.cost for one in item.earlier if one.charged not in FREE)
 
 
 def counts(items: Sequence[Item]) -> dict[str, int]:

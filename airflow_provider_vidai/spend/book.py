@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from airflow_provider_vidai import __version__
-from airflow_provider_vidai.errors import Charged
+from airflow_provider_vidai.errors import FREE, Charged
 from airflow_provider_vidai.jobs.cost import Cost, Source, Unit
 from airflow_provider_vidai.purchase.observe import Buyer, Outcome
 from airflow_provider_vidai.purchase.record import Record
@@ -81,7 +81,7 @@ class Line(BaseModel):
     def spent(self) -> bool:
         """Whether the purchase counts as spent; a charge that is not known counts."""
         # A purchase of unknown outcome is counted apart, as unresolved, because it may never have been made.
-        return self.outcome not in ("sent", "not_bought") and self.charged not in ("no", "refunded")
+        return self.outcome not in ("sent", "not_bought") and self.charged not in FREE
 
     @property
     def day(self) -> str:

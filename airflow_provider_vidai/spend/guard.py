@@ -13,7 +13,14 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from airflow_provider_vidai.errors import Charged, InputError, LedgerError, OverBudgetError, VidaiError
+from airflow_provider_vidai.errors import (
+    FREE,
+    Charged,
+    InputError,
+    LedgerError,
+    OverBudgetError,
+    VidaiError,
+)
 from airflow_provider_vidai.jobs.cost import Cost
 from airflow_provider_vidai.operators.settings import json_setting
 from airflow_provider_vidai.purchase.limits import BudgetWait
@@ -91,7 +98,7 @@ class BudgetGuard:
         cost: Mapping[str, JsonValue] | None,
     ) -> None:
         """Settle what is held: it stays spent, or is released if it was refunded."""
-        if charged in ("no", "refunded"):
+        if charged in FREE:
             self.withdrawn(record, begun=True)
         else:
             self._change(record, lambda hold: {**_amount(hold, cost), "state": "settled"}, only=_NOT_RELEASED)

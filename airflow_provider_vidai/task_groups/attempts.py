@@ -21,7 +21,6 @@ from airflow_provider_vidai.purchase.record import Record
 
 #: The key of a record's notes that has what this module knows of it.
 NOTE: Final = "attempt"
-FREE: Final[tuple[Charged, ...]] = ("no", "refunded")
 
 
 class Outcome(BaseModel):

@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import JsonValue
 
 from airflow_provider_vidai.arguments import guard
-from airflow_provider_vidai.errors import Charged, InputError
+from airflow_provider_vidai.errors import FREE, Charged, InputError
 from airflow_provider_vidai.jobs.cost import Cost
 from airflow_provider_vidai.jobs.text import literal, validated
 from airflow_provider_vidai.purchase.ledger import Entry
 from airflow_provider_vidai.purchase.record import Record
-from airflow_provider_vidai.task_groups.attempts import FREE, NOTE, note_of, outcome_of
+from airflow_provider_vidai.task_groups.attempts import NOTE, note_of, outcome_of
 
 
 def limit_of(value: Any) -> Cost | None:

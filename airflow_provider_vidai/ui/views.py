@@ -325,9 +325,8 @@ def read_record(value: Any) -> MediaRecord | None:
 
 def _can_be_written(record: MediaRecord) -> bool:
     """Whether all numbers can be shown: an infinite or a huge one would break the whole page."""
-    one = record
-    numbers: list[float | None] = [one.bought_at, one.expected, one.deadline, one.ready_at, one.landed_at]
-    numbers.append(one.kept_until)
+    numbers: list[float | None] = [record.bought_at, record.expected, record.deadline]
+    numbers += record.ready_at, record.landed_at, record.kept_until
     for file in record.files:
         numbers += file.duration, file.width, file.height, file.fps
     sizes = all(0 <= file.bytes < _LARGEST_FILE for file in record.files)
